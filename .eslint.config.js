@@ -1,0 +1,57 @@
+import { fileURLToPath } from 'node:url';
+import tseslint from 'typescript-eslint';
+
+/** A room of src/ and the rooms it must not look into: imports point downwards only. */
+const above = {
+  sys: ['ttrpc', 'api', 'oci', 'runc', 'shim', 'daemon', 'client', 'cli'],
+  ttrpc: ['api', 'oci', 'runc', 'shim', 'daemon', 'client', 'cli'],
+  api: ['oci', 'runc', 'shim', 'daemon', 'client', 'cli'],
+  oci: ['runc', 'shim', 'daemon', 'client', 'cli'],
+  runc: ['api', 'ttrpc', 'shim', 'daemon', 'client', 'cli'],
+  shim: ['daemon', 'client', 'cli'],
+  daemon: ['shim', 'client', 'cli'],
+  client: ['shim', 'daemon', 'cli'],
+};
+
+const boundaries = Object.entries(above).map(([room, forbidden]) => ({
+  files: [`src/${room}/**/*.ts`],
+  rules: {
+    'no-restricted-imports': ['error', {
+      patterns: [{
+        group: forbidden.flatMap((name) => [`**/${name}/**`]),
+        message: `src/${room} lies below these rooms and must not import them.`,
+      }],
+    }],
+  },
+}));
+
+export default tseslint.config(
+  { ignores: ['dist/**', 'bin/**', '**/gen/**', 'node_modules/**', '.eslint.config.js'] },
+  ...tseslint.configs.recommendedTypeChecked,
+  ...tseslint.configs.stylisticTypeChecked,
+  {
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: fileURLToPath(new URL('.', import.meta.url)) } },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/only-throw-error': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/prefer-nullish-coalescing': 'off',
+      '@typescript-eslint/consistent-type-definitions': 'off',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      'no-empty': ['error', { allowEmptyCatch: false }],
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+    },
+  },
+  {
+    // node:test's test() and suite() return promises that the runner itself awaits.
+    files: ['test/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: [{ from: 'package', package: 'node:test', name: ['test', 'describe', 'it', 'suite', 'before', 'after', 'beforeEach', 'afterEach'] }] }],
+    },
+  },
+  ...boundaries,
+);

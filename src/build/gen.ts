@@ -33,7 +33,10 @@ async function generateMessages(out: string, name: string, files: string[]): Pro
   const types = join(out, `${name}.d.ts`);
   writeFileSync(types, readFileSync(types, 'utf8')
     .replace('import * as $protobuf from "protobufjs/minimal.js";', 'import type $protobuf from "protobufjs/minimal.js";')
-    .replace('import Long = require("long");', 'import type Long from "long";'));
+    // What is encoded may also be the two halves of a number: exact, and without the `long` package.
+    .replace('import Long = require("long");', 'import type Long from "long";\ninterface LongHalves { low: number; high: number; unsigned?: boolean }')
+    .replaceAll('?: (number|Long|null)', '?: (number|Long|LongHalves|null)')
+    .replaceAll('?: ((number|Long)[]|null)', '?: ((number|Long|LongHalves)[]|null)'));
 }
 
 /** Writes one definition for each service of the files, for `hawser/ttrpc` clients and servers. */

@@ -1,0 +1,103 @@
+# Hawser. `make run` and `make test` need nothing but Debian 12, Node 20 or later, and root.
+SHELL := /bin/sh
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC ?= cc
+CFLAGS ?= -O2
+NODE := $(shell command -v node)
+
+TSX := node --import tsx
+CWARN := -std=gnu11 -Wall -Wextra -Werror
+TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
+PROTO := $(shell find proto -name '*.proto')
+
+# Node reads every certificate in this file when it starts; nothing here speaks TLS.
+unexport NODE_EXTRA_CA_CERTS
+
+.PHONY: all setup build lib lint test test-unit test-shim test-e2e run bench install uninstall clean
+
+all: build
+
+# ---- set-up --------------------------------------------------------------------------------------------------------
+
+# What the tests and `make run` need of the machine: containerd, runc, dockerd, a compiler, busybox.
+setup: node_modules/.ready
+	@sh test/support/setup.sh
+
+node_modules/.ready: package.json package-lock.json
+	npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+# ---- build ---------------------------------------------------------------------------------------------------------
+
+build: bin/containerd-shim-runc-v2 dist/shim.cjs dist/hawser_sys.node dist/node
+
+src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
+	$(TSX) src/build/gen.ts
+	@touch $@
+
+dist/hawser_sys.node: node_modules/.ready src/sys/addon.c
+	@mkdir -p dist
+	$(CC) $(CWARN) $(CFLAGS) -fPIC -shared -s -I node_modules/node-api-headers/include -o $@ src/sys/addon.c -lpthread
+
+# Without dynamic linking it starts in half the time; where the C library can't be had statically, it goes without.
+bin/containerd-shim-runc-v2: src/sys/launcher.c
+	@mkdir -p bin
+	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ src/sys/launcher.c 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ src/sys/launcher.c
+
+dist/shim.cjs: src/api/gen/services.ts src/build/bundle.ts $(TS)
+	@mkdir -p dist
+	$(TSX) src/build/bundle.ts
+
+# The Node that the shim runs on, whatever PATH the daemon has.
+dist/node:
+	@mkdir -p dist
+	ln -sfn "$(NODE)" $@
+
+# The libraries, for `import … from 'hawser/ttrpc'`.
+lib: src/api/gen/services.ts dist/hawser_sys.node
+	node_modules/.bin/tsc -p .tsconfig.build.json
+	@for dir in api ttrpc; do mkdir -p dist/$$dir/gen && cp src/$$dir/gen/*.js src/$$dir/gen/*.d.ts dist/$$dir/gen/; done
+
+# ---- checks --------------------------------------------------------------------------------------------------------
+
+lint: src/api/gen/services.ts
+	node_modules/.bin/tsc -p .
+	node_modules/.bin/eslint -c .eslint.config.js src test
+
+test: setup build lib test-unit test-shim test-e2e
+
+TEST := node --import tsx --test --test-reporter=spec --test-concurrency=1
+
+test-unit:
+	$(TEST) test/unit/*.test.ts
+
+test-shim:
+	$(TEST) test/shim/*.test.ts
+
+test-e2e:
+	$(TEST) test/e2e/*.test.ts
+
+bench: setup build
+	$(TSX) test/bench/bench.ts
+
+# ---- use -----------------------------------------------------------------------------------------------------------
+
+run: setup build
+	@$(TSX) test/support/run.ts
+
+LIB = $(DESTDIR)$(PREFIX)/lib/hawser
+
+install: build
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(LIB)"
+	install -m 755 bin/containerd-shim-runc-v2 "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2"
+	install -m 644 dist/shim.cjs "$(LIB)/shim.cjs"
+	install -m 755 dist/hawser_sys.node "$(LIB)/hawser_sys.node"
+	ln -sfn "$(NODE)" "$(LIB)/node"
+
+uninstall:
+	rm -rf "$(LIB)"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2"
+
+clean:
+	rm -rf dist bin/containerd-shim-runc-v2 src/api/gen src/ttrpc/gen

@@ -1,0 +1,631 @@
+/*
+ * The system calls that Node lacks. Every function is a thin face over one call: it returns the call's result, or a
+ * negative errno which sys/index.ts turns into an Error. Nothing here decides anything.
+ *
+ * Only N-API and the few libuv functions declared below are used. libuv keeps its ABI within 1.x and all of these take
+ * opaque pointers, so no libuv header is needed and one build loads in every Node from 20 on.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NAPI_VERSION 8
+#include <node_api.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER _IO('T', 0x41)
+#endif
+
+/* ---- libuv, as opaque pointers ------------------------------------------------------------------------------- */
+
+typedef struct uv_loop_s uv_loop_t;
+typedef struct uv_handle_s uv_handle_t;
+typedef void (*poll_cb)(uv_handle_t *handle, int status, int events);
+extern size_t uv_handle_size(int type);
+extern const char *uv_handle_type_name(int type);
+extern int uv_poll_init(uv_loop_t *loop, uv_handle_t *handle, int fd);
+extern int uv_poll_start(uv_handle_t *handle, int events, poll_cb cb);
+extern int uv_poll_stop(uv_handle_t *handle);
+extern void uv_close(uv_handle_t *handle, void (*cb)(uv_handle_t *handle));
+extern void *uv_handle_get_data(const uv_handle_t *handle);
+extern void uv_handle_set_data(uv_handle_t *handle, void *data);
+extern void uv_unref(uv_handle_t *handle);
+#define UV_POLL 8
+
+/* ---- arguments ------------------------------------------------------------------------------------------------ */
+
+#define MAX_ARGS 8
+#define ARGS(n)                                                                 \
+  napi_value arg[MAX_ARGS];                                                     \
+  size_t argc = MAX_ARGS;                                                       \
+  napi_get_cb_info(env, info, &argc, arg, NULL, NULL);                          \
+  if (argc < (n)) return throw_type(env, "too few arguments")
+
+static napi_value throw_type(napi_env env, const char *message) {
+  napi_throw_type_error(env, NULL, message);
+  return NULL;
+}
+
+static napi_value number(napi_env env, int64_t value) {
+  napi_value result;
+  napi_create_int64(env, value, &result);
+  return result;
+}
+
+/* The call's result, or -errno where it returned -1. */
+static napi_value result_of(napi_env env, long result) { return number(env, result == -1 ? -errno : result); }
+
+static int64_t integer(napi_env env, napi_value value) {
+  int64_t result = 0;
+  napi_get_value_int64(env, value, &result);
+  return result;
+}
+
+/* A copy of a string, to be freed; NULL for null and undefined. */
+static char *string(napi_env env, napi_value value) {
+  size_t length;
+  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
+  char *result = malloc(length + 1);
+  if (result) napi_get_value_string_utf8(env, value, result, length + 1, &length);
+  return result;
+}
+
+/* A NULL-terminated copy of an array of strings, to be freed with free_strings. */
+static char **strings(napi_env env, napi_value array) {
+  uint32_t length = 0;
+  napi_get_array_length(env, array, &length);
+  char **result = calloc(length + 1, sizeof *result);
+  for (uint32_t i = 0; result && i < length; i++) {
+    napi_value item;
+    napi_get_element(env, array, i, &item);
+    result[i] = string(env, item);
+  }
+  return result;
+}
+
+static void free_strings(char **list) {
+  for (char **item = list; item && *item; item++) free(*item);
+  free(list);
+}
+
+static void set_number(napi_env env, napi_value object, const char *name, int64_t value) {
+  napi_set_named_property(env, object, name, number(env, value));
+}
+
+/* ---- processes ------------------------------------------------------------------------------------------------ */
+
+static napi_value set_subreaper(napi_env env, napi_callback_info info) {
+  (void)info;
+  return result_of(env, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+}
+
+/* waitFor(pid, keep): null while it runs, {pid, status} once it ended (status as a shell has it), or -errno.
+ * pid 0 asks for any child; keep leaves the zombie for somebody else to collect. */
+static napi_value wait_for(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  pid_t pid = (pid_t)integer(env, arg[0]);
+  bool keep = false;
+  napi_get_value_bool(env, arg[1], &keep);
+  siginfo_t si = {0};
+  int rc;
+  do {
+    rc = waitid(pid ? P_PID : P_ALL, (id_t)pid, &si, WEXITED | WNOHANG | (keep ? WNOWAIT : 0));
+  } while (rc == -1 && errno == EINTR);
+  if (rc == -1) return number(env, -errno);
+  napi_value result;
+  if (si.si_pid == 0) {
+    napi_get_null(env, &result);
+    return result;
+  }
+  napi_create_object(env, &result);
+  set_number(env, result, "pid", si.si_pid);
+  set_number(env, result, "status", si.si_code == CLD_EXITED ? si.si_status : 128 + si.si_status);
+  return result;
+}
+
+static napi_value pidfd_open(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  return result_of(env, syscall(SYS_pidfd_open, (pid_t)integer(env, arg[0]), 0));
+}
+
+static napi_value pidfd_send_signal(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  return result_of(env, syscall(SYS_pidfd_send_signal, (int)integer(env, arg[0]), (int)integer(env, arg[1]), NULL, 0));
+}
+
+/* What the child does between vfork and exec: only async-signal-safe calls, as it borrows its parent's memory. */
+static int become(char *const argv[], char *const envp[], const char *file, const char *cwd, const int *sources, int nfds,
+                  bool die_with_parent, bool own_group) {
+  sigset_t none;
+  struct sigaction fallback = {.sa_handler = SIG_DFL};
+  for (int s = 1; s < NSIG; s++)
+    if (s != SIGKILL && s != SIGSTOP) sigaction(s, &fallback, NULL);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  if (own_group && setpgid(0, 0) == -1) return errno;
+  if (die_with_parent && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1) return errno;
+  if (cwd && chdir(cwd) == -1) return errno;
+  for (int i = 0; i < nfds; i++)
+    if (dup2(sources[i], i) == -1) return errno;
+  syscall(SYS_close_range, nfds, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+  execve(file, argv, envp);
+  return errno;
+}
+
+/* spawn(file, argv, env, cwd|null, fds, dieWithParent, ownGroup): the pid, or -errno, also when exec itself fails.
+ * fds[i] becomes the child's descriptor i; everything else is closed. */
+static napi_value spawn(napi_env env, napi_callback_info info) {
+  ARGS(7);
+  uint32_t nfds = 0;
+  int sources[64];
+  napi_get_array_length(env, arg[4], &nfds);
+  if (nfds > 64) return throw_type(env, "too many descriptors");
+  /* Copies that lie above every target, so that no dup2 in the child overwrites a source still needed. */
+  int failed = 0;
+  for (uint32_t i = 0; i < nfds; i++) {
+    napi_value item;
+    napi_get_element(env, arg[4], i, &item);
+    sources[i] = failed ? -1 : fcntl((int)integer(env, item), F_DUPFD_CLOEXEC, (int)nfds);
+    if (sources[i] == -1 && !failed) failed = errno;
+  }
+  char *file = string(env, arg[0]), *cwd = string(env, arg[3]);
+  char **argv = strings(env, arg[1]), **envp = strings(env, arg[2]);
+  bool die = false, group = false;
+  napi_get_value_bool(env, arg[5], &die);
+  napi_get_value_bool(env, arg[6], &group);
+  pid_t pid = -1;
+  if (!failed) {
+    /* All signals are held while parent and child share memory, so that no handler runs in the child. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    volatile int why = 0;
+    pid = vfork();
+    if (pid == 0) {
+      why = become(argv, envp, file, cwd, sources, (int)nfds, die, group);
+      _exit(127);
+    }
+    if (pid == -1) failed = errno;
+    else if (why) {
+      failed = why;
+      while (waitpid(pid, NULL, 0) == -1 && errno == EINTR) continue;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+  }
+  for (uint32_t i = 0; i < nfds; i++)
+    if (sources[i] >= 0) close(sources[i]);
+  free(file);
+  free(cwd);
+  free_strings(argv);
+  free_strings(envp);
+  return number(env, failed ? -failed : pid);
+}
+
+/* ---- descriptors ---------------------------------------------------------------------------------------------- */
+
+static bool bytes(napi_env env, napi_value value, char **data, size_t *length) {
+  return napi_get_buffer_info(env, value, (void **)data, length) == napi_ok;
+}
+
+/* read(fd, buffer): bytes read, 0 at the end, or -errno (EAGAIN among them). */
+static napi_value read_fd(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  char *data;
+  size_t length;
+  if (!bytes(env, arg[1], &data, &length)) return throw_type(env, "read: not a Buffer");
+  ssize_t n;
+  do n = read((int)integer(env, arg[0]), data, length);
+  while (n == -1 && errno == EINTR);
+  return result_of(env, n);
+}
+
+/* write(fd, buffer, from, to): bytes written or -errno. */
+static napi_value write_fd(napi_env env, napi_callback_info info) {
+  ARGS(4);
+  char *data;
+  size_t length;
+  if (!bytes(env, arg[1], &data, &length)) return throw_type(env, "write: not a Buffer");
+  size_t from = (size_t)integer(env, arg[2]), to = (size_t)integer(env, arg[3]);
+  if (from > to || to > length) return throw_type(env, "write: range outside the Buffer");
+  ssize_t n;
+  do n = write((int)integer(env, arg[0]), data + from, to - from);
+  while (n == -1 && errno == EINTR);
+  return result_of(env, n);
+}
+
+/* pipe(): [read end, write end] or -errno. */
+static napi_value make_pipe(napi_env env, napi_callback_info info) {
+  (void)info;
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC) == -1) return number(env, -errno);
+  napi_value result;
+  napi_create_array_with_length(env, 2, &result);
+  napi_set_element(env, result, 0, number(env, fds[0]));
+  napi_set_element(env, result, 1, number(env, fds[1]));
+  return result;
+}
+
+static napi_value make_memfd(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  char *name = string(env, arg[0]);
+  long fd = memfd_create(name ? name : "", MFD_CLOEXEC);
+  napi_value result = result_of(env, fd);
+  free(name);
+  return result;
+}
+
+static napi_value make_eventfd(napi_env env, napi_callback_info info) {
+  (void)info;
+  return result_of(env, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+static napi_value make_fifo(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  char *path = string(env, arg[0]);
+  napi_value result = result_of(env, mkfifo(path, (mode_t)integer(env, arg[1])));
+  free(path);
+  return result;
+}
+
+/* duplicate(fd, onto): dup3 without close-on-exec where onto is a standard descriptor. */
+static napi_value duplicate(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  int onto = (int)integer(env, arg[1]);
+  return result_of(env, dup3((int)integer(env, arg[0]), onto, onto > 2 ? O_CLOEXEC : 0));
+}
+
+/* copy(fd): another number for the same open file description. */
+static napi_value copy_fd(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  return result_of(env, fcntl((int)integer(env, arg[0]), F_DUPFD_CLOEXEC, 3));
+}
+
+/* setNonblock(fd, on) */
+static napi_value set_nonblock(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  int fd = (int)integer(env, arg[0]);
+  bool on = false;
+  napi_get_value_bool(env, arg[1], &on);
+  int flags = fcntl(fd, F_GETFL);
+  if (flags == -1) return number(env, -errno);
+  return result_of(env, fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK));
+}
+
+/* ---- sockets -------------------------------------------------------------------------------------------------- */
+
+/* peerCredentials(fd): {pid, uid, gid} or -errno. */
+static napi_value peer_credentials(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  struct ucred cred;
+  socklen_t length = sizeof cred;
+  if (getsockopt((int)integer(env, arg[0]), SOL_SOCKET, SO_PEERCRED, &cred, &length) == -1) return number(env, -errno);
+  napi_value result;
+  napi_create_object(env, &result);
+  set_number(env, result, "pid", cred.pid);
+  set_number(env, result, "uid", cred.uid);
+  set_number(env, result, "gid", cred.gid);
+  return result;
+}
+
+/* listenUnix(path): a listening, non-blocking stream socket, or -errno. */
+static napi_value listen_unix(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  char *path = string(env, arg[0]);
+  size_t length = path ? strlen(path) : 0;
+  if (length == 0 || length >= sizeof address.sun_path) {
+    free(path);
+    return number(env, length ? -ENAMETOOLONG : -EINVAL);
+  }
+  memcpy(address.sun_path, path, length);
+  free(path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd == -1) return number(env, -errno);
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) == -1 || listen(fd, 1) == -1) {
+    int why = errno;
+    close(fd);
+    return number(env, -why);
+  }
+  return number(env, fd);
+}
+
+/* accept(fd): a connection (blocking mode as accepted, i.e. blocking), or -errno. */
+static napi_value accept_one(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  return result_of(env, accept4((int)integer(env, arg[0]), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+/* receiveDescriptor(socket): the one descriptor of the next message, or -errno; EBADMSG when it holds none or more. */
+static napi_value receive_descriptor(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  char name[4096];
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(8 * sizeof(int))];
+  } control;
+  struct iovec part = {.iov_base = name, .iov_len = sizeof name};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t n;
+  do n = recvmsg((int)integer(env, arg[0]), &message, MSG_CMSG_CLOEXEC);
+  while (n == -1 && errno == EINTR);
+  if (n == -1) return number(env, -errno);
+  int found = -1, count = 0;
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    int many = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    for (int i = 0; i < many; i++) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(c) + (size_t)i * sizeof fd, sizeof fd);
+      if (count++ == 0) found = fd;
+      else close(fd);
+    }
+  }
+  if (count == 1) return number(env, found);
+  if (found >= 0) close(found);
+  return number(env, -EBADMSG);
+}
+
+/* ---- terminals ------------------------------------------------------------------------------------------------ */
+
+/* setWindowSize(fd, columns, rows) */
+static napi_value set_window_size(napi_env env, napi_callback_info info) {
+  ARGS(3);
+  struct winsize size = {.ws_col = (unsigned short)integer(env, arg[1]), .ws_row = (unsigned short)integer(env, arg[2])};
+  return result_of(env, ioctl((int)integer(env, arg[0]), TIOCSWINSZ, &size));
+}
+
+/* openTerminalPeer(master): the slave end, without becoming its session. */
+static napi_value open_terminal_peer(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  return result_of(env, ioctl((int)integer(env, arg[0]), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+}
+
+/* ---- readiness ------------------------------------------------------------------------------------------------ */
+
+struct watch {
+  uv_handle_t *handle;
+  napi_env env;
+  napi_ref callback;
+  napi_async_context context;
+};
+
+static void watch_free(uv_handle_t *handle) {
+  struct watch *w = uv_handle_get_data(handle);
+  free(handle);
+  free(w);
+}
+
+static void watch_ready(uv_handle_t *handle, int status, int events) {
+  struct watch *w = uv_handle_get_data(handle);
+  napi_env env = w->env;
+  napi_handle_scope scope;
+  napi_value fn, global, args[2];
+  napi_open_handle_scope(env, &scope);
+  napi_get_global(env, &global);
+  if (w->callback && napi_get_reference_value(env, w->callback, &fn) == napi_ok && fn) {
+    args[0] = number(env, status);
+    args[1] = number(env, events);
+    if (napi_make_callback(env, w->context, global, fn, 2, args, NULL) == napi_pending_exception) {
+      napi_value error;
+      napi_get_and_clear_last_exception(env, &error);
+      napi_fatal_exception(env, error);
+    }
+  }
+  napi_close_handle_scope(env, scope);
+}
+
+/* watchOpen(fd, callback(status, events)): a handle, or -errno. The descriptor stays the caller's. */
+static napi_value watch_open(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  uv_loop_t *loop;
+  if (napi_get_uv_event_loop(env, (struct uv_loop_s **)&loop) != napi_ok) return throw_type(env, "no event loop");
+  struct watch *w = calloc(1, sizeof *w);
+  w->handle = calloc(1, uv_handle_size(UV_POLL));
+  w->env = env;
+  int rc = uv_poll_init(loop, w->handle, (int)integer(env, arg[0]));
+  if (rc < 0) {
+    free(w->handle);
+    free(w);
+    return number(env, rc);
+  }
+  uv_handle_set_data(w->handle, w);
+  napi_value name, result;
+  napi_create_string_utf8(env, "hawser:watch", NAPI_AUTO_LENGTH, &name);
+  napi_async_init(env, NULL, name, &w->context);
+  napi_create_reference(env, arg[1], 1, &w->callback);
+  napi_create_external(env, w, NULL, NULL, &result);
+  return result;
+}
+
+static struct watch *watch_of(napi_env env, napi_value value) {
+  void *w = NULL;
+  napi_get_value_external(env, value, &w);
+  return w;
+}
+
+/* watchFor(handle, events): 1 readable, 2 writable; 0 pauses. */
+static napi_value watch_for(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  struct watch *w = watch_of(env, arg[0]);
+  if (!w) return throw_type(env, "not a watch");
+  int events = (int)integer(env, arg[1]);
+  return number(env, events ? uv_poll_start(w->handle, events, watch_ready) : uv_poll_stop(w->handle));
+}
+
+/* watchClose(handle): must be called once, before the descriptor is closed. */
+static napi_value watch_close(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  struct watch *w = watch_of(env, arg[0]);
+  if (!w || !w->callback) return throw_type(env, "not an open watch");
+  napi_delete_reference(env, w->callback);
+  w->callback = NULL;
+  napi_async_destroy(env, w->context);
+  uv_poll_stop(w->handle);
+  uv_close(w->handle, watch_free);
+  return NULL;
+}
+
+/* watchUnref(handle): the watch alone no longer keeps the process running. */
+static napi_value watch_unref(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  struct watch *w = watch_of(env, arg[0]);
+  if (w) uv_unref(w->handle);
+  return NULL;
+}
+
+/* ---- mounts, which may take long and so run off the loop ------------------------------------------------------- */
+
+struct mount_job {
+  char *source, *target, *type, *data, *cwd;
+  unsigned long flags;
+  bool unmount;
+  int error;
+  napi_async_work work;
+  napi_deferred deferred;
+};
+
+static void mount_now(struct mount_job *job) {
+  int rc = job->unmount ? umount2(job->target, (int)job->flags)
+                        : mount(job->source, job->target, job->type, job->flags, job->data);
+  job->error = rc == -1 ? errno : 0;
+}
+
+/* A thread of its own can have a working directory of its own: overlay's lowerdirs may then be named relatively, which
+ * keeps them within the one page that mount(2) reads. */
+static void *mount_from(void *data) {
+  struct mount_job *job = data;
+  if (unshare(CLONE_FS) == -1 || chdir(job->cwd) == -1) job->error = errno;
+  else mount_now(job);
+  return NULL;
+}
+
+static void mount_execute(napi_env env, void *data) {
+  (void)env;
+  struct mount_job *job = data;
+  pthread_t thread;
+  if (!job->cwd) {
+    mount_now(job);
+    return;
+  }
+  int rc = pthread_create(&thread, NULL, mount_from, job);
+  if (rc) job->error = rc;
+  else pthread_join(thread, NULL);
+}
+
+static void mount_complete(napi_env env, napi_status status, void *data) {
+  (void)status;
+  struct mount_job *job = data;
+  napi_resolve_deferred(env, job->deferred, number(env, -job->error));
+  napi_delete_async_work(env, job->work);
+  free(job->source);
+  free(job->target);
+  free(job->type);
+  free(job->data);
+  free(job->cwd);
+  free(job);
+}
+
+static napi_value mount_queue(napi_env env, struct mount_job *job) {
+  napi_value promise, name;
+  napi_create_promise(env, &job->deferred, &promise);
+  napi_create_string_utf8(env, "hawser:mount", NAPI_AUTO_LENGTH, &name);
+  napi_create_async_work(env, NULL, name, mount_execute, mount_complete, job, &job->work);
+  napi_queue_async_work(env, job->work);
+  return promise;
+}
+
+/* mount(source, target, type, flags, data, cwd|null): a promise of 0 or -errno. */
+static napi_value mount_start(napi_env env, napi_callback_info info) {
+  ARGS(6);
+  struct mount_job *job = calloc(1, sizeof *job);
+  job->source = string(env, arg[0]);
+  job->target = string(env, arg[1]);
+  job->type = string(env, arg[2]);
+  job->flags = (unsigned long)integer(env, arg[3]);
+  job->data = string(env, arg[4]);
+  job->cwd = string(env, arg[5]);
+  return mount_queue(env, job);
+}
+
+/* unmount(target, flags): a promise of 0 or -errno. */
+static napi_value unmount_start(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  struct mount_job *job = calloc(1, sizeof *job);
+  job->target = string(env, arg[0]);
+  job->flags = (unsigned long)integer(env, arg[1]);
+  job->unmount = true;
+  return mount_queue(env, job);
+}
+
+/* ---- registration ---------------------------------------------------------------------------------------------- */
+
+NAPI_MODULE_INIT() {
+  static const struct {
+    const char *name;
+    napi_callback function;
+  } table[] = {
+      {"setSubreaper", set_subreaper},
+      {"waitFor", wait_for},
+      {"pidfdOpen", pidfd_open},
+      {"pidfdSendSignal", pidfd_send_signal},
+      {"spawn", spawn},
+      {"read", read_fd},
+      {"write", write_fd},
+      {"pipe", make_pipe},
+      {"memfd", make_memfd},
+      {"eventfd", make_eventfd},
+      {"mkfifo", make_fifo},
+      {"duplicate", duplicate},
+      {"copy", copy_fd},
+      {"setNonblock", set_nonblock},
+      {"peerCredentials", peer_credentials},
+      {"listenUnix", listen_unix},
+      {"accept", accept_one},
+      {"receiveDescriptor", receive_descriptor},
+      {"setWindowSize", set_window_size},
+      {"openTerminalPeer", open_terminal_peer},
+      {"watchOpen", watch_open},
+      {"watchFor", watch_for},
+      {"watchClose", watch_close},
+      {"watchUnref", watch_unref},
+      {"mount", mount_start},
+      {"unmount", unmount_start},
+  };
+  if (strcmp(uv_handle_type_name(UV_POLL), "poll") != 0) {
+    napi_throw_error(env, NULL, "this Node's libuv numbers its handle types differently");
+    return NULL;
+  }
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    napi_value fn;
+    napi_create_function(env, table[i].name, NAPI_AUTO_LENGTH, table[i].function, NULL, &fn);
+    napi_set_named_property(env, exports, table[i].name, fn);
+  }
+  return exports;
+}

@@ -1,0 +1,25 @@
+import { getSystemErrorName } from 'node:util';
+
+/** A system call failed. Has the fields of Node's own system errors, so code that knows those knows this one. */
+export class SysError extends Error {
+  override readonly name = 'SysError';
+  /** e.g. `ENOENT` */
+  readonly code: string;
+  /** Negative, as in Node. */
+  readonly errno: number;
+  readonly syscall: string;
+
+  constructor(errno: number, syscall: string, subject?: string | number) {
+    const code = getSystemErrorName(errno);
+    super(`${syscall}${subject === undefined ? '' : ` ${subject}`}: ${code}`);
+    this.code = code;
+    this.errno = errno;
+    this.syscall = syscall;
+  }
+}
+
+/** The result of a native call, or the error it stands for. */
+export function checked(result: number, syscall: string, subject?: string | number): number {
+  if (result < 0) throw new SysError(result, syscall, subject);
+  return result;
+}

@@ -1,0 +1,77 @@
+/** Who exited: one pidfd for each process that somebody waits for. */
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { checked } from './error.js';
+import { native } from './native.js';
+import { READABLE, Watch } from './watch.js';
+
+const { ECHILD, ENOSYS, EPERM, ESRCH } = constants.errno;
+
+/** A shell's view of how a process ended: its exit code, or 128 + the signal that killed it. */
+export type ExitStatus = number;
+
+/** Reported when the status went to somebody else or was never ours to collect. */
+const UNKNOWN_STATUS = 255;
+
+interface Watched {
+  callbacks: ((status: ExitStatus) => void)[];
+  release: () => void;
+}
+
+const watched = new Map<number, Watched>();
+
+/** True while {@link onExit} waits for this pid. */
+export function isWatched(pid: number): boolean {
+  return watched.has(pid);
+}
+
+/**
+ * Calls back once, from the event loop, when a child of this process (or one reparented to it) has ended, and collects
+ * its status. A process that ended before is found as the zombie it is left as, so there is no race between learning a
+ * pid and calling this. Never touches another pid: a wait for "any child" would take statuses that libuv waits for, and
+ * libuv then drops that child's exit event without a word.
+ */
+export function onExit(pid: number, callback: (status: ExitStatus) => void): void {
+  const known = watched.get(pid);
+  if (known) {
+    known.callbacks.push(callback);
+    return;
+  }
+  const entry: Watched = { callbacks: [callback], release: () => undefined };
+  watched.set(pid, entry);
+  const pidfd = native.pidfdOpen(pid);
+  if (pidfd === -ESRCH) {
+    setImmediate(collect, pid);
+  } else if (pidfd === -ENOSYS || pidfd === -EPERM) {
+    watchBySignal(pid, entry);
+  } else {
+    checked(pidfd, 'pidfd_open', pid);
+    const watch = new Watch(pidfd, () => collect(pid));
+    watch.want(READABLE);
+    entry.release = () => {
+      watch.close();
+      closeSync(pidfd);
+    };
+  }
+}
+
+/** Kernels before 5.3, and sandboxes that forbid the call, have no pidfd: SIGCHLD says that somebody ended. */
+function watchBySignal(pid: number, entry: Watched): void {
+  const check = (): void => collect(pid);
+  process.on('SIGCHLD', check);
+  entry.release = () => void process.off('SIGCHLD', check);
+  setImmediate(check);
+}
+
+function collect(pid: number): void {
+  const entry = watched.get(pid);
+  if (!entry) return;
+  const result = native.waitFor(pid, false);
+  if (result === null) return;
+  watched.delete(pid);
+  entry.release();
+  let status = UNKNOWN_STATUS;
+  if (typeof result === 'object') status = result.status;
+  else if (result !== -ECHILD) checked(result, 'waitid', pid);
+  for (const callback of entry.callbacks) callback(status);
+}

@@ -1,0 +1,127 @@
+/**
+ * System calls that Node lacks, typed. The only room that loads native code.
+ *
+ * Calls throw {@link SysError}; those that are polled for readiness (`tryRead`, `tryWrite`, `tryAccept`,
+ * `tryReceiveDescriptor`) return `undefined` instead of EAGAIN, as an exception there would be the normal case.
+ */
+import { constants } from 'node:os';
+import { checked, SysError } from './error.js';
+import { native } from './native.js';
+
+export { SysError } from './error.js';
+export { Watch, READABLE, WRITABLE } from './watch.js';
+export { onExit, isWatched, type ExitStatus } from './exit.js';
+export { spawn, searchPath, type Child, type SpawnOptions } from './spawn.js';
+export { reapableOrphans, reap } from './orphans.js';
+
+const { EAGAIN } = constants.errno;
+
+/** Makes this process the one that orphans below it are reparented to (prctl(2), PR_SET_CHILD_SUBREAPER). */
+export function becomeSubreaper(): void {
+  checked(native.setSubreaper(), 'prctl', 'PR_SET_CHILD_SUBREAPER');
+}
+
+/** Sends a signal by number through a pidfd, so that it cannot hit a process that reuses the pid. */
+export function signalPidfd(pidfd: number, signal: number): void {
+  checked(native.pidfdSendSignal(pidfd, signal), 'pidfd_send_signal');
+}
+
+/** A pidfd, to be closed by the caller (pidfd_open(2)). */
+export function openPidfd(pid: number): number {
+  return checked(native.pidfdOpen(pid), 'pidfd_open', pid);
+}
+
+/** Reads what is there: the number of bytes, 0 at the end, undefined when there is nothing now. */
+export function tryRead(fd: number, buffer: Uint8Array): number | undefined {
+  const n = native.read(fd, buffer);
+  return n === -EAGAIN ? undefined : checked(n, 'read', fd);
+}
+
+/** Writes what there is room for: the number of bytes, undefined when there is no room now. */
+export function tryWrite(fd: number, buffer: Uint8Array, from = 0, to = buffer.length): number | undefined {
+  const n = native.write(fd, buffer, from, to);
+  return n === -EAGAIN ? undefined : checked(n, 'write', fd);
+}
+
+/** An anonymous pipe, both ends blocking and close-on-exec. */
+export function makePipe(): { read: number; write: number } {
+  const ends = native.pipe();
+  if (typeof ends === 'number') throw new SysError(ends, 'pipe2');
+  return { read: ends[0], write: ends[1] };
+}
+
+/** An anonymous file in memory (memfd_create(2)); the name only shows in /proc. */
+export function makeMemfd(name: string): number {
+  return checked(native.memfd(name), 'memfd_create', name);
+}
+
+/** A non-blocking event counter (eventfd(2)). */
+export function makeEventfd(): number {
+  return checked(native.eventfd(), 'eventfd');
+}
+
+/** Makes a FIFO; the mode is subject to the umask (mkfifo(3)). */
+export function makeFifo(path: string, mode: number): void {
+  checked(native.mkfifo(path, mode), 'mkfifo', path);
+}
+
+/** Makes `onto` another number for what `fd` is (dup3(2)); 0, 1 and 2 stay open across exec. */
+export function duplicate(fd: number, onto: number): void {
+  checked(native.duplicate(fd, onto), 'dup3', fd);
+}
+
+/** Another number for what `fd` is, close-on-exec, not 0, 1 or 2. */
+export function copyDescriptor(fd: number): number {
+  return checked(native.copy(fd), 'fcntl', fd);
+}
+
+/** Sets or clears O_NONBLOCK of the open file description. */
+export function setNonblock(fd: number, on: boolean): void {
+  checked(native.setNonblock(fd, on), 'fcntl', fd);
+}
+
+/** Who is at the other end of a connected unix socket, as of connect time (unix(7), SO_PEERCRED). */
+export function peerCredentials(fd: number): { pid: number; uid: number; gid: number } {
+  const result = native.peerCredentials(fd);
+  if (typeof result === 'number') throw new SysError(result, 'getsockopt', 'SO_PEERCRED');
+  return result;
+}
+
+/** A listening, non-blocking unix stream socket. Paths of over 107 bytes are ENAMETOOLONG. */
+export function listenUnix(path: string): number {
+  return checked(native.listenUnix(path), 'listen', path);
+}
+
+/** The next connection waiting at a listening socket, non-blocking; undefined when there is none now. */
+export function tryAccept(fd: number): number | undefined {
+  const result = native.accept(fd);
+  return result === -EAGAIN ? undefined : checked(result, 'accept', fd);
+}
+
+/** The one descriptor that the next message carries; EBADMSG when it carries none or several. */
+export function tryReceiveDescriptor(socket: number): number | undefined {
+  const result = native.receiveDescriptor(socket);
+  return result === -EAGAIN ? undefined : checked(result, 'recvmsg', socket);
+}
+
+/** Sets a terminal's size; numbers are cut to 16 bits (ioctl_tty(2), TIOCSWINSZ). */
+export function setWindowSize(fd: number, columns: number, rows: number): void {
+  checked(native.setWindowSize(fd, columns, rows), 'ioctl', 'TIOCSWINSZ');
+}
+
+/** Opens the slave end of a pseudo-terminal by its master (ioctl_tty(2), TIOCGPTPEER). */
+export function openTerminalPeer(master: number): number {
+  return checked(native.openTerminalPeer(master), 'ioctl', 'TIOCGPTPEER');
+}
+
+/** mount(2), off the event loop. With `cwd`, relative paths in the data are taken from there. */
+export async function mount(
+  source: string, target: string, type: string, flags: number, data: string, cwd?: string,
+): Promise<void> {
+  checked(await native.mount(source, target, type, flags, data, cwd ?? null), 'mount', target);
+}
+
+/** umount2(2), off the event loop. */
+export async function unmount(target: string, flags: number): Promise<void> {
+  checked(await native.unmount(target, flags), 'umount2', target);
+}

@@ -1,0 +1,59 @@
+/** Loads the addon and declares its functions. sys/index.ts is the face that others use. */
+import { constants } from 'node:os';
+
+/** What a child ended with: its pid, and its exit code or 128 + signal. */
+export interface WaitResult {
+  pid: number;
+  status: number;
+}
+
+/** The addon as it is: results, or negative errnos. */
+export interface Native {
+  setSubreaper(): number;
+  waitFor(pid: number, keep: boolean): WaitResult | null | number;
+  pidfdOpen(pid: number): number;
+  pidfdSendSignal(pidfd: number, signal: number): number;
+  spawn(
+    file: string, argv: readonly string[], env: readonly string[], cwd: string | null, fds: readonly number[],
+    dieWithParent: boolean, ownGroup: boolean,
+  ): number;
+  read(fd: number, buffer: Uint8Array): number;
+  write(fd: number, buffer: Uint8Array, from: number, to: number): number;
+  pipe(): [number, number] | number;
+  memfd(name: string): number;
+  eventfd(): number;
+  mkfifo(path: string, mode: number): number;
+  duplicate(fd: number, onto: number): number;
+  copy(fd: number): number;
+  setNonblock(fd: number, on: boolean): number;
+  peerCredentials(fd: number): { pid: number; uid: number; gid: number } | number;
+  listenUnix(path: string): number;
+  accept(fd: number): number;
+  receiveDescriptor(fd: number): number;
+  setWindowSize(fd: number, columns: number, rows: number): number;
+  openTerminalPeer(master: number): number;
+  watchOpen(fd: number, callback: (status: number, events: number) => void): unknown;
+  watchFor(handle: unknown, events: number): number;
+  watchClose(handle: unknown): void;
+  watchUnref(handle: unknown): void;
+  mount(
+    source: string, target: string, type: string, flags: number, data: string, cwd: string | null,
+  ): Promise<number>;
+  unmount(target: string, flags: number): Promise<number>;
+}
+
+/** Where the addon lies. In the bundled shim it is beside the bundle: esbuild replaces this expression. */
+declare const HAWSER_ADDON: string | undefined;
+
+function load(): Native {
+  const path = typeof HAWSER_ADDON === 'string' ? HAWSER_ADDON : new URL('../../dist/hawser_sys.node', import.meta.url).pathname;
+  const module = { exports: {} };
+  try {
+    process.dlopen(module, path, constants.dlopen.RTLD_NOW);
+  } catch (error) {
+    throw new Error(`hawser's native addon does not load from ${path}; build it with 'make build'`, { cause: error });
+  }
+  return module.exports as Native;
+}
+
+export const native = load();

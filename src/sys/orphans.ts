@@ -1,0 +1,39 @@
+/** Children that nobody here started: reparented to us because their parent died and we are its subreaper. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { native } from './native.js';
+import { isWatched } from './exit.js';
+
+/**
+ * Ended children that nobody waits for by {@link onExit}. Some may still be libuv's (started by node:child_process and
+ * not collected yet): whoever reaps must leave it the time to do so.
+ */
+export function reapableOrphans(): number[] {
+  // One call settles the usual case: no zombie at all, or the first is one that its watcher will collect.
+  const first = native.waitFor(0, true);
+  if (first === null || typeof first === 'number') return [];
+  return children().filter((pid) => !isWatched(pid) && isZombie(pid));
+}
+
+/** Collects one ended child and forgets its status; false when it is not ours or still runs. */
+export function reap(pid: number): boolean {
+  const result = native.waitFor(pid, false);
+  return typeof result === 'object' && result !== null;
+}
+
+function isZombie(pid: number): boolean {
+  const result = native.waitFor(pid, true);
+  return typeof result === 'object' && result !== null;
+}
+
+/** Pids of all our children. The kernel keeps them by thread: an orphan goes to any thread of its new parent. */
+function children(): number[] {
+  return readdirSync('/proc/self/task').flatMap((tid) => {
+    try {
+      return readFileSync(`/proc/self/task/${tid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+    } catch (error) {
+      // The thread ended meanwhile, or the kernel was built without CONFIG_PROC_CHILDREN.
+      if (error instanceof Error && 'code' in error) return [];
+      throw error;
+    }
+  });
+}

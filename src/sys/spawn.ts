@@ -1,0 +1,60 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { checked } from './error.js';
+import { onExit, type ExitStatus } from './exit.js';
+import { native } from './native.js';
+
+export interface SpawnOptions {
+  /** Descriptors the child gets as its 0, 1, 2, …; it gets no others. They stay open here. */
+  stdio: readonly number[];
+  cwd?: string;
+  /** Default: this process's environment. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** SIGKILL when this process ends (prctl(2), PR_SET_PDEATHSIG). Default true. */
+  dieWithParent?: boolean;
+  /** Leads a process group of its own. Default false. */
+  ownGroup?: boolean;
+}
+
+export interface Child {
+  readonly pid: number;
+  /** Settles when the process has ended, whoever may still hold its descriptors. */
+  readonly exited: Promise<ExitStatus>;
+}
+
+/**
+ * Starts a program. Unlike node:child_process it reports a failing exec as an error at once, passes exactly the given
+ * descriptors, and waits for the process only, never for its pipes.
+ *
+ * @param file absolute, or relative to this process's cwd; see {@link searchPath} for names
+ * @throws SysError of the call that failed: ENOENT, EACCES, …
+ */
+export function spawn(file: string, argv: readonly string[], options: SpawnOptions): Child {
+  const env = Object.entries(options.env ?? process.env).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));
+  const pid = checked(
+    native.spawn(file, argv, env, options.cwd ?? null, options.stdio, options.dieWithParent ?? true, options.ownGroup ?? false),
+    'spawn', file,
+  );
+  return { pid, exited: new Promise((resolve) => onExit(pid, resolve)) };
+}
+
+/** The file that a shell would run for a program's name, or undefined. A name with a slash is that file itself. */
+export function searchPath(name: string, path = process.env.PATH ?? ''): string | undefined {
+  if (name.includes('/')) return name;
+  for (const dir of path.split(delimiter)) {
+    const file = join(dir || '.', name);
+    if (isExecutable(file)) return file;
+  }
+  return undefined;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch (error) {
+    // Whatever the reason, a shell goes on to the next directory too.
+    if (error instanceof Error && 'code' in error) return false;
+    throw error;
+  }
+}

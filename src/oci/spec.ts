@@ -1,0 +1,27 @@
+/** What Hawser reads of an OCI runtime spec (runtime-spec, config.md). Everything else passes through as bytes. */
+
+export interface Namespace {
+  type: string;
+  /** An existing namespace to join; absent or empty for a new one. */
+  path?: string;
+}
+
+export interface Spec {
+  annotations?: Record<string, string>;
+  process?: Process;
+  linux?: { namespaces?: Namespace[] };
+}
+
+export interface Process {
+  terminal?: boolean;
+  selinuxLabel?: string;
+  [key: string]: unknown;
+}
+
+/**
+ * True when the container's processes don't die with its init: they are in the host's or another container's pid
+ * namespace, so the kernel doesn't kill them (contract §4.5).
+ */
+export function sharesPidNamespace(spec: Spec): boolean {
+  return !spec.linux?.namespaces?.some((namespace) => namespace.type === 'pid' && !namespace.path);
+}

@@ -1,0 +1,91 @@
+/** Runs one command of an OCI runtime and collects what it printed. */
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { makeMemfd, searchPath, spawn, type ExitStatus } from '../sys/index.js';
+
+/** Output kept of a command: enough for any error text, and bounded. */
+const MAX_OUTPUT = 64 * 1024;
+
+export interface CommandOptions {
+  /** Descriptors for the command's 0, 1 and 2; without it 0 is empty and 1 and 2 are captured. */
+  stdio?: readonly number[];
+  /** Text for standard input, instead of nothing. Not together with `stdio`. */
+  input?: Uint8Array;
+  /** Called when the command has its descriptors, so that the caller can close its own copies. */
+  onSpawn?: () => void;
+}
+
+export interface CommandResult {
+  status: ExitStatus;
+  /** Standard output and standard error, together; empty when `stdio` was given. */
+  output: string;
+}
+
+/** A command in flight: for "why is it stuck". */
+export interface RunningCommand {
+  readonly argv: readonly string[];
+  readonly pid: number;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+}
+
+const running = new Set<RunningCommand>();
+
+/** The runtime's commands that have not ended yet. */
+export function runningCommands(): RunningCommand[] {
+  return [...running];
+}
+
+/**
+ * Runs a runtime's command to its end. Output goes to a file in memory rather than a pipe, so the result never waits for
+ * a hook that inherited the pipe and lives on.
+ *
+ * @param binary a path, or a name to look up in PATH
+ * @throws when the binary is missing or cannot be executed
+ */
+export async function runCommand(binary: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  const file = searchPath(binary);
+  if (file === undefined) throw new Error(`exec: ${JSON.stringify(binary)}: executable file not found in $PATH`);
+  const opened: number[] = [];
+  const own = (fd: number): number => {
+    opened.push(fd);
+    return fd;
+  };
+  let call: RunningCommand | undefined;
+  try {
+    const input = (): number => options.input === undefined ? own(openSync('/dev/null', 'r')) : own(inputFile(options.input));
+    const capture = options.stdio ? undefined : own(makeMemfd('runtime-output'));
+    const stdio = options.stdio ?? [input(), capture!, capture!];
+    const argv = [binary, ...args];
+    const child = start(file, argv, stdio);
+    options.onSpawn?.();
+    call = { argv, pid: child.pid, startedAt: Date.now() };
+    running.add(call);
+    const status = await child.exited;
+    return { status, output: capture === undefined ? '' : contents(capture) };
+  } finally {
+    if (call) running.delete(call);
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
+function start(file: string, argv: string[], stdio: readonly number[]): ReturnType<typeof spawn> {
+  try {
+    // systemd's readiness socket is the daemon's business, not that of a runtime that would forward it.
+    return spawn(file, argv, { stdio, env: { ...process.env, NOTIFY_SOCKET: undefined } });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const reason = { ENOENT: 'no such file or directory', EACCES: 'permission denied' }[code ?? ''] ?? code ?? String(error);
+    throw new Error(`fork/exec ${file}: ${reason}`, { cause: error });
+  }
+}
+
+function inputFile(bytes: Uint8Array): number {
+  const fd = makeMemfd('runtime-input');
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, at);
+  return fd;
+}
+
+function contents(fd: number): string {
+  const bytes = Buffer.alloc(Math.min(fstatSync(fd).size, MAX_OUTPUT));
+  return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0));
+}

@@ -1,0 +1,7 @@
+/** `hawser/runc`: an OCI runtime as a typed object. */
+export { Runtime } from './runtime.js';
+export type { CheckpointOptions, CreateOptions, ExecOptions, ProcessIo, RestoreOptions, RuntimeOptions } from './runtime.js';
+export { RuntimeError } from './error.js';
+export { ConsoleSocket } from './console.js';
+export { LogTail } from './log.js';
+export { runningCommands, type RunningCommand } from './command.js';

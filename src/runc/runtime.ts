@@ -1,0 +1,207 @@
+/** An OCI runtime (runc, crun, …) as typed calls (contract §6). */
+import { rmSync, writeFileSync } from 'node:fs';
+import { readPidFile } from '../oci/bundle.js';
+import type { Process } from '../oci/spec.js';
+import { runCommand, type CommandOptions, type CommandResult } from './command.js';
+import { RuntimeError } from './error.js';
+import { LogTail } from './log.js';
+
+export interface RuntimeOptions {
+  /** A path, or a name to look up in PATH. Default `runc`. */
+  binary?: string;
+  /** The runtime's state directory. Default: the runtime's own. */
+  root?: string;
+  /** File that the runtime appends its log to, as JSON lines; error texts are taken from it. */
+  log?: string;
+  /** Let systemd make the cgroups. */
+  systemdCgroup?: boolean;
+  /** The criu binary, for runtimes that still take `--criu`. */
+  criu?: string;
+}
+
+/** Where a new process's standard streams go. */
+export interface ProcessIo {
+  /** Descriptors for its 0, 1 and 2, given to the runtime itself; absent with a terminal. */
+  stdio?: readonly number[];
+  /** Where to send the terminal's master to; see `ConsoleSocket`. */
+  consoleSocket?: string;
+  /** Called when the runtime has its descriptors, so that the caller can close its own copies. */
+  onSpawn?: () => void;
+}
+
+export interface CreateOptions extends ProcessIo {
+  bundle: string;
+  /** File that the init's pid is written to. */
+  pidFile: string;
+  noPivotRoot?: boolean;
+  noNewKeyring?: boolean;
+}
+
+export interface RestoreOptions extends ProcessIo {
+  bundle: string;
+  pidFile: string;
+  imagePath: string;
+  workPath: string;
+  parentPath?: string;
+  noPivotRoot?: boolean;
+}
+
+export interface ExecOptions extends ProcessIo {
+  /** File that the process's pid is written to. */
+  pidFile: string;
+  /** Where the process description is put while the runtime reads it. */
+  processFile: string;
+}
+
+export interface CheckpointOptions {
+  imagePath: string;
+  workPath: string;
+  parentPath?: string;
+  allowOpenTcp?: boolean;
+  allowExternalUnixSockets?: boolean;
+  allowTerminal?: boolean;
+  fileLocks?: boolean;
+  emptyNamespaces?: readonly string[];
+  /** Default false: the container ends. */
+  leaveRunning?: boolean;
+}
+
+/** Drives one runtime binary with one state directory. Every call is one process, awaited to its end. */
+export class Runtime {
+  readonly binary: string;
+
+  constructor(readonly options: RuntimeOptions = {}) {
+    this.binary = options.binary || 'runc';
+  }
+
+  /** Makes the container; its init waits for `start`. Resolves to the init's pid. */
+  async create(id: string, options: CreateOptions): Promise<number> {
+    const args = ['create', '--bundle', options.bundle, '--pid-file', options.pidFile, ...consoleArgs(options)];
+    if (options.noPivotRoot) args.push('--no-pivot');
+    if (options.noNewKeyring) args.push('--no-new-keyring');
+    await this.#run([...args, id], ioOf(options));
+    return readPidFile(options.pidFile);
+  }
+
+  async start(id: string): Promise<void> {
+    await this.#run(['start', id]);
+  }
+
+  /** Runs one more process in the container and leaves it running. Resolves to its pid. */
+  async exec(id: string, process: Process, options: ExecOptions): Promise<number> {
+    writeFileSync(options.processFile, JSON.stringify(process), { mode: 0o600 });
+    try {
+      await this.#run(
+        ['exec', '--process', options.processFile, ...consoleArgs(options), '--detach', '--pid-file', options.pidFile, id],
+        ioOf(options),
+      );
+      return readPidFile(options.pidFile);
+    } finally {
+      rmSync(options.processFile, { force: true });
+    }
+  }
+
+  /** Sends a signal, by number, to the init, or with `all` to every process of the container. */
+  async kill(id: string, signal: number, options: { all?: boolean } = {}): Promise<void> {
+    await this.#run(['kill', ...(options.all ? ['--all'] : []), id, String(signal)]);
+  }
+
+  /** Removes the container. With `force` its processes are killed first, and one that is already gone is no error. */
+  async delete(id: string, options: { force?: boolean } = {}): Promise<void> {
+    await this.#run(['delete', ...(options.force ? ['--force'] : []), id]);
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.#run(['pause', id]);
+  }
+
+  async resume(id: string): Promise<void> {
+    await this.#run(['resume', id]);
+  }
+
+  /** Pids of all processes of the container, as the runtime sees them; none when it has stopped. */
+  async ps(id: string): Promise<number[]> {
+    const { output } = await this.#run(['ps', '--format', 'json', id]);
+    const pids: unknown = JSON.parse(output);
+    if (pids === null) return [];
+    if (!Array.isArray(pids) || !pids.every((pid) => typeof pid === 'number')) {
+      throw new RuntimeError(`${this.binary} ps printed no list of pids: ${output.slice(0, 200)}`, { output });
+    }
+    return pids;
+  }
+
+  /** Changes limits. `resources` is the JSON of an OCI LinuxResources, handed on as it is. */
+  async update(id: string, resources: Uint8Array): Promise<void> {
+    await this.#run(['update', '--resources=-', id], { input: resources });
+  }
+
+  async checkpoint(id: string, options: CheckpointOptions): Promise<void> {
+    const args = ['checkpoint', '--image-path', options.imagePath, '--work-path', options.workPath];
+    if (options.parentPath) args.push('--parent-path', options.parentPath);
+    if (options.allowOpenTcp) args.push('--tcp-established');
+    if (options.allowExternalUnixSockets) args.push('--ext-unix-sk');
+    if (options.allowTerminal) args.push('--shell-job');
+    if (options.fileLocks) args.push('--file-locks');
+    for (const namespace of options.emptyNamespaces ?? []) args.push('--empty-ns', namespace);
+    if (options.leaveRunning) args.push('--leave-running');
+    await this.#run([...args, id]);
+  }
+
+  /** Makes and starts a container from a checkpoint. Resolves to the init's pid. */
+  async restore(id: string, options: RestoreOptions): Promise<number> {
+    const args = ['restore', '--image-path', options.imagePath, '--work-path', options.workPath];
+    if (options.parentPath) args.push('--parent-path', options.parentPath);
+    args.push('--detach', '--pid-file', options.pidFile, ...consoleArgs(options));
+    if (options.noPivotRoot) args.push('--no-pivot');
+    await this.#run([...args, '-no-subreaper', '--bundle', options.bundle, id], ioOf(options));
+    return readPidFile(options.pidFile);
+  }
+
+  /** What the runtime can do, as the JSON text of an OCI Features object. Takes no state directory. */
+  async features(): Promise<string> {
+    const { status, output } = await runCommand(this.binary, ['features']);
+    if (status !== 0) throw this.#failure({ status, output }, undefined);
+    return output;
+  }
+
+  #globals(): string[] {
+    const { root, log, criu, systemdCgroup } = this.options;
+    const args: string[] = [];
+    if (root) args.push('--root', root);
+    if (log) args.push('--log', log, '--log-format', 'json');
+    if (criu) args.push('--criu', criu);
+    if (systemdCgroup) args.push('--systemd-cgroup');
+    return args;
+  }
+
+  async #run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    const log = this.options.log === undefined ? undefined : new LogTail(this.options.log);
+    let result: CommandResult;
+    try {
+      result = await runCommand(this.binary, [...this.#globals(), ...args], options);
+    } catch (error) {
+      throw new RuntimeError((error as Error).message, { cause: error });
+    }
+    if (result.status !== 0) throw this.#failure(result, log?.lastError());
+    return result;
+  }
+
+  #failure({ status, output }: CommandResult, logged: string | undefined): RuntimeError {
+    const text = output.trim();
+    return new RuntimeError(
+      `${this.binary} did not terminate successfully: exit status ${status}${text ? `: ${text}` : ''}`,
+      { status, output, logged },
+    );
+  }
+}
+
+function consoleArgs(io: ProcessIo): string[] {
+  return io.consoleSocket === undefined ? [] : ['--console-socket', io.consoleSocket];
+}
+
+function ioOf(io: ProcessIo): CommandOptions {
+  return {
+    ...(io.stdio === undefined ? {} : { stdio: io.stdio }),
+    ...(io.onSpawn === undefined ? {} : { onSpawn: io.onSpawn }),
+  };
+}

@@ -1,0 +1,17 @@
+import type { Socket } from 'node:net';
+
+/** Stops reading from a socket for as long as anybody wants it stopped. */
+export class ReadGate {
+  readonly #holders = new Set<object>();
+
+  constructor(private readonly socket: Socket) {}
+
+  hold(holder: object): void {
+    this.#holders.add(holder);
+    this.socket.pause();
+  }
+
+  release(holder: object): void {
+    if (this.#holders.delete(holder) && this.#holders.size === 0) this.socket.resume();
+  }
+}

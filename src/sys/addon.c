@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -305,6 +306,16 @@ static napi_value duplicate(napi_env env, napi_callback_info info) {
 static napi_value copy_fd(napi_env env, napi_callback_info info) {
   ARGS(1);
   return result_of(env, fcntl((int)integer(env, arg[0]), F_DUPFD_CLOEXEC, 3));
+}
+
+/* isHungUp(fd): 1 when the last writer of a pipe is gone, 0 while there is one, or -errno. */
+static napi_value is_hung_up(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  struct pollfd one = {.fd = (int)integer(env, arg[0]), .events = POLLIN};
+  int rc;
+  do rc = poll(&one, 1, 0);
+  while (rc == -1 && errno == EINTR);
+  return number(env, rc == -1 ? -errno : (one.revents & POLLHUP) != 0);
 }
 
 /* setNonblock(fd, on) */
@@ -605,6 +616,7 @@ NAPI_MODULE_INIT() {
       {"duplicate", duplicate},
       {"copy", copy_fd},
       {"setNonblock", set_nonblock},
+      {"isHungUp", is_hung_up},
       {"peerCredentials", peer_credentials},
       {"listenUnix", listen_unix},
       {"accept", accept_one},

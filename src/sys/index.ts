@@ -80,6 +80,11 @@ export function setNonblock(fd: number, on: boolean): void {
   checked(native.setNonblock(fd, on), 'fcntl', fd);
 }
 
+/** True when a pipe's or FIFO's last writer is gone (poll(2), POLLHUP); there must have been one. */
+export function isHungUp(fd: number): boolean {
+  return checked(native.isHungUp(fd), 'poll', fd) === 1;
+}
+
 /** Who is at the other end of a connected unix socket, as of connect time (unix(7), SO_PEERCRED). */
 export function peerCredentials(fd: number): { pid: number; uid: number; gid: number } {
   const result = native.peerCredentials(fd);

@@ -26,6 +26,7 @@ export interface Native {
   duplicate(fd: number, onto: number): number;
   copy(fd: number): number;
   setNonblock(fd: number, on: boolean): number;
+  isHungUp(fd: number): number;
   peerCredentials(fd: number): { pid: number; uid: number; gid: number } | number;
   listenUnix(path: string): number;
   accept(fd: number): number;

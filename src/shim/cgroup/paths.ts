@@ -1,0 +1,57 @@
+/** Which cgroups a process is in, and where they lie in the file system. */
+import { readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+
+/** v1: a directory for each controller. v2: one. */
+export type CgroupPaths = { version: 1; controllers: Record<string, string> } | { version: 2; dir: string };
+
+interface CgroupMount {
+  /** Where it is mounted. */
+  point: string;
+  /** Which part of the hierarchy shows there. */
+  root: string;
+  /** Controller names, or `name=…`; empty for v2. */
+  options: Set<string>;
+}
+
+/**
+ * The cgroups of a process, as of now. Undefined when it is in the root of all hierarchies, i.e. has none of its own.
+ *
+ * @throws when the process is gone
+ */
+export function cgroupsOf(pid: number): CgroupPaths | undefined {
+  const entries = readFileSync(`/proc/${pid}/cgroup`, 'utf8').split('\n').filter(Boolean).map((line) => {
+    const [, controllers = '', path = '/'] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    return { controllers: controllers.split(',').filter(Boolean), path };
+  });
+  const mounts = cgroupMounts();
+  const v1: Record<string, string> = {};
+  for (const { controllers, path } of entries) {
+    for (const controller of controllers) {
+      const mount = mounts.find((one) => one.options.has(controller));
+      if (mount) v1[controller.replace(/^name=/, '')] = directory(mount, path);
+    }
+  }
+  // With any v1 controller mounted the v2 hierarchy beside it holds no controllers (systemd's hybrid layout).
+  if (Object.keys(v1).length > 0) {
+    return entries.every(({ path }) => path === '/') ? undefined : { version: 1, controllers: v1 };
+  }
+  const unified = entries.find(({ controllers }) => controllers.length === 0);
+  const mount = mounts.find((one) => one.options.size === 0);
+  if (!unified || !mount || unified.path === '/') return undefined;
+  return { version: 2, dir: directory(mount, unified.path) };
+}
+
+function directory(mount: CgroupMount, path: string): string {
+  return join(mount.point, mount.root === '/' ? path : relative(mount.root, path));
+}
+
+function cgroupMounts(): CgroupMount[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').flatMap((line) => {
+    const [left = '', right = ''] = line.split(' - ', 2);
+    const [type, , superOptions = ''] = right.split(' ');
+    const [, , , root = '/', point = ''] = left.split(' ');
+    if (type === 'cgroup2') return [{ point, root, options: new Set<string>() }];
+    return type === 'cgroup' ? [{ point, root, options: new Set(superOptions.split(',')) }] : [];
+  });
+}

@@ -1,0 +1,523 @@
+/** One container: its init, its execs, its cgroup and rootfs, and the order of its events. */
+import { closeSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { alreadyExists, failedPrecondition, invalidArgument, notFound, unknown } from '../api/errdefs.js';
+import { Bundle } from '../oci/bundle.js';
+import type { Process } from '../oci/spec.js';
+import { Runtime, type CheckpointOptions } from '../runc/index.js';
+import { openPidfd, signalPidfd, type ExitStatus } from '../sys/index.js';
+import { Code } from '../ttrpc/status.js';
+import { OomWatch } from './cgroup/oom.js';
+import { cgroupsOf } from './cgroup/paths.js';
+import { processesIn } from './cgroup/processes.js';
+import type { ShimContext } from './context.js';
+import { LiveProcess } from './live-process.js';
+import { checkExec, checkInit } from './process.js';
+import type { ContainerRecord, ExecRecord, ProcessRecord } from './record.js';
+import { mountRootfs, unmountRootfs } from './rootfs.js';
+import { isUnknownContainer, killFailure, runtimeFailure } from './runtime-errors.js';
+import { Serial } from './serial.js';
+import { openStdio, type Stdio } from './stdio/index.js';
+import { TaskEvents } from './task-events.js';
+
+/** How long Delete waits for output that is still being copied (contract appendix B). */
+const DRAIN_MS = 10_000;
+const SIGKILL = 9;
+
+/** An exec, and what is going on with it. */
+interface LiveExec {
+  readonly record: ExecRecord;
+  readonly process: LiveProcess;
+  /** Start and Delete of one exec don't overlap; those of different execs do. */
+  readonly serial: Serial;
+}
+
+export class Container {
+  readonly #init: LiveProcess;
+  readonly #execs = new Map<string, LiveExec>();
+  /** State-changing operations of the init, one at a time. Reading never waits for them. */
+  readonly #serial = new Serial();
+  readonly #runtime: Runtime;
+  readonly #bundle: Bundle;
+  readonly #events: TaskEvents;
+  #oom: OomWatch | undefined;
+  /** Its create failed: nobody knows of it, so nobody is told how its init ended. */
+  #abandoned = false;
+  /** Execs started, or being started, whose exit has not been told. */
+  #activeExecs = 0;
+  #execsIdle: (() => void)[] = [];
+
+  constructor(readonly record: ContainerRecord, private readonly shim: ShimContext) {
+    const { binary, root, systemdCgroup, criu } = record.runtime;
+    this.#bundle = new Bundle(record.bundle);
+    this.#runtime = new Runtime({ binary, root, log: this.#bundle.log, systemdCgroup, criu });
+    this.#init = new LiveProcess(record.init);
+    this.#events = new TaskEvents(shim.events, record.id);
+  }
+
+  // ---- create and start ------------------------------------------------------------------------------------------
+
+  /** Mounts the rootfs, opens stdio, and lets the runtime create the container. On failure nothing is left. */
+  async create(): Promise<void> {
+    const { record } = this;
+    this.#bundle.removeExit();
+    await mountRootfs(record.mounts, this.#bundle.rootfs);
+    this.#init.hold();
+    try {
+      this.#init.stdio = await this.#openStdio(record.init, record.id);
+      if (!record.checkpoint) await this.#createInit(this.#init.stdio);
+      this.#events.create(record);
+    } catch (error) {
+      await this.#undoCreate();
+      throw error;
+    } finally {
+      this.#init.release();
+    }
+  }
+
+  async #createInit(stdio: Stdio): Promise<void> {
+    const { id, bundle, runtime } = this.record;
+    await this.shim.orphans.adopting(async () => {
+      const pid = await this.#runtime.create(id, {
+        bundle,
+        pidFile: this.#bundle.initPid,
+        noPivotRoot: runtime.noPivotRoot,
+        noNewKeyring: runtime.noNewKeyring,
+        ...ioOf(stdio),
+      }).catch((error: unknown) => {
+        throw runtimeFailure('OCI runtime create failed', error);
+      });
+      this.#watchInit(pid);
+    });
+    this.#loadCgroup();
+    await stdio.attach();
+  }
+
+  /** The error that led here is what the caller is told; what goes wrong with undoing is for the log. */
+  async #undoCreate(): Promise<void> {
+    const { id, init, mounts } = this.record;
+    const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
+      try {
+        await work();
+      } catch (error) {
+        this.shim.log.warn(`undoing a failed create: ${what}`, { id, error });
+      }
+    };
+    // Until the runtime has made the container there is nothing for it to delete: it undoes its own failures.
+    if (init.pid > 0) await attempt('delete', () => this.#runtime.delete(id, { force: true }));
+    init.state = 'deleted';
+    this.#abandoned = true;
+    this.#oom?.stop();
+    await attempt('close stdio', async () => this.#init.stdio?.close());
+    if (mounts.length > 0) await attempt('unmount', () => unmountRootfs(this.#bundle.rootfs));
+  }
+
+  /** Starts the init, or restores it from its checkpoint. Its start is told before its exit. */
+  start(): Promise<number> {
+    return this.#serial.run(async () => {
+      const { init } = this.record;
+      checkInit('start', init.state);
+      this.#init.hold();
+      try {
+        this.#init.stdio?.beforeStart();
+        if (init.state === 'createdCheckpoint') await this.#restore();
+        else await this.#runtime.start(this.record.id).catch((error: unknown) => { throw runtimeFailure('OCI runtime start failed', error); });
+        init.state = 'running';
+        this.#events.start(init.pid);
+        return init.pid;
+      } finally {
+        this.#init.release();
+      }
+    });
+  }
+
+  async #restore(): Promise<void> {
+    const { id, bundle, checkpoint, parentCheckpoint, runtime } = this.record;
+    const stdio = this.#init.stdio!;
+    await this.shim.orphans.adopting(async () => {
+      const pid = await this.#runtime.restore(id, {
+        bundle,
+        pidFile: this.#bundle.initPid,
+        imagePath: checkpoint,
+        workPath: runtime.criuWorkPath || this.#bundle.work,
+        parentPath: parentCheckpoint,
+        noPivotRoot: runtime.noPivotRoot,
+        ...ioOf(stdio),
+      }).catch((error: unknown) => {
+        throw runtimeFailure('OCI runtime restore failed', error);
+      });
+      this.#watchInit(pid);
+    });
+    this.#loadCgroup();
+    await stdio.attach();
+  }
+
+  #watchInit(pid: number): void {
+    this.#init.watch(pid, (status) => this.#initEnded(status), () => {
+      void this.#tellInitExit().catch((error: unknown) => this.shim.log.error('telling an exit failed', { id: this.record.id, error }));
+    });
+  }
+
+  /** Stats and out-of-memory need it; a container without them is still a container. */
+  #loadCgroup(): void {
+    const { record } = this;
+    try {
+      record.cgroup = cgroupsOf(record.init.pid);
+      if (record.cgroup) this.#oom = OomWatch.start(record.cgroup, () => this.#events.oom());
+    } catch (error) {
+      // An init that is dead already has no cgroup any more.
+      this.shim.log[record.initExited ? 'debug' : 'warn']('cgroup cannot be loaded', { id: record.id, error });
+    }
+  }
+
+  async #openStdio(process: ProcessRecord, id: string): Promise<Stdio> {
+    const { ioUid: uid, ioGid: gid } = this.record.runtime;
+    const { stdin, stdout, stderr, terminal, stdinClosed } = process;
+    return openStdio(
+      { stdin, stdout, stderr, terminal, uid, gid, stdinClosed, id, namespace: this.shim.record.namespace },
+      (text) => this.shim.log.warn(text),
+    );
+  }
+
+  // ---- the init's end --------------------------------------------------------------------------------------------
+
+  /** At once: no exec may start any more, and the truth goes to disk before anybody is told. */
+  #initEnded(status: ExitStatus): void {
+    const { record } = this;
+    record.initExited = true;
+    record.init.exitStatus = status;
+    record.init.exitedAt = Date.now();
+    if (record.init.state === 'deleted') return;
+    try {
+      this.#bundle.writeExit({ pid: record.init.pid, status, exitedAt: record.init.exitedAt });
+    } catch (error) {
+      this.shim.log.error('the exit status could not be kept on disk', { id: record.id, error });
+    }
+  }
+
+  /** The last exit of a container: after its execs', whatever it takes to end them (contract §4.5). */
+  async #tellInitExit(): Promise<void> {
+    const { record } = this;
+    if (this.#abandoned) return;
+    const quietly = (what: string) => (error: unknown) => this.shim.log.warn(what, { id: record.id, error });
+    if (record.sharesPidNamespace && record.init.state !== 'deleted') await this.#killAll().catch(quietly('processes left by the init could not be killed'));
+    await this.#untilExecsEnded();
+    if (record.init.state === 'paused') await this.#runtime.resume(record.id).catch(quietly('a paused container that ended could not be resumed'));
+    this.#oom?.stop();
+    if (record.init.state !== 'deleted') record.init.state = 'stopped';
+    this.#init.stdio?.processExited();
+    this.#init.wake();
+    this.#events.exit(record.id, record.init);
+  }
+
+  async #killAll(): Promise<void> {
+    try {
+      await this.#runtime.kill(this.record.id, SIGKILL, { all: true });
+    } catch (error) {
+      // Nothing was left to kill.
+      if (killFailure(error).code !== Code.NotFound) throw error;
+    }
+  }
+
+  #untilExecsEnded(): Promise<void> {
+    return this.#activeExecs === 0 ? Promise.resolve() : new Promise((resolve) => this.#execsIdle.push(resolve));
+  }
+
+  #execEnded(): void {
+    if (--this.#activeExecs > 0) return;
+    for (const wake of this.#execsIdle.splice(0)) wake();
+  }
+
+  // ---- delete ----------------------------------------------------------------------------------------------------
+
+  /** Removes the container. It stays, and may be deleted again, when something could not be cleaned up. */
+  delete(): Promise<void> {
+    return this.#serial.run(async () => {
+      const { record } = this;
+      const { init } = record;
+      checkInit('delete', init.state);
+      if (!(await this.#init.stdio?.drained(DRAIN_MS) ?? true)) this.shim.log.warn('output was still being copied at delete', { id: record.id });
+      let failure: unknown;
+      await this.#runtime.delete(record.id).catch((error: unknown) => {
+        if (!isUnknownContainer(error)) failure = runtimeFailure('failed to delete task', error);
+      });
+      for (const exec of this.#execs.values()) await exec.process.stdio?.close();
+      await this.#init.stdio?.close();
+      if (record.mounts.length > 0) {
+        await unmountRootfs(this.#bundle.rootfs).catch((error: unknown) => {
+          failure ??= unknown(`failed rootfs umount: ${(error as Error).message}`, error);
+        });
+      }
+      if (failure !== undefined) throw failure as Error;
+      init.state = 'deleted';
+      this.#oom?.stop();
+      // A created container's init is being killed right now; nobody waits for a container that was never started to stop.
+      if (init.exitedAt === undefined) this.#init.wake();
+      for (const exec of this.#execs.values()) exec.process.wake();
+      this.#events.delete(init);
+    });
+  }
+
+  // ---- execs -----------------------------------------------------------------------------------------------------
+
+  /** Registers an exec; nothing is run. */
+  addExec(exec: ExecRecord): void {
+    checkInit('exec', this.record.init.state);
+    if (this.#execs.has(exec.id)) throw alreadyExists(`id ${exec.id}`);
+    this.record.execs[exec.id] = exec;
+    this.#execs.set(exec.id, { record: exec, process: new LiveProcess(exec), serial: new Serial() });
+    this.#events.execAdded(exec.id);
+  }
+
+  startExec(execId: string): Promise<number> {
+    const exec = this.#exec(execId);
+    return exec.serial.run(async () => {
+      const { record, process } = exec;
+      checkExec('start', record.state);
+      if (record.startFailed) throw failedPrecondition(`exec ${execId} could not be started before; delete it and add it anew`);
+      if (this.record.initExited) throw failedPrecondition(`container ${this.record.id} init process is not running`);
+      this.#activeExecs++;
+      process.hold();
+      try {
+        await this.#runExec(exec);
+        record.state = 'running';
+        this.#events.execStarted(execId, record.pid);
+        return record.pid;
+      } catch (error) {
+        await this.#execStartFailed(exec);
+        throw error;
+      } finally {
+        process.release();
+      }
+    });
+  }
+
+  async #runExec({ record, process }: LiveExec): Promise<void> {
+    const stdio = (process.stdio = await this.#openStdio(record, record.id));
+    const spec: Process = { ...(JSON.parse(record.spec) as Process), terminal: record.terminal };
+    await this.shim.orphans.adopting(async () => {
+      const pid = await this.#runtime.exec(this.record.id, spec, {
+        pidFile: this.#bundle.execPid(record.id),
+        processFile: join(this.record.bundle, `.${record.id}.process.json`),
+        ...ioOf(stdio),
+      }).catch((error: unknown) => {
+        throw runtimeFailure('OCI runtime exec failed', error);
+      });
+      process.watch(pid, (status) => {
+        if (record.startFailed) return;
+        record.exitStatus = status;
+        record.exitedAt = Date.now();
+      }, () => this.#tellExecExit(record, process));
+    });
+    await stdio.attach();
+  }
+
+  #tellExecExit(record: ExecRecord, process: LiveProcess): void {
+    if (record.startFailed) return;
+    record.state = 'stopped';
+    process.stdio?.processExited();
+    process.wake();
+    this.#events.exit(record.id, record);
+    this.#execEnded();
+  }
+
+  /** It stays as created, with no pid, and those who wait for it are let go with status 0 (contract §3.5). */
+  async #execStartFailed({ record, process }: LiveExec): Promise<void> {
+    record.startFailed = true;
+    // The runtime had started it, but its terminal never came: it must not run on unseen.
+    if (record.pid > 0 && record.exitedAt === undefined) this.#signal(record, SIGKILL);
+    record.pid = 0;
+    record.exitStatus = 0;
+    delete record.exitedAt;
+    try {
+      await process.stdio?.close();
+    } finally {
+      process.stdio = undefined;
+      process.wake();
+      this.#execEnded();
+    }
+  }
+
+  /** Removes an exec that has ended or was never started. */
+  async deleteExec(execId: string): Promise<ExecRecord> {
+    const exec = this.#exec(execId);
+    return exec.serial.run(async () => {
+      const { record, process } = exec;
+      checkExec('delete', record.state);
+      if (!(await process.stdio?.drained(DRAIN_MS) ?? true)) this.shim.log.warn('output was still being copied at delete', { id: this.record.id, exec: execId });
+      await process.stdio?.close();
+      rmSync(this.#bundle.execPid(execId), { force: true });
+      record.state = 'deleted';
+      process.wake();
+      this.#execs.delete(execId);
+      delete this.record.execs[execId];
+      return record;
+    });
+  }
+
+  // ---- signals, freezing, limits ---------------------------------------------------------------------------------
+
+  /** Not queued behind a start: a start that hangs must be killable. */
+  async kill(signal: number, all: boolean): Promise<void> {
+    const { id, init } = this.record;
+    checkInit('kill', init.state);
+    // The runtime would only say the same, at the cost of a process.
+    if (init.state === 'stopped' && !all) throw notFound('process already finished');
+    await this.#runtime.kill(id, signal, { all }).catch((error: unknown) => { throw killFailure(error); });
+  }
+
+  killExec(execId: string, signal: number): void {
+    const { record } = this.#exec(execId);
+    checkExec('kill', record.state);
+    if (record.exitedAt !== undefined) throw notFound('exec kill error: process already finished');
+    this.#signal(record, signal);
+  }
+
+  #signal(record: ProcessRecord, signal: number): void {
+    let pidfd: number | undefined;
+    try {
+      // It is not collected before its exit is seen, so the pid is still its own.
+      pidfd = openPidfd(record.pid);
+      signalPidfd(pidfd, signal);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ESRCH') throw notFound('exec kill error: process already finished', error);
+      if (code === 'EINVAL') throw invalidArgument(`exec kill error: signal ${signal}`, error);
+      throw unknown(`exec kill error: ${(error as Error).message}`, error);
+    } finally {
+      if (pidfd !== undefined) closeSync(pidfd);
+    }
+  }
+
+  pause(): Promise<void> {
+    return this.#serial.run(async () => {
+      const { record } = this;
+      checkInit('pause', record.init.state);
+      record.pausing = true;
+      try {
+        await this.#runtime.pause(record.id).catch((error: unknown) => { throw runtimeFailure('OCI runtime pause failed', error); });
+        if (record.init.state === 'running') record.init.state = 'paused';
+      } finally {
+        record.pausing = false;
+      }
+      this.#events.paused();
+    });
+  }
+
+  resume(): Promise<void> {
+    return this.#serial.run(async () => {
+      const { id, init } = this.record;
+      checkInit('resume', init.state);
+      await this.#runtime.resume(id).catch((error: unknown) => { throw runtimeFailure('OCI runtime resume failed', error); });
+      if (init.state === 'paused') init.state = 'running';
+      this.#events.resumed();
+    });
+  }
+
+  update(resources: Uint8Array): Promise<void> {
+    return this.#serial.run(async () => {
+      checkInit('update', this.record.init.state);
+      await this.#runtime.update(this.record.id, resources).catch((error: unknown) => { throw unknown((error as Error).message, error); });
+    });
+  }
+
+  checkpoint(options: Omit<CheckpointOptions, 'workPath'> & { workPath: string | undefined }): Promise<void> {
+    return this.#serial.run(async () => {
+      checkInit('checkpoint', this.record.init.state);
+      const ownWork = join(this.#bundle.work, 'criu-work');
+      const workPath = options.workPath || ownWork;
+      try {
+        await this.#runtime.checkpoint(this.record.id, { ...options, workPath });
+      } catch (error) {
+        throw this.#checkpointFailure(error, workPath);
+      } finally {
+        if (workPath === ownWork) rmSync(ownWork, { recursive: true, force: true });
+      }
+    });
+  }
+
+  /** criu's own log says why; it is kept in the bundle, as its work directory is removed. */
+  #checkpointFailure(error: unknown, workPath: string): Error {
+    const kept = join(this.record.bundle, 'criu-dump.log');
+    try {
+      this.#bundle.keepFile(join(workPath, 'dump.log'), kept);
+    } catch (second) {
+      this.shim.log.warn('the log of a failed checkpoint could not be kept', { id: this.record.id, error: second });
+    }
+    const [first = ''] = (error as Error).message.split('\n');
+    return unknown(`${first} path= ${kept}`, error);
+  }
+
+  // ---- questions and small changes, answered from memory ---------------------------------------------------------
+
+  /** The init's record, or that of one of its execs. */
+  process(execId: string): ProcessRecord {
+    return execId ? this.#exec(execId).record : this.record.init;
+  }
+
+  execRecord(execId: string): ExecRecord {
+    return this.#exec(execId).record;
+  }
+
+  /** Resolves when the process has ended and everybody may know; with its record as it is then. */
+  async wait(execId: string, signal: AbortSignal): Promise<ProcessRecord> {
+    const exec = execId ? this.#exec(execId) : undefined;
+    const live = exec?.process ?? this.#init;
+    const over = exec ? exec.record.startFailed || exec.record.state === 'stopped' : this.record.init.state === 'stopped';
+    if (!over) await live.wait(signal);
+    return live.record;
+  }
+
+  resize(execId: string, columns: number, rows: number): void {
+    if (execId) {
+      const { record, process } = this.#exec(execId);
+      checkExec('resize', record.state);
+      process.stdio?.resize(columns, rows);
+    } else {
+      checkInit('resize', this.record.init.state);
+      this.#init.stdio?.resize(columns, rows);
+    }
+  }
+
+  closeStdin(execId: string): void {
+    const live = execId ? this.#exec(execId).process : this.#init;
+    live.record.stdinClosed = true;
+    live.stdio?.closeStdin();
+  }
+
+  /** Pids of all its processes, and which exec each is. */
+  async pids(): Promise<{ pid: number; execId: string | undefined }[]> {
+    const { init, cgroup, id } = this.record;
+    if (init.state === 'stopped') return [];
+    let pids = cgroup ? processesIn(cgroup) : await this.#runtime.ps(id);
+    // A live container must never look empty: a daemon that restarts would take it for a leftover (contract §1.13).
+    if (pids.length === 0 && init.pid > 0 && !this.record.initExited) pids = [init.pid];
+    const execs = new Map(Object.values(this.record.execs).map((exec) => [exec.pid, exec.id]));
+    return pids.map((pid) => ({ pid, execId: execs.get(pid) }));
+  }
+
+  /** What is going on in it, for the state dump. */
+  describe(): Record<string, unknown> {
+    return {
+      ...this.record,
+      waitingFor: { init: this.#init.waiting, execs: Object.fromEntries([...this.#execs].map(([id, exec]) => [id, exec.process.waiting])) },
+      operationsQueued: this.#serial.pending,
+      activeExecs: this.#activeExecs,
+      stdio: this.#init.stdio?.describe(),
+    };
+  }
+
+  #exec(execId: string): LiveExec {
+    const exec = this.#execs.get(execId);
+    if (!exec) throw notFound(`process does not exist ${execId}`);
+    return exec;
+  }
+}
+
+function ioOf(stdio: Stdio): { stdio?: readonly number[]; consoleSocket?: string; onSpawn: () => void } {
+  return {
+    ...(stdio.given === undefined ? {} : { stdio: stdio.given }),
+    ...(stdio.consoleSocket === undefined ? {} : { consoleSocket: stdio.consoleSocket }),
+    onSpawn: () => stdio.handedOver(),
+  };
+}

@@ -1,0 +1,81 @@
+/** The `delete` action: cleans up after a container whose shim is gone, whatever is left of it (contract §1.10). */
+import { readFileSync, rmSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
+import { containerd } from '../api/gen/api.js';
+import { timestamp } from '../api/timestamp.js';
+import { Bundle, tryReadPidFile } from '../oci/bundle.js';
+import { Runtime } from '../runc/index.js';
+import type { Invocation } from './flags.js';
+import { checkIdentifier } from './identifier.js';
+import { DEFAULT_ROOT } from './options.js';
+import { isUnknownContainer } from './runtime-errors.js';
+import { unmountRootfs } from './rootfs.js';
+
+/** 128 + SIGKILL: a container that had not ended is killed here. */
+const KILLED = 137;
+
+/**
+ * Removes what the container left with the runtime, its mounts, and a socket that nobody serves any more.
+ *
+ * @param warn what could not be cleaned up; the daemon logs it, and it is no failure
+ * @returns an encoded DeleteResponse, the true exit status in it when it is known
+ */
+export async function deleteAction(invocation: Invocation, warn: (text: string) => void): Promise<Uint8Array> {
+  const { id, namespace } = invocation;
+  checkIdentifier('id', id);
+  const bundle = new Bundle(join(dirname(process.cwd()), id));
+  const options = quietly(() => bundle.tryOptions(), warn) ?? {};
+  const binary = quietly(() => bundle.tryRuntime(), warn) || 'runc';
+  const root = join(typeof options.root === 'string' && options.root ? options.root : DEFAULT_ROOT, namespace);
+
+  // The shim's last word, read before anything is killed here.
+  const exit = quietly(() => bundle.tryExit(), warn);
+  const pid = exit?.pid ?? tryReadPidFile(bundle.initPid) ?? 0;
+  if (isThere(join(root, id)) || binary !== 'runc') {
+    await new Runtime({ binary, root, ...(isThere(bundle.path) ? { log: bundle.log } : {}) }).delete(id, { force: true }).catch((error: unknown) => {
+      if (!isUnknownContainer(error)) warn(`failed to remove runc container: ${(error as Error).message}`);
+    });
+  }
+  await unmountRootfs(bundle.rootfs).catch((error: unknown) => warn(`failed to unmount ${bundle.rootfs}: ${(error as Error).message}`));
+  await removeDeadSocket(bundle, warn);
+  return containerd.task.v2.DeleteResponse.encode({
+    pid, exitStatus: exit?.status ?? KILLED, exitedAt: timestamp(exit?.exitedAt ?? Date.now()),
+  }).finish();
+}
+
+/** runc keeps a directory for each container it knows: without one, asking it to delete would only cost a process. */
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** A shim that was killed leaves its socket. One that still answers serves others of the group. */
+async function removeDeadSocket(bundle: Bundle, warn: (text: string) => void): Promise<void> {
+  const path = quietly(() => addressOf(bundle), warn);
+  if (path === undefined) return;
+  const dead = await new Promise<boolean>((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+  });
+  if (dead) quietly(() => rmSync(path, { force: true }), warn);
+}
+
+function addressOf(bundle: Bundle): string | undefined {
+  const file = join(bundle.path, 'address');
+  if (!isThere(file)) return undefined;
+  const address = readFileSync(file, 'utf8').trim();
+  return address.startsWith('unix://') ? address.slice('unix://'.length) : undefined;
+}
+
+function quietly<T>(work: () => T, warn: (text: string) => void): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    warn((error as Error).message);
+    return undefined;
+  }
+}

@@ -1,0 +1,70 @@
+import type { ExitStatus } from '../sys/index.js';
+import { onExit } from '../sys/index.js';
+import type { ProcessRecord } from './record.js';
+import type { Stdio } from './stdio/index.js';
+
+/** What belongs to a process but is no data: its stdio, those who wait for it, and when its exit may be told. */
+export class LiveProcess {
+  stdio: Stdio | undefined;
+  readonly #waiters = new Set<() => void>();
+  #holds = 0;
+  #heldExit: (() => void) | undefined;
+
+  constructor(readonly record: ProcessRecord) {}
+
+  /** Its exit is not told before release() has been called as often: what comes first must be told first. */
+  hold(): void {
+    this.#holds++;
+  }
+
+  release(): void {
+    if (--this.#holds > 0) return;
+    const held = this.#heldExit;
+    this.#heldExit = undefined;
+    held?.();
+  }
+
+  /**
+   * Learns the pid. `seen` is called as soon as the process has ended, `told` after that, when nothing holds it back.
+   * A process that has ended already is no special case.
+   */
+  watch(pid: number, seen: (status: ExitStatus) => void, told: () => void): void {
+    this.record.pid = pid;
+    onExit(pid, (status) => {
+      seen(status);
+      if (this.#holds > 0) this.#heldExit = told;
+      else told();
+    });
+  }
+
+  /** Resolves when wake() is called; rejects with the signal's reason when that comes first. */
+  wait(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason as Error);
+        return;
+      }
+      const aborted = (): void => {
+        this.#waiters.delete(wake);
+        reject(signal.reason as Error);
+      };
+      const wake = (): void => {
+        signal.removeEventListener('abort', aborted);
+        resolve();
+      };
+      signal.addEventListener('abort', aborted, { once: true });
+      this.#waiters.add(wake);
+    });
+  }
+
+  /** Releases all who wait. */
+  wake(): void {
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const wake of waiters) wake();
+  }
+
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+}

@@ -1,0 +1,138 @@
+/** Entry of containerd-shim-runc-v2: argv, env and stdin become an invocation, which is start, delete, info or serve. */
+import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { readInput } from './bootstrap.js';
+import { parseFlags, usage, UsageError, type Invocation } from './flags.js';
+import type { Listening } from './listen.js';
+import { FifoLogger } from './log.js';
+import { VERSION, REVISION } from './version.js';
+import { duplicate } from '../sys/index.js';
+
+const PROGRAM = 'containerd-shim-runc-v2';
+const RUNTIME = 'io.containerd.runc.v2';
+/** The launcher hands the listening socket of `serve` over as this. */
+const LISTENER_FD = 3;
+
+/** What the program says when it ends, through the launcher where there is one. */
+type Reply = (status: number, text: string | Uint8Array) => void;
+
+/**
+ * The launcher waits for one reply: a byte with the exit status, then what to print. It prints and exits with it, while
+ * this process may go on as the shim. Without a launcher this process prints itself.
+ */
+function replyFunction(): Reply {
+  const fd = Number(process.env.HAWSER_REPLY_FD);
+  delete process.env.HAWSER_REPLY_FD;
+  return (status, text) => {
+    const bytes = Buffer.from(text);
+    if (fd > 0) {
+      writeAll(fd, Buffer.concat([Buffer.from([status]), bytes]));
+      closeSync(fd);
+    } else {
+      writeAll(status === 0 ? 1 : 2, bytes);
+    }
+  };
+}
+
+function writeAll(fd: number, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+}
+
+async function main(): Promise<number> {
+  const reply = replyFunction();
+  let invocation: Invocation;
+  try {
+    invocation = parseFlags(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    reply(2, `${error.message}\n${usage(PROGRAM)}`);
+    return 2;
+  }
+  try {
+    return await dispatch(invocation, reply);
+  } catch (error) {
+    reply(1, `${RUNTIME}: ${(error as Error).message}`);
+    return 1;
+  }
+}
+
+async function dispatch(invocation: Invocation, reply: Reply): Promise<number> {
+  if (invocation.help) {
+    reply(0, usage(PROGRAM));
+    return 0;
+  }
+  if (invocation.version) {
+    reply(0, `${PROGRAM}:\n  Version:  ${VERSION}\n  Revision: ${REVISION}\n  Node version: ${process.version}\n\n`);
+    return 0;
+  }
+  if (invocation.info) {
+    const { info } = await import('./info.js');
+    reply(0, await info(readInput()));
+    return 0;
+  }
+  if (!invocation.namespace) throw new Error('shim namespace cannot be empty');
+  if (invocation.action === 'start') return startAndServe(invocation, reply);
+  if (invocation.action === 'delete') {
+    ignoreSignals();
+    const { deleteAction } = await import('./delete.js');
+    const warnings: string[] = [];
+    const response = await deleteAction(invocation, (text) => warnings.push(text));
+    if (warnings.length > 0) writeAll(2, Buffer.from(`${warnings.join('\n')}\n`));
+    reply(0, response);
+    return 0;
+  }
+  await serveInvocation(invocation, inheritedListener(), invocation.debug);
+  return 0;
+}
+
+/** One process does both: it becomes the shim once the daemon has its answer. Nothing of the daemon's stays open. */
+async function startAndServe(invocation: Invocation, reply: Reply): Promise<number> {
+  const { start } = await import('./start.js');
+  const daemonPid = Number(process.env.HAWSER_DAEMON_PID) || process.ppid;
+  delete process.env.HAWSER_DAEMON_PID;
+  const { address, listening, debug } = await start(invocation, readInput(), daemonPid);
+  if (!listening) {
+    reply(0, address);
+    return 0;
+  }
+  try {
+    reply(0, address);
+  } catch (error) {
+    // The daemon gave up on us.
+    listening.unlink();
+    throw error;
+  }
+  const nowhere = openSync('/dev/null', 'r+');
+  for (const standard of [0, 1, 2]) duplicate(nowhere, standard);
+  closeSync(nowhere);
+  await serveInvocation(invocation, listening, debug);
+  return 0;
+}
+
+async function serveInvocation(invocation: Invocation, listening: Listening, debug: boolean): Promise<void> {
+  const log = new FifoLogger(debug);
+  log.open('log');
+  const { serve } = await import('./serve.js');
+  await serve({
+    invocation, listening, log,
+    ttrpcAddress: process.env.TTRPC_ADDRESS ?? (invocation.address ? `${invocation.address}.ttrpc` : ''),
+  });
+}
+
+/** Serve mode proper: somebody else has bound the socket. */
+function inheritedListener(): Listening {
+  if (!fstatSync(LISTENER_FD, { bigint: false }).isSocket()) throw new Error(`descriptor ${LISTENER_FD} is no listening socket; use the start action`);
+  const server = createServer();
+  server.listen({ fd: LISTENER_FD });
+  return { server, path: '', unlink: () => undefined };
+}
+
+/** systemd stops a unit by signalling all its processes, and cleaning up must get to its end (contract §1.8). */
+function ignoreSignals(): void {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGPIPE'] as const) process.on(signal, () => undefined);
+}
+
+void main().then((status) => process.exit(status), (error: unknown) => {
+  writeAll(2, Buffer.from(`${RUNTIME}: ${(error as Error).stack}`));
+  process.exit(1);
+});

@@ -1,0 +1,75 @@
+/** Serving: the long life of a shim, from its socket to its orderly end (contract §1.8). */
+import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../api/gen/services.js';
+import { runningCommands } from '../runc/index.js';
+import { becomeSubreaper } from '../sys/index.js';
+import { Server } from '../ttrpc/index.js';
+import { Containers } from './containers.js';
+import type { ShimContext } from './context.js';
+import { EventPublisher } from './events.js';
+import { OrphanReaper } from './exits.js';
+import type { Invocation } from './flags.js';
+import type { Listening } from './listen.js';
+import type { FifoLogger } from './log.js';
+import { taskService } from './task-service.js';
+
+/** How long the last events and replies may take when the shim ends. */
+const DRAIN_MS = 5_000;
+/** How long a shim waits for somebody to make a container, before it takes itself for forgotten. */
+const FORGOTTEN_MS = 5 * 60_000;
+
+export interface ServeOptions {
+  invocation: Invocation;
+  listening: Listening;
+  log: FifoLogger;
+  /** The daemon's ttrpc socket. */
+  ttrpcAddress: string;
+}
+
+/** Serves until it is shut down, by the daemon or by a signal, and everything is cleaned up. */
+export async function serve({ invocation, listening, log, ttrpcAddress }: ServeOptions): Promise<void> {
+  const { namespace, id } = invocation;
+  becomeSubreaper();
+  const shim: ShimContext = {
+    record: { namespace, id, address: `unix://${listening.path}`, startedAt: Date.now(), containers: {} },
+    events: new EventPublisher(ttrpcAddress, namespace, log),
+    orphans: new OrphanReaper(),
+    log,
+  };
+  shim.orphans.start();
+  const containers = new Containers(shim);
+  const server = new Server({ onError: (error) => log.warn('a connection failed', { error }) });
+
+  let end: (why: string) => void = () => undefined;
+  const ended = new Promise<string>((resolve) => (end = resolve));
+  const handlers = taskService(shim, containers, () => end('the daemon asked for it'));
+  server.add(ContainerdTaskV2Task, handlers).add(ContainerdTaskV3Task, handlers);
+
+  const dump = (): void => log.info('state of the shim', {
+    state: { ...containers.describe(), requests: server.calls(), runtimeCommands: runningCommands(), events: shim.events.stats },
+  });
+  process.on('SIGTERM', () => end('SIGTERM'));
+  process.on('SIGINT', () => end('SIGINT'));
+  process.on('SIGUSR1', dump);
+  // What goes wrong in one place must not take the containers with it.
+  process.on('uncaughtException', (error) => log.error('a defect: an exception that nobody caught', { error, stack: error.stack }));
+  process.on('unhandledRejection', (reason) => log.error('a defect: a rejection that nobody handled', { error: reason, stack: (reason as Error | undefined)?.stack }));
+
+  const forgotten = endWhenForgotten(() => server.connections === 0 && containers.endIfEmpty(), () => end('nobody needs it'));
+  await server.serve(listening.server);
+  log.debug('serving', { address: shim.record.address, pid: process.pid });
+  const why = await ended;
+  log.debug('shutting down', { why });
+
+  // From here on a new `start` must not find this shim.
+  listening.unlink();
+  clearInterval(forgotten);
+  await Promise.all([server.shutdown({ graceMs: 200 }), shim.events.close(DRAIN_MS)]);
+  shim.orphans.stop();
+}
+
+/** A daemon that was killed between `start` and Create never comes back for its shim. */
+function endWhenForgotten(isUnused: () => boolean, end: () => void): NodeJS.Timeout {
+  return setInterval(() => {
+    if (isUnused()) end();
+  }, FORGOTTEN_MS).unref();
+}

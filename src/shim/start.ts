@@ -1,0 +1,63 @@
+/** The `start` action: makes sure that a shim serves this container's group, and says where (contract §1.7). */
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Bundle } from '../oci/bundle.js';
+import { groupOf, SOCKET_DIR, socketPath } from './address.js';
+import { parseBootstrap } from './bootstrap.js';
+import type { Invocation } from './flags.js';
+import { checkIdentifier } from './identifier.js';
+import { listenAt, type Listening } from './listen.js';
+
+export interface Started {
+  /** What the daemon is told. */
+  address: string;
+  /** Present when this process is the shim from now on; absent when another one already is. */
+  listening?: Listening;
+  debug: boolean;
+}
+
+/** @param daemonPid the process that ran us, for the score of the out-of-memory killer */
+export async function start(invocation: Invocation, input: Uint8Array, daemonPid: number): Promise<Started> {
+  const { id, namespace, address: grpcAddress } = invocation;
+  checkIdentifier('id', id);
+  const bundle = new Bundle(process.cwd());
+  const bootstrap = parseBootstrap(input, id, namespace);
+  const path = socketPath(grpcAddress, namespace, groupOf(bundle.spec().annotations, id), bootstrap.socketDir || SOCKET_DIR);
+  const address = `unix://${path}`;
+  const debug = invocation.debug || bootstrap.debug;
+
+  const listening = await listenAt(path);
+  if (listening === 'taken') {
+    bundle.writeAddress(address);
+    return { address, debug };
+  }
+  try {
+    bundle.writeAddress(address);
+    if (bootstrap.options.shimCgroup) joinCgroup(bootstrap.options.shimCgroup);
+    adjustOomScore(daemonPid);
+  } catch (error) {
+    listening.unlink();
+    throw error;
+  }
+  return { address, listening, debug };
+}
+
+/** Moves this process into a cgroup that exists. */
+function joinCgroup(path: string): void {
+  const base = '/sys/fs/cgroup';
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').includes(` - cgroup `)
+    ? readdirSync(base).filter((name) => name !== 'unified')
+    : ['.'];
+  for (const mount of mounts) writeFileSync(join(base, mount, path, 'cgroup.procs'), String(process.pid));
+}
+
+/** One above the daemon's: when memory runs out, the shim goes before the daemon and after the containers. */
+function adjustOomScore(daemonPid: number): void {
+  const score = Number(readFileSync(`/proc/${daemonPid}/oom_score_adj`, 'latin1'));
+  try {
+    writeFileSync('/proc/self/oom_score_adj', String(Math.min(1000, score + 1)));
+  } catch (error) {
+    // Without privileges a score can only be raised.
+    if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}

@@ -1,0 +1,39 @@
+import { closeSync } from 'node:fs';
+
+/**
+ * The descriptors of one process's stdio, by name. Each has one owner, which is this: closing twice would close a
+ * number that meanwhile belongs to somebody else (contract §8, 50).
+ */
+export class Descriptors {
+  readonly #open = new Map<string, number>();
+
+  /** Takes ownership. */
+  add(name: string, fd: number): number {
+    if (this.#open.has(name)) throw new Error(`descriptor ${name} is open already`);
+    this.#open.set(name, fd);
+    return fd;
+  }
+
+  get(name: string): number | undefined {
+    return this.#open.get(name);
+  }
+
+  /** Closes those that are open; names that are not are passed over. */
+  close(...names: string[]): void {
+    for (const name of names) {
+      const fd = this.#open.get(name);
+      if (fd === undefined) continue;
+      this.#open.delete(name);
+      closeSync(fd);
+    }
+  }
+
+  closeAll(): void {
+    this.close(...this.#open.keys());
+  }
+
+  /** For the state dump. */
+  list(): Record<string, number> {
+    return Object.fromEntries(this.#open);
+  }
+}

@@ -1,0 +1,107 @@
+/** Opening the client's FIFOs: never blocking, and never missing its first or last byte. */
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const { O_APPEND, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+/** A handle on the file itself, which opens nothing (open(2)). Node does not name it. */
+const O_PATH = 0o10000000;
+
+/** How long a client may take to open its end (contract appendix B). */
+export const OPEN_TIMEOUT_MS = 30_000;
+
+/** Both ends of a FIFO that a process writes to. */
+export interface Output {
+  writer: number;
+  /**
+   * A read end of our own, for FIFOs only: while it is open, a client that goes away costs the process no EPIPE, and
+   * what was written waits for the client's return.
+   */
+  keeper?: number;
+}
+
+/** Both ends of a FIFO that a process reads from. */
+export interface Input {
+  reader: number;
+  /** A read end of our own: a client that writes to a process which has ended gets no EPIPE, as with a pipe between. */
+  observer: number;
+  /** A write end of our own: the process sees the end only when this is closed too (CloseIO). */
+  keeper: number;
+}
+
+export interface OpenOptions {
+  /** Open ends that never block, to be copied by us; without it they are for the process itself. */
+  nonblocking?: boolean;
+  timeoutMs?: number;
+}
+
+/**
+ * Opens the FIFO, or the file to append to, that a process's output goes to. For a FIFO this waits, bounded, until its
+ * client has it open for reading, as there is nobody else to tell that the client is missing.
+ */
+export async function openOutput(path: string, options: OpenOptions = {}): Promise<Output> {
+  const blocking = options.nonblocking ? O_NONBLOCK : 0;
+  return withHandle(path, 'w/o', async (handle, fifo) => {
+    if (!fifo) return { writer: openSync(handle, O_WRONLY | O_APPEND) };
+    const probe = await openWhenRead(handle, options.timeoutMs ?? OPEN_TIMEOUT_MS);
+    try {
+      const keeper = openSync(handle, O_RDONLY | O_NONBLOCK);
+      try {
+        // Opened anew, as O_NONBLOCK belongs to the open file, which the process would share. It has a reader: ours.
+        return { keeper, writer: openSync(handle, O_WRONLY | blocking) };
+      } catch (error) {
+        closeSync(keeper);
+        throw error;
+      }
+    } finally {
+      closeSync(probe);
+    }
+  });
+}
+
+/** Opens the FIFO that a process reads; waits for nobody. */
+export async function openInput(path: string, options: OpenOptions = {}): Promise<Input> {
+  return withHandle(path, 'r/o', (handle) => {
+    const observer = openSync(handle, O_RDONLY | O_NONBLOCK);
+    let keeper: number | undefined;
+    try {
+      keeper = openSync(handle, O_WRONLY | O_NONBLOCK);
+      return { observer, keeper, reader: openSync(handle, O_RDONLY | (options.nonblocking ? O_NONBLOCK : 0)) };
+    } catch (error) {
+      closeSync(observer);
+      if (keeper !== undefined) closeSync(keeper);
+      throw error;
+    }
+  });
+}
+
+/** One more write end of a FIFO that somebody has open for reading. */
+export function openKeeper(observer: number): number {
+  return openSync(`/proc/self/fd/${observer}`, O_WRONLY | O_NONBLOCK);
+}
+
+/** Runs with a path that stays this very file, even when the client unlinks or renames it meanwhile. */
+async function withHandle<T>(path: string, how: string, open: (handle: string, fifo: boolean) => T | Promise<T>): Promise<T> {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, O_PATH);
+    return await open(`/proc/self/fd/${fd}`, fstatSync(fd).isFIFO());
+  } catch (error) {
+    throw new Error(`containerd-shim: opening ${how} fifo ${JSON.stringify(path)} failed: ${(error as Error).message}`, { cause: error });
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** ENXIO says that nobody reads yet. The kernel tells no one when that changes, so this asks again, ever more slowly. */
+async function openWhenRead(handle: string, timeoutMs: number): Promise<number> {
+  const deadline = Date.now() + timeoutMs;
+  for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
+    try {
+      return openSync(handle, O_WRONLY | O_NONBLOCK);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error;
+    }
+    if (Date.now() >= deadline) throw new Error(`nobody opened it for reading within ${timeoutMs / 1000} s`);
+    await delay(pause);
+  }
+}

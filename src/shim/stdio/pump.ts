@@ -1,0 +1,131 @@
+/** Copies from one non-blocking descriptor to another, for what cannot be handed to the process itself: terminals. */
+import { READABLE, tryRead, tryWrite, Watch, WRITABLE } from '../../sys/index.js';
+
+const CHUNK = 64 * 1024;
+/** Chunks copied before other events get their turn. */
+const BURST = 16;
+/** How soon a terminal that nobody has open is looked at again. */
+const HANGUP_RETRY_MS = 100;
+
+/** One for all pumps: it is only used within one turn. Made when the first terminal is. */
+let scratch: Buffer | undefined;
+
+export interface PumpOptions {
+  /** Called once, when the source has ended, or was told to and is drained. Not after stop(). */
+  onEnd: () => void;
+  /** Called when the sink refuses data for good; what follows is read and dropped, so that the writer never stalls. */
+  onSinkError?: (error: Error) => void;
+}
+
+export class Pump {
+  readonly #source: number;
+  readonly #sink: number;
+  readonly #options: PumpOptions;
+  readonly #readable: Watch;
+  #writable: Watch | undefined;
+  #pending: Buffer | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #finishing = false;
+  #sinkBroken = false;
+  #done = false;
+
+  constructor(source: number, sink: number, options: PumpOptions) {
+    this.#source = source;
+    this.#sink = sink;
+    this.#options = options;
+    this.#readable = new Watch(source, () => this.#copy());
+    this.#readable.want(READABLE);
+  }
+
+  /** Nothing more will be written to the source: copies what is left there, however slow the sink, then ends. */
+  finish(): void {
+    if (this.#done || this.#finishing) return;
+    this.#finishing = true;
+    if (!this.#pending) this.#copy();
+  }
+
+  /** Ends at once. The descriptors may be closed after this. */
+  stop(): void {
+    if (this.#done) return;
+    this.#done = true;
+    clearTimeout(this.#retry);
+    this.#readable.close();
+    this.#writable?.close();
+    this.#pending = undefined;
+  }
+
+  #end(): void {
+    this.stop();
+    this.#options.onEnd();
+  }
+
+  #copy(): void {
+    scratch ??= Buffer.allocUnsafeSlow(CHUNK);
+    for (let turn = 0; turn < BURST; turn++) {
+      if (this.#done || this.#pending) return;
+      let n: number | undefined;
+      try {
+        n = tryRead(this.#source, scratch);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
+        this.#hungUp();
+        return;
+      }
+      if (n === undefined && !this.#finishing) return;
+      if (n === undefined || n === 0) {
+        this.#end();
+        return;
+      }
+      this.#write(scratch, n);
+    }
+    // Level-triggered: a source with more to give calls again. One that only finishes must be called by us.
+    if (this.#finishing && !this.#pending && !this.#done) setImmediate(() => this.#copy());
+  }
+
+  /** Nobody has the terminal open just now. Its watch would fire without end, so it rests and looks again later. */
+  #hungUp(): void {
+    if (this.#finishing) {
+      this.#end();
+      return;
+    }
+    this.#readable.want(0);
+    this.#retry = setTimeout(() => {
+      if (this.#done) return;
+      this.#readable.want(READABLE);
+    }, HANGUP_RETRY_MS);
+  }
+
+  #write(buffer: Buffer, to: number): void {
+    let from = 0;
+    while (from < to && !this.#sinkBroken) {
+      let n: number | undefined;
+      try {
+        n = tryWrite(this.#sink, buffer, from, to);
+      } catch (error) {
+        this.#sinkBroken = true;
+        this.#options.onSinkError?.(error as Error);
+        return;
+      }
+      if (n === undefined) {
+        // The scratch buffer is not ours to keep.
+        this.#pending = Buffer.from(buffer.subarray(from, to));
+        this.#readable.want(0);
+        this.#writable ??= new Watch(this.#sink, () => this.#resume());
+        this.#writable.want(WRITABLE);
+        return;
+      }
+      from += n;
+    }
+  }
+
+  #resume(): void {
+    const pending = this.#pending;
+    if (this.#done || !pending) return;
+    this.#pending = undefined;
+    this.#writable?.want(0);
+    this.#write(pending, pending.length);
+    if (this.#pending) return;
+    this.#readable.want(READABLE);
+    if (this.#finishing) this.#copy();
+  }
+}

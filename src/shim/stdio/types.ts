@@ -1,0 +1,46 @@
+/** What a process's stdio is, whatever its URIs became. */
+
+export interface StdioRequest {
+  /** As the client gave them: FIFO paths or URIs; empty for none. */
+  stdin: string;
+  stdout: string;
+  stderr: string;
+  terminal: boolean;
+  /** Owner of what the process gets, for containers with a user namespace. */
+  uid: number;
+  gid: number;
+  /** CloseIO came before the process was started: it gets what the client wrote, and then the end. */
+  stdinClosed: boolean;
+  /** For logging binaries: the container's or exec's id, and the namespace. */
+  id: string;
+  namespace: string;
+}
+
+/** The stdio of one process from before it exists until it is deleted. Every method may be called in any state. */
+export interface Stdio {
+  /** Descriptors to give to the runtime; undefined with a terminal. */
+  readonly given: readonly number[] | undefined;
+  /** Path for the runtime's `--console-socket`; undefined without a terminal. */
+  readonly consoleSocket: string | undefined;
+  /** The runtime has the given descriptors: our copies are closed. */
+  handedOver(): void;
+  /** The process exists: with a terminal, waits for its master and starts copying. */
+  attach(): Promise<void>;
+  /**
+   * The process is about to run for the first time. A client that has closed its end of stdin by now is done with it,
+   * even if its CloseIO got lost: some send it only when they know of the task, and by then have read their input's end.
+   */
+  beforeStart(): void;
+  /** Our own writer of stdin goes; the process sees the end once the client's is gone too. */
+  closeStdin(): void;
+  /** Does nothing without a terminal. */
+  resize(columns: number, rows: number): void;
+  /** The process has ended: what it wrote is copied to its end, then the client gets the end. */
+  processExited(): void;
+  /** Resolves when all output is where the client finds it; at the latest after the time. True when it is. */
+  drained(timeoutMs: number): Promise<boolean>;
+  /** Frees everything, whatever the state. */
+  close(): Promise<void>;
+  /** For the state dump. */
+  describe(): Record<string, unknown>;
+}

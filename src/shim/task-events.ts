@@ -1,0 +1,59 @@
+/** The events of tasks, by name (contract §4.1). */
+import { containerd } from '../api/gen/api.js';
+import { timestamp } from '../api/timestamp.js';
+import type { EventPublisher } from './events.js';
+import type { ContainerRecord, ProcessRecord } from './record.js';
+
+const types = containerd.events;
+
+/** Publishes the events of one container. Each call is one event, queued when it returns. */
+export class TaskEvents {
+  constructor(private readonly events: EventPublisher, private readonly containerId: string) {}
+
+  create({ bundle, mounts, checkpoint, init }: ContainerRecord): void {
+    const { stdin, stdout, stderr, terminal, pid } = init;
+    this.#publish('create', 'TaskCreate', types.TaskCreate.encode({
+      containerId: this.containerId, bundle, rootfs: mounts, io: { stdin, stdout, stderr, terminal }, checkpoint, pid,
+    }));
+  }
+
+  start(pid: number): void {
+    this.#publish('start', 'TaskStart', types.TaskStart.encode({ containerId: this.containerId, pid }));
+  }
+
+  exit(id: string, process: ProcessRecord): void {
+    this.#publish('exit', 'TaskExit', types.TaskExit.encode({
+      containerId: this.containerId, id, pid: process.pid, exitStatus: process.exitStatus, exitedAt: timestamp(process.exitedAt),
+    }));
+  }
+
+  delete(init: ProcessRecord): void {
+    this.#publish('delete', 'TaskDelete', types.TaskDelete.encode({
+      containerId: this.containerId, pid: init.pid, exitStatus: init.exitStatus, exitedAt: timestamp(init.exitedAt),
+    }));
+  }
+
+  oom(): void {
+    this.#publish('oom', 'TaskOOM', types.TaskOOM.encode({ containerId: this.containerId }));
+  }
+
+  execAdded(execId: string): void {
+    this.#publish('exec-added', 'TaskExecAdded', types.TaskExecAdded.encode({ containerId: this.containerId, execId }));
+  }
+
+  execStarted(execId: string, pid: number): void {
+    this.#publish('exec-started', 'TaskExecStarted', types.TaskExecStarted.encode({ containerId: this.containerId, execId, pid }));
+  }
+
+  paused(): void {
+    this.#publish('paused', 'TaskPaused', types.TaskPaused.encode({ containerId: this.containerId }));
+  }
+
+  resumed(): void {
+    this.#publish('resumed', 'TaskResumed', types.TaskResumed.encode({ containerId: this.containerId }));
+  }
+
+  #publish(topic: string, type: string, message: { finish(): Uint8Array }): void {
+    this.events.publish(`/tasks/${topic}`, `containerd.events.${type}`, message.finish());
+  }
+}

@@ -64,8 +64,8 @@ export class Container {
     await mountRootfs(record.mounts, this.#bundle.rootfs);
     this.#init.hold();
     try {
-      this.#init.stdio = await this.#openStdio(record.init, record.id);
-      if (!record.checkpoint) await this.#createInit(this.#init.stdio);
+      const stdio = await this.#openStdio(this.#init, record.id);
+      if (!record.checkpoint) await this.#createInit(stdio);
       this.#events.create(record);
     } catch (error) {
       await this.#undoCreate();
@@ -170,13 +170,17 @@ export class Container {
     }
   }
 
-  async #openStdio(process: ProcessRecord, id: string): Promise<Stdio> {
+  async #openStdio(live: LiveProcess, id: string): Promise<Stdio> {
     const { ioUid: uid, ioGid: gid } = this.record.runtime;
-    const { stdin, stdout, stderr, terminal, stdinClosed } = process;
-    return openStdio(
-      { stdin, stdout, stderr, terminal, uid, gid, stdinClosed, id, namespace: this.shim.record.namespace },
+    const { stdin, stdout, stderr, terminal } = live.record;
+    live.stdio = await openStdio(
+      { stdin, stdout, stderr, terminal, uid, gid, id, namespace: this.shim.record.namespace },
       (text) => this.shim.log.warn(text),
     );
+    // CloseIO may come before there is anything to close, even while it is being opened: the process then gets what the
+    // client wrote, and the end.
+    if (live.record.stdinClosed) live.stdio.closeStdin();
+    return live.stdio;
   }
 
   // ---- the init's end --------------------------------------------------------------------------------------------
@@ -293,7 +297,7 @@ export class Container {
   }
 
   async #runExec({ record, process }: LiveExec): Promise<void> {
-    const stdio = (process.stdio = await this.#openStdio(record, record.id));
+    const stdio = await this.#openStdio(process, record.id);
     const spec: Process = { ...(JSON.parse(record.spec) as Process), terminal: record.terminal };
     await this.shim.orphans.adopting(async () => {
       const pid = await this.#runtime.exec(this.record.id, spec, {

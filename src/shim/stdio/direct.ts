@@ -69,14 +69,13 @@ export class DirectStdio implements Stdio {
   }
 
   async #open(): Promise<void> {
-    const { stdin, stdout, stderr, uid, gid, stdinClosed } = this.request;
+    const { stdin, stdout, stderr, uid, gid } = this.request;
     const fds = this.#fds;
     if (stdin) {
       const input = await openInput(stdin);
       fds.add('stdin', input.reader);
       fds.add('stdin-observer', input.observer);
       fds.add('stdin-keeper', input.keeper);
-      if (stdinClosed) this.closeStdin();
     }
     await this.#openOutput('stdout', stdout);
     await this.#openOutput('stderr', stderr);

@@ -102,13 +102,12 @@ export class TerminalStdio implements Stdio {
   }
 
   async #open(): Promise<void> {
-    const { stdin, stdout, stdinClosed } = this.request;
+    const { stdin, stdout } = this.request;
     if (stdin) {
       const input = await openInput(stdin, { nonblocking: true });
       this.#fds.add('stdin', input.reader);
       this.#fds.add('stdin-observer', input.observer);
       this.#fds.add('stdin-keeper', input.keeper);
-      if (stdinClosed) this.closeStdin();
     }
     const output = await openOutput(stdout || '/dev/null', { nonblocking: true });
     this.#fds.add('stdout', output.writer);

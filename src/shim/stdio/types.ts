@@ -9,8 +9,6 @@ export interface StdioRequest {
   /** Owner of what the process gets, for containers with a user namespace. */
   uid: number;
   gid: number;
-  /** CloseIO came before the process was started: it gets what the client wrote, and then the end. */
-  stdinClosed: boolean;
   /** For logging binaries: the container's or exec's id, and the namespace. */
   id: string;
   namespace: string;

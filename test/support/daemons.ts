@@ -1,0 +1,234 @@
+/** Real daemons for the end-to-end tests: a private containerd, a dockerd on top of it, their clients and their logs. */
+import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { execa, type Options, type Result } from 'execa';
+
+export const top = fileURLToPath(new URL('../..', import.meta.url));
+/** Where the built shim lies. */
+export const shimDir = process.env.HAWSER_TEST_SHIM_DIR ?? join(top, 'bin');
+/** Where Debian's Go shim lies. */
+export const stockDir = '/usr/bin';
+
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** No command of a client takes this long; one that does hangs. */
+const COMMAND_MS = 60_000;
+const BOUND_MS = 30_000;
+
+/** Polls until the condition gives something, and fails with what it was waiting for. */
+export async function until<T>(what: string, condition: () => T | undefined | false | Promise<T | undefined | false>, boundMs = BOUND_MS): Promise<T> {
+  for (const deadline = Date.now() + boundMs; Date.now() < deadline; await delay(20)) {
+    const result = await condition();
+    if (result !== undefined && result !== false) return result;
+  }
+  throw new Error(`waited ${boundMs / 1000} s in vain for ${what}`);
+}
+
+/** A directory that is removed by cleanUp(). */
+export function temporaryDirectory(name: string): string {
+  return mkdtempSync(join(tmpdir(), `hawser-${name}-`));
+}
+
+/** A root file system of one static busybox. */
+export function makeRootfs(dir: string): string {
+  mkdirSync(join(dir, 'bin'), { recursive: true });
+  for (const name of ['proc', 'sys', 'dev', 'tmp', 'etc', 'root']) mkdirSync(join(dir, name), { recursive: true });
+  chmodSync(join(dir, 'tmp'), 0o1777);
+  copyFileSync('/bin/busybox', join(dir, 'bin/busybox'));
+  const applets = ['sh', 'ash', 'echo', 'cat', 'ls', 'sleep', 'true', 'false', 'stty', 'id', 'ps', 'dd', 'head', 'tail', 'seq', 'wc', 'md5sum', 'touch', 'kill', 'env', 'tty', 'mount', 'yes', 'top', 'hostname', 'mkdir', 'rm', 'grep', 'trap'];
+  for (const name of applets) symlinkSync('busybox', join(dir, 'bin', name));
+  writeFileSync(join(dir, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n');
+  writeFileSync(join(dir, 'etc/group'), 'root:x:0:\nnogroup:x:65534:\n');
+  return dir;
+}
+
+/** An image of that root file system, in the layout that `docker load` and `ctr images import` take. */
+export async function makeImage(dir: string, rootfs: string, name: string): Promise<string> {
+  const work = join(dir, 'image');
+  mkdirSync(work, { recursive: true });
+  await execa('tar', ['-C', rootfs, '-cf', join(work, 'layer.tar'), '.']);
+  const digest = (await execa('sha256sum', [join(work, 'layer.tar')])).stdout.split(' ')[0]!;
+  const config = JSON.stringify({
+    architecture: 'amd64', os: 'linux', config: { Env: ['PATH=/bin'], Cmd: ['/bin/sh'] },
+    rootfs: { type: 'layers', diff_ids: [`sha256:${digest}`] }, history: [{ created: '2024-01-01T00:00:00Z' }],
+  });
+  writeFileSync(join(work, 'config.json'), config);
+  writeFileSync(join(work, 'manifest.json'), JSON.stringify([{ Config: 'config.json', RepoTags: [name], Layers: ['layer.tar'] }]));
+  const file = join(dir, 'image.tar');
+  await execa('tar', ['-C', work, '-cf', file, 'manifest.json', 'config.json', 'layer.tar']);
+  return file;
+}
+
+/** One daemon process with its log in a file. */
+class Daemon {
+  protected process: ChildProcess | undefined;
+  readonly log: string;
+
+  constructor(readonly dir: string, readonly name: string) {
+    this.log = join(dir, `${name}.log`);
+  }
+
+  protected launch(command: string, args: string[], env: NodeJS.ProcessEnv): void {
+    const log = openSync(this.log, 'a');
+    this.process = spawn(command, args, { stdio: ['ignore', log, log], env, detached: true });
+    closeSync(log);
+  }
+
+  get pid(): number {
+    if (this.process?.pid === undefined) throw new Error(`${this.name} does not run`);
+    return this.process.pid;
+  }
+
+  /** Ends it by a signal, SIGKILL when it does not go. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const child = this.process;
+    this.process = undefined;
+    if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  logText(): string {
+    return existsSync(this.log) ? readFileSync(this.log, 'utf8') : '';
+  }
+}
+
+export class Containerd extends Daemon {
+  readonly socket: string;
+  readonly state: string;
+  readonly root: string;
+  readonly rootfs: string;
+
+  constructor(readonly shims: string, readonly daemonPath = 'containerd', readonly ctrPath = 'ctr') {
+    super(temporaryDirectory('containerd'), 'containerd');
+    this.socket = join(this.dir, 'containerd.sock');
+    this.state = join(this.dir, 'state');
+    this.root = join(this.dir, 'root');
+    this.rootfs = makeRootfs(join(this.dir, 'rootfs'));
+    writeFileSync(join(this.dir, 'config.toml'), `version = 2
+root = "${this.root}"
+state = "${this.state}"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "${this.socket}"
+[debug]
+  level = "debug"
+`);
+  }
+
+  async start(): Promise<this> {
+    const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+    this.launch(this.daemonPath, ['-c', join(this.dir, 'config.toml')], { ...env, PATH: `${this.shims}:${SYSTEM_PATH}` });
+    await until('containerd to answer', async () => (await this.ctr(['version'], { reject: false })).exitCode === 0);
+    return this;
+  }
+
+  /** Runs ctr; throws when it fails, unless `reject` is false. Standard input is empty unless given. */
+  ctr(args: string[], options: Options & { reject?: boolean } = {}): Promise<Result<{ encoding: 'utf8' }>> {
+    return execa(this.ctrPath, ['-a', this.socket, ...args], {
+      ...(options.input === undefined && options.stdin === undefined ? { stdin: 'ignore' } : {}),
+      timeout: COMMAND_MS, killSignal: 'SIGKILL', env: { PATH: SYSTEM_PATH, CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS: '1' }, ...options,
+    } as Options) as unknown as Promise<Result<{ encoding: 'utf8' }>>;
+  }
+
+  /** `ctr run --rm`, with the private root file system. */
+  run(id: string, command: string[], { flags = [], ...options }: Options & { flags?: string[]; reject?: boolean } = {}): ReturnType<Containerd['ctr']> {
+    return this.ctr(['run', '--rm', ...flags, '--rootfs', this.rootfs, id, ...command], options);
+  }
+
+  /** Pids of the shims that this daemon launched. */
+  async shimPids(): Promise<number[]> {
+    const { stdout } = await execa('pgrep', ['-f', '--', `-address ${this.socket}`], { reject: false });
+    return stdout.split('\n').filter(Boolean).map(Number);
+  }
+
+  bundle(id: string, namespace = 'default'): string {
+    return join(this.state, 'io.containerd.runtime.v2.task', namespace, id);
+  }
+
+  /** Stops the daemon and whatever containers are left, and removes everything. */
+  async cleanUp(): Promise<void> {
+    const pids = await this.shimPids();
+    for (const pid of pids) {
+      // An orderly end first, so that nothing is left of what the shim made itself.
+      try {
+        process.kill(pid, 'SIGTERM');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
+    await until('the shims to end', async () => (await this.shimPids()).length === 0);
+    await this.stop();
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** The client of the Debian package, whatever other one the machine has. */
+const DOCKER = '/usr/bin/docker';
+
+export class Dockerd extends Daemon {
+  readonly socket: string;
+
+  constructor(readonly containerd: Containerd) {
+    super(temporaryDirectory('dockerd'), 'dockerd');
+    this.socket = join(this.dir, 'docker.sock');
+  }
+
+  async start(flags: string[] = []): Promise<this> {
+    const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+    this.launch('dockerd', [
+      '--containerd', this.containerd.socket, '--data-root', join(this.dir, 'data'), '--exec-root', join(this.dir, 'exec'),
+      '-H', `unix://${this.socket}`, '--iptables=false', '--bridge=none', '-p', join(this.dir, 'docker.pid'), ...flags,
+    ], { ...env, PATH: SYSTEM_PATH });
+    await until('dockerd to answer', async () => (await this.docker(['version'], { reject: false })).exitCode === 0);
+    return this;
+  }
+
+  docker(args: string[], options: Options & { reject?: boolean } = {}): Promise<Result<{ encoding: 'utf8' }>> {
+    return execa(DOCKER, ['-H', `unix://${this.socket}`, ...args], {
+      ...(options.input === undefined && options.stdin === undefined ? { stdin: 'ignore' } : {}),
+      timeout: COMMAND_MS, killSignal: 'SIGKILL', env: { PATH: SYSTEM_PATH, HOME: this.dir }, ...options,
+    } as Options) as unknown as Promise<Result<{ encoding: 'utf8' }>>;
+  }
+
+  /** The command line of the client, for a terminal. */
+  command(args: string[]): [string, string[]] {
+    return [DOCKER, ['-H', `unix://${this.socket}`, ...args]];
+  }
+
+  async importImage(rootfs: string, name: string): Promise<void> {
+    const archive = join(this.dir, 'rootfs.tar');
+    await execa('tar', ['-C', rootfs, '-cf', archive, '.']);
+    await this.docker(['import', '-c', 'ENV PATH=/bin', '-c', 'CMD ["/bin/sh"]', archive, name]);
+    rmSync(archive);
+  }
+
+  async cleanUp(): Promise<void> {
+    const { stdout } = await this.docker(['ps', '-aq'], { reject: false });
+    const ids = stdout.split('\n').filter(Boolean);
+    if (ids.length > 0) await this.docker(['rm', '-f', ...ids], { reject: false });
+    await this.stop();
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Lines of a daemon's log at warning level or above, without times, ids and other things that differ by run. */
+export function warnings(log: string): string[] {
+  const lines = log.split('\n').filter((line) => /level=(warning|error|fatal|panic)/.test(line));
+  return [...new Set(lines.map((line) => line
+    .replace(/^time="[^"]*" /, '')
+    .replace(/\/proc\/self\/fd\/\d+/g, '/proc/self/fd/N')
+    .replace(/\bid=[\w-]+/g, 'id=ID')
+    .replace(/\b(?:container|containerID|execID|processID|process)=[\w-]+/g, 'container=ID')
+    .replace(/[0-9a-f]{12,}/g, 'HEX')
+    .replace(/\bpid=\d+/g, 'pid=N')
+    .replace(/hawser-(\w+)-\w+/g, 'hawser-$1')
+    .replace(/time=\\"[^"]*\\"/g, 'time=T')))].sort();
+}
+

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Installs what the tests and `make run` need of a Debian machine, and nothing when it is all there.
+set -eu
+
+packages=""
+need() { # need PROGRAM PACKAGE
+  PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 || packages="$packages $2"
+}
+need containerd containerd
+need ctr containerd
+need runc runc
+need dockerd docker.io
+need /usr/bin/docker docker.io
+need cc gcc
+need python3 python3
+# Debian's busybox package is linked dynamically, and a rootfs of one file needs one that is not.
+dpkg-query -W -f '${Status}\n' busybox-static 2>/dev/null | grep -q 'ok installed' || packages="$packages busybox-static"
+dpkg-query -W -f '${Status}\n' libc6-dev 2>/dev/null | grep -q 'ok installed' || packages="$packages libc6-dev"
+
+[ -z "$packages" ] && exit 0
+if [ "$(id -u)" -ne 0 ]; then
+  echo "hawser: these packages are missing, and installing them needs root: apt-get install --no-install-recommends$packages" >&2
+  exit 1
+fi
+echo "hawser: installing$packages" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 -- a list of words
+apt-get install -y -qq --no-install-recommends $packages >/dev/null

@@ -214,8 +214,15 @@ export class Dockerd extends Daemon {
     const ids = stdout.split('\n').filter(Boolean);
     if (ids.length > 0) await this.docker(['rm', '-f', ...ids], { reject: false });
     await this.stop();
+    // dockerd mounts its data directory on itself and leaves it so.
+    for (const point of mountsBelow(this.dir)) await execa('umount', [point]);
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** Mount points in a directory, deepest first. */
+export function mountsBelow(dir: string): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map((line) => line.split(' ')[4] ?? '').filter((point) => point.startsWith(`${dir}/`)).reverse();
 }
 
 /** Lines of a daemon's log at warning level or above, without times, ids and other things that differ by run. */

@@ -107,6 +107,8 @@ export class Containerd extends Daemon {
 
   constructor(readonly shims: string, readonly daemonPath = 'containerd', readonly ctrPath = 'ctr') {
     super(temporaryDirectory('containerd'), 'containerd');
+    // Without it the daemon would quietly find another one in its PATH.
+    if (!existsSync(join(shims, 'containerd-shim-runc-v2'))) throw new Error(`there is no shim in ${shims}; run 'make build'`);
     this.socket = join(this.dir, 'containerd.sock');
     this.state = join(this.dir, 'state');
     this.root = join(this.dir, 'root');

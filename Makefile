@@ -28,7 +28,9 @@ node_modules/.ready: package.json package-lock.json
 
 # ---- build ---------------------------------------------------------------------------------------------------------
 
-build: bin/containerd-shim-runc-v2 dist/shim.cjs dist/hawser_sys.node dist/node
+SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.js shim.cache
+
+build: bin/containerd-shim-runc-v2 dist/shim.cache
 
 src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	$(TSX) src/build/gen.ts
@@ -43,9 +45,12 @@ bin/containerd-shim-runc-v2: src/sys/launcher.c
 	@mkdir -p bin
 	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ src/sys/launcher.c 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ src/sys/launcher.c
 
-dist/shim.cjs: src/api/gen/services.ts src/build/bundle.ts $(TS)
+dist/shim.cjs: src/api/gen/services.ts src/shim/load.cjs $(TS)
 	@mkdir -p dist
 	$(TSX) src/build/bundle.ts
+
+dist/shim.cache: dist/shim.cjs dist/hawser_sys.node dist/node
+	$(TSX) src/build/code-cache.ts
 
 # The Node that the shim runs on, whatever PATH the daemon has.
 dist/node:
@@ -89,7 +94,7 @@ LIB = $(DESTDIR)$(PREFIX)/lib/hawser
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(LIB)"
 	install -m 755 bin/containerd-shim-runc-v2 "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2"
-	install -m 644 dist/shim.cjs "$(LIB)/shim.cjs"
+	install -m 644 $(SHIM_FILES:%=dist/%) "$(LIB)/"
 	install -m 755 dist/hawser_sys.node "$(LIB)/hawser_sys.node"
 	ln -sfn "$(NODE)" "$(LIB)/node"
 

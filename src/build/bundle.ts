@@ -1,8 +1,11 @@
-/** Bundles the shim into dist/shim.cjs: one file to read, and only what a shim needs. Run by `make build`. */
+/**
+ * Bundles the shim into dist/shim.bundle.js, one file with only what a shim needs, and what few containers need into
+ * files of their own. Run by `make build`.
+ */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type BuildOptions } from 'esbuild';
 
 const top = fileURLToPath(new URL('../..', import.meta.url));
 const { version } = JSON.parse(readFileSync(`${top}/package.json`, 'utf8')) as { version: string };
@@ -17,24 +20,38 @@ function revision(): string {
   }
 }
 
-await build({
+const shared: BuildOptions = {
   absWorkingDir: top,
-  entryPoints: ['src/shim/main.ts'],
-  outfile: 'dist/shim.cjs',
   bundle: true,
   platform: 'node',
   format: 'cjs',
   target: 'node20',
-  minifySyntax: true,
-  minifyWhitespace: true,
-  keepNames: false,
+  charset: 'ascii',
+  minify: true,
   legalComments: 'none',
+  logLevel: 'warning',
+  // Whole 64-bit numbers are written as two halves here, and none is read that a double does not hold; the package
+  // would start a WebAssembly engine in every shim.
+  alias: { long: './src/build/no-long.cjs' },
   define: {
     HAWSER_ADDON: 'HAWSER_ADDON_PATH',
     HAWSER_VERSION: JSON.stringify(version),
     HAWSER_REVISION: JSON.stringify(revision()),
     'import.meta.url': '"file:///"',
   },
+};
+
+await build({ ...shared, entryPoints: ['src/shim/cgroup/metrics.ts'], outfile: 'dist/shim.metrics.js' });
+await build({
+  ...shared,
+  entryPoints: ['src/shim/main.ts'],
+  outfile: 'dist/shim.bundle.js',
   banner: { js: 'const HAWSER_ADDON_PATH=__dirname+"/hawser_sys.node";' },
-  logLevel: 'warning',
+  plugins: [{
+    name: 'on-demand',
+    setup(build) {
+      build.onResolve({ filter: /cgroup\/metrics\.js$/ }, () => ({ path: './shim.metrics.js', external: true }));
+    },
+  }],
 });
+copyFileSync(`${top}/src/shim/load.cjs`, `${top}/dist/shim.cjs`);

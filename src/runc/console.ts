@@ -61,7 +61,7 @@ export class ConsoleSocket {
             const result = attempt();
             if (result !== undefined) resolve(result);
           } catch (error) {
-            reject(error as Error);
+            reject(error instanceof Error ? error : new Error(String(error)));
           }
         });
         watch.want(READABLE);

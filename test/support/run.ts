@@ -5,7 +5,7 @@ import { Containerd, shimDir, until } from './daemons.js';
 
 const containerd = await new Containerd(shimDir).start();
 try {
-  console.log(`containerd ${(await containerd.ctr(['version'])).stdout.match(/Version: +(\S+)/)?.[1] ?? ''} launches ${shimDir}/containerd-shim-runc-v2`);
+  console.log(`containerd ${/Version: +(\S+)/.exec((await containerd.ctr(['version'])).stdout)?.[1] ?? ''} launches ${shimDir}/containerd-shim-runc-v2`);
   const container = containerd.run('hello', ['/bin/sh', '-c', 'echo "Hello from a container. My pid is $$, my shim is Hawser."; sleep 1']);
   const [pid] = await until('the shim', async () => {
     const pids = await containerd.shimPids();

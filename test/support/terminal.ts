@@ -1,5 +1,5 @@
 /** A person at a terminal: runs a program on a real pty, types, and looks at what it shows. */
-import { spawn, type IPty } from 'node-pty';
+import { spawn, type IPty } from '@lydell/node-pty';
 
 const BOUND_MS = 30_000;
 

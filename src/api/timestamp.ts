@@ -9,7 +9,7 @@ export const ZERO_TIME: Timestamp = { seconds: -62135596800, nanos: 0 };
 export function timestamp(ms: number | undefined): Timestamp {
   if (ms === undefined) return ZERO_TIME;
   const seconds = Math.floor(ms / 1000);
-  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
+  return { seconds, nanos: Math.min(Math.round((ms - seconds * 1000) * 1e6), 999_999_999) };
 }
 
 /** Milliseconds since the epoch; undefined for a missing or zero time. */

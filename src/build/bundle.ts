@@ -26,6 +26,8 @@ const shared: BuildOptions = {
   platform: 'node',
   format: 'cjs',
   target: 'node20',
+  // load.cjs runs the bundle as a script, in which there is no import().
+  supported: { 'dynamic-import': false },
   charset: 'ascii',
   minify: true,
   legalComments: 'none',
@@ -41,7 +43,7 @@ const shared: BuildOptions = {
   },
 };
 
-await build({ ...shared, entryPoints: ['src/shim/cgroup/metrics.ts'], outfile: 'dist/shim.metrics.js' });
+await build({ ...shared, entryPoints: ['src/shim/cgroup/metrics.ts'], outfile: 'dist/shim.metrics.cjs' });
 await build({
   ...shared,
   entryPoints: ['src/shim/main.ts'],
@@ -50,7 +52,7 @@ await build({
   plugins: [{
     name: 'on-demand',
     setup(build) {
-      build.onResolve({ filter: /cgroup\/metrics\.js$/ }, () => ({ path: './shim.metrics.js', external: true }));
+      build.onResolve({ filter: /cgroup\/metrics\.js$/ }, () => ({ path: './shim.metrics.cjs', external: true }));
     },
   }],
 });

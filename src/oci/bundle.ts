@@ -24,7 +24,8 @@ export class Bundle {
   get shimLog(): string { return join(this.path, 'log'); }
   get initPid(): string { return join(this.path, 'init.pid'); }
 
-  execPid(execId: string): string { return join(this.path, `${execId}.pid`); }
+  /** An exec may be called `init` too, and must not take the init's file. */
+  execPid(execId: string): string { return join(this.path, execId === 'init' ? 'init.exec.pid' : `${execId}.pid`); }
 
   spec(): Spec {
     const file = join(this.path, 'config.json');

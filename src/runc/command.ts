@@ -1,9 +1,7 @@
 /** Runs one command of an OCI runtime and collects what it printed. */
-import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { makeMemfd, searchPath, spawn, type ExitStatus } from '../sys/index.js';
-
-/** Output kept of a command: enough for any error text, and bounded. */
-const MAX_OUTPUT = 64 * 1024;
+import { OutputCapture } from './capture.js';
 
 export interface CommandOptions {
   /** Descriptors for the command's 0, 1 and 2; without it 0 is empty and 1 and 2 are captured. */
@@ -36,8 +34,8 @@ export function runningCommands(): RunningCommand[] {
 }
 
 /**
- * Runs a runtime's command to its end. Output goes to a file in memory rather than a pipe, so the result never waits for
- * a hook that inherited the pipe and lives on.
+ * Runs a runtime's command to its end. The result comes when the command has ended, and never waits for somebody who
+ * inherited its output and lives on.
  *
  * @param binary a path, or a name to look up in PATH
  * @throws when the binary is missing or cannot be executed
@@ -51,19 +49,22 @@ export async function runCommand(binary: string, args: readonly string[], option
     return fd;
   };
   let call: RunningCommand | undefined;
+  let capture: OutputCapture | undefined;
   try {
     const input = (): number => options.input === undefined ? own(openSync('/dev/null', 'r')) : own(inputFile(options.input));
-    const capture = options.stdio ? undefined : own(makeMemfd('runtime-output'));
-    const stdio = options.stdio ?? [input(), capture!, capture!];
+    capture = options.stdio ? undefined : new OutputCapture();
+    const stdio = options.stdio ?? [input(), capture!.writer, capture!.writer];
     const argv = [binary, ...args];
     const child = start(file, argv, stdio);
     options.onSpawn?.();
+    capture?.handedOver();
     call = { argv, pid: child.pid, startedAt: Date.now() };
     running.add(call);
     const status = await child.exited;
-    return { status, output: capture === undefined ? '' : contents(capture) };
+    return { status, output: capture?.finish() ?? '' };
   } finally {
     if (call) running.delete(call);
+    capture?.finish();
     for (const fd of opened) closeSync(fd);
   }
 }
@@ -83,9 +84,4 @@ function inputFile(bytes: Uint8Array): number {
   const fd = makeMemfd('runtime-input');
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, at);
   return fd;
-}
-
-function contents(fd: number): string {
-  const bytes = Buffer.alloc(Math.min(fstatSync(fd).size, MAX_OUTPUT));
-  return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0));
 }

@@ -29,6 +29,7 @@ export class ConsoleSocket {
    *   anything but one descriptor
    */
   async receive(timeoutMs: number): Promise<number> {
+    if (this.#closed) throw new Error('the console socket is closed');
     const connection = await this.#poll(this.#listener, () => tryAccept(this.#listener), timeoutMs);
     try {
       return await this.#poll(connection, () => tryReceiveDescriptor(connection), timeoutMs);

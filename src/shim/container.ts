@@ -163,7 +163,7 @@ export class Container {
     const { record } = this;
     try {
       record.cgroup = cgroupsOf(record.init.pid);
-      if (record.cgroup) this.#oom = OomWatch.start(record.cgroup, () => this.#events.oom());
+      if (record.cgroup) this.#oom = OomWatch.start(record.cgroup, () => this.#init.whenFree(() => this.#events.oom()));
     } catch (error) {
       // An init that is dead already has no cgroup any more.
       this.shim.log[record.initExited ? 'debug' : 'warn']('cgroup cannot be loaded', { id: record.id, error });
@@ -299,6 +299,7 @@ export class Container {
   async #runExec({ record, process }: LiveExec): Promise<void> {
     const stdio = await this.#openStdio(process, record.id);
     const spec: Process = { ...(JSON.parse(record.spec) as Process), terminal: record.terminal };
+    stdio.beforeStart();
     await this.shim.orphans.adopting(async () => {
       const pid = await this.#runtime.exec(this.record.id, spec, {
         pidFile: this.#bundle.execPid(record.id),
@@ -400,10 +401,12 @@ export class Container {
       record.pausing = true;
       try {
         await this.#runtime.pause(record.id).catch((error: unknown) => { throw runtimeFailure('OCI runtime pause failed', error); });
-        if (record.init.state === 'running') record.init.state = 'paused';
       } finally {
         record.pausing = false;
       }
+      // It may have ended meanwhile.
+      checkInit('pause', record.init.state);
+      record.init.state = 'paused';
       this.#events.paused();
     });
   }
@@ -413,7 +416,8 @@ export class Container {
       const { id, init } = this.record;
       checkInit('resume', init.state);
       await this.#runtime.resume(id).catch((error: unknown) => { throw runtimeFailure('OCI runtime resume failed', error); });
-      if (init.state === 'paused') init.state = 'running';
+      checkInit('resume', init.state);
+      init.state = 'running';
       this.#events.resumed();
     });
   }

@@ -13,6 +13,7 @@ const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
 /** Some hours of a busy pod; a few MB. */
 const CAPACITY = 16_384;
+const EXIT = '/tasks/exit';
 
 export interface QueuedEvent {
   topic: string;
@@ -45,7 +46,7 @@ export class EventPublisher {
       this.log.debug('event is dropped, there is nobody to send it to', { topic });
       return;
     }
-    if (this.#queue.length >= CAPACITY) this.#makeRoom();
+    if (this.#queue.length >= CAPACITY && !this.#makeRoom(topic)) return;
     this.#queue.push({ topic, typeUrl, value, time: Date.now() });
     if (!this.#sending) void this.#send();
   }
@@ -115,6 +116,8 @@ export class EventPublisher {
 
   async #connect(): Promise<Client> {
     const client = await connect(this.address.replace(/^unix:\/\//, ''), { timeoutMs: ATTEMPT_MS });
+    // Nobody would close it any more.
+    if (this.#closed) client.close();
     void client.closed.then(() => {
       if (this.#client === client) this.#client = undefined;
     });
@@ -131,10 +134,14 @@ export class EventPublisher {
     });
   }
 
-  #makeRoom(): void {
-    const at = this.#queue.findIndex((event) => event.topic !== '/tasks/exit');
-    const [event] = this.#queue.splice(Math.max(at, 0), 1);
+  /** Drops the oldest event that is no exit, or else the new one. False when there is no room for it. */
+  #makeRoom(topic: string): boolean {
+    const at = this.#queue.findIndex((event) => event.topic !== EXIT);
+    // Each exit has had a process of its own, so there is an end to them.
+    if (at < 0 && topic === EXIT) return true;
+    const dropped = at < 0 ? topic : this.#queue.splice(at, 1)[0]?.topic;
     this.#dropped++;
-    this.log.error('too many events wait for the daemon, one is dropped', { topic: event?.topic, dropped: this.#dropped });
+    this.log.error('too many events wait for the daemon, one is dropped', { topic: dropped, dropped: this.#dropped });
+    return at >= 0;
   }
 }

@@ -52,8 +52,13 @@ export function parseFlags(args: readonly string[]): Invocation {
     if (!arg.startsWith('-') || arg === '-') break;
     if (!match) throw new UsageError(`bad flag syntax: ${arg}`);
     const [, name = '', value] = match;
-    if (name === 'h' || name === 'help') set.add('help');
-    else if (Object.hasOwn(booleans, name)) setBoolean(set, name, value);
+    if (name === 'h' || name === 'help') {
+      // Go looks no further, so nothing after it can be wrong.
+      set.add('help');
+      at = args.length;
+      break;
+    }
+    if (Object.hasOwn(booleans, name)) setBoolean(set, name, value);
     else if (!Object.hasOwn(strings, name)) throw new UsageError(`flag provided but not defined: -${name}`);
     else if (value !== undefined) texts.set(name, value);
     else if (++at < args.length) texts.set(name, args[at]!);

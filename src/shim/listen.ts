@@ -1,10 +1,14 @@
 /** Listening where the daemon will look for us, or finding that another shim already does (contract §1.7). */
-import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { listenUnix } from '../sys/index.js';
 
 /** How long a shim that lives may take to accept, on a host that has other things to do. */
 const PROBE_MS = 2_000;
+/** How long the removal of a dead socket by somebody else may take. */
+const LOCK_MS = 10_000;
 
 export interface Listening {
   server: Server;
@@ -16,34 +20,74 @@ export interface Listening {
 /** A listening socket at the path, or `taken` when a living shim has it. A dead shim's leftover is replaced. */
 export async function listenAt(path: string): Promise<Listening | 'taken'> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await listen(path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-      if (await isServed(path)) return 'taken';
-      if (attempt === 2) throw new Error(`socket ${path} is in use, but nobody answers there`, { cause: error });
-      rmSync(path, { force: true });
-    }
+  const free = await tryListen(path);
+  if (free) return free;
+  if (await isServed(path)) return 'taken';
+  // Who removes a dead socket must be sure that it is still that one: between a look and a removal another may have
+  // taken its place. So one at a time looks and removes.
+  return withLock(`hawser/${basename(path)}`, async () => {
+    if (await isServed(path)) return 'taken';
+    rmSync(path, { force: true });
+    const listening = await tryListen(path);
+    if (listening) return listening;
+    // Somebody who found no socket at all was faster.
+    if (await isServed(path)) return 'taken';
+    throw new Error(`socket ${path} is in use, but nobody answers there`);
+  });
+}
+
+async function tryListen(path: string): Promise<Listening | undefined> {
+  try {
+    return await listen(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Runs alone among all processes that use this name. The lock is an abstract socket: the kernel gives a name to one process
+ * only, and takes it back when that process ends, however it does.
+ */
+async function withLock<T>(name: string, work: () => Promise<T>): Promise<T> {
+  let lock: number | undefined;
+  for (const deadline = Date.now() + LOCK_MS; (lock = tryLock(name)) === undefined; await delay(5)) {
+    if (Date.now() > deadline) throw new Error(`another process has been holding the lock on ${name} for ${LOCK_MS / 1000} s`);
+  }
+  try {
+    return await work();
+  } finally {
+    closeSync(lock);
+  }
+}
+
+function tryLock(name: string): number | undefined {
+  try {
+    return listenUnix(`\0${name}`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined;
+    throw error;
   }
 }
 
 async function listen(path: string): Promise<Listening> {
-  const server = createServer({ pauseOnConnect: false });
   const before = process.umask(0o177);
+  let fd: number;
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ path, backlog: 511 }, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
+    // Not by Node: its server would remove the path when it closes, whoever has it by then.
+    fd = listenUnix(path);
   } finally {
     process.umask(before);
   }
-  chmodSync(path, 0o600);
   const { ino, dev } = statSync(path);
+  const server = createServer({ pauseOnConnect: false });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ fd, backlog: 511 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
   return {
     server,
     path,

@@ -8,20 +8,24 @@ export class LiveProcess {
   stdio: Stdio | undefined;
   readonly #waiters = new Set<() => void>();
   #holds = 0;
-  #heldExit: (() => void) | undefined;
+  #held: (() => void)[] = [];
 
   constructor(readonly record: ProcessRecord) {}
 
-  /** Its exit is not told before release() has been called as often: what comes first must be told first. */
+  /** Nothing is told of it before release() has been called as often: what comes first must be told first. */
   hold(): void {
     this.#holds++;
   }
 
   release(): void {
     if (--this.#holds > 0) return;
-    const held = this.#heldExit;
-    this.#heldExit = undefined;
-    held?.();
+    for (const tell of this.#held.splice(0)) tell();
+  }
+
+  /** Calls now, or when nothing holds it back any more; in the order in which it was asked for. */
+  whenFree(tell: () => void): void {
+    if (this.#holds > 0) this.#held.push(tell);
+    else tell();
   }
 
   /**
@@ -32,8 +36,7 @@ export class LiveProcess {
     this.record.pid = pid;
     onExit(pid, (status) => {
       seen(status);
-      if (this.#holds > 0) this.#heldExit = told;
-      else told();
+      this.whenFree(told);
     });
   }
 

@@ -146,7 +146,7 @@ const statuses: Record<InitState, containerd.task.v2.Status> = {
 
 function statusOf(record: ContainerRecord, execId: string): containerd.task.v2.Status {
   const { init } = record;
-  if (record.pausing) return Status.PAUSING;
+  if (record.pausing && init.state === 'running') return Status.PAUSING;
   // An exec in a frozen container is frozen, whatever else it is.
   if (init.state === 'paused') return Status.PAUSED;
   return statuses[execId ? record.execs[execId]!.state : init.state];

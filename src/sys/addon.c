@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -345,21 +346,19 @@ static napi_value peer_credentials(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* listenUnix(path): a listening, non-blocking stream socket, or -errno. */
+/* listenUnix(path): a listening, non-blocking stream socket, or -errno. A path that begins with NUL is an abstract name. */
 static napi_value listen_unix(napi_env env, napi_callback_info info) {
   ARGS(1);
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  char *path = string(env, arg[0]);
-  size_t length = path ? strlen(path) : 0;
-  if (length == 0 || length >= sizeof address.sun_path) {
-    free(path);
-    return number(env, length ? -ENAMETOOLONG : -EINVAL);
-  }
-  memcpy(address.sun_path, path, length);
-  free(path);
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, arg[0], NULL, 0, &length) != napi_ok || length == 0) return number(env, -EINVAL);
+  if (length >= sizeof address.sun_path) return number(env, -ENAMETOOLONG);
+  napi_get_value_string_utf8(env, arg[0], address.sun_path, sizeof address.sun_path, &length);
+  /* An abstract name is as long as the address says; a path ends with its NUL. */
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (address.sun_path[0] ? 1 : 0));
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd == -1) return number(env, -errno);
-  if (bind(fd, (struct sockaddr *)&address, sizeof address) == -1 || listen(fd, 1) == -1) {
+  if (bind(fd, (struct sockaddr *)&address, size) == -1 || listen(fd, 1) == -1) {
     int why = errno;
     close(fd);
     return number(env, -why);

@@ -1,4 +1,4 @@
-import { getSystemErrorName } from 'node:util';
+import { constants } from 'node:os';
 
 /** A system call failed. Has the fields of Node's own system errors, so code that knows those knows this one. */
 export class SysError extends Error {
@@ -10,7 +10,7 @@ export class SysError extends Error {
   readonly syscall: string;
 
   constructor(errno: number, syscall: string, subject?: string | number) {
-    const code = getSystemErrorName(errno);
+    const code = nameOf(-errno);
     super(`${syscall}${subject === undefined ? '' : ` ${subject}`}: ${code}`);
     this.code = code;
     this.errno = errno;
@@ -22,4 +22,9 @@ export class SysError extends Error {
 export function checked(result: number, syscall: string, subject?: string | number): number {
   if (result < 0) throw new SysError(result, syscall, subject);
   return result;
+}
+
+/** util.getSystemErrorName() knows only those that libuv has a use for. */
+function nameOf(errno: number): string {
+  return Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
 }

@@ -73,5 +73,14 @@ function collect(pid: number): void {
   let status = UNKNOWN_STATUS;
   if (typeof result === 'object') status = result.status;
   else if (result !== -ECHILD) checked(result, 'waitid', pid);
-  for (const callback of entry.callbacks) callback(status);
+  for (const callback of entry.callbacks) {
+    try {
+      callback(status);
+    } catch (error) {
+      // Its defect, to be seen as one; the others are told nevertheless.
+      setImmediate(() => {
+        throw error;
+      });
+    }
+  }
 }

@@ -92,7 +92,7 @@ export function peerCredentials(fd: number): { pid: number; uid: number; gid: nu
   return result;
 }
 
-/** A listening, non-blocking unix stream socket. Paths of over 107 bytes are ENAMETOOLONG. */
+/** A listening, non-blocking unix stream socket. Paths of over 107 bytes are ENAMETOOLONG; one that begins with NUL is an abstract name. */
 export function listenUnix(path: string): number {
   return checked(native.listenUnix(path), 'listen', path);
 }

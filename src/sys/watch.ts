@@ -14,10 +14,14 @@ export class Watch {
   #wanted = 0;
   #open = true;
 
-  /** Starts paused. `callback` gets the ready events; an error of the descriptor counts as all of those wanted. */
+  /** Starts paused. `callback` gets the ready events; an error of the descriptor counts as all of those wanted, and pauses. */
   constructor(fd: number, callback: (events: number) => void) {
     const handle = native.watchOpen(fd, (status, events) => {
-      if (this.#open) callback(status < 0 ? this.#wanted : events);
+      if (!this.#open) return;
+      const wanted = this.#wanted;
+      // libuv pauses a watch whose descriptor has an error; asking for the same events again must not be a no-op then.
+      if (status < 0) this.#wanted = 0;
+      callback(status < 0 ? wanted : events);
     });
     if (typeof handle === 'number') throw new SysError(handle, 'epoll_ctl', fd);
     this.#handle = handle;

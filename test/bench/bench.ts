@@ -191,7 +191,8 @@ async function throughput(shim: Shim): Promise<{ gib: number; cpu: number }> {
     makeFifo(stdout, 0o600);
     const reader = spawn('dd', [`if=${stdout}`, 'of=/dev/null', 'bs=64k'], { stdio: 'ignore' });
     const ended = new Promise((resolve) => reader.once('exit', resolve));
-    await task.Create({ id, bundle: path, stdout, options: options() });
+    // The Go shim refuses an empty stderr beside a stdout.
+    await task.Create({ id, bundle: path, stdout, stderr: stdout, options: options() });
     const { shimPid } = await task.Connect({ id });
     const cpuBefore = cpuSeconds(shimPid);
     const from = performance.now();

@@ -33,8 +33,8 @@ export function parseU64(text: string | undefined): bigint | undefined {
   if (word === 'max') return MAX_U64;
   if (word === undefined || !/^-?\d+$/.test(word)) return undefined;
   const value = BigInt(word);
-  // v1 writes -1 for "no limit" in some files.
-  return value < 0n ? MAX_U64 : value;
+  // containerd's own collector takes what is below zero for zero.
+  return value < 0n ? 0n : value;
 }
 
 /** The number in a file, 0 when there is none. */

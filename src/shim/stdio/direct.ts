@@ -15,6 +15,7 @@ export class DirectStdio implements Stdio {
   readonly consoleSocket = undefined;
   readonly #fds = new Descriptors();
   #given: number[] = [];
+  #stdinClosed = false;
 
   private constructor(private readonly request: StdioRequest) {}
 
@@ -42,13 +43,15 @@ export class DirectStdio implements Stdio {
 
   beforeStart(): void {
     const observer = this.#fds.get('stdin-observer');
-    if (observer === undefined || this.#fds.get('stdin-keeper') === undefined) return;
-    // Our own writer hides whether the client still has one.
-    this.#fds.close('stdin-keeper');
-    if (!isHungUp(observer)) this.#fds.add('stdin-keeper', openKeeper(observer));
+    // Hung up: the client has been there and has left. One that has yet to come is waited for.
+    if (observer === undefined || this.#fds.get('stdin-keeper') !== undefined || this.#stdinClosed || isHungUp(observer)) return;
+    this.#fds.add('stdin-keeper', openKeeper(observer));
   }
 
-  closeStdin(): void { this.#fds.close('stdin-keeper'); }
+  closeStdin(): void {
+    this.#stdinClosed = true;
+    this.#fds.close('stdin-keeper');
+  }
 
   resize(): void { /* A process without a terminal has no size; asking is no error (contract §3.5). */ }
 
@@ -75,7 +78,6 @@ export class DirectStdio implements Stdio {
       const input = await openInput(stdin);
       fds.add('stdin', input.reader);
       fds.add('stdin-observer', input.observer);
-      fds.add('stdin-keeper', input.keeper);
     }
     await this.#openOutput('stdout', stdout);
     await this.#openOutput('stderr', stderr);

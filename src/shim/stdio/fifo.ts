@@ -1,6 +1,7 @@
 /** Opening the client's FIFOs: never blocking, and never missing its first or last byte. */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { setNonblock } from '../../sys/index.js';
 
 const { O_APPEND, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 /** A handle on the file itself, which opens nothing (open(2)). Node does not name it. */
@@ -19,13 +20,14 @@ export interface Output {
   keeper?: number;
 }
 
-/** Both ends of a FIFO that a process reads from. */
+/** The read ends of a FIFO that a process reads from. */
 export interface Input {
   reader: number;
-  /** A read end of our own: a client that writes to a process which has ended gets no EPIPE, as with a pipe between. */
+  /**
+   * A read end of our own: a client that writes to a process which has ended gets no EPIPE, as with a pipe between. It
+   * is hung up once a client has been there and has left, and not before.
+   */
   observer: number;
-  /** A write end of our own: the process sees the end only when this is closed too (CloseIO). */
-  keeper: number;
 }
 
 export interface OpenOptions {
@@ -62,19 +64,21 @@ export async function openOutput(path: string, options: OpenOptions = {}): Promi
 export async function openInput(path: string, options: OpenOptions = {}): Promise<Input> {
   return withHandle(path, 'r/o', (handle) => {
     const observer = openSync(handle, O_RDONLY | O_NONBLOCK);
-    let keeper: number | undefined;
+    let reader: number | undefined;
     try {
-      keeper = openSync(handle, O_WRONLY | O_NONBLOCK);
-      return { observer, keeper, reader: openSync(handle, O_RDONLY | (options.nonblocking ? O_NONBLOCK : 0)) };
+      // A blocking open would wait for a writer, and a writer of ours would hang the observer up when it goes.
+      reader = openSync(handle, O_RDONLY | O_NONBLOCK);
+      if (!options.nonblocking) setNonblock(reader, false);
+      return { observer, reader };
     } catch (error) {
       closeSync(observer);
-      if (keeper !== undefined) closeSync(keeper);
+      if (reader !== undefined) closeSync(reader);
       throw error;
     }
   });
 }
 
-/** One more write end of a FIFO that somebody has open for reading. */
+/** A write end of our own: the process sees the end only when this is closed too (CloseIO). */
 export function openKeeper(observer: number): number {
   return openSync(`/proc/self/fd/${observer}`, O_WRONLY | O_NONBLOCK);
 }

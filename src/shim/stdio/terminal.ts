@@ -2,7 +2,7 @@
 import { ConsoleSocket } from '../../runc/index.js';
 import { copyDescriptor, openTerminalPeer, setNonblock, setWindowSize } from '../../sys/index.js';
 import { Descriptors } from './descriptors.js';
-import { openInput, openOutput } from './fifo.js';
+import { openInput, openKeeper, openOutput } from './fifo.js';
 import { Pump } from './pump.js';
 import type { Stdio, StdioRequest } from './types.js';
 
@@ -107,7 +107,7 @@ export class TerminalStdio implements Stdio {
       const input = await openInput(stdin, { nonblocking: true });
       this.#fds.add('stdin', input.reader);
       this.#fds.add('stdin-observer', input.observer);
-      this.#fds.add('stdin-keeper', input.keeper);
+      this.#fds.add('stdin-keeper', openKeeper(input.observer));
     }
     const output = await openOutput(stdout || '/dev/null', { nonblocking: true });
     this.#fds.add('stdout', output.writer);

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { closeSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { listenAt, type Listening } from '../../src/shim/listen.js';
+import { listenUnix } from '../../src/sys/index.js';
+import { tempDir } from './fixtures/support.js';
+
+async function listening(t: TestContext, path: string): Promise<Listening> {
+  const result = await listenAt(path);
+  assert.notEqual(result, 'taken');
+  const found = result as Listening;
+  t.after(() => found.server.close());
+  return found;
+}
+
+function connects(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+test('a socket for us alone, in a directory for us alone', async (t) => {
+  const path = join(tempDir(t), 'a', 'b', 's');
+  const { path: found } = await listening(t, path);
+  assert.equal(found, path);
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700);
+  assert.equal(await connects(path), true);
+});
+
+test('the umask is what it was', async (t) => {
+  const before = process.umask();
+  await listening(t, join(tempDir(t), 's'));
+  assert.equal(process.umask(), before);
+});
+
+test('one that lives is left alone', async (t) => {
+  const path = join(tempDir(t), 's');
+  await listening(t, path);
+  const { ino } = statSync(path);
+  assert.equal(await listenAt(path), 'taken');
+  assert.equal(statSync(path).ino, ino);
+  assert.equal(await connects(path), true);
+});
+
+test('what a dead one left is replaced', async (t) => {
+  const path = join(tempDir(t), 's');
+  closeSync(listenUnix(path));
+  assert.ok(existsSync(path));
+  await listening(t, path);
+  assert.equal(await connects(path), true);
+});
+
+test('two who start at once: one listens, the other finds it', async (t) => {
+  const path = join(tempDir(t), 's');
+  closeSync(listenUnix(path));
+  const results = await Promise.all([listenAt(path), listenAt(path), listenAt(path)]);
+  for (const result of results) if (result !== 'taken') t.after(() => result.server.close());
+  assert.ok(results.some((result) => result !== 'taken'));
+  assert.equal(await connects(path), true);
+});
+
+test('two who find a dead one’s socket at once: only one of them listens', async (t) => {
+  const path = join(tempDir(t), 's');
+  closeSync(listenUnix(path));
+  const results = await Promise.all([listenAt(path), listenAt(path), listenAt(path)]);
+  for (const result of results) if (result !== 'taken') t.after(() => result.server.close());
+  assert.equal(results.filter((result) => result !== 'taken').length, 1);
+});
+
+test('something else at the path is an error or replaced, never taken for a shim', async (t) => {
+  const path = join(tempDir(t), 's');
+  mkdirSync(path);
+  await assert.rejects(listenAt(path));
+  const below = join(tempDir(t), 'file');
+  writeFileSync(below, '');
+  await assert.rejects(listenAt(join(below, 's')));
+});
+
+test('unlinking removes our socket, once, and not another’s', async (t) => {
+  const path = join(tempDir(t), 's');
+  const first = await listening(t, path);
+  first.unlink();
+  assert.equal(existsSync(path), false);
+  first.unlink();
+  const second = await listening(t, path);
+  first.unlink();
+  assert.equal(await connects(path), true);
+  second.unlink();
+  assert.equal(existsSync(path), false);
+});

@@ -21,7 +21,8 @@ function tryRead(path) {
 // The bundle is plain ASCII: as latin1 it takes one byte for each character in memory.
 const source = `(function(require,module,exports,__dirname){${readFileSync(file, 'latin1')}\n})`;
 const writing = process.env.HAWSER_WRITE_CODE_CACHE === '1';
-const script = new Script(source, { filename: file, cachedData: writing ? undefined : tryRead(cacheFile) });
+// Only a name: the path of where it was built would go into the compiled code.
+const script = new Script(source, { filename: 'shim.bundle.js', cachedData: writing ? undefined : tryRead(cacheFile) });
 script.runInThisContext()(require, module, exports, __dirname);
 // When it ends: by then everything that starting and serving need has been compiled.
 if (writing) process.on('exit', () => writeFileSync(cacheFile, script.createCachedData()));

@@ -166,9 +166,11 @@ static napi_value pidfd_send_signal(napi_env env, napi_callback_info info) {
 static int become(char *const argv[], char *const envp[], const char *file, const char *cwd, const int *sources, int nfds,
                   bool die_with_parent, bool own_group) {
   sigset_t none;
-  struct sigaction fallback = {.sa_handler = SIG_DFL};
+  /* The kernel's own structure, all zero: SIG_DFL. The C library would keep two signals to itself, which may have been
+   * ignored by whoever started this process. */
+  unsigned long fallback[8] = {0};
   for (int s = 1; s < NSIG; s++)
-    if (s != SIGKILL && s != SIGSTOP) sigaction(s, &fallback, NULL);
+    if (s != SIGKILL && s != SIGSTOP) syscall(SYS_rt_sigaction, s, fallback, NULL, 8);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   if (own_group && setpgid(0, 0) == -1) return errno;

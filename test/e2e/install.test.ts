@@ -1,0 +1,46 @@
+/** What `make install` puts down works from anywhere, without the checkout; and the package is importable by its names. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { execa } from 'execa';
+import { Containerd, temporaryDirectory, top } from '../support/daemons.js';
+
+const dest = temporaryDirectory('install');
+
+after(() => rmSync(dest, { recursive: true, force: true }));
+
+test('make install: the installed shim serves a container and knows nothing of the checkout', async () => {
+  await execa('make', ['install', 'PREFIX=/opt/hawser', `DESTDIR=${dest}`], { cwd: top, stdin: 'ignore' });
+  const bin = join(dest, 'opt/hawser/bin');
+  const { stdout } = await execa(join(bin, 'containerd-shim-runc-v2'), ['-v'], { cwd: '/', env: { PATH: '' }, extendEnv: false });
+  assert.match(stdout, /^containerd-shim-runc-v2:\n {2}Version: {2}\d/);
+
+  for (const entry of readdirSync(dest, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const file = join(entry.path, entry.name);
+    assert.equal(readFileSync(file).includes(top), false, `${file} names the checkout`);
+  }
+
+  const containerd = await new Containerd(bin).start();
+  try {
+    assert.equal((await containerd.run('installed', ['/bin/echo', 'it works'])).stdout, 'it works');
+  } finally {
+    await containerd.cleanUp();
+  }
+
+  await execa('make', ['uninstall', 'PREFIX=/opt/hawser', `DESTDIR=${dest}`], { cwd: top, stdin: 'ignore' });
+  const left = readdirSync(dest, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory());
+  assert.deepEqual(left.map((entry) => entry.name), []);
+});
+
+test('hawser/ttrpc, hawser/runc and hawser/api can be imported, with their types beside them', async () => {
+  const script = `
+    const { connect, Server, defineService } = await import('hawser/ttrpc');
+    const { Runtime } = await import('hawser/runc');
+    const { containerd, errdefs } = await import('hawser/api');
+    console.log([connect, Server, defineService, Runtime, containerd.task.v2.StateRequest, errdefs.notFound].map((one) => typeof one).join(' '));`;
+  const { stdout } = await execa('node', ['--input-type=module', '-e', script], { cwd: top });
+  assert.equal(stdout, 'function function function function function function');
+  for (const room of ['ttrpc', 'runc', 'api']) assert.match(readFileSync(join(top, 'dist', room, 'index.d.ts'), 'utf8'), /export/);
+});

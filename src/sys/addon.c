@@ -360,7 +360,7 @@ static napi_value listen_unix(napi_env env, napi_callback_info info) {
   socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (address.sun_path[0] ? 1 : 0));
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd == -1) return number(env, -errno);
-  if (bind(fd, (struct sockaddr *)&address, size) == -1 || listen(fd, 1) == -1) {
+  if (bind(fd, (struct sockaddr *)&address, size) == -1 || listen(fd, SOMAXCONN) == -1) {
     int why = errno;
     close(fd);
     return number(env, -why);

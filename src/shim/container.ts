@@ -172,11 +172,12 @@ export class Container {
 
   async #openStdio(live: LiveProcess, id: string): Promise<Stdio> {
     const { ioUid: uid, ioGid: gid } = this.record.runtime;
-    const { stdin, stdout, stderr, terminal } = live.record;
+    const { stdin, stdout, stderr, terminal, label } = live.record;
     live.stdio = await openStdio(
-      { stdin, stdout, stderr, terminal, uid, gid, id, namespace: this.shim.record.namespace },
+      { stdin, stdout, stderr, terminal, label, uid, gid, id, namespace: this.shim.record.namespace },
       (text) => this.shim.log.warn(text),
     );
+    this.shim.log.debug('stdio is open', { id: this.record.id, process: id, ...live.stdio.describe() });
     // CloseIO may come before there is anything to close, even while it is being opened: the process then gets what the
     // client wrote, and the end.
     if (live.record.stdinClosed) live.stdio.closeStdin();

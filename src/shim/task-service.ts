@@ -5,7 +5,7 @@ import type { ContainerdTaskV2Task } from '../api/gen/services.js';
 import { timestamp } from '../api/timestamp.js';
 import { isType, pack } from '../api/typeurl.js';
 import { Bundle } from '../oci/bundle.js';
-import { sharesPidNamespace, type Spec } from '../oci/spec.js';
+import { sharesPidNamespace, type Process, type Spec } from '../oci/spec.js';
 import type { Handlers } from '../ttrpc/index.js';
 import type { Containers } from './containers.js';
 import type { ShimContext } from './context.js';
@@ -66,7 +66,7 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
       const container = containers.get(id);
       checkIdentifier('exec id', execId);
       container.addExec({
-        id: execId, state: 'created', spec: processSpec(spec), startFailed: false, ...newProcess({ stdin, stdout, stderr, terminal }),
+        id: execId, state: 'created', startFailed: false, ...processSpec(spec), ...newProcess({ stdin, stdout, stderr, terminal }),
       });
       return empty;
     },
@@ -173,7 +173,7 @@ function newRecord(request: CreateRequest, namespace: string): ContainerRecord {
     runtime: runtimeSettings(options, namespace),
     sharesPidNamespace: sharesPidNamespace(spec),
     pausing: false, initExited: false, cgroup: undefined,
-    init: { state: checkpoint ? 'createdCheckpoint' : 'created', ...newProcess({ stdin, stdout, stderr, terminal }) },
+    init: { state: checkpoint ? 'createdCheckpoint' : 'created', label: spec.process?.selinuxLabel ?? '', ...newProcess({ stdin, stdout, stderr, terminal }) },
     execs: {},
   };
 }
@@ -188,16 +188,16 @@ function readSpec(bundle: Bundle): Spec {
   }
 }
 
-function newProcess(io: Pick<ProcessRecord, 'stdin' | 'stdout' | 'stderr' | 'terminal'>): ProcessRecord {
+function newProcess(io: Pick<ProcessRecord, 'stdin' | 'stdout' | 'stderr' | 'terminal'>): Omit<ProcessRecord, 'label'> {
   return { pid: 0, ...io, stdinClosed: false, exitStatus: 0 };
 }
 
 /** The OCI process of an exec, as text. Its type URL is not looked at (contract §5.4). */
-function processSpec(spec: Any | null | undefined): string {
+function processSpec(spec: Any | null | undefined): { spec: string; label: string } {
   const text = Buffer.from(spec?.value ?? []).toString('utf8');
   try {
     const process: unknown = JSON.parse(text);
-    if (typeof process === 'object' && process !== null) return text;
+    if (typeof process === 'object' && process !== null) return { spec: text, label: String((process as Process).selinuxLabel ?? '') };
   } catch (error) {
     throw invalidArgument(`the process to run is not valid JSON: ${(error as Error).message}`, error);
   }

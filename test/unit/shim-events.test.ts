@@ -288,7 +288,7 @@ test('the events of tasks: topic, type and content', async (t) => {
   const { path, publisher } = setup(t);
   const { received, stop } = await daemon(path);
   const events = new TaskEvents(publisher, 'c');
-  const init = { pid: 9, stdin: '0', stdout: '1', stderr: '2', terminal: true, stdinClosed: false, exitStatus: 1, exitedAt: 1000 };
+  const init = { pid: 9, stdin: '0', stdout: '1', stderr: '2', terminal: true, stdinClosed: false, label: '', exitStatus: 1, exitedAt: 1000 };
   events.create({
     id: 'c', bundle: 'b', mounts: [{ type: 't', source: 's', target: '', options: ['o'] }], checkpoint: 'k', parentCheckpoint: '', init: { ...init, state: 'created' },
     runtime: { binary: '', root: '', systemdCgroup: false, criu: '', criuWorkPath: '', noPivotRoot: false, noNewKeyring: false, ioUid: 0, ioGid: 0 },

@@ -6,7 +6,7 @@ import { LiveProcess } from '../../src/shim/live-process.js';
 import { eventually } from '../support/eventually.js';
 
 const nowhere = openSync('/dev/null', 'r+');
-const newRecord = () => ({ pid: 0, stdin: '', stdout: '', stderr: '', terminal: false, stdinClosed: false, exitStatus: 0 });
+const newRecord = () => ({ pid: 0, stdin: '', stdout: '', stderr: '', terminal: false, stdinClosed: false, label: '', exitStatus: 0 });
 
 function child(status: number): number {
   return native.spawn('/bin/sh', ['sh', '-c', `exit ${status}`], [], null, [nowhere, nowhere, nowhere], true, false);

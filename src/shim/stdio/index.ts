@@ -1,6 +1,8 @@
 /** What each stdio URI becomes (contract §6.6). */
+import { existsSync } from 'node:fs';
 import { notImplemented } from '../../api/errdefs.js';
 import { DirectStdio } from './direct.js';
+import { PipedStdio } from './piped.js';
 import { TerminalStdio } from './terminal.js';
 import type { Stdio, StdioRequest } from './types.js';
 
@@ -11,6 +13,8 @@ export async function openStdio(request: StdioRequest, warn: (text: string) => v
   const scheme = /^([a-zA-Z][a-zA-Z0-9+.-]*):\/\//.exec(request.stdout)?.[1]?.toLowerCase() ?? 'fifo';
   switch (scheme) {
     case 'fifo':
+      if (!request.terminal && labelsMatter(request.label)) return PipedStdio.open(request, warn);
+      return request.terminal ? TerminalStdio.open(request, warn) : DirectStdio.open(request);
     case 'file':
       return request.terminal ? TerminalStdio.open(request, warn) : DirectStdio.open(request);
     case 'binary':
@@ -19,4 +23,9 @@ export async function openStdio(request: StdioRequest, warn: (text: string) => v
     default:
       throw new Error(`unknown STDIO scheme ${scheme}`);
   }
+}
+
+/** SELinux checks an inherited descriptor against the label of its file; the client's FIFOs bear the client's. */
+export function labelsMatter(label: string, selinux = '/sys/fs/selinux/enforce'): boolean {
+  return label !== '' && existsSync(selinux);
 }

@@ -1,0 +1,80 @@
+/** Stdio through pipes and a copy, for processes that may not use the client's FIFOs themselves. */
+import assert from 'node:assert/strict';
+import { spawn as spawnClient } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { labelsMatter } from '../../src/shim/stdio/index.js';
+import { PipedStdio } from '../../src/shim/stdio/piped.js';
+import type { StdioRequest } from '../../src/shim/stdio/types.js';
+import { makeFifo, spawn } from '../../src/sys/index.js';
+import { leavesNothingOpen, tempDir } from './fixtures/support.js';
+
+function request(dir: string, streams: ('stdin' | 'stdout' | 'stderr')[]): StdioRequest {
+  const path = (name: 'stdin' | 'stdout' | 'stderr'): string => (streams.includes(name) ? join(dir, name) : '');
+  for (const name of streams) makeFifo(join(dir, name), 0o600);
+  return { stdin: path('stdin'), stdout: path('stdout'), stderr: path('stderr'), terminal: false, label: 'x', uid: 0, gid: 0, id: 'c', namespace: 'n' };
+}
+
+/** Reads a FIFO to its end. */
+async function contents(path: string): Promise<string> {
+  const client = spawnClient('cat', [path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  client.stdout.setEncoding('utf8').on('data', (data: string) => (text += data));
+  await once(client, 'close');
+  return text;
+}
+
+/** Runs a shell command with the stdio as a container's process would be. */
+async function run(stdio: PipedStdio, command: string): Promise<number> {
+  stdio.beforeStart();
+  const child = spawn('/bin/sh', ['sh', '-c', command], { stdio: stdio.given });
+  stdio.handedOver();
+  await stdio.attach();
+  const status = await child.exited;
+  stdio.processExited();
+  return status;
+}
+
+async function copies(t: TestContext): Promise<void> {
+  const req = request(tempDir(t), ['stdin', 'stdout', 'stderr']);
+  const [out, err] = [contents(req.stdout), contents(req.stderr)];
+  const stdio = await PipedStdio.open(req, assert.fail);
+  const writer = spawnClient('sh', ['-c', `exec >"${req.stdin}"; head -c 300000 /dev/zero | tr '\\0' x`], { stdio: 'ignore' });
+  void once(writer, 'exit').then(() => stdio.closeStdin());
+  const status = await run(stdio, 'wc -c; echo problem >&2; head -c 200000 /dev/zero | tr "\\0" y; exit 3');
+  assert.equal(status, 3);
+  assert.equal(await stdio.drained(20_000), true);
+  assert.equal(await out, `300000\n${'y'.repeat(200_000)}`);
+  assert.equal(await err, 'problem\n');
+  await stdio.close();
+}
+
+test('input, output and errors are copied whole; each client finds its end before the process is deleted', copies);
+
+test('nothing stays open', (t) => leavesNothingOpen(() => copies(t)));
+
+test('no streams at all: the process finds an empty input, and may write', async () => {
+  const stdio = await PipedStdio.open({ stdin: '', stdout: '', stderr: '', terminal: false, label: 'x', uid: 0, gid: 0, id: 'c', namespace: 'n' }, assert.fail);
+  assert.equal(await run(stdio, 'cat && echo something && echo else >&2'), 0);
+  await stdio.close();
+});
+
+test('one who goes on writing after the process has ended holds drained() up no longer than allowed', async (t) => {
+  const req = request(tempDir(t), ['stdout']);
+  const reader = openSync(req.stdout, constants.O_RDONLY | constants.O_NONBLOCK);
+  const stdio = await PipedStdio.open(req, assert.fail);
+  assert.equal(await run(stdio, 'sleep 1000 & echo $! > /dev/null'), 0);
+  assert.equal(await stdio.drained(50), false);
+  await stdio.close();
+  assert.equal(await stdio.drained(20_000), true);
+  closeSync(reader);
+});
+
+test('pipes are for labelled processes where SELinux is on', (t) => {
+  const dir = tempDir(t);
+  assert.equal(labelsMatter('', dir), false);
+  assert.equal(labelsMatter('system_u:system_r:container_t:s0', dir), true);
+  assert.equal(labelsMatter('system_u:system_r:container_t:s0', join(dir, 'missing')), false);
+});

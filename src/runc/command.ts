@@ -1,6 +1,6 @@
 /** Runs one command of an OCI runtime and collects what it printed. */
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { makeMemfd, searchPath, spawn, type ExitStatus } from '../sys/index.js';
+import { makeMemfd, searchPath, spawn, type Child, type ExitStatus } from '../sys/index.js';
 import { OutputCapture } from './capture.js';
 
 export interface CommandOptions {
@@ -10,6 +10,8 @@ export interface CommandOptions {
   input?: Uint8Array;
   /** Called when the command has its descriptors, so that the caller can close its own copies. */
   onSpawn?: () => void;
+  /** Kills the command when it aborts; the call ends as for any command that is killed. */
+  signal?: AbortSignal;
 }
 
 export interface CommandResult {
@@ -60,12 +62,24 @@ export async function runCommand(binary: string, args: readonly string[], option
     capture?.handedOver();
     call = { argv, pid: child.pid, startedAt: Date.now() };
     running.add(call);
-    const status = await child.exited;
+    const status = await endOf(child, options.signal);
     return { status, output: capture?.finish() ?? '' };
   } finally {
     if (call) running.delete(call);
     capture?.finish();
     for (const fd of opened) closeSync(fd);
+  }
+}
+
+async function endOf(child: Child, signal: AbortSignal | undefined): Promise<ExitStatus> {
+  // Until its end is seen the pid is its own.
+  const kill = (): void => void process.kill(child.pid, 'SIGKILL');
+  if (signal?.aborted) kill();
+  signal?.addEventListener('abort', kill, { once: true });
+  try {
+    return await child.exited;
+  } finally {
+    signal?.removeEventListener('abort', kill);
   }
 }
 

@@ -15,6 +15,8 @@ export interface RuntimeOptions {
   log?: string;
   /** Let systemd make the cgroups. */
   systemdCgroup?: boolean;
+  /** Kills the commands of this object that are under way when it aborts, and those begun later. */
+  signal?: AbortSignal;
   /** The criu binary, for runtimes that still take `--criu`. */
   criu?: string;
 }
@@ -178,7 +180,8 @@ export class Runtime {
     const log = this.options.log === undefined ? undefined : new LogTail(this.options.log);
     let result: CommandResult;
     try {
-      result = await runCommand(this.binary, [...this.#globals(), ...args], options);
+      const { signal } = this.options;
+      result = await runCommand(this.binary, [...this.#globals(), ...args], { ...options, ...(signal ? { signal } : {}) });
     } catch (error) {
       throw new RuntimeError((error as Error).message, { cause: error });
     }

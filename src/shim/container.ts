@@ -1,7 +1,7 @@
 /** One container: its init, its execs, its cgroup and rootfs, and the order of its events. */
 import { closeSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { alreadyExists, failedPrecondition, invalidArgument, notFound, unknown } from '../api/errdefs.js';
+import { alreadyExists, failedPrecondition, invalidArgument, notFound, unavailable, unknown } from '../api/errdefs.js';
 import { Bundle } from '../oci/bundle.js';
 import type { Process } from '../oci/spec.js';
 import { Runtime, type CheckpointOptions } from '../runc/index.js';
@@ -23,6 +23,10 @@ import { TaskEvents } from './task-events.js';
 /** How long Delete waits for output that is still being copied (contract appendix B). */
 const DRAIN_MS = 10_000;
 const SIGKILL = 9;
+/** How long a command of the runtime may go on once the init has ended: nothing that it could still do is of use. */
+const AFTER_EXIT_MS = 5_000;
+/** How long the runtime may take to clean up after an init that has ended. */
+const CLEAN_UP_MS = 30_000;
 
 /** An exec, and what is going on with it. */
 interface LiveExec {
@@ -37,10 +41,15 @@ export class Container {
   readonly #execs = new Map<string, LiveExec>();
   /** State-changing operations of the init, one at a time. Reading never waits for them. */
   readonly #serial = new Serial();
+  /** For what only concerns a container that lives: ended with it, however the runtime hangs. */
   readonly #runtime: Runtime;
+  readonly #over = new AbortController();
   readonly #bundle: Bundle;
   readonly #events: TaskEvents;
   #oom: OomWatch | undefined;
+  #restoreTried = false;
+  /** See abandon(). */
+  #unwanted = false;
   /** Its create failed: nobody knows of it, so nobody is told how its init ended. */
   #abandoned = false;
   /** Execs started, or being started, whose exit has not been told. */
@@ -48,11 +57,21 @@ export class Container {
   #execsIdle: (() => void)[] = [];
 
   constructor(readonly record: ContainerRecord, private readonly shim: ShimContext) {
-    const { binary, root, systemdCgroup, criu } = record.runtime;
     this.#bundle = new Bundle(record.bundle);
-    this.#runtime = new Runtime({ binary, root, log: this.#bundle.log, systemdCgroup, criu });
+    this.#runtime = this.#runtimeUntil(this.#over.signal);
     this.#init = new LiveProcess(record.init);
     this.#events = new TaskEvents(shim.events, record.id);
+  }
+
+  /** The container's runtime, its commands killed when the signal aborts. */
+  #runtimeUntil(signal: AbortSignal): Runtime {
+    const { binary, root, systemdCgroup, criu } = this.record.runtime;
+    return new Runtime({ binary, root, log: this.#bundle.log, systemdCgroup, criu, signal });
+  }
+
+  /** For cleaning up, which outlives the container, but not by much. */
+  #cleaner(): Runtime {
+    return this.#runtimeUntil(AbortSignal.timeout(CLEAN_UP_MS));
   }
 
   // ---- create and start ------------------------------------------------------------------------------------------
@@ -66,6 +85,7 @@ export class Container {
     try {
       const stdio = await this.#openStdio(this.#init, record.id);
       if (!record.checkpoint) await this.#createInit(stdio);
+      if (this.#unwanted) throw unavailable('the shim was told to shut down');
       this.#events.create(record);
     } catch (error) {
       await this.#undoCreate();
@@ -104,12 +124,18 @@ export class Container {
       }
     };
     // Until the runtime has made the container there is nothing for it to delete: it undoes its own failures.
-    if (init.pid > 0) await attempt('delete', () => this.#runtime.delete(id, { force: true }));
+    if (init.pid > 0) await attempt('delete', () => this.#cleaner().delete(id, { force: true }));
     init.state = 'deleted';
     this.#abandoned = true;
     this.#oom?.stop();
     await attempt('close stdio', async () => this.#init.stdio?.close());
     if (mounts.length > 0) await attempt('unmount', () => unmountRootfs(this.#bundle.rootfs));
+  }
+
+  /** The client has given up on a create that is under way: it is undone as soon as may be, and nobody is told of it. */
+  abandon(): void {
+    this.#unwanted = true;
+    this.#over.abort();
   }
 
   /** Starts the init, or restores it from its checkpoint. Its start is told before its exit. */
@@ -134,6 +160,9 @@ export class Container {
   async #restore(): Promise<void> {
     const { id, bundle, checkpoint, parentCheckpoint, runtime } = this.record;
     const stdio = this.#init.stdio!;
+    // Its descriptors went with the first attempt.
+    if (this.#restoreTried) throw failedPrecondition(`container ${id} could not be restored before; delete it and create it anew`);
+    this.#restoreTried = true;
     await this.shim.orphans.adopting(async () => {
       const pid = await this.#runtime.restore(id, {
         bundle,
@@ -190,6 +219,7 @@ export class Container {
   #initEnded(status: ExitStatus): void {
     const { record } = this;
     record.initExited = true;
+    setTimeout(() => this.#over.abort(), AFTER_EXIT_MS).unref();
     record.init.exitStatus = status;
     record.init.exitedAt = Date.now();
     if (record.init.state === 'deleted') return;
@@ -207,17 +237,26 @@ export class Container {
     const quietly = (what: string) => (error: unknown) => this.shim.log.warn(what, { id: record.id, error });
     if (record.sharesPidNamespace && record.init.state !== 'deleted') await this.#killAll().catch(quietly('processes left by the init could not be killed'));
     await this.#untilExecsEnded();
-    if (record.init.state === 'paused') await this.#runtime.resume(record.id).catch(quietly('a paused container that ended could not be resumed'));
-    this.#oom?.stop();
+    if (record.init.state === 'paused') await this.#cleaner().resume(record.id).catch(quietly('a paused container that ended could not be resumed'));
+    this.#quietly('the last look for want of memory', () => this.#oom?.stop());
     if (record.init.state !== 'deleted') record.init.state = 'stopped';
-    this.#init.stdio?.processExited();
+    this.#quietly('finishing the output', () => this.#init.stdio?.processExited());
     this.#init.wake();
     this.#events.exit(record.id, record.init);
   }
 
+  /** What goes wrong on the way must not keep an exit from being told. */
+  #quietly(what: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.shim.log.error(`${what} failed`, { id: this.record.id, error });
+    }
+  }
+
   async #killAll(): Promise<void> {
     try {
-      await this.#runtime.kill(this.record.id, SIGKILL, { all: true });
+      await this.#cleaner().kill(this.record.id, SIGKILL, { all: true });
     } catch (error) {
       // Nothing was left to kill.
       if (killFailure(error).code !== Code.NotFound) throw error;
@@ -243,7 +282,7 @@ export class Container {
       checkInit('delete', init.state);
       if (!(await this.#init.stdio?.drained(DRAIN_MS) ?? true)) this.shim.log.warn('output was still being copied at delete', { id: record.id });
       let failure: unknown;
-      await this.#runtime.delete(record.id).catch((error: unknown) => {
+      await this.#cleaner().delete(record.id).catch((error: unknown) => {
         if (!isUnknownContainer(error)) failure = runtimeFailure('failed to delete task', error);
       });
       for (const exec of this.#execs.values()) await exec.process.stdio?.close();
@@ -321,7 +360,7 @@ export class Container {
   #tellExecExit(record: ExecRecord, process: LiveProcess): void {
     if (record.startFailed) return;
     record.state = 'stopped';
-    process.stdio?.processExited();
+    this.#quietly('finishing the output', () => process.stdio?.processExited());
     process.wake();
     this.#events.exit(record.id, record);
     this.#execEnded();
@@ -331,7 +370,7 @@ export class Container {
   async #execStartFailed({ record, process }: LiveExec): Promise<void> {
     record.startFailed = true;
     // The runtime had started it, but its terminal never came: it must not run on unseen.
-    if (record.pid > 0 && record.exitedAt === undefined) this.#signal(record, SIGKILL);
+    if (record.pid > 0 && record.exitedAt === undefined) this.#quietly('killing an exec without a terminal', () => this.#signal(record, SIGKILL));
     record.pid = 0;
     record.exitStatus = 0;
     delete record.exitedAt;
@@ -369,7 +408,7 @@ export class Container {
     checkInit('kill', init.state);
     // The runtime would only say the same, at the cost of a process.
     if (init.state === 'stopped' && !all) throw notFound('process already finished');
-    await this.#runtime.kill(id, signal, { all }).catch((error: unknown) => { throw killFailure(error); });
+    await this.#cleaner().kill(id, signal, { all }).catch((error: unknown) => { throw killFailure(error); });
   }
 
   killExec(execId: string, signal: number): void {

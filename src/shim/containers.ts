@@ -7,8 +7,9 @@ import type { ContainerRecord } from './record.js';
 export class Containers {
   readonly #containers = new Map<string, Container>();
   /** Ids whose create is under way: as good as taken, but nobody may see them yet. */
-  readonly #creating = new Set<string>();
+  readonly #creating = new Map<string, Container>();
   #ending = false;
+  #onSettled: (() => void) | undefined;
 
   constructor(private readonly shim: ShimContext) {}
 
@@ -17,15 +18,16 @@ export class Containers {
     const { id } = record;
     if (this.#ending) throw unavailable('the shim is shutting down');
     if (this.#containers.has(id) || this.#creating.has(id)) throw alreadyExists(`container ${id}`);
-    this.#creating.add(id);
+    const container = new Container(record, this.shim);
+    this.#creating.set(id, container);
     try {
-      const container = new Container(record, this.shim);
       await container.create();
       this.#containers.set(id, container);
       this.shim.record.containers[id] = record;
       return container;
     } finally {
       this.#creating.delete(id);
+      this.#settled();
     }
   }
 
@@ -50,6 +52,27 @@ export class Containers {
     return container.record;
   }
 
+  /**
+   * A client asks for the end, on account of one container. A create of that container which is under way is one that the
+   * client has given up on, and will not ask about again: it is undone, and the question answered then.
+   *
+   * @param onEnd called, now or later, when nothing is left
+   */
+  shutdown(id: string, onEnd: () => void): void {
+    const creating = this.#creating.get(id);
+    if (creating) {
+      creating.abandon();
+      this.#onSettled = onEnd;
+    } else if (this.endIfEmpty()) onEnd();
+  }
+
+  #settled(): void {
+    const onEnd = this.#onSettled;
+    if (!onEnd || !this.endIfEmpty()) return;
+    this.#onSettled = undefined;
+    onEnd();
+  }
+
   /** True when nothing is left and nothing is being made; from then on nothing can be made any more. */
   endIfEmpty(): boolean {
     if (this.#containers.size > 0 || this.#creating.size > 0) return false;
@@ -59,7 +82,7 @@ export class Containers {
 
   describe(): Record<string, unknown> {
     return {
-      creating: [...this.#creating],
+      creating: Object.fromEntries([...this.#creating].map(([id, container]) => [id, container.describe()])),
       containers: Object.fromEntries([...this.#containers].map(([id, container]) => [id, container.describe()])),
     };
   }

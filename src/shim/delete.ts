@@ -8,6 +8,7 @@ import { Bundle, tryReadPidFile } from '../oci/bundle.js';
 import { Runtime } from '../runc/index.js';
 import type { Invocation } from './flags.js';
 import { checkIdentifier } from './identifier.js';
+import { withLock } from './listen.js';
 import { DEFAULT_ROOT } from './options.js';
 import { isUnknownContainer } from './runtime-errors.js';
 import { unmountRootfs } from './rootfs.js';
@@ -53,7 +54,16 @@ function isThere(path: string): boolean {
 async function removeDeadSocket(bundle: Bundle, warn: (text: string) => void): Promise<void> {
   const path = quietly(() => addressOf(bundle), warn);
   if (path === undefined) return;
-  const dead = await new Promise<boolean>((resolve) => {
+  if (!(await isDead(path))) return;
+  // A shim of the same group may be starting right now, and take the place of the dead one.
+  await withLock(path, async () => {
+    if (await isDead(path)) rmSync(path, { force: true });
+  }).catch((error: unknown) => warn((error as Error).message));
+}
+
+/** True when nobody listens any more: only then is the connection refused. */
+function isDead(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {
       socket.destroy();
@@ -61,7 +71,6 @@ async function removeDeadSocket(bundle: Bundle, warn: (text: string) => void): P
     });
     socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
   });
-  if (dead) quietly(() => rmSync(path, { force: true }), warn);
 }
 
 function addressOf(bundle: Bundle): string | undefined {

@@ -25,7 +25,7 @@ export async function listenAt(path: string): Promise<Listening | 'taken'> {
   if (await isServed(path)) return 'taken';
   // Who removes a dead socket must be sure that it is still that one: between a look and a removal another may have
   // taken its place. So one at a time looks and removes.
-  return withLock(`hawser/${basename(path)}`, async () => {
+  return withLock(path, async () => {
     if (await isServed(path)) return 'taken';
     rmSync(path, { force: true });
     const listening = await tryListen(path);
@@ -46,10 +46,11 @@ async function tryListen(path: string): Promise<Listening | undefined> {
 }
 
 /**
- * Runs alone among all processes that use this name. The lock is an abstract socket: the kernel gives a name to one process
+ * Runs alone among all processes that would remove a dead socket at this path. The lock is an abstract socket: the kernel gives a name to one process
  * only, and takes it back when that process ends, however it does.
  */
-async function withLock<T>(name: string, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const name = `hawser/${basename(path)}`;
   let lock: number | undefined;
   for (const deadline = Date.now() + LOCK_MS; (lock = tryLock(name)) === undefined; await delay(5)) {
     if (Date.now() > deadline) throw new Error(`another process has been holding the lock on ${name} for ${LOCK_MS / 1000} s`);

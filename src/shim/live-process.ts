@@ -19,7 +19,16 @@ export class LiveProcess {
 
   release(): void {
     if (--this.#holds > 0) return;
-    for (const tell of this.#held.splice(0)) tell();
+    for (const tell of this.#held.splice(0)) {
+      // One that fails must not keep the others from being told; it is a defect, and seen as one.
+      try {
+        tell();
+      } catch (error) {
+        setImmediate(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   /** Calls now, or when nothing holds it back any more; in the order in which it was asked for. */

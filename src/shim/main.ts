@@ -6,7 +6,7 @@ import { parseFlags, usage, UsageError, type Invocation } from './flags.js';
 import type { Listening } from './listen.js';
 import { FifoLogger } from './log.js';
 import { VERSION, REVISION } from './version.js';
-import { duplicate } from '../sys/index.js';
+import { duplicate, limitChildrenNofile } from '../sys/index.js';
 
 const PROGRAM = 'containerd-shim-runc-v2';
 const RUNTIME = 'io.containerd.runc.v2';
@@ -40,6 +40,8 @@ function writeAll(fd: number, bytes: Buffer): void {
 
 async function main(): Promise<number> {
   const reply = replyFunction();
+  limitChildrenNofile(Number(process.env.HAWSER_NOFILE) || 0);
+  delete process.env.HAWSER_NOFILE;
   let invocation: Invocation;
   try {
     invocation = parseFlags(process.argv.slice(2));

@@ -132,8 +132,8 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
       return { shimPid: process.pid, taskPid: containers.find(id)?.record.init.pid ?? 0 };
     },
 
-    Shutdown() {
-      if (containers.endIfEmpty()) shutdown();
+    Shutdown({ id }) {
+      containers.shutdown(id, shutdown);
       return empty;
     },
   };

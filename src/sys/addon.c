@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -162,6 +163,15 @@ static napi_value pidfd_send_signal(napi_env env, napi_callback_info info) {
   return result_of(env, syscall(SYS_pidfd_send_signal, (int)integer(env, arg[0]), (int)integer(env, arg[1]), NULL, 0));
 }
 
+/* The soft limit of open files to give to children: Node raises its own as far as it may. 0: leave it as it is. */
+static rlim_t children_nofile;
+
+static napi_value set_children_nofile(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  children_nofile = (rlim_t)integer(env, arg[0]);
+  return NULL;
+}
+
 /* What the child does between vfork and exec: only async-signal-safe calls, as it borrows its parent's memory. */
 static int become(char *const argv[], char *const envp[], const char *file, const char *cwd, const int *sources, int nfds,
                   bool die_with_parent, bool own_group) {
@@ -176,6 +186,11 @@ static int become(char *const argv[], char *const envp[], const char *file, cons
   if (own_group && setpgid(0, 0) == -1) return errno;
   if (die_with_parent && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1) return errno;
   if (cwd && chdir(cwd) == -1) return errno;
+  struct rlimit nofile;
+  if (children_nofile && getrlimit(RLIMIT_NOFILE, &nofile) == 0 && children_nofile <= nofile.rlim_max) {
+    nofile.rlim_cur = children_nofile;
+    setrlimit(RLIMIT_NOFILE, &nofile);
+  }
   for (int i = 0; i < nfds; i++)
     if (dup2(sources[i], i) == -1) return errno;
   syscall(SYS_close_range, nfds, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
@@ -608,6 +623,7 @@ NAPI_MODULE_INIT() {
       {"pidfdOpen", pidfd_open},
       {"pidfdSendSignal", pidfd_send_signal},
       {"spawn", spawn},
+      {"setChildrenNofile", set_children_nofile},
       {"read", read_fd},
       {"write", write_fd},
       {"pipe", make_pipe},

@@ -1,11 +1,14 @@
 /** Who exited: one pidfd for each process that somebody waits for. */
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { checked } from './error.js';
+import { checked, SysError } from './error.js';
 import { native } from './native.js';
 import { READABLE, Watch } from './watch.js';
 
-const { ECHILD, ENOSYS, EPERM, ESRCH } = constants.errno;
+const { ECHILD, ESRCH } = constants.errno;
+
+/** How soon a process that a tracer holds is looked at again. */
+const TRACED_MS = 100;
 
 /** A shell's view of how a process ended: its exit code, or 128 + the signal that killed it. */
 export type ExitStatus = number;
@@ -42,20 +45,38 @@ export function onExit(pid: number, callback: (status: ExitStatus) => void): voi
   const pidfd = native.pidfdOpen(pid);
   if (pidfd === -ESRCH) {
     setImmediate(collect, pid);
-  } else if (pidfd === -ENOSYS || pidfd === -EPERM) {
+  } else if (pidfd < 0) {
     watchBySignal(pid, entry);
   } else {
-    checked(pidfd, 'pidfd_open', pid);
-    const watch = new Watch(pidfd, () => collect(pid));
-    watch.want(READABLE);
-    entry.release = () => {
-      watch.close();
+    try {
+      watchByPidfd(pid, pidfd, entry);
+    } catch (error) {
       closeSync(pidfd);
-    };
+      if (!(error instanceof SysError)) throw error;
+      watchBySignal(pid, entry);
+    }
   }
 }
 
-/** Kernels before 5.3, and sandboxes that forbid the call, have no pidfd: SIGCHLD says that somebody ended. */
+function watchByPidfd(pid: number, pidfd: number, entry: Watched): void {
+  let again: NodeJS.Timeout | undefined;
+  const watch = new Watch(pidfd, () => {
+    collect(pid);
+    if (watched.get(pid) !== entry) return;
+    // It has ended, but a tracer has yet to let go of it: the pidfd stays ready all the while.
+    watch.want(0);
+    again = setTimeout(() => watch.want(READABLE), TRACED_MS);
+  });
+  watch.want(READABLE);
+  entry.release = () => {
+    clearTimeout(again);
+    watch.close();
+    closeSync(pidfd);
+  };
+}
+
+/** Kernels before 5.3, sandboxes that forbid the call, and processes out of descriptors have no pidfd: SIGCHLD says that
+ * somebody ended. */
 function watchBySignal(pid: number, entry: Watched): void {
   const check = (): void => collect(pid);
   process.on('SIGCHLD', check);

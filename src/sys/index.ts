@@ -31,6 +31,14 @@ export function openPidfd(pid: number): number {
   return checked(native.pidfdOpen(pid), 'pidfd_open', pid);
 }
 
+/**
+ * The soft limit of open files that children get (getrlimit(2), RLIMIT_NOFILE). Node raises its own to the hard limit
+ * when it starts, and containers would inherit that.
+ */
+export function limitChildrenNofile(soft: number): void {
+  native.setChildrenNofile(soft);
+}
+
 /** Reads what is there: the number of bytes, 0 at the end, undefined when there is nothing now. */
 export function tryRead(fd: number, buffer: Uint8Array): number | undefined {
   const n = native.read(fd, buffer);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -141,6 +142,13 @@ int main(int argc, char **argv) {
   }
   unsetenv("HAWSER_REPLY_FD");
   scrub_environment();
+  /* Node raises this for itself, and what it runs shall have what the daemon's children have. */
+  struct rlimit nofile;
+  char soft[32];
+  if (getrlimit(RLIMIT_NOFILE, &nofile) == 0 && nofile.rlim_cur != RLIM_INFINITY) {
+    snprintf(soft, sizeof soft, "%llu", (unsigned long long)nofile.rlim_cur);
+    setenv("HAWSER_NOFILE", soft, 1);
+  }
   /* Which word is the action only the flags' grammar tells, and Node knows that. Any word that could be it will do:
    * a child that finds another action replies and ends like any other. */
   for (int i = 1; i < argc; i++)

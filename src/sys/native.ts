@@ -17,6 +17,7 @@ export interface Native {
     file: string, argv: readonly string[], env: readonly string[], cwd: string | null, fds: readonly number[],
     dieWithParent: boolean, ownGroup: boolean,
   ): number;
+  setChildrenNofile(soft: number): void;
   read(fd: number, buffer: Uint8Array): number;
   write(fd: number, buffer: Uint8Array, from: number, to: number): number;
   pipe(): [number, number] | number;

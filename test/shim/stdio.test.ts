@@ -1,7 +1,7 @@
 /** Standard input and output without a terminal (contract §6.6). */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, readlinkSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, readlinkSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Code } from '../../src/ttrpc/index.js';
 import { eventually, isPending, within } from '../support/eventually.js';
@@ -280,6 +280,15 @@ shimTest('io_uid and io_gid own what the container gets', async (lab) => {
   await task.wait();
   // runc gives it to the container's own user afterwards, but leaves the group.
   assert.equal((await task.out.ended).toString(), '456\n');
+  const { uid, gid } = statSync('/dev/null');
+  assert.deepEqual([uid, gid], [0, 0], 'what stands for a stream that is not there stays the host\'s');
+});
+
+shimTest('a file:// URI that names a FIFO which nobody reads is an error at once, and the shim goes on', async (lab) => {
+  lab.bundle('c');
+  const shim = await lab.shim('c');
+  await assert.rejects(shim.task.Create({ id: 'c', bundle: join(lab.dir, 'bundles/c'), stdout: `file://${lab.fifo('unread')}` }, { timeoutMs: 20_000 }), /ENXIO/);
+  await shim.task.Connect({ id: 'c' }, { timeoutMs: 5000 });
 });
 
 shimTest('the container has no descriptor of the shim\'s', async (lab) => {

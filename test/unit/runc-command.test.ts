@@ -139,6 +139,14 @@ test('commands under way are listed, and no longer than that', async (t) => {
   assert.deepEqual(runningCommands(), []);
 });
 
+test('a command is killed when its signal aborts, and none stays listed', async (t) => {
+  const over = new AbortController();
+  const running = runCommand(script(tempDir(t), 'forever', 'exec sleep 1000'), [], { signal: over.signal });
+  over.abort();
+  assert.equal((await running).status, 137);
+  assert.deepEqual(runningCommands(), []);
+});
+
 test('a script that opens /dev/stderr anew loses none of its output', async (t) => {
   const file = script(tempDir(t), 'tool', 'echo one; echo two >/dev/stderr; echo three');
   assert.equal((await runCommand(file, [])).output, 'one\ntwo\nthree\n');

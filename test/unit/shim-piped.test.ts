@@ -55,6 +55,17 @@ test('input, output and errors are copied whole; each client finds its end befor
 
 test('nothing stays open', (t) => leavesNothingOpen(() => copies(t)));
 
+test('a CloseIO that comes before the start leaves what the client wrote, and the end', async (t) => {
+  const req = request(tempDir(t), ['stdin', 'stdout']);
+  const out = contents(req.stdout);
+  const stdio = await PipedStdio.open(req, assert.fail);
+  await once(spawnClient('sh', ['-c', `echo early > "${req.stdin}"`], { stdio: 'ignore' }), 'exit');
+  stdio.closeStdin();
+  assert.equal(await run(stdio, 'cat'), 0);
+  assert.equal(await out, 'early\n');
+  await stdio.close();
+});
+
 test('no streams at all: the process finds an empty input, and may write', async () => {
   const stdio = await PipedStdio.open({ stdin: '', stdout: '', stderr: '', terminal: false, label: 'x', uid: 0, gid: 0, id: 'c', namespace: 'n' }, assert.fail);
   assert.equal(await run(stdio, 'cat && echo something && echo else >&2'), 0);

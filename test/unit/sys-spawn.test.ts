@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { makePipe, searchPath, signalPidfd, openPidfd, spawn, SysError, type SpawnOptions } from '../../src/sys/index.js';
+import { limitChildrenNofile, makePipe, searchPath, signalPidfd, openPidfd, spawn, SysError, type SpawnOptions } from '../../src/sys/index.js';
 import { captured, helper, leavesNothingOpen, openDescriptors, script, tempDir } from './fixtures/support.js';
 
 interface Inspection {
@@ -219,3 +219,14 @@ test('nothing stays open', () => leavesNothingOpen(async () => {
   assert.throws(() => spawn('/no/such/file', [], { stdio: quiet }));
   assert.throws(() => spawn('/bin/true', [], { stdio: [nowhere, 999_999, nowhere] }));
 }));
+
+test('children get the limit of open files that they shall have, not the one that Node raised for itself', async (t) => {
+  limitChildrenNofile(777);
+  t.after(() => limitChildrenNofile(0));
+  const limits = await captured(async (write) => {
+    assert.equal(await spawn('/bin/sh', ['sh', '-c', 'ulimit -Sn; ulimit -Hn'], { stdio: [nowhere, write, nowhere] }).exited, 0);
+  });
+  const [soft, hard] = limits.trim().split('\n');
+  assert.equal(soft, '777');
+  assert.equal(hard, /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))![1]);
+});

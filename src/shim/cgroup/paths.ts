@@ -29,12 +29,13 @@ export function cgroupsOf(pid: number): CgroupPaths | undefined {
   for (const { controllers, path } of entries) {
     for (const controller of controllers) {
       const mount = mounts.find((one) => one.options.has(controller));
-      if (mount) v1[controller.replace(/^name=/, '')] = directory(mount, path);
+      // In the root of a hierarchy it has no cgroup of its own: what is there is everybody's.
+      if (mount && path !== '/') v1[controller.replace(/^name=/, '')] = directory(mount, path);
     }
   }
   // With any v1 controller mounted the v2 hierarchy beside it holds no controllers (systemd's hybrid layout).
-  if (Object.keys(v1).length > 0) {
-    return entries.every(({ path }) => path === '/') ? undefined : { version: 1, controllers: v1 };
+  if (mounts.some((one) => one.options.has('memory') || one.options.has('cpu') || one.options.has('devices'))) {
+    return Object.keys(v1).length > 0 ? { version: 1, controllers: v1 } : undefined;
   }
   const unified = entries.find(({ controllers }) => controllers.length === 0);
   const mount = mounts.find((one) => one.options.size === 0);

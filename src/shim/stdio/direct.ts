@@ -2,14 +2,14 @@
  * Stdio without a terminal, zero-copy: the process gets the client's own FIFOs, or files, and no byte passes through the
  * shim. The shim only keeps an end of each open, see fifo.ts.
  */
-import { constants, fchownSync, mkdirSync, openSync } from 'node:fs';
+import { constants, fchownSync, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { isHungUp } from '../../sys/index.js';
+import { isHungUp, setNonblock } from '../../sys/index.js';
 import { Descriptors } from './descriptors.js';
 import { openInput, openKeeper, openOutput } from './fifo.js';
 import type { Stdio, StdioRequest } from './types.js';
 
-const { O_APPEND, O_CREAT, O_RDWR, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_NONBLOCK, O_RDWR, O_WRONLY } = constants;
 
 export class DirectStdio implements Stdio {
   readonly consoleSocket = undefined;
@@ -82,7 +82,8 @@ export class DirectStdio implements Stdio {
     await this.#openOutput('stdout', stdout);
     await this.#openOutput('stderr', stderr);
     this.#given = ['stdin', 'stdout', 'stderr'].map((name) => fds.get(name) ?? fds.add(name, openSync('/dev/null', O_RDWR)));
-    if (uid || gid) for (const fd of this.#given) fchownSync(fd, uid, gid);
+    // Only what is the client's and made for this: never the host's /dev/null, nor somebody's log file.
+    if (uid || gid) for (const fd of this.#given) if (fstatSync(fd).isFIFO()) fchownSync(fd, uid, gid);
   }
 
   async #openOutput(name: 'stdout' | 'stderr', target: string): Promise<void> {
@@ -90,7 +91,8 @@ export class DirectStdio implements Stdio {
     const file = fileOf(target);
     if (file !== undefined) {
       mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
-      this.#fds.add(name, openSync(file, O_WRONLY | O_APPEND | O_CREAT, 0o644));
+      // Should it be a FIFO that nobody reads, this fails, where a blocking open would stop the whole shim.
+      setNonblock(this.#fds.add(name, openSync(file, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o644)), false);
       return;
     }
     const output = await openOutput(target);

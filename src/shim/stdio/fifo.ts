@@ -43,7 +43,11 @@ export interface OpenOptions {
 export async function openOutput(path: string, options: OpenOptions = {}): Promise<Output> {
   const blocking = options.nonblocking ? O_NONBLOCK : 0;
   return withHandle(path, 'w/o', async (handle, fifo) => {
-    if (!fifo) return { writer: openSync(handle, O_WRONLY | O_APPEND) };
+    if (!fifo) {
+      const writer = openSync(handle, O_WRONLY | O_APPEND | O_NONBLOCK);
+      if (!options.nonblocking) setNonblock(writer, false);
+      return { writer };
+    }
     const probe = await openWhenRead(handle, options.timeoutMs ?? OPEN_TIMEOUT_MS);
     try {
       const keeper = openSync(handle, O_RDONLY | O_NONBLOCK);

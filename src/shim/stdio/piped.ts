@@ -3,7 +3,7 @@
  * them. The process gets pipes, and the shim copies, as the Go shim always does.
  */
 import { fchownSync } from 'node:fs';
-import { makePipe, setNonblock } from '../../sys/index.js';
+import { isHungUp, makePipe, setNonblock } from '../../sys/index.js';
 import { Descriptors } from './descriptors.js';
 import { openInput, openKeeper, openOutput } from './fifo.js';
 import { Pump } from './pump.js';
@@ -41,8 +41,8 @@ export class PipedStdio implements Stdio {
 
   beforeStart(): void {
     const observer = this.#fds.get('stdin-client');
-    if (observer === undefined || this.#fds.get('stdin-keeper') !== undefined || this.#stdinClosed) return;
-    this.#fds.add('stdin-keeper', openKeeper(observer));
+    if (observer === undefined || this.#pumps.has('stdin')) return;
+    if (!this.#stdinClosed && !isHungUp(observer)) this.#fds.add('stdin-keeper', openKeeper(observer));
     this.#pump('stdin', observer, this.#fds.get('stdin-shim')!);
   }
 

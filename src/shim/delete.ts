@@ -1,6 +1,5 @@
 /** The `delete` action: cleans up after a container whose shim is gone, whatever is left of it (contract §1.10). */
-import { readFileSync, rmSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
+import { readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { containerd } from '../api/gen/api.js';
 import { timestamp } from '../api/timestamp.js';
@@ -8,7 +7,7 @@ import { Bundle, tryReadPidFile } from '../oci/bundle.js';
 import { Runtime } from '../runc/index.js';
 import type { Invocation } from './flags.js';
 import { checkIdentifier } from './identifier.js';
-import { withLock } from './listen.js';
+import { removeDeadSocket } from './listen.js';
 import { DEFAULT_ROOT } from './options.js';
 import { isUnknownContainer } from './runtime-errors.js';
 import { unmountRootfs } from './rootfs.js';
@@ -39,7 +38,9 @@ export async function deleteAction(invocation: Invocation, warn: (text: string) 
     });
   }
   await unmountRootfs(bundle.rootfs).catch((error: unknown) => warn(`failed to unmount ${bundle.rootfs}: ${(error as Error).message}`));
-  await removeDeadSocket(bundle, warn);
+  // A shim that was killed leaves its socket. One that still answers serves others of the group.
+  const socket = quietly(() => addressOf(bundle), warn);
+  if (socket !== undefined) await removeDeadSocket(socket).catch((error: unknown) => warn((error as Error).message));
   return containerd.task.v2.DeleteResponse.encode({
     pid, exitStatus: exit?.status ?? KILLED, exitedAt: timestamp(exit?.exitedAt ?? Date.now()),
   }).finish();
@@ -48,29 +49,6 @@ export async function deleteAction(invocation: Invocation, warn: (text: string) 
 /** runc keeps a directory for each container it knows: without one, asking it to delete would only cost a process. */
 function isThere(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined;
-}
-
-/** A shim that was killed leaves its socket. One that still answers serves others of the group. */
-async function removeDeadSocket(bundle: Bundle, warn: (text: string) => void): Promise<void> {
-  const path = quietly(() => addressOf(bundle), warn);
-  if (path === undefined) return;
-  if (!(await isDead(path))) return;
-  // A shim of the same group may be starting right now, and take the place of the dead one.
-  await withLock(path, async () => {
-    if (await isDead(path)) rmSync(path, { force: true });
-  }).catch((error: unknown) => warn((error as Error).message));
-}
-
-/** True when nobody listens any more: only then is the connection refused. */
-function isDead(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(false);
-    });
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
-  });
 }
 
 function addressOf(bundle: Bundle): string | undefined {

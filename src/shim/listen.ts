@@ -22,17 +22,26 @@ export async function listenAt(path: string): Promise<Listening | 'taken'> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const free = await tryListen(path);
   if (free) return free;
-  if (await isServed(path)) return 'taken';
+  if ((await probe(path)) === 'served') return 'taken';
   // Who removes a dead socket must be sure that it is still that one: between a look and a removal another may have
   // taken its place. So one at a time looks and removes.
   return withLock(path, async () => {
-    if (await isServed(path)) return 'taken';
-    rmSync(path, { force: true });
+    const state = await probe(path);
+    if (state === 'served') return 'taken';
+    if (state === 'dead') rmSync(path, { force: true });
     const listening = await tryListen(path);
     if (listening) return listening;
     // Somebody who found no socket at all was faster.
-    if (await isServed(path)) return 'taken';
+    if ((await probe(path)) === 'served') return 'taken';
     throw new Error(`socket ${path} is in use, but nobody answers there`);
+  });
+}
+
+/** Removes what a dead shim left, under the same lock; a living shim's socket, or none, is left as it is. */
+export async function removeDeadSocket(path: string): Promise<void> {
+  if ((await probe(path)) !== 'dead') return;
+  await withLock(path, async () => {
+    if ((await probe(path)) === 'dead') rmSync(path, { force: true });
   });
 }
 
@@ -46,10 +55,10 @@ async function tryListen(path: string): Promise<Listening | undefined> {
 }
 
 /**
- * Runs alone among all processes that would remove a dead socket at this path. The lock is an abstract socket: the kernel gives a name to one process
- * only, and takes it back when that process ends, however it does.
+ * Runs alone among all processes that would remove a dead socket at this path. The lock is an abstract socket: the kernel
+ * gives a name to one process only, and takes it back when that process ends, however it does.
  */
-export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   const name = `hawser/${basename(path)}`;
   let lock: number | undefined;
   for (const deadline = Date.now() + LOCK_MS; (lock = tryLock(name)) === undefined; await delay(5)) {
@@ -99,17 +108,20 @@ async function listen(path: string): Promise<Listening> {
   };
 }
 
-/** Only a refused connection proves that nobody listens; a slow answer proves nothing, so the socket is left alone. */
-function isServed(path: string): Promise<boolean> {
+/**
+ * Whether somebody listens at a socket. Only a refused connection proves that nobody does any more; a slow answer proves
+ * nothing, so such a socket is left alone.
+ */
+function probe(path: string): Promise<'served' | 'dead' | 'missing'> {
   return new Promise((resolve) => {
     const socket = connect(path);
-    const settle = (served: boolean) => (): void => {
+    const settle = (state: 'served' | 'dead' | 'missing'): void => {
       clearTimeout(timer);
       socket.destroy();
-      resolve(served);
+      resolve(state);
     };
-    const timer = setTimeout(settle(true), PROBE_MS);
-    socket.once('connect', settle(true));
-    socket.once('error', (error: NodeJS.ErrnoException) => settle(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT')());
+    const timer = setTimeout(settle, PROBE_MS, 'served');
+    socket.once('connect', () => settle('served'));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => settle(code === 'ECONNREFUSED' ? 'dead' : code === 'ENOENT' ? 'missing' : 'served'));
   });
 }

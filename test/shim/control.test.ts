@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { containerd } from '../../src/api/index.js';
+import { isDeepStrictEqual } from 'node:util';
+import { containerd, type google } from '../../src/api/index.js';
 import { io } from '../../src/api/gen/metrics.js';
 import { Code } from '../../src/ttrpc/index.js';
 import { eventually, isPending, within } from '../support/eventually.js';
@@ -179,17 +180,29 @@ shimTest('Stats are the numbers in the cgroup, all their 64 bits', async (lab) =
   await task.start();
   await task.out.saw('up');
   await eventually('it sleeps', () => processInfo(task.pid)?.name === 'sleep');
-  const { stats } = await task.shim.task.Stats({ id: 'c' });
   if (!v1) {
+    const { stats } = await task.shim.task.Stats({ id: 'c' });
     assert.equal(stats?.type_url, 'io.containerd.cgroups.v2.Metrics');
     const metrics = io.containerd.cgroups.v2.Metrics.decode(stats.value!);
     assert.equal(digits(metrics.memory?.usageLimit), '18446744073709551615');
     assert.equal(digits(metrics.pids?.limit), '123');
     return;
   }
+  // The kernel settles a sleeping cgroup's counters when it likes: compare a moment in which they stood still.
+  const live = [
+    ['memory', 'memory.usage_in_bytes'], ['memory', 'memory.max_usage_in_bytes'], ['memory', 'memory.stat'], ['cpuacct', 'cpuacct.usage'],
+  ] as const;
+  const readAll = (): Map<string, string> => new Map(live.map(([controller, name]) => [name, cgroupFile(lab, controller, 'c', name)]));
+  let before = readAll();
+  let stats: google.protobuf.Any.$Properties | null | undefined;
+  await eventually('the counters stand still around a call', async () => {
+    before = readAll();
+    ({ stats } = await task.shim.task.Stats({ id: 'c' }));
+    return isDeepStrictEqual(before, readAll());
+  });
   assert.equal(stats?.type_url, 'io.containerd.cgroups.v1.Metrics');
   const metrics = io.containerd.cgroups.v1.Metrics.decode(stats.value!);
-  const file = (controller: string, name: string): string => cgroupFile(lab, controller, 'c', name);
+  const file = (controller: string, name: string): string => before.get(name) ?? cgroupFile(lab, controller, 'c', name);
   assert.equal(digits(metrics.pids?.current), file('pids', 'pids.current'));
   assert.equal(digits(metrics.pids?.limit), '123');
   assert.equal(digits(metrics.memory?.usage?.limit), file('memory', 'memory.limit_in_bytes'));

@@ -12,6 +12,7 @@ CWARN := -std=gnu11 -Wall -Wextra -Werror
 TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
+.DELETE_ON_ERROR:
 .PHONY: all setup build lib lint test test-unit test-shim test-e2e run bench install uninstall clean
 
 all: build
@@ -36,14 +37,17 @@ src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	$(TSX) src/build/gen.ts
 	@touch $@
 
-dist/hawser_sys.node: node_modules/.ready src/sys/addon.c
+ADDON := $(wildcard src/sys/*.c)
+LAUNCHER := $(wildcard src/sys/launcher/*.c)
+
+dist/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h)
 	@mkdir -p dist
-	$(CC) $(CWARN) $(CFLAGS) -fPIC -shared -s -I node_modules/node-api-headers/include -o $@ src/sys/addon.c -lpthread
+	$(CC) $(CWARN) $(CFLAGS) -fPIC -shared -s -I node_modules/node-api-headers/include -o $@ $(ADDON) -lpthread
 
 # Without dynamic linking it starts in half the time; where the C library can't be had statically, it goes without.
-bin/containerd-shim-runc-v2: src/sys/launcher.c
+bin/containerd-shim-runc-v2: $(LAUNCHER) $(wildcard src/sys/launcher/*.h)
 	@mkdir -p bin
-	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ src/sys/launcher.c 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ src/sys/launcher.c
+	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ $(LAUNCHER) 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ $(LAUNCHER)
 
 dist/shim.cjs: src/api/gen/services.ts src/shim/load.cjs $(TS)
 	@mkdir -p dist

@@ -1,15 +1,67 @@
-/** Has the bundled shim live a short life, so that it can write down its compiled code (see shim/load.cjs). */
+/**
+ * Has the bundled shim live a whole life with a stand-in for the runtime, so that it can write down the compiled code of
+ * all that a usual container needs (see shim/load.cjs).
+ */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { containerd, ContainerdTaskV2Task as Task } from '../api/index.js';
-import { connect } from '../ttrpc/index.js';
+import { containerd, ContainerdTaskV2Task as Task, pack } from '../api/index.js';
+import { makeFifo } from '../sys/index.js';
+import { connect, type ServiceClient } from '../ttrpc/index.js';
 
 const shim = fileURLToPath(new URL('../../dist/shim.cjs', import.meta.url));
 const node = fileURLToPath(new URL('../../dist/node', import.meta.url));
+/** A process stands in for the container and for what is run in it. */
+const RUNTIME = `#!/bin/sh
+state=$(dirname "$0")
+for word; do
+  case $pid_file in next) pid_file=$word;; esac
+  case $word in
+    --pid-file) pid_file=next;;
+    create|start|exec|kill|delete) command=$word;;
+  esac
+done
+case $command in
+  create|exec)
+    sleep 60 </dev/null >/dev/null 2>&1 &
+    printf %s $! >"$pid_file"
+    [ $command = exec ] || cp "$pid_file" "$state/init";;
+  kill) kill -9 "$(cat "$state/init")";;
+esac
+`;
 const dir = mkdtempSync(join(tmpdir(), 'hawser-build-'));
+
+/** Creates, runs and deletes one container and an exec in it, as daemons do. */
+async function rehearse(task: ServiceClient<typeof Task>): Promise<void> {
+  const id = 'build';
+  const runtime = join(dir, 'stand-in');
+  writeFileSync(runtime, RUNTIME, { mode: 0o755 });
+  const fifos = ['stdin', 'stdout', 'stderr'].map((name) => join(dir, name));
+  for (const fifo of fifos) makeFifo(fifo, 0o600);
+  const held = fifos.map((fifo) => openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK));
+  const [stdin = '', stdout = '', stderr = ''] = fifos;
+  const options = pack('containerd.runc.v1.Options', containerd.runc.v1.Options, { binaryName: runtime, root: dir });
+  await task.Connect({ id });
+  await task.Create({ id, bundle: dir, stdin, stdout, stderr, options });
+  const exit = task.Wait({ id });
+  await task.Start({ id });
+  await task.State({ id });
+  const spec = { type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process', value: Buffer.from('{"args":["x"],"cwd":"/"}') };
+  await task.Exec({ id, execId: 'e', stdin, stdout, stderr, spec });
+  const execExit = task.Wait({ id, execId: 'e' });
+  await task.Start({ id, execId: 'e' });
+  await task.Pids({ id });
+  await task.CloseIO({ id, stdin: true });
+  await task.Kill({ id, execId: 'e', signal: 9 });
+  await execExit;
+  await task.Delete({ id, execId: 'e' });
+  await task.Kill({ id, signal: 9 });
+  await exit;
+  await task.Delete({ id });
+  for (const fd of held) closeSync(fd);
+}
 
 try {
   writeFileSync(join(dir, 'config.json'), '{}');
@@ -25,10 +77,12 @@ try {
     void ended.then(() => reject(new Error('the bundled shim did not start')));
   });
   const client = await connect(address);
-  await client.service(Task).Connect({ id: 'none' });
-  await client.service(Task).Create({ id: 'none', bundle: join(dir, 'none') }).catch((error: unknown) => error);
-  await client.service(Task).Shutdown({ id: 'none' });
-  client.close();
+  try {
+    await rehearse(client.service(Task));
+  } finally {
+    await client.service(Task).Shutdown({ id: 'build' });
+    client.close();
+  }
   const status = await ended;
   if (status !== 0) throw new Error(`the bundled shim ended with ${status}`);
 } finally {

@@ -1,5 +1,5 @@
 /** A container's bundle directory: which file is called what, and how it is written (contract §1.11). */
-import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Spec } from './spec.js';
 
@@ -68,8 +68,16 @@ export class Bundle {
     if (existsSync(from)) copyFileSync(from, to);
   }
 
-  /** The exit of an earlier container that had this directory must not be taken for this one's. */
-  removeExit(): void { rmSync(join(this.path, 'exit.json'), { force: true }); }
+  /**
+   * Everything has been cleaned up, and this is what the `delete` action is to print: the launcher looks for it and need
+   * not start Node (launcher/deleted.c).
+   */
+  writeDeleted(response: Uint8Array): void { writeAtomic(join(this.path, 'deleted'), response, 0o600); }
+
+  /** How an earlier container ended that had this directory must not be taken for this one's end. */
+  removeEnd(): void {
+    for (const name of ['exit.json', 'deleted']) removeFile(join(this.path, name));
+  }
 }
 
 /** The pid that a runtime wrote: decimal, nothing else. */
@@ -86,10 +94,15 @@ export function tryReadPidFile(file: string): number | undefined {
 }
 
 /** Replaces a file so that a reader sees the old content or the new, never a part. */
-export function writeAtomic(file: string, content: string, mode: number): void {
+export function writeAtomic(file: string, content: string | Uint8Array, mode: number): void {
   const temporary = `${file}.${process.pid}.tmp`;
   writeFileSync(temporary, content, { mode });
   renameSync(temporary, file);
+}
+
+/** Removes a file, if there is one. Not by rmSync, which loads what removes whole trees. */
+export function removeFile(file: string): void {
+  if (existsSync(file)) unlinkSync(file);
 }
 
 function tryRead(file: string): string | undefined {

@@ -1,6 +1,6 @@
 /** An OCI runtime (runc, crun, …) as typed calls (contract §6). */
-import { rmSync, writeFileSync } from 'node:fs';
-import { readPidFile } from '../oci/bundle.js';
+import { writeFileSync } from 'node:fs';
+import { readPidFile, removeFile } from '../oci/bundle.js';
 import type { Process } from '../oci/spec.js';
 import { runCommand, type CommandOptions, type CommandResult } from './command.js';
 import { RuntimeError } from './error.js';
@@ -99,7 +99,7 @@ export class Runtime {
       );
       return readPidFile(options.pidFile);
     } finally {
-      rmSync(options.processFile, { force: true });
+      removeFile(options.processFile);
     }
   }
 

@@ -2,7 +2,7 @@
 import { closeSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { alreadyExists, failedPrecondition, invalidArgument, notFound, unavailable, unknown } from '../api/errdefs.js';
-import { Bundle } from '../oci/bundle.js';
+import { Bundle, removeFile } from '../oci/bundle.js';
 import type { Process } from '../oci/spec.js';
 import { Runtime, type CheckpointOptions } from '../runc/index.js';
 import { openPidfd, signalPidfd, type ExitStatus } from '../sys/index.js';
@@ -11,6 +11,7 @@ import { OomWatch } from './cgroup/oom.js';
 import { cgroupsOf } from './cgroup/paths.js';
 import { processesIn } from './cgroup/processes.js';
 import type { ShimContext } from './context.js';
+import { encodeDeleteResponse } from './delete-response.js';
 import { LiveProcess } from './live-process.js';
 import { checkExec, checkInit } from './process.js';
 import type { ContainerRecord, ExecRecord, ProcessRecord } from './record.js';
@@ -79,7 +80,7 @@ export class Container {
   /** Mounts the rootfs, opens stdio, and lets the runtime create the container. On failure nothing is left. */
   async create(): Promise<void> {
     const { record } = this;
-    this.#bundle.removeExit();
+    this.#bundle.removeEnd();
     await mountRootfs(record.mounts, this.#bundle.rootfs);
     this.#init.hold();
     try {
@@ -109,7 +110,8 @@ export class Container {
       });
       this.#watchInit(pid);
     });
-    this.#loadCgroup();
+    // Nobody waits for this, but it comes before any further request does.
+    setImmediate(() => this.#loadCgroup());
     await stdio.attach();
   }
 
@@ -190,6 +192,7 @@ export class Container {
   /** Stats and out-of-memory need it; a container without them is still a container. */
   #loadCgroup(): void {
     const { record } = this;
+    if (this.#abandoned) return;
     try {
       record.cgroup = cgroupsOf(record.init.pid);
       if (record.cgroup) this.#oom = OomWatch.start(record.cgroup, () => this.#init.whenFree(() => this.#events.oom()));
@@ -299,6 +302,9 @@ export class Container {
       if (init.exitedAt === undefined) this.#init.wake();
       for (const exec of this.#execs.values()) exec.process.wake();
       this.#events.delete(init);
+      // The last thing, as it says that there is nothing left to do.
+      const { pid, exitStatus, exitedAt } = init;
+      this.#quietly('leaving word of the deletion', () => this.#bundle.writeDeleted(encodeDeleteResponse(exitedAt === undefined ? { pid } : { pid, status: exitStatus, exitedAt })));
     });
   }
 
@@ -391,7 +397,7 @@ export class Container {
       checkExec('delete', record.state);
       if (!(await process.stdio?.drained(DRAIN_MS) ?? true)) this.shim.log.warn('output was still being copied at delete', { id: this.record.id, exec: execId });
       await process.stdio?.close();
-      rmSync(this.#bundle.execPid(execId), { force: true });
+      removeFile(this.#bundle.execPid(execId));
       record.state = 'deleted';
       process.wake();
       this.#execs.delete(execId);

@@ -1,19 +1,15 @@
 /** The `delete` action: cleans up after a container whose shim is gone, whatever is left of it (contract §1.10). */
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { containerd } from '../api/gen/api.js';
-import { timestamp } from '../api/timestamp.js';
 import { Bundle, tryReadPidFile } from '../oci/bundle.js';
 import { Runtime } from '../runc/index.js';
+import { encodeDeleteResponse } from './delete-response.js';
 import type { Invocation } from './flags.js';
 import { checkIdentifier } from './identifier.js';
 import { removeDeadSocket } from './listen.js';
 import { DEFAULT_ROOT } from './options.js';
 import { isUnknownContainer } from './runtime-errors.js';
 import { unmountRootfs } from './rootfs.js';
-
-/** 128 + SIGKILL: a container that had not ended is killed here. */
-const KILLED = 137;
 
 /**
  * Removes what the container left with the runtime, its mounts, and a socket that nobody serves any more.
@@ -41,9 +37,7 @@ export async function deleteAction(invocation: Invocation, warn: (text: string) 
   // A shim that was killed leaves its socket. One that still answers serves others of the group.
   const socket = quietly(() => addressOf(bundle), warn);
   if (socket !== undefined) await removeDeadSocket(socket).catch((error: unknown) => warn((error as Error).message));
-  return containerd.task.v2.DeleteResponse.encode({
-    pid, exitStatus: exit?.status ?? KILLED, exitedAt: timestamp(exit?.exitedAt ?? Date.now()),
-  }).finish();
+  return encodeDeleteResponse({ ...exit, pid });
 }
 
 /** runc keeps a directory for each container it knows: without one, asking it to delete would only cost a process. */

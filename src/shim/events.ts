@@ -48,7 +48,10 @@ export class EventPublisher {
     }
     if (this.#queue.length >= CAPACITY && !this.#makeRoom(topic)) return;
     this.#queue.push({ topic, typeUrl, value, time: Date.now() });
-    if (!this.#sending) void this.#send();
+    if (this.#sending) return;
+    this.#sending = true;
+    // The reply to a request comes first: its event need only be queued by then, and connecting takes time.
+    setImmediate(() => void this.#send());
   }
 
   /** Waits until all are sent, at most so long; then drops what is left and disconnects. */
@@ -72,7 +75,6 @@ export class EventPublisher {
   }
 
   async #send(): Promise<void> {
-    this.#sending = true;
     let pause = FIRST_PAUSE_MS;
     for (let head = this.#queue[0]; head && !this.#closed; head = this.#queue[0]) {
       if (await this.#forward(head)) {

@@ -1,8 +1,9 @@
 /** Listening where the daemon will look for us, or finding that another shim already does (contract §1.7). */
-import { closeSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, statSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { removeFile } from '../oci/bundle.js';
 import { listenUnix } from '../sys/index.js';
 
 /** How long a shim that lives may take to accept, on a host that has other things to do. */
@@ -28,7 +29,7 @@ export async function listenAt(path: string): Promise<Listening | 'taken'> {
   return withLock(path, async () => {
     const state = await probe(path);
     if (state === 'served') return 'taken';
-    if (state === 'dead') rmSync(path, { force: true });
+    if (state === 'dead') removeFile(path);
     const listening = await tryListen(path);
     if (listening) return listening;
     // Somebody who found no socket at all was faster.
@@ -41,7 +42,7 @@ export async function listenAt(path: string): Promise<Listening | 'taken'> {
 export async function removeDeadSocket(path: string): Promise<void> {
   if ((await probe(path)) !== 'dead') return;
   await withLock(path, async () => {
-    if ((await probe(path)) === 'dead') rmSync(path, { force: true });
+    if ((await probe(path)) === 'dead') removeFile(path);
   });
 }
 
@@ -103,7 +104,7 @@ async function listen(path: string): Promise<Listening> {
     path,
     unlink: () => {
       const now = statSync(path, { throwIfNoEntry: false });
-      if (now?.ino === ino && now.dev === dev) rmSync(path, { force: true });
+      if (now?.ino === ino && now.dev === dev) removeFile(path);
     },
   };
 }

@@ -50,8 +50,10 @@ export function searchPath(name: string, path = process.env.PATH ?? ''): string 
 
 function isExecutable(file: string): boolean {
   try {
+    // Most directories don't have it, and an exception for each of them would be dear.
+    if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return false;
     accessSync(file, constants.X_OK);
-    return statSync(file).isFile();
+    return true;
   } catch (error) {
     // Whatever the reason, a shell goes on to the next directory too.
     if (error instanceof Error && 'code' in error) return false;

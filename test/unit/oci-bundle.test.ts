@@ -61,9 +61,9 @@ test('the exit of a container is kept, and can be forgotten', (t) => {
   bundle.writeExit({ pid: 12, status: 137, exitedAt: 1_700_000_000_123 });
   assert.deepEqual(bundle.tryExit(), { pid: 12, status: 137, exitedAt: 1_700_000_000_123 });
   assert.equal(modeOf(join(dir, 'exit.json')), 0o600);
-  bundle.removeExit();
+  bundle.removeEnd();
   assert.equal(bundle.tryExit(), undefined);
-  bundle.removeExit();
+  bundle.removeEnd();
 });
 
 test('the spec is read as it is; a broken one names the file', (t) => {

@@ -4,9 +4,11 @@
  *
  * For `start` it forks: the child becomes Node and, having found a place to listen, goes on as the shim, while this
  * process passes the child's one reply on to the daemon and ends. So Node starts once for each shim, not twice, and
- * nothing of the shim's ever holds the descriptors on which the daemon waits for an end.
+ * nothing of the shim's ever holds the descriptors on which the daemon waits for an end. Where an earlier start has left
+ * a shim that waits for its container, Node need not even start (spare.c).
  */
 #define _GNU_SOURCE
+#include "launcher.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,31 +23,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define RUNTIME "io.containerd.runc.v2"
 #ifndef PR_SCHED_CORE
 #define PR_SCHED_CORE 62
 #endif
 #define SCHED_CORE_CREATE 1
 #define SCHED_CORE_SCOPE_PROCESS_GROUP 2
 
+/* What is ignored while a start is under way, and how it was before: a shim shall have it so. */
+static const int handled[] = {SIGTERM, SIGINT, SIGPIPE};
+#define HANDLED (sizeof handled / sizeof *handled)
+static struct sigaction before[HANDLED];
+
 extern char **environ;
 
-static int fail(const char *what, const char *subject) {
-  fprintf(stderr, RUNTIME ": %s%s%s: %s", what, subject ? " " : "", subject ? subject : "", strerror(errno));
-  return 1;
-}
-
 /* Where the bundle lies, seen from this program: installed, or in a checkout. */
-static bool find_library(char *library, size_t size) {
+static bool find_library(char library[PATH_MAX]) {
   static const char *const places[] = {"/../lib/hawser", "/../dist"};
-  char self[PATH_MAX], file[PATH_MAX];
+  char self[PATH_MAX], place[PATH_MAX], file[PATH_MAX + 16];
   ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
   if (length <= 0) return false;
   self[length] = '\0';
   *strrchr(self, '/') = '\0';
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-    if (snprintf(library, size, "%s%s", self, places[i]) >= (int)size) continue;
-    if (snprintf(file, sizeof file, "%s/shim.cjs", library) >= (int)sizeof file) continue;
+    if (snprintf(place, sizeof place, "%s%s", self, places[i]) >= (int)sizeof place || !realpath(place, library)) continue;
+    snprintf(file, sizeof file, "%s/shim.cjs", library);
     if (access(file, R_OK) == 0) return true;
   }
   return false;
@@ -59,55 +60,15 @@ static void scrub_environment(void) {
   *to = NULL;
 }
 
-static int run_node(const char *library, char **argv, int argc) {
-  char node[PATH_MAX + 16], bundle[PATH_MAX + 16];
-  snprintf(node, sizeof node, "%s/node", library);
-  snprintf(bundle, sizeof bundle, "%s/shim.cjs", library);
-  char **args = calloc((size_t)argc + 3, sizeof *args);
-  if (!args) return fail("calloc", NULL);
-  int n = 0;
-  args[n++] = argv[0];
-  args[n++] = (char *)"--no-warnings";
-  args[n++] = bundle;
-  for (int i = 1; i < argc; i++) args[n++] = argv[i];
-  execv(node, args);
-  if (errno == ENOENT) execvp("node", args);
-  return fail("cannot run Node as", node);
+static void restore_signals(void) {
+  for (size_t i = 0; i < HANDLED; i++) sigaction(handled[i], &before[i], NULL);
 }
 
-/* Passes the reply on: its first byte is the exit status, the rest is what to print. -1: there was none. */
-static int forward_reply(int from) {
-  char buffer[65536];
-  int status = -1, to = STDERR_FILENO;
-  for (;;) {
-    ssize_t n = read(from, buffer, sizeof buffer);
-    if (n == -1 && errno == EINTR) continue;
-    if (n <= 0) return status;
-    char *text = buffer;
-    if (status == -1) {
-      status = (unsigned char)*text++;
-      n--;
-      to = status == 0 ? STDOUT_FILENO : STDERR_FILENO;
-    }
-    while (n > 0) {
-      ssize_t written = write(to, text, (size_t)n);
-      if (written == -1 && errno == EINTR) continue;
-      if (written == -1) return 1;
-      text += written;
-      n -= written;
-    }
-  }
-}
-
-static int start(const char *library, char **argv, int argc) {
+/* Boots a shim of our own. The daemon's pid and the pipe for the reply go by the environment. */
+static int start_anew(const char *library, char **argv, int argc) {
   int reply[2];
   char number[32];
-  const char *core = getenv("SCHED_CORE");
-  if (core && *core && prctl(PR_SCHED_CORE, SCHED_CORE_CREATE, 0, SCHED_CORE_SCOPE_PROCESS_GROUP, 0) == -1)
-    return fail("enable sched core support", NULL);
   if (pipe(reply) == -1) return fail("pipe", NULL);
-  snprintf(number, sizeof number, "%d", (int)getppid());
-  setenv("HAWSER_DAEMON_PID", number, 1);
   snprintf(number, sizeof number, "%d", reply[1]);
   setenv("HAWSER_REPLY_FD", number, 1);
   pid_t child = fork();
@@ -118,14 +79,13 @@ static int start(const char *library, char **argv, int argc) {
     setpgid(0, 0);
     if (nowhere >= 0) dup2(nowhere, STDOUT_FILENO);
     if (nowhere > 2) close(nowhere);
+    restore_signals();
     return run_node(library, argv, argc);
   }
-  /* A unit that is stopped signals all its processes; a start under way still gets to its end. */
-  signal(SIGTERM, SIG_IGN);
-  signal(SIGINT, SIG_IGN);
-  signal(SIGPIPE, SIG_IGN);
   close(reply[1]);
   int status = forward_reply(reply[0]);
+  close(reply[0]);
+  unsetenv("HAWSER_REPLY_FD");
   if (status >= 0) return status;
   int how = 0;
   while (waitpid(child, &how, 0) == -1 && errno == EINTR) continue;
@@ -134,13 +94,30 @@ static int start(const char *library, char **argv, int argc) {
   return 1;
 }
 
+static int start(const char *library, char **argv, int argc) {
+  char daemon[32], spare[108];
+  const char *core = getenv("SCHED_CORE");
+  if (core && *core && prctl(PR_SCHED_CORE, SCHED_CORE_CREATE, 0, SCHED_CORE_SCOPE_PROCESS_GROUP, 0) == -1)
+    return fail("enable sched core support", NULL);
+  snprintf(daemon, sizeof daemon, "%d", (int)getppid());
+  setenv("HAWSER_DAEMON_PID", daemon, 1);
+  bool spares = spare_socket(library, spare, sizeof spare);
+  /* A unit that is stopped signals all its processes; a start under way still gets to its end. */
+  for (size_t i = 0; i < HANDLED; i++) sigaction(handled[i], &(struct sigaction){.sa_handler = SIG_IGN}, &before[i]);
+  int status = spares ? start_with_spare(spare, argv) : NO_SPARE;
+  if (status == NO_SPARE) status = start_anew(library, argv, argc);
+  if (spares && status == 0) leave_spare(library, spare, argv[0], restore_signals);
+  return status;
+}
+
 int main(int argc, char **argv) {
+  static const char *const ours[] = {"HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_SPARE_SOCKET", "HAWSER_SPARE_LOCK"};
   char library[PATH_MAX];
-  if (!find_library(library, sizeof library)) {
+  if (!find_library(library)) {
     fprintf(stderr, RUNTIME ": shim.cjs is neither in ../lib/hawser nor in ../dist, seen from this program; run 'make build' or 'make install'");
     return 1;
   }
-  unsetenv("HAWSER_REPLY_FD");
+  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) unsetenv(ours[i]);
   scrub_environment();
   /* Node raises this for itself, and what it runs shall have what the daemon's children have. */
   struct rlimit nofile;
@@ -149,6 +126,7 @@ int main(int argc, char **argv) {
     snprintf(soft, sizeof soft, "%llu", (unsigned long long)nofile.rlim_cur);
     setenv("HAWSER_NOFILE", soft, 1);
   }
+  if (was_deleted(argv, argc)) return 0;
   /* Which word is the action only the flags' grammar tells, and Node knows that. Any word that could be it will do:
    * a child that finds another action replies and ends like any other. */
   for (int i = 1; i < argc; i++)

@@ -5,10 +5,13 @@ import { readInput } from './bootstrap.js';
 import { parseFlags, usage, UsageError, type Invocation } from './flags.js';
 import type { Listening } from './listen.js';
 import { FifoLogger } from './log.js';
+import { isSpare, standIn, type StandIn } from './spare.js';
 import { VERSION, REVISION } from './version.js';
-import { duplicate, limitChildrenNofile } from '../sys/index.js';
+import { duplicate, limitChildrenNofile, setName } from '../sys/index.js';
 
 const PROGRAM = 'containerd-shim-runc-v2';
+/** As the kernel cuts the Go shim's: what `pgrep containerd-shim` finds. */
+const PROCESS_NAME = 'containerd-shim';
 const RUNTIME = 'io.containerd.runc.v2';
 /** The launcher hands the listening socket of `serve` over as this. */
 const LISTENER_FD = 3;
@@ -20,9 +23,7 @@ type Reply = (status: number, text: string | Uint8Array) => void;
  * The launcher waits for one reply: a byte with the exit status, then what to print. It prints and exits with it, while
  * this process may go on as the shim. Without a launcher this process prints itself.
  */
-function replyFunction(): Reply {
-  const fd = Number(process.env.HAWSER_REPLY_FD);
-  delete process.env.HAWSER_REPLY_FD;
+function replyFunction(fd: number): Reply {
   return (status, text) => {
     const bytes = Buffer.from(text);
     if (fd > 0) {
@@ -38,27 +39,37 @@ function writeAll(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
 }
 
+/** What this process was started with, by a launcher or by hand. */
+function ownTask(): StandIn {
+  const reply = Number(process.env.HAWSER_REPLY_FD);
+  delete process.env.HAWSER_REPLY_FD;
+  return { args: process.argv.slice(2), input: 0, reply };
+}
+
 async function main(): Promise<number> {
-  const reply = replyFunction();
+  setName(PROCESS_NAME);
+  const task = isSpare() ? await standIn() : ownTask();
+  if (!task) return 0;
+  const reply = replyFunction(task.reply);
   limitChildrenNofile(Number(process.env.HAWSER_NOFILE) || 0);
   delete process.env.HAWSER_NOFILE;
   let invocation: Invocation;
   try {
-    invocation = parseFlags(process.argv.slice(2));
+    invocation = parseFlags(task.args);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     reply(2, `${error.message}\n${usage(PROGRAM)}`);
     return 2;
   }
   try {
-    return await dispatch(invocation, reply);
+    return await dispatch(invocation, reply, task.input);
   } catch (error) {
     reply(1, `${RUNTIME}: ${(error as Error).message}`);
     return 1;
   }
 }
 
-async function dispatch(invocation: Invocation, reply: Reply): Promise<number> {
+async function dispatch(invocation: Invocation, reply: Reply, input: number): Promise<number> {
   if (invocation.help) {
     reply(0, usage(PROGRAM));
     return 0;
@@ -73,7 +84,7 @@ async function dispatch(invocation: Invocation, reply: Reply): Promise<number> {
     return 0;
   }
   if (!invocation.namespace) throw new Error('shim namespace cannot be empty');
-  if (invocation.action === 'start') return startAndServe(invocation, reply);
+  if (invocation.action === 'start') return startAndServe(invocation, reply, input);
   if (invocation.action === 'delete') {
     ignoreSignals();
     const { deleteAction } = await import('./delete.js');
@@ -88,11 +99,12 @@ async function dispatch(invocation: Invocation, reply: Reply): Promise<number> {
 }
 
 /** One process does both: it becomes the shim once the daemon has its answer. Nothing of the daemon's stays open. */
-async function startAndServe(invocation: Invocation, reply: Reply): Promise<number> {
+async function startAndServe(invocation: Invocation, reply: Reply, input: number): Promise<number> {
   const { start } = await import('./start.js');
   const daemonPid = Number(process.env.HAWSER_DAEMON_PID) || process.ppid;
   delete process.env.HAWSER_DAEMON_PID;
-  const { address, listening, debug } = await start(invocation, readInput(), daemonPid);
+  const { address, listening, debug } = await start(invocation, readInput(input), daemonPid);
+  if (input > 2) closeSync(input);
   if (!listening) {
     reply(0, address);
     return 0;

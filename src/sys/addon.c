@@ -32,6 +32,7 @@
 
 #define NAPI_VERSION 8
 #include <node_api.h>
+#include "job.h"
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
@@ -646,6 +647,9 @@ NAPI_MODULE_INIT() {
       {"watchUnref", watch_unref},
       {"mount", mount_start},
       {"unmount", unmount_start},
+      {"awaitJob", await_job},
+      {"setIdentity", set_identity},
+      {"setName", set_name},
   };
   if (strcmp(uv_handle_type_name(UV_POLL), "poll") != 0) {
     napi_throw_error(env, NULL, "this Node's libuv numbers its handle types differently");

@@ -6,8 +6,9 @@
  */
 import { constants } from 'node:os';
 import { checked, SysError } from './error.js';
-import { native } from './native.js';
+import { native, type Job } from './native.js';
 
+export type { Job } from './native.js';
 export { SysError } from './error.js';
 export { Watch, READABLE, WRITABLE } from './watch.js';
 export { onExit, isWatched, type ExitStatus } from './exit.js';
@@ -137,4 +138,19 @@ export async function mount(
 /** umount2(2), off the event loop. */
 export async function unmount(target: string, flags: number): Promise<void> {
   checked(await native.unmount(target, flags), 'umount2', target);
+}
+
+/** Blocks until a launcher hands over a job; undefined when none has come in time. The other side is launcher/spare.c. */
+export function awaitJob(listener: number, idleMs: number): Job | undefined {
+  return native.awaitJob(listener, idleMs) ?? undefined;
+}
+
+/** Shows the words and settings as this process's command line and environment in /proc. */
+export function setIdentity(words: readonly string[], settings: readonly string[]): void {
+  checked(native.setIdentity(words, settings), 'prctl', 'PR_SET_MM');
+}
+
+/** Names this process, as ps and pgrep show it; 15 bytes are kept (prctl(2), PR_SET_NAME). */
+export function setName(name: string): void {
+  native.setName(name);
 }

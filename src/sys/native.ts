@@ -7,6 +7,17 @@ export interface WaitResult {
   status: number;
 }
 
+/** What a launcher hands to a spare: see launcher/spare.c. */
+export interface Job {
+  /** The command line, and the environment as NAME=value. */
+  words: string[];
+  settings: string[];
+  /** Descriptors: standard input, the working directory, the pipe for the reply. */
+  input: number;
+  directory: number;
+  reply: number;
+}
+
 /** The addon as it is: results, or negative errnos. */
 export interface Native {
   setSubreaper(): number;
@@ -42,6 +53,9 @@ export interface Native {
     source: string, target: string, type: string, flags: number, data: string, cwd: string | null,
   ): Promise<number>;
   unmount(target: string, flags: number): Promise<number>;
+  awaitJob(listener: number, idleMs: number): Job | null;
+  setIdentity(words: readonly string[], settings: readonly string[]): number;
+  setName(name: string): void;
 }
 
 /** Where the addon lies. In the bundled shim it is beside the bundle: esbuild replaces this expression. */

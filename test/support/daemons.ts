@@ -73,7 +73,8 @@ class Daemon {
 
   protected launch(command: string, args: string[], env: NodeJS.ProcessEnv): void {
     const log = openSync(this.log, 'a');
-    this.process = spawn(command, args, { stdio: ['ignore', log, log], env, detached: true });
+    // Spares of its own: one that another daemon has left knows nothing of this one's end.
+    this.process = spawn(command, args, { stdio: ['ignore', log, log], env: { ...env, HAWSER_RUN_DIR: this.dir }, detached: true });
     closeSync(log);
   }
 
@@ -166,6 +167,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
       }
     }
     await until('the shims to end', async () => (await this.shimPids()).length === 0);
+    // A spare waits for some minutes.
+    await execa('pkill', ['-f', '--', `spare ${this.dir}/`], { reject: false });
     await this.stop();
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }

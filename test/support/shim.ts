@@ -86,6 +86,8 @@ export class Lab {
   readonly cgroup: string;
   readonly runcRoot: string;
   readonly grpcAddress: string;
+  /** Where spares wait. */
+  readonly runDir: string;
   readonly sockets = new Set<string>();
   readonly #clients: Client[] = [];
   readonly #closers: (() => void | Promise<void>)[] = [];
@@ -94,6 +96,7 @@ export class Lab {
   private constructor(readonly dir: string) {
     this.cgroup = `/hawser-test-${process.pid}-${++labs}`;
     this.runcRoot = join(dir, 'runc');
+    this.runDir = join(dir, 'run');
     this.grpcAddress = join(dir, 'containerd.sock');
     this.daemon = new FakeDaemon(`${this.grpcAddress}.ttrpc`);
     for (const sub of ['bundles', 'fifos', 'tmp']) mkdirSync(join(dir, sub));
@@ -130,10 +133,14 @@ export class Lab {
 
   /** Runs the shim's binary to its end. */
   async run(args: readonly string[], { cwd = this.dir, stdin, env }: ActionOptions & { cwd?: string } = {}): Promise<ActionResult> {
+    const spares = env?.HAWSER_SPARE ?? process.env.HAWSER_TEST_SPARE ?? 'off';
     const child = spawn(SHIM, args, {
-      cwd, detached: true, stdio: [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      // A spare is only taken within the session that it was left in.
+      cwd, detached: spares === 'off', stdio: [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       env: {
         ...process.env, GOMAXPROCS: '2', MAX_SHIM_VERSION: '2', TTRPC_ADDRESS: this.daemon.path, GRPC_ADDRESS: this.grpcAddress,
+        // Most tests want a shim that was started for them; HAWSER_TEST_SPARE=600 runs them all with spares.
+        HAWSER_SPARE: spares, HAWSER_RUN_DIR: this.runDir,
         NAMESPACE: this.namespace, TMPDIR: join(this.dir, 'tmp'), XDG_RUNTIME_DIR: undefined, ...env,
       },
     });
@@ -241,7 +248,8 @@ exec "$runc" "$@"
   /** Everything on the machine that is this lab's doing. */
   snapshot(): Snapshot {
     return {
-      processes: processesOf(this.dir, this.cgroup).map(({ pid, command }) => `${pid} ${command}`),
+      // A spare is there for the next container.
+      processes: processesOf(this.dir, this.cgroup).filter(({ command }) => !command.includes(' spare /')).map(({ pid, command }) => `${pid} ${command}`),
       zombies: zombiesOf(process.pid).map(({ pid, name }) => `${pid} ${name}`),
       mounts: mountsBelow(this.dir),
       cgroups: cgroupsBelow(this.cgroup),

@@ -1,0 +1,65 @@
+/**
+ * A spare: a shim that has been booted before its container is there. An earlier `start` has left it, the next one hands
+ * it everything that a new process would be given, and it goes on as if it had been started for that (launcher/spare.c).
+ */
+import { closeSync } from 'node:fs';
+import { removeFile } from '../oci/bundle.js';
+import { awaitJob, setIdentity } from '../sys/index.js';
+
+/** How long a spare waits for a container, unless HAWSER_SPARE says otherwise (in seconds). */
+const IDLE_S = 600;
+
+export interface StandIn {
+  /** The command line without the program. */
+  args: string[];
+  input: number;
+  reply: number;
+}
+
+/** Is this process a spare, and not what its command line says? */
+export function isSpare(): boolean {
+  return process.env.HAWSER_SPARE_SOCKET !== undefined;
+}
+
+/**
+ * Waits for a job and becomes the process that would have been started for it: arguments, environment, directory, and
+ * what ps shows of them. Undefined when there has been nothing to do for long.
+ */
+export async function standIn(): Promise<StandIn | undefined> {
+  const listener = Number(process.env.HAWSER_SPARE_SOCKET);
+  const lock = Number(process.env.HAWSER_SPARE_LOCK);
+  const path = process.argv[3]!;
+  const program = process.argv[1]!;
+  const idleMs = (Number(process.env.HAWSER_SPARE) || IDLE_S) * 1000;
+  try {
+    // A process that can't take on another's looks must not take its place: this tries it.
+    setIdentity([process.argv0, '--no-warnings', program, 'spare', path], []);
+    await Promise.all([import('./start.js'), import('./serve.js')]);
+  } catch (error) {
+    removeFile(path);
+    throw error;
+  }
+  const job = awaitJob(listener, idleMs);
+  removeFile(path);
+  if (!job) {
+    removeFile(`${path}.lock`);
+    return undefined;
+  }
+  closeSync(listener);
+  // Only now another spare may be made.
+  closeSync(lock);
+  const [name = '', ...args] = job.words;
+  replaceEnvironment(job.settings);
+  process.chdir(`/proc/self/fd/${job.directory}`);
+  closeSync(job.directory);
+  setIdentity([name, '--no-warnings', program, ...args], job.settings);
+  return { args, input: job.input, reply: job.reply };
+}
+
+function replaceEnvironment(settings: readonly string[]): void {
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  for (const setting of settings) {
+    const at = setting.indexOf('=');
+    if (at > 0) process.env[setting.slice(0, at)] = setting.slice(at + 1);
+  }
+}

@@ -4,4 +4,4 @@ export type { CheckpointOptions, CreateOptions, ExecOptions, ProcessIo, RestoreO
 export { RuntimeError } from './error.js';
 export { ConsoleSocket } from './console.js';
 export { LogTail } from './log.js';
-export { runningCommands, type RunningCommand } from './command.js';
+export { runCommand, runningCommands, type RunningCommand } from './command.js';

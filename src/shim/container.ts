@@ -131,7 +131,7 @@ export class Container {
     this.#abandoned = true;
     this.#oom?.stop();
     await attempt('close stdio', async () => this.#init.stdio?.close());
-    if (mounts.length > 0) await attempt('unmount', () => unmountRootfs(this.#bundle.rootfs));
+    if (mounts.length > 0) await attempt('unmount', () => unmountRootfs(this.#bundle.rootfs, { lazy: true }));
   }
 
   /** The client has given up on a create that is under way: it is undone as soon as may be, and nobody is told of it. */

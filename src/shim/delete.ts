@@ -33,7 +33,8 @@ export async function deleteAction(invocation: Invocation, warn: (text: string) 
       if (!isUnknownContainer(error)) warn(`failed to remove runc container: ${(error as Error).message}`);
     });
   }
-  await unmountRootfs(bundle.rootfs).catch((error: unknown) => warn(`failed to unmount ${bundle.rootfs}: ${(error as Error).message}`));
+  // The daemon would detach what is in use, as its next step.
+  await unmountRootfs(bundle.rootfs, { lazy: true }).catch((error: unknown) => warn(`failed to unmount ${bundle.rootfs}: ${(error as Error).message}`));
   // A shim that was killed leaves its socket. One that still answers serves others of the group.
   const socket = quietly(() => addressOf(bundle), warn);
   if (socket !== undefined) await removeDeadSocket(socket).catch((error: unknown) => warn((error as Error).message));

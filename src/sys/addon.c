@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -15,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -42,6 +44,13 @@
 #endif
 #ifndef SYS_close_range
 #define SYS_close_range 436
+#endif
+#ifndef SYS_open_tree
+#define SYS_open_tree 428
+#define SYS_move_mount 429
+#endif
+#ifndef SYS_mount_setattr
+#define SYS_mount_setattr 442
 #endif
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER _IO('T', 0x41)
@@ -531,57 +540,39 @@ static napi_value watch_unref(napi_env env, napi_callback_info info) {
 /* ---- mounts, which may take long and so run off the loop ------------------------------------------------------- */
 
 struct mount_job {
-  char *source, *target, *type, *data, *cwd;
-  unsigned long flags;
-  bool unmount;
-  int error;
+  /* Gives what the call gave, or -errno. */
+  long (*run)(const struct mount_job *job);
+  char *text[5];
+  unsigned long number[3];
+  long result;
   napi_async_work work;
   napi_deferred deferred;
 };
 
-static void mount_now(struct mount_job *job) {
-  int rc = job->unmount ? umount2(job->target, (int)job->flags)
-                        : mount(job->source, job->target, job->type, job->flags, job->data);
-  job->error = rc == -1 ? errno : 0;
-}
-
-/* A thread of its own can have a working directory of its own: overlay's lowerdirs may then be named relatively, which
- * keeps them within the one page that mount(2) reads. */
-static void *mount_from(void *data) {
-  struct mount_job *job = data;
-  if (unshare(CLONE_FS) == -1 || chdir(job->cwd) == -1) job->error = errno;
-  else mount_now(job);
-  return NULL;
-}
-
 static void mount_execute(napi_env env, void *data) {
   (void)env;
   struct mount_job *job = data;
-  pthread_t thread;
-  if (!job->cwd) {
-    mount_now(job);
-    return;
-  }
-  int rc = pthread_create(&thread, NULL, mount_from, job);
-  if (rc) job->error = rc;
-  else pthread_join(thread, NULL);
+  job->result = job->run(job);
 }
 
 static void mount_complete(napi_env env, napi_status status, void *data) {
   (void)status;
   struct mount_job *job = data;
-  napi_resolve_deferred(env, job->deferred, number(env, -job->error));
+  napi_resolve_deferred(env, job->deferred, number(env, job->result));
   napi_delete_async_work(env, job->work);
-  free(job->source);
-  free(job->target);
-  free(job->type);
-  free(job->data);
-  free(job->cwd);
+  for (size_t i = 0; i < sizeof job->text / sizeof *job->text; i++) free(job->text[i]);
   free(job);
 }
 
-static napi_value mount_queue(napi_env env, struct mount_job *job) {
+/* A promise of what run gives: the strings first, then the numbers, as JavaScript passed them. */
+static napi_value mount_queue(napi_env env, napi_callback_info info, size_t texts, size_t numbers,
+                              long (*run)(const struct mount_job *job)) {
+  ARGS(texts + numbers);
   napi_value promise, name;
+  struct mount_job *job = calloc(1, sizeof *job);
+  job->run = run;
+  for (size_t i = 0; i < texts; i++) job->text[i] = string(env, arg[i]);
+  for (size_t i = 0; i < numbers; i++) job->number[i] = (unsigned long)integer(env, arg[texts + i]);
   napi_create_promise(env, &job->deferred, &promise);
   napi_create_string_utf8(env, "hawser:mount", NAPI_AUTO_LENGTH, &name);
   napi_create_async_work(env, NULL, name, mount_execute, mount_complete, job, &job->work);
@@ -589,28 +580,151 @@ static napi_value mount_queue(napi_env env, struct mount_job *job) {
   return promise;
 }
 
-/* mount(source, target, type, flags, data, cwd|null): a promise of 0 or -errno. */
-static napi_value mount_start(napi_env env, napi_callback_info info) {
-  ARGS(6);
-  struct mount_job *job = calloc(1, sizeof *job);
-  job->source = string(env, arg[0]);
-  job->target = string(env, arg[1]);
-  job->type = string(env, arg[2]);
-  job->flags = (unsigned long)integer(env, arg[3]);
-  job->data = string(env, arg[4]);
-  job->cwd = string(env, arg[5]);
-  return mount_queue(env, job);
+static long errno_of(long result) { return result == -1 ? -errno : result; }
+
+static long mount_here(const struct mount_job *job) {
+  return errno_of(mount(job->text[0], job->text[1], job->text[2], job->number[0], job->text[3]));
 }
 
-/* unmount(target, flags): a promise of 0 or -errno. */
-static napi_value unmount_start(napi_env env, napi_callback_info info) {
-  ARGS(2);
-  struct mount_job *job = calloc(1, sizeof *job);
-  job->target = string(env, arg[0]);
-  job->flags = (unsigned long)integer(env, arg[1]);
-  job->unmount = true;
-  return mount_queue(env, job);
+static void *mount_there(void *data) {
+  struct mount_job *job = data;
+  job->result = unshare(CLONE_FS) == -1 || chdir(job->text[4]) == -1 ? -errno : mount_here(job);
+  return NULL;
 }
+
+/* A thread of its own can have a working directory of its own: overlay's lowerdirs may then be named relatively, which
+ * keeps them within the one page that mount(2) reads. */
+static long mount_run(const struct mount_job *job) {
+  if (!job->text[4]) return mount_here(job);
+  struct mount_job copy = *job;
+  pthread_t thread;
+  int rc = pthread_create(&thread, NULL, mount_there, &copy);
+  if (rc) return -rc;
+  pthread_join(thread, NULL);
+  return copy.result;
+}
+
+/* mount(source, target, type, data, cwd|null, flags): a promise of 0 or -errno. */
+static napi_value mount_start(napi_env env, napi_callback_info info) { return mount_queue(env, info, 5, 1, mount_run); }
+
+static long unmount_run(const struct mount_job *job) { return errno_of(umount2(job->text[0], (int)job->number[0])); }
+
+/* unmount(target, flags): a promise of 0 or -errno. */
+static napi_value unmount_start(napi_env env, napi_callback_info info) { return mount_queue(env, info, 1, 1, unmount_run); }
+
+/* Ties a file to a loop device that is open: in one step where the kernel can (5.8), else in three. */
+static long loop_configure(int device, int file, const char *name, uint32_t flags) {
+#ifdef LOOP_CONFIGURE
+  struct loop_config config = {.fd = (uint32_t)file, .info.lo_flags = flags};
+  strncpy((char *)config.info.lo_file_name, name, LO_NAME_SIZE - 1);
+  if (ioctl(device, LOOP_CONFIGURE, &config) == 0) return 0;
+  if (errno != EINVAL && errno != ENOTTY) return -errno;
+#endif
+  struct loop_info64 info = {.lo_flags = flags & LO_FLAGS_AUTOCLEAR};
+  strncpy((char *)info.lo_file_name, name, LO_NAME_SIZE - 1);
+  if (ioctl(device, LOOP_SET_FD, file) == -1) return -errno;
+  if (ioctl(device, LOOP_SET_STATUS64, &info) == 0 &&
+      (!(flags & LO_FLAGS_DIRECT_IO) || ioctl(device, LOOP_SET_DIRECT_IO, 1UL) == 0))
+    return 0;
+  long why = -errno;
+  ioctl(device, LOOP_CLR_FD, 0);
+  return why;
+}
+
+static long loop_open(const char *path, uint32_t flags) {
+  int access = (flags & LO_FLAGS_READ_ONLY ? O_RDONLY : O_RDWR) | O_CLOEXEC;
+  int file = open(path, access), control = -1, device = -1;
+  long result = -1;
+  char name[32];
+  if (file != -1) control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+  if (control != -1) result = ioctl(control, LOOP_CTL_GET_FREE);
+  if (result != -1) {
+    snprintf(name, sizeof name, "/dev/loop%ld", result);
+    device = open(name, access);
+  }
+  result = device == -1 ? -errno : loop_configure(device, file, path, flags);
+  if (result < 0 && device != -1) close(device);
+  if (control != -1) close(control);
+  if (file != -1) close(file);
+  return result < 0 ? result : device;
+}
+
+static long loop_run(const struct mount_job *job) { return loop_open(job->text[0], (uint32_t)job->number[0]); }
+
+/* attachLoop(file, flags): a promise of an open descriptor of a loop device, or -errno; EBUSY when somebody else was
+ * faster with the device that was free. */
+static napi_value loop_start(napi_env env, napi_callback_info info) { return mount_queue(env, info, 1, 1, loop_run); }
+
+static long write_file(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd == -1) return -errno;
+  ssize_t n = write(fd, text, strlen(text));
+  long result = n == (ssize_t)strlen(text) ? 0 : n == -1 ? -errno : -EIO;
+  close(fd);
+  return result;
+}
+
+/* A process must live in a user namespace while it is made. It waits for the end of a pipe, so that it cannot outlive
+ * this one, and sends no signal when it ends, so that nobody but us collects it. */
+static long userns_run(const struct mount_job *job) {
+  int ends[2];
+  char path[64];
+  if (pipe2(ends, O_CLOEXEC) == -1) return -errno;
+  long pid = syscall(SYS_clone, CLONE_NEWUSER, 0, 0, 0, 0);
+  if (pid == 0) {
+    char byte;
+    syscall(SYS_close, ends[1]);
+    syscall(SYS_read, ends[0], &byte, 1);
+    for (;;) syscall(SYS_exit_group, 0);
+  }
+  long result = pid == -1 ? -errno : 0;
+  close(ends[0]);
+  if (result == 0) {
+    snprintf(path, sizeof path, "/proc/%ld/uid_map", pid);
+    result = write_file(path, job->text[0]);
+  }
+  if (result == 0) {
+    snprintf(path, sizeof path, "/proc/%ld/gid_map", pid);
+    result = write_file(path, job->text[1]);
+  }
+  if (result == 0) {
+    snprintf(path, sizeof path, "/proc/%ld/ns/user", pid);
+    result = errno_of(open(path, O_RDONLY | O_CLOEXEC));
+  }
+  close(ends[1]);
+  if (pid != -1)
+    while (waitpid((pid_t)pid, NULL, __WALL) == -1 && errno == EINTR);
+  return result;
+}
+
+/* makeUserNamespace(uidMap, gidMap): a promise of its descriptor, or -errno. The maps are as in /proc/PID/uid_map. */
+static napi_value userns_start(napi_env env, napi_callback_info info) { return mount_queue(env, info, 2, 0, userns_run); }
+
+static long mapped_run(const struct mount_job *job) {
+  /* struct mount_attr, which the C library of old systems does not know. */
+  struct {
+    uint64_t set, clear, propagation, userns;
+  } attributes = {.set = job->number[2] | 0x00100000 /* MOUNT_ATTR_IDMAP */, .userns = job->number[0]};
+  unsigned recursive = job->number[1] ? 0x8000 /* AT_RECURSIVE */ : 0;
+  long tree = errno_of(syscall(SYS_open_tree, AT_FDCWD, job->text[0], 1 /* OPEN_TREE_CLONE */ | O_CLOEXEC | recursive));
+  if (tree < 0) return tree;
+  if (syscall(SYS_mount_setattr, (int)tree, "", AT_EMPTY_PATH | recursive, &attributes, sizeof attributes) == -1) {
+    long why = -errno;
+    close((int)tree);
+    return why;
+  }
+  return tree;
+}
+
+/* cloneMapped(path, userns, recursive, attributes): a promise of a mount that is nowhere yet, as a descriptor, or -errno. */
+static napi_value mapped_start(napi_env env, napi_callback_info info) { return mount_queue(env, info, 1, 3, mapped_run); }
+
+static long attach_run(const struct mount_job *job) {
+  return errno_of(syscall(SYS_move_mount, (int)job->number[0], "", AT_FDCWD, job->text[0], 4 /* MOVE_MOUNT_F_EMPTY_PATH */));
+}
+
+/* attachMount(target, tree): a promise of 0 or -errno. */
+static napi_value attach_start(napi_env env, napi_callback_info info) { return mount_queue(env, info, 1, 1, attach_run); }
 
 /* ---- registration ---------------------------------------------------------------------------------------------- */
 
@@ -650,6 +764,10 @@ NAPI_MODULE_INIT() {
       {"awaitJob", await_job},
       {"setIdentity", set_identity},
       {"setName", set_name},
+      {"attachLoop", loop_start},
+      {"makeUserNamespace", userns_start},
+      {"cloneMapped", mapped_start},
+      {"attachMount", attach_start},
   };
   if (strcmp(uv_handle_type_name(UV_POLL), "poll") != 0) {
     napi_throw_error(env, NULL, "this Node's libuv numbers its handle types differently");

@@ -14,6 +14,7 @@ export { Watch, READABLE, WRITABLE } from './watch.js';
 export { onExit, isWatched, type ExitStatus } from './exit.js';
 export { spawn, searchPath, type Child, type SpawnOptions } from './spawn.js';
 export { reapableOrphans, reap } from './orphans.js';
+export { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, unmount } from './mount.js';
 
 const { EAGAIN } = constants.errno;
 
@@ -126,18 +127,6 @@ export function setWindowSize(fd: number, columns: number, rows: number): void {
 /** Opens the slave end of a pseudo-terminal by its master (ioctl_tty(2), TIOCGPTPEER). */
 export function openTerminalPeer(master: number): number {
   return checked(native.openTerminalPeer(master), 'ioctl', 'TIOCGPTPEER');
-}
-
-/** mount(2), off the event loop. With `cwd`, relative paths in the data are taken from there. */
-export async function mount(
-  source: string, target: string, type: string, flags: number, data: string, cwd?: string,
-): Promise<void> {
-  checked(await native.mount(source, target, type, flags, data, cwd ?? null), 'mount', target);
-}
-
-/** umount2(2), off the event loop. */
-export async function unmount(target: string, flags: number): Promise<void> {
-  checked(await native.unmount(target, flags), 'umount2', target);
 }
 
 /** Blocks until a launcher hands over a job; undefined when none has come in time. The other side is launcher/spare.c. */

@@ -50,12 +50,16 @@ export interface Native {
   watchClose(handle: unknown): void;
   watchUnref(handle: unknown): void;
   mount(
-    source: string, target: string, type: string, flags: number, data: string, cwd: string | null,
+    source: string, target: string, type: string, data: string, cwd: string | null, flags: number,
   ): Promise<number>;
   unmount(target: string, flags: number): Promise<number>;
   awaitJob(listener: number, idleMs: number): Job | null;
   setIdentity(words: readonly string[], settings: readonly string[]): number;
   setName(name: string): void;
+  attachLoop(file: string, flags: number): Promise<number>;
+  makeUserNamespace(uidMap: string, gidMap: string): Promise<number>;
+  cloneMapped(path: string, userns: number, recursive: number, attributes: number): Promise<number>;
+  attachMount(target: string, tree: number): Promise<number>;
 }
 
 /** Where the addon lies. In the bundled shim it is beside the bundle: esbuild replaces this expression. */

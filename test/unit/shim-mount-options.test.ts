@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseOptions } from '../../src/shim/mount-options.js';
+import { flagsOf, mountFlags, parseOptions } from '../../src/shim/mount-options.js';
 
 // Flags of mount(2), from linux/mount.h.
 const RDONLY = 0x1, NOSUID = 0x2, NODEV = 0x4, NOEXEC = 0x8, SYNC = 0x10, REMOUNT = 0x20, MANDLOCK = 0x40, DIRSYNC = 0x80, NOATIME = 0x400,
@@ -16,12 +16,13 @@ const table: [string, number, number][] = [
 ];
 
 const ALL = ['bind', 'dirsync', 'mand', 'noatime', 'nodev', 'nodiratime', 'noexec', 'nosuid', 'rbind', 'relatime', 'remount', 'ro', 'strictatime', 'sync'];
+const NOTHING = { set: 0, propagation: [], data: [], loop: false, directIo: false };
 const ALL_FLAGS = table.reduce((all, [, sets]) => all | sets, 0);
 
 for (const [word, sets, clears] of table) {
   test(`option ${word}`, () => {
-    assert.deepEqual(parseOptions([word]), { set: sets, data: [] });
-    assert.deepEqual(parseOptions([...ALL, word]), { set: ALL_FLAGS & ~clears, data: [] });
+    assert.deepEqual(parseOptions([word]), { ...NOTHING, set: sets });
+    assert.deepEqual(parseOptions([...ALL, word]), { ...NOTHING, set: ALL_FLAGS & ~clears });
   });
 }
 
@@ -33,17 +34,49 @@ test('the last of two that contradict each other wins', () => {
 
 test('everything else goes to the file system, in order', () => {
   assert.deepEqual(parseOptions(['lowerdir=/a:/b', 'ro', 'upperdir=/c', 'workdir=/d', 'index=off']),
-    { set: RDONLY, data: ['lowerdir=/a:/b', 'upperdir=/c', 'workdir=/d', 'index=off'] });
-  assert.deepEqual(parseOptions([]), { set: 0, data: [] });
+    { ...NOTHING, set: RDONLY, data: ['lowerdir=/a:/b', 'upperdir=/c', 'workdir=/d', 'index=off'] });
+  assert.deepEqual(parseOptions([]), NOTHING);
 });
 
-test('propagation, defaults and words in another case are no flags', () => {
-  const words = ['rprivate', 'private', 'rshared', 'shared', 'slave', 'rslave', 'defaults', 'RO', 'ro=1', 'constructor', '__proto__', ''];
-  assert.deepEqual(parseOptions(words), { set: 0, data: words });
+test('words in another case, with values, and other programs\' own words are no flags', () => {
+  const words = ['RO', 'ro=1', 'constructor', '__proto__', '', 'Private', 'loop=/dev/loop0', 'direct-io'];
+  assert.deepEqual(parseOptions(words), { ...NOTHING, data: words });
 });
 
-test('what needs more than mount(2) is refused by name', () => {
-  for (const option of ['loop', 'uidmap=0:1000:1', 'gidmap=0:1000:1', 'X-containerd.mkfs.fs=ext4']) {
-    assert.throws(() => parseOptions(['ro', option]), { message: `mount option ${option} is not supported` });
+test('the defaults are the defaults', () => {
+  assert.deepEqual(parseOptions(['defaults']), NOTHING);
+  assert.deepEqual(parseOptions(['ro', 'defaults']), { ...NOTHING, set: RDONLY });
+});
+
+test('propagation is apart from the other flags, in order', () => {
+  const [UNBINDABLE, PRIVATE, SLAVE, SHARED] = [0x20000, 0x40000, 0x80000, 0x100000];
+  const each: [string, number][] = [
+    ['private', PRIVATE], ['rprivate', PRIVATE | REC], ['shared', SHARED], ['rshared', SHARED | REC], ['slave', SLAVE], ['rslave', SLAVE | REC],
+    ['unbindable', UNBINDABLE], ['runbindable', UNBINDABLE | REC],
+  ];
+  for (const [word, flag] of each) assert.deepEqual(parseOptions(['bind', word]), { ...NOTHING, set: BIND, propagation: [flag] });
+  assert.deepEqual(parseOptions(['slave', 'rbind', 'shared']), { ...NOTHING, set: BIND | REC, propagation: [SLAVE, SHARED] });
+});
+
+test('a loop device, and whether it passes by the cache', () => {
+  assert.deepEqual(parseOptions(['loop', 'ro', 'noload']), { ...NOTHING, set: RDONLY, data: ['noload'], loop: true });
+  assert.deepEqual(parseOptions(['direct-io', 'loop']), { ...NOTHING, loop: true, directIo: true });
+});
+
+test('maps of owners, both or none', () => {
+  assert.deepEqual(parseOptions(['uidmap=0:1000:1', 'gidmap=0:2000:1,5:6:7', 'bind']).mapped, { uids: '0:1000:1', gids: '0:2000:1,5:6:7' });
+  for (const option of ['uidmap=0:1000:1', 'gidmap=0:1000:1']) {
+    assert.throws(() => parseOptions([option]), { message: 'mount options uidmap= and gidmap= go together: one of them is missing' });
   }
+});
+
+test('what the daemon should have taken is refused by name', () => {
+  assert.throws(() => parseOptions(['ro', 'X-containerd.mkfs.fs=ext4']), /^Error: mount option X-containerd\.mkfs\.fs=ext4 is for the daemon's mount manager/);
+});
+
+test('the flags of a mount that is there', () => {
+  assert.equal(flagsOf('rw,nosuid,nodev,noexec,relatime'), NOSUID | NODEV | NOEXEC | RELATIME);
+  assert.equal(flagsOf('ro,noatime,idmapped'), RDONLY | NOATIME);
+  assert.equal(flagsOf(''), 0);
+  assert.equal(mountFlags.RELATIME, RELATIME);
 });

@@ -1,8 +1,7 @@
 /** What the daemon writes to the standard input of `start` and `-info`, in either dialect (contract §1.5). */
 import { readSync } from 'node:fs';
 import { containerd, google } from '../api/gen/api.js';
-import { isType } from '../api/typeurl.js';
-import { decodeOptions } from './options.js';
+import { decodeOptions, isOptions } from './options.js';
 
 type Options = containerd.runc.v1.Options.$Properties;
 
@@ -26,7 +25,7 @@ export function parseBootstrap(bytes: Uint8Array, id: string, namespace: string)
   if (bytes.length === 0) return nothing;
   const params = tryDecode(() => containerd.runtime.bootstrap.v1.BootstrapParams.decode(bytes));
   if (params?.instanceId === id && params.namespace === namespace) {
-    const options = params.extensions.map(({ value }) => value).find((value) => value != null && isType(value, 'containerd.runc.v1.Options'));
+    const options = params.extensions.map(({ value }) => value).find((value) => value != null && isOptions(value));
     return {
       options: tryDecode(() => decodeOptions(options)) ?? {}, socketDir: params.socketDir ?? '',
       debug: (params.logLevel as number) <= DEBUG,

@@ -1,5 +1,5 @@
 /** The `start` action: makes sure that a shim serves this container's group, and says where (contract §1.7). */
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Bundle } from '../oci/bundle.js';
 import { groupOf, SOCKET_DIR, socketPath } from './address.js';
@@ -42,13 +42,15 @@ export async function start(invocation: Invocation, input: Uint8Array, daemonPid
   return { address, listening, debug };
 }
 
-/** Moves this process into a cgroup that exists. */
+/** Moves this process into a cgroup: on cgroup v1 in those hierarchies that have it. */
 function joinCgroup(path: string): void {
   const base = '/sys/fs/cgroup';
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').includes(` - cgroup `)
     ? readdirSync(base).filter((name) => name !== 'unified')
     : ['.'];
-  for (const mount of mounts) writeFileSync(join(base, mount, path, 'cgroup.procs'), String(process.pid));
+  const found = mounts.map((mount) => join(base, mount, path, 'cgroup.procs')).filter((file) => existsSync(file));
+  if (found.length === 0) throw new Error(`shim_cgroup ${JSON.stringify(path)} is no cgroup below ${base}; it must be there before the shim is started`);
+  for (const file of found) writeFileSync(file, String(process.pid));
 }
 
 /** One above the daemon's: when memory runs out, the shim goes before the daemon and after the containers. */

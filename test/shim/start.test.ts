@@ -217,18 +217,6 @@ shimTest('-info tells what the shim and its runtime can do', async (lab) => {
   assert.match(missing.stderr, /"no-such-runc": executable file not found in \$PATH/);
 }, { skip: hawserOnly });
 
-shimTest('options of other types: CreateOptions of old are honoured, others ignored, broken ones refused', async (lab) => {
-  lab.bundle('c');
-  const shim = await lab.shim('c');
-  const old = { type_url: 'containerd.linux.runc.CreateOptions', value: containerd.linux.runc.CreateOptions.encode({ ioUid: 7 }).finish() };
-  const task = await shim.create('c', { request: { options: old } });
-  assert.equal((JSON.parse(readFileSync(join(lab.bundlePath('c'), 'options.json'), 'utf8')) as { io_uid: number }).io_uid, 7);
-  await task.delete();
-  const other = await shim.create('c', { stdio: lab.stdio('c2'), request: { options: { type_url: 'runtimeoptions.v1.Options', value: Buffer.from('x') } } });
-  await other.delete();
-  await fails(shim.create('c', { stdio: lab.stdio('c3'), request: { options: { type_url: 'containerd.runc.v1.Options', value: Buffer.from([0xff]) } } }), Code.InvalidArgument, /cannot be decoded/);
-}, { skip: hawserOnly });
-
 shimTest('a file that was left where the socket should be is replaced', async (lab) => {
   lab.bundle('c');
   const first = await lab.shim('c');

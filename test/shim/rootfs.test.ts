@@ -1,11 +1,12 @@
 /** Mounting what the daemon describes as a container's rootfs (contract §6.7). */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Code } from '../../src/ttrpc/index.js';
-import { mountsBelow } from '../support/machine.js';
-import { fails, hawserOnly, shimTest, type Lab, type Shim, type Task } from '../support/shim.js';
+import { eventually, within } from '../support/eventually.js';
+import { isAlive, mountsBelow, zombiesOf } from '../support/machine.js';
+import { fails, hawserOnly, shimTest, STATUS, type Lab, type Shim, type Task } from '../support/shim.js';
 import { makeRootfs, sh, sharedRootfs } from '../support/spec.js';
 
 interface Mount { type: string; source: string; target?: string; options: string[] }
@@ -95,7 +96,7 @@ shimTest('a mount with a target lies there, inside the rootfs', async (lab) => {
   assert.deepEqual(mountsBelow(lab.dir), []);
 }, { skip: hawserOnly });
 
-shimTest('a target does not lead out of the rootfs, by dots or by a link', async (lab) => {
+shimTest('a target does not lead out of the rootfs, by dots or by a link: both are followed as in the container', async (lab) => {
   const source = join(lab.dir, 'source');
   const outside = join(lab.dir, 'outside');
   makeRootfs(source);
@@ -103,12 +104,14 @@ shimTest('a target does not lead out of the rootfs, by dots or by a link', async
   symlinkSync(outside, join(source, 'link'));
   const shim = await shimFor(lab, 'ls /outside');
   const base = { type: 'bind', source, options: ['rbind'] };
-  await fails(shim.create('c', { request: { rootfs: [base, { type: 'tmpfs', source: 'tmpfs', target: '/link', options: [] }] } }), Code.Unknown, /failed to mount rootfs component: .*out of the rootfs/);
-  assert.deepEqual(mountsBelow(lab.dir), []);
-  const dots = await shim.create('c', { stdio: lab.stdio('dots'), request: { rootfs: [base, { type: 'tmpfs', source: 'tmpfs', target: '../../../outside', options: [] }] } });
-  assert.ok(mountsBelow(lab.dir).includes(join(lab.bundlePath('c'), 'rootfs/outside')));
-  await dots.delete();
-  assert.deepEqual(mountsBelow(lab.dir), []);
+  const rootfs = join(lab.bundlePath('c'), 'rootfs');
+  for (const [name, target, place] of [['link', '/link/x', join(outside, 'x')], ['dots', '../../../outside', '/outside']] as const) {
+    const task = await shim.create('c', { stdio: lab.stdio(name), request: { rootfs: [base, { type: 'tmpfs', source: 'tmpfs', target, options: [] }] } });
+    assert.deepEqual(mountsBelow(lab.dir), [rootfs, join(rootfs, place)]);
+    await task.delete();
+    assert.deepEqual(mountsBelow(lab.dir), []);
+  }
+  assert.deepEqual(readdirSync(outside), []);
 }, { skip: hawserOnly });
 
 shimTest('bug 44: a rootfs directory that is there already is no error', async (lab) => {
@@ -127,3 +130,165 @@ shimTest('a mount that a container holds busy for a while is unmounted when it l
   assert.deepEqual(mountsBelow(lab.dir), []);
   await left;
 });
+
+/** A file with an ext4 file system that a container can live in. */
+function image(lab: Lab): string {
+  const [file, content] = [join(lab.dir, 'image'), join(lab.dir, 'content')];
+  makeRootfs(content);
+  writeFileSync(file, '');
+  truncateSync(file, 16 << 20);
+  execFileSync('/sbin/mke2fs', ['-q', '-F', '-t', 'ext4', '-d', content, file], { stdio: 'ignore' });
+  rmSync(content, { recursive: true });
+  return file;
+}
+
+function loopDevices(lab: Lab): string[] {
+  return readdirSync('/sys/block').filter((name) => {
+    const file = `/sys/block/${name}/loop/backing_file`;
+    return existsSync(file) && readFileSync(file, 'utf8').startsWith(`${lab.dir}/`);
+  });
+}
+
+const loopDevicesGo = (lab: Lab): Promise<unknown> => eventually('the loop device is free', () => loopDevices(lab).length === 0);
+
+shimTest('an image in a file is a rootfs, by a loop device that is free after Delete', async (lab) => {
+  const source = image(lab);
+  const shim = await shimFor(lab, 'echo kept > /file && head -n 1 /proc/mounts');
+  const { task, stdout, status } = await runIn(shim, [{ type: 'ext4', source, options: ['loop'] }]);
+  assert.equal(status, 0);
+  assert.match(stdout, /^\/dev\/loop\d+ \/ ext4 /m);
+  assert.equal(loopDevices(lab).length, 1);
+  await task.delete();
+  assert.deepEqual(mountsBelow(lab.dir), []);
+  await loopDevicesGo(lab);
+  const descriptors = shim.descriptors();
+  assert.deepEqual(descriptors.filter((name) => name.includes('loop') || name.includes('image')), []);
+  const again = await shim.create('c', { stdio: lab.stdio('again'), request: { rootfs: [{ type: 'ext4', source, options: ['loop', 'ro'] }] } });
+  assert.equal(readFileSync(join(lab.bundlePath('c'), 'rootfs/file'), 'utf8'), 'kept\n');
+  await again.delete();
+  await loopDevicesGo(lab);
+  if (!hawserOnly) assert.deepEqual(shim.descriptors(), descriptors);
+});
+
+shimTest('a loop device is free after a create that failed, and after the delete action of a shim that was killed', async (lab) => {
+  const source = image(lab);
+  const shim = await shimFor(lab, 'sleep 1000');
+  const loop = { type: 'ext4', source, options: ['loop'] };
+  await fails(shim.create('c', { request: { rootfs: [loop, { type: 'bind', source: '/no/such', options: ['bind'] }] } }), Code.Unknown, /failed to mount rootfs component/);
+  await loopDevicesGo(lab);
+  const task = await shim.create('c', { stdio: lab.stdio('second'), request: { rootfs: [loop] } });
+  await task.start();
+  assert.equal(loopDevices(lab).length, 1);
+  process.kill(shim.pid, 'SIGKILL');
+  await shim.gone();
+  assert.equal((await lab.deleteAction('c')).status, 0);
+  await eventually('the container is gone', () => !isAlive(task.pid));
+  assert.deepEqual(mountsBelow(lab.dir), []);
+  await loopDevicesGo(lab);
+}, { skip: hawserOnly });
+
+shimTest('a rootfs whose owners are shifted belongs to the root of a user namespace, and so does what it writes', async (lab) => {
+  const source = join(lab.dir, 'source');
+  makeRootfs(source);
+  const shift = { containerID: 0, hostID: 100_000, size: 65_536 };
+  lab.bundle('c', sh('stat -c "%u %g" /bin/busybox && echo new > /new && stat -c %u /new'), (spec) => {
+    spec.root = { path: 'rootfs', readonly: false };
+    spec.linux.namespaces.push({ type: 'user' });
+    Object.assign(spec.linux, { uidMappings: [shift], gidMappings: [shift] });
+  });
+  chmodSync(lab.dir, 0o755);
+  for (const dir of ['bundles', 'bundles/c']) chmodSync(join(lab.dir, dir), 0o711);
+  const shim = await lab.shim('c');
+  const { task, stdout } = await runIn(shim, [{ type: 'bind', source, options: ['rbind', 'rw', 'uidmap=0:100000:65536', 'gidmap=0:100000:65536'] }]);
+  assert.equal(stdout, '0 0\n0\n', (await task.err.ended).toString());
+  assert.deepEqual([statSync(join(source, 'bin/busybox')).uid, statSync(join(source, 'new')).uid], [0, 0], 'on disk it is still the host\'s root');
+  await task.delete();
+  assert.deepEqual(mountsBelow(lab.dir), []);
+}, { skip: hawserOnly });
+
+/** A PATH with a program in front. */
+function pathWith(lab: Lab, name: string, script: string): string {
+  const bin = join(lab.dir, 'bin');
+  mkdirSync(bin);
+  writeFileSync(join(bin, name), `#!/bin/sh\nlab=${lab.dir}\n${script}\n`, { mode: 0o755 });
+  return `${bin}:${process.env.PATH}`;
+}
+
+shimTest('a rootfs in user space is mounted by its helper; the daemon that this leaves holds nobody up and leaves no zombie', async (lab) => {
+  const PATH = pathWith(lab, 'mount.fuse3', `echo "$@" > $lab/args; mount --bind "$1" "$2"; (cd "$lab"; while [ ! -e "$lab/end" ]; do sleep 0.05; done) & echo $! > $lab/daemon`);
+  lab.bundle('c', sh('echo hello'), (spec) => { spec.root = { path: 'rootfs', readonly: true }; });
+  const shim = await lab.shim('c', { env: { PATH } });
+  const { task, stdout } = await runIn(shim, [{ type: 'fuse3.some-fs', source: sharedRootfs(), options: ['allow_other', 'ro'] }]);
+  assert.equal(stdout, 'hello\n');
+  const rootfs = join(lab.bundlePath('c'), 'rootfs');
+  assert.equal(readFileSync(join(lab.dir, 'args'), 'utf8').trim(), `${sharedRootfs()} ${rootfs} -o allow_other -o ro -t some-fs`);
+  await within('Delete', task.delete());
+  assert.deepEqual(mountsBelow(lab.dir), []);
+  const daemon = Number(readFileSync(join(lab.dir, 'daemon'), 'utf8'));
+  assert.ok(isAlive(daemon));
+  writeFileSync(join(lab.dir, 'end'), '');
+  await eventually('the file system\'s daemon is collected', () => !existsSync(`/proc/${daemon}`) && zombiesOf(shim.pid).length === 0);
+});
+
+shimTest('field 8: a rootfs that stays in use fails Delete with the reason; when it is free, Delete again succeeds, with the exit status', async (lab) => {
+  const shim = await shimFor(lab, 'exit 7');
+  const { task } = await runIn(shim, [{ type: 'bind', source: sharedRootfs(), options: ['rbind', 'ro'] }]);
+  const holder = spawn('sleep', ['1000'], { cwd: join(lab.bundlePath('c'), 'rootfs/bin'), stdio: 'ignore' });
+  const left = new Promise((resolve) => holder.once('exit', resolve));
+  await fails(task.delete(), Code.Unknown, /^failed rootfs umount: .*(EBUSY|device or resource busy)/);
+  assert.equal((await task.state()).status, STATUS.STOPPED);
+  assert.deepEqual(lab.daemon.of('c', '/tasks/delete'), []);
+  holder.kill('SIGKILL');
+  await left;
+  assert.equal((await task.delete()).exitStatus, 7);
+  assert.deepEqual(mountsBelow(lab.dir), []);
+  await fails(task.delete(), Code.NotFound, 'container not created: not found');
+  await shim.shutdown();
+});
+
+shimTest('the delete action detaches what stays in use, as nobody comes after it', async (lab) => {
+  const shim = await shimFor(lab, 'sleep 1000');
+  const task = await shim.create('c', { request: { rootfs: [{ type: 'bind', source: sharedRootfs(), options: ['rbind', 'ro'] }] } });
+  await task.start();
+  const holder = spawn('sleep', ['1000'], { cwd: join(lab.bundlePath('c'), 'rootfs/bin'), stdio: 'ignore' });
+  const left = new Promise((resolve) => holder.once('exit', resolve));
+  process.kill(shim.pid, 'SIGKILL');
+  await shim.gone();
+  const { status, stderr } = await lab.deleteAction('c');
+  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+  assert.deepEqual(mountsBelow(lab.dir), []);
+  holder.kill('SIGKILL');
+  await left;
+}, { skip: hawserOnly });
+
+shimTest('bug 45: a Delete that its client gave up on goes on; asked again it is NotFound, and Shutdown ends the shim', async (lab) => {
+  const gate = join(lab.dir, 'gate');
+  writeFileSync(gate, '');
+  const binaryName = lab.fakeRunc('runc-slow', `if [ "$command" = delete ]; then touch "$lab/begun"; while [ -e "$lab/gate" ]; do sleep 0.02; done; fi`);
+  const task = await lab.task('c', sh('exit 7'), { options: { binaryName } });
+  await task.start();
+  await task.wait();
+  await assert.rejects(task.shim.task.Delete({ id: 'c' }, { timeoutMs: 300 }));
+  await eventually('it is being deleted', () => existsSync(join(lab.dir, 'begun')));
+  const second = task.shim.task.Delete({ id: 'c' });
+  const refused = fails(second, Code.NotFound, /cannot delete a deleted process: not found|container not created: not found/);
+  rmSync(gate);
+  await refused;
+  await fails(task.delete(), Code.NotFound, 'container not created: not found');
+  await lab.daemon.saw('delete', 'c');
+  assert.deepEqual(lab.daemon.story('c'), ['create', 'start', 'exit c 7', 'delete']);
+  await task.shim.shutdown();
+  assert.equal((await lab.deleteAction('c')).status, 0);
+  await lab.assertNothingLeft();
+}, { skip: hawserOnly });
+
+shimTest('mounts on one another are all unmounted by Delete', async (lab) => {
+  const shim = await shimFor(lab, 'cat /proc/mounts | grep -c " /var "');
+  const base = { type: 'bind', source: sharedRootfs(), options: ['rbind', 'ro'] };
+  const tmpfs = { type: 'tmpfs', source: 'tmpfs', target: '/var', options: ['nodev'] };
+  const { task, status } = await runIn(shim, [base, base, tmpfs, tmpfs]);
+  assert.equal(status, 0);
+  assert.equal(mountsBelow(lab.dir).length, 4);
+  await task.delete();
+  assert.deepEqual(mountsBelow(lab.dir), []);
+}, { skip: hawserOnly });

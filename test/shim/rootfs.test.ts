@@ -228,7 +228,7 @@ shimTest('a rootfs in user space is mounted by its helper; the daemon that this 
   assert.ok(isAlive(daemon));
   writeFileSync(join(lab.dir, 'end'), '');
   await eventually('the file system\'s daemon is collected', () => !existsSync(`/proc/${daemon}`) && zombiesOf(shim.pid).length === 0);
-});
+}, { skip: hawserOnly });
 
 shimTest('field 8: a rootfs that stays in use fails Delete with the reason; when it is free, Delete again succeeds, with the exit status', async (lab) => {
   const shim = await shimFor(lab, 'exit 7');

@@ -34,7 +34,12 @@ async function pod(name: string): Promise<{ pause: number; own: number; shared: 
 
 async function statuses(): Promise<Record<string, string>> {
   const { stdout } = await containerd.ctr(['tasks', 'ls']);
-  return Object.fromEntries(stdout.split('\n').slice(1).filter(Boolean).map((line) => line.trim().split(/\s+/)).map(([id, , status]) => [id, status]));
+  const found: Record<string, string> = {};
+  for (const line of stdout.split('\n').slice(1).filter(Boolean)) {
+    const [id = '', , status = ''] = line.trim().split(/\s+/);
+    found[id] = status;
+  }
+  return found;
 }
 
 async function remove(id: string): Promise<void> {

@@ -46,13 +46,13 @@ export function makeRootfs(dir: string): string {
 }
 
 /** An image of that root file system, in the layout that `docker load` and `ctr images import` take. */
-export async function makeImage(dir: string, rootfs: string, name: string): Promise<string> {
+export async function makeImage(dir: string, rootfs: string, name: string, command: readonly string[] = ['/bin/sh']): Promise<string> {
   const work = join(dir, 'image');
   mkdirSync(work, { recursive: true });
   await execa('tar', ['-C', rootfs, '-cf', join(work, 'layer.tar'), '.']);
   const digest = (await execa('sha256sum', [join(work, 'layer.tar')])).stdout.split(' ')[0]!;
   const config = JSON.stringify({
-    architecture: 'amd64', os: 'linux', config: { Env: ['PATH=/bin'], Cmd: ['/bin/sh'] },
+    architecture: 'amd64', os: 'linux', config: { Env: ['PATH=/bin'], Cmd: command },
     rootfs: { type: 'layers', diff_ids: [`sha256:${digest}`] }, history: [{ created: '2024-01-01T00:00:00Z' }],
   });
   writeFileSync(join(work, 'config.json'), config);
@@ -170,6 +170,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
     // A spare waits for some minutes.
     await execa('pkill', ['-f', '--', `spare ${this.dir}/`], { reject: false });
     await this.stop();
+    // What a test that failed has left behind.
+    for (const point of mountsBelow(this.dir)) await execa('umount', ['-l', point]);
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -22,7 +22,7 @@ shimTest('a container with a terminal has one, and its output comes with the ter
   assert.equal(state.terminal, true);
 });
 
-shimTest('bug 23: 2 MB of output just before the exit arrive whole at a slow reader, ten times', async (lab) => {
+shimTest('bug 23, field 21: 2 MB of output just before the exit arrive whole at a slow reader, ten times', async (lab) => {
   const size = 2_000_000;
   const task = await lab.task('c');
   await task.start();
@@ -113,7 +113,7 @@ shimTest('a container that closes its terminal costs the shim no CPU, and can op
   await other.out.saw('back');
 });
 
-shimTest('bug 10: masters and peers of terminals are closed when their processes are deleted', async (lab) => {
+shimTest('bug 10, field 22: masters and peers of terminals are closed when their processes are deleted', async (lab) => {
   const task = await lab.task('c');
   await task.start();
   const before = masters(task.shim);
@@ -143,15 +143,19 @@ shimTest('an exec with a terminal whose command is missing leaves no terminal an
 }, { skip: hawserOnly });
 
 shimTest('a reader of a terminal that goes away and comes back loses nothing but what it took along', async (lab) => {
-  const task = await lab.task('c', sh('i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; done'), { terminal: true, edit: tty });
+  // Each part is written when the reader of the one before has gone.
+  const script = 'stty -echo; i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; [ $((i % 500)) -eq 0 ] && read go; done; true';
+  const task = await lab.task('c', sh(script), { terminal: true, stdin: true, edit: tty });
   await task.start();
+  const client = await task.stdio.input();
   const parts: string[] = [];
   let reader = task.out;
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 6; round++) {
     await eventually('some output', () => reader.bytes > 0);
     reader.pause();
     await reader.close();
     parts.push(reader.text);
+    await client.write('go\n');
     reader = lab.reader(task.stdio.paths.stdout);
   }
   parts.push((await within('the end', reader.ended)).toString());

@@ -1,6 +1,6 @@
 /** Runs one command of an OCI runtime and collects what it printed. */
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { makeMemfd, searchPath, spawn, type Child, type ExitStatus } from '../sys/index.js';
+import { execFailure, makeMemfd, searchPath, spawn, type Child, type ExitStatus } from '../sys/index.js';
 import { OutputCapture } from './capture.js';
 
 export interface CommandOptions {
@@ -88,9 +88,7 @@ function start(file: string, argv: string[], stdio: readonly number[]): ReturnTy
     // systemd's readiness socket is the daemon's business, not that of a runtime that would forward it.
     return spawn(file, argv, { stdio, env: { ...process.env, NOTIFY_SOCKET: undefined } });
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const reason = { ENOENT: 'no such file or directory', EACCES: 'permission denied' }[code ?? ''] ?? code ?? String(error);
-    throw new Error(`fork/exec ${file}: ${reason}`, { cause: error });
+    throw execFailure(file, error);
   }
 }
 

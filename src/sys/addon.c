@@ -346,6 +346,14 @@ static napi_value is_hung_up(napi_env env, napi_callback_info info) {
   return number(env, rc == -1 ? -errno : (one.revents & POLLHUP) != 0);
 }
 
+/* waiting(fd): bytes that lie unread in a pipe or FIFO, or -errno. */
+static napi_value waiting_bytes(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  int count = 0;
+  int rc = ioctl((int)integer(env, arg[0]), FIONREAD, &count);
+  return number(env, rc == -1 ? -errno : count);
+}
+
 /* setNonblock(fd, on) */
 static napi_value set_nonblock(napi_env env, napi_callback_info info) {
   ARGS(2);
@@ -747,6 +755,7 @@ NAPI_MODULE_INIT() {
       {"mkfifo", make_fifo},
       {"duplicate", duplicate},
       {"copy", copy_fd},
+      {"waiting", waiting_bytes},
       {"setNonblock", set_nonblock},
       {"isHungUp", is_hung_up},
       {"peerCredentials", peer_credentials},

@@ -12,7 +12,7 @@ export type { Job } from './native.js';
 export { SysError } from './error.js';
 export { Watch, READABLE, WRITABLE } from './watch.js';
 export { onExit, isWatched, type ExitStatus } from './exit.js';
-export { spawn, searchPath, type Child, type SpawnOptions } from './spawn.js';
+export { spawn, searchPath, execFailure, type Child, type SpawnOptions } from './spawn.js';
 export { reapableOrphans, reap } from './orphans.js';
 export { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, unmount } from './mount.js';
 
@@ -93,6 +93,11 @@ export function setNonblock(fd: number, on: boolean): void {
 /** True when a pipe's or FIFO's last writer is gone (poll(2), POLLHUP); there must have been one. */
 export function isHungUp(fd: number): boolean {
   return checked(native.isHungUp(fd), 'poll', fd) === 1;
+}
+
+/** Bytes that lie unread in a pipe or FIFO (pipe(7), FIONREAD). */
+export function bytesWaiting(fd: number): number {
+  return checked(native.waiting(fd), 'ioctl', 'FIONREAD');
 }
 
 /** Who is at the other end of a connected unix socket, as of connect time (unix(7), SO_PEERCRED). */

@@ -37,6 +37,7 @@ export interface Native {
   mkfifo(path: string, mode: number): number;
   duplicate(fd: number, onto: number): number;
   copy(fd: number): number;
+  waiting(fd: number): number;
   setNonblock(fd: number, on: boolean): number;
   isHungUp(fd: number): number;
   peerCredentials(fd: number): { pid: number; uid: number; gid: number } | number;

@@ -38,6 +38,13 @@ export function spawn(file: string, argv: readonly string[], options: SpawnOptio
   return { pid, exited: new Promise((resolve) => onExit(pid, resolve)) };
 }
 
+/** Why a program could not be started, in the words that Go has for it. */
+export function execFailure(file: string, error: unknown): Error {
+  const code = (error as NodeJS.ErrnoException).code;
+  const reason = { ENOENT: 'no such file or directory', EACCES: 'permission denied', ENOEXEC: 'exec format error' }[code ?? ''] ?? code ?? String(error);
+  return new Error(`fork/exec ${file}: ${reason}`, { cause: error });
+}
+
 /** The file that a shell would run for a program's name, or undefined. A name with a slash is that file itself. */
 export function searchPath(name: string, path = process.env.PATH ?? ''): string | undefined {
   if (name.includes('/')) return name;

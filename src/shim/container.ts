@@ -18,7 +18,7 @@ import type { ContainerRecord, ExecRecord, ProcessRecord } from './record.js';
 import { mountRootfs, unmountRootfs } from './rootfs.js';
 import { isUnknownContainer, killFailure, runtimeFailure } from './runtime-errors.js';
 import { Serial } from './serial.js';
-import { openStdio, type Stdio } from './stdio/index.js';
+import { checkTargets, openStdio, type Stdio } from './stdio/index.js';
 import { TaskEvents } from './task-events.js';
 
 /** How long Delete waits for output that is still being copied (contract appendix B). */
@@ -206,7 +206,7 @@ export class Container {
     const { ioUid: uid, ioGid: gid } = this.record.runtime;
     const { stdin, stdout, stderr, terminal, label } = live.record;
     live.stdio = await openStdio(
-      { stdin, stdout, stderr, terminal, label, uid, gid, id, namespace: this.shim.record.namespace },
+      { stdin, stdout, stderr, terminal, label, uid, gid, id, namespace: this.shim.record.namespace, onDeath: this.record.onLogDeath },
       (text) => this.shim.log.warn(text),
     );
     this.shim.log.debug('stdio is open', { id: this.record.id, process: id, ...live.stdio.describe() });
@@ -314,6 +314,7 @@ export class Container {
   addExec(exec: ExecRecord): void {
     checkInit('exec', this.record.init.state);
     if (this.#execs.has(exec.id)) throw alreadyExists(`id ${exec.id}`);
+    checkTargets({ ...exec, onDeath: this.record.onLogDeath });
     this.record.execs[exec.id] = exec;
     this.#execs.set(exec.id, { record: exec, process: new LiveProcess(exec), serial: new Serial() });
     this.#events.execAdded(exec.id);
@@ -558,6 +559,7 @@ export class Container {
       operationsQueued: this.#serial.pending,
       activeExecs: this.#activeExecs,
       stdio: this.#init.stdio?.describe(),
+      execStdio: Object.fromEntries([...this.#execs].map(([id, exec]) => [id, exec.process.stdio?.describe()])),
     };
   }
 

@@ -58,6 +58,8 @@ export interface ContainerRecord {
   checkpoint: string;
   parentCheckpoint: string;
   sharesPidNamespace: boolean;
+  /** Its annotation about logs whose sink dies; empty for none. */
+  onLogDeath: string;
   pausing: boolean;
   /** Set as soon as the init's end is seen: no exec may start any more. */
   initExited: boolean;

@@ -13,6 +13,7 @@ import { checkIdentifier } from './identifier.js';
 import { decodeOptions, optionsFile, runtimeSettings } from './options.js';
 import type { InitState } from './process.js';
 import type { ContainerRecord, ProcessRecord } from './record.js';
+import { ON_DEATH_ANNOTATION } from './stdio/index.js';
 
 type Any = google.protobuf.Any.$Properties;
 type CreateRequest = containerd.task.v2.CreateTaskRequest;
@@ -172,6 +173,7 @@ function newRecord(request: CreateRequest, namespace: string): ContainerRecord {
     mounts: request.rootfs.map((mount) => ({ type: mount.type ?? '', source: mount.source ?? '', target: mount.target ?? '', options: mount.options ?? [] })),
     runtime: runtimeSettings(options, namespace),
     sharesPidNamespace: sharesPidNamespace(spec),
+    onLogDeath: spec.annotations?.[ON_DEATH_ANNOTATION] ?? '',
     pausing: false, initExited: false, cgroup: undefined,
     init: { state: checkpoint ? 'createdCheckpoint' : 'created', label: spec.process?.selinuxLabel ?? '', ...newProcess({ stdin, stdout, stderr, terminal }) },
     execs: {},

@@ -1,11 +1,12 @@
 /** Standard input and output without a terminal (contract §6.6). */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, readlinkSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readlinkSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bytesWaiting } from '../../src/sys/index.js';
 import { Code } from '../../src/ttrpc/index.js';
 import { eventually, isPending, within } from '../support/eventually.js';
-import { sha256 } from '../support/fifo-client.js';
+import { FifoWriter, sha256 } from '../support/fifo-client.js';
 import { cpuTicks, isAlive } from '../support/machine.js';
 import { fails, hawserOnly, shimTest, STATUS } from '../support/shim.js';
 import { sh } from '../support/spec.js';
@@ -38,7 +39,7 @@ shimTest('zero-copy: what the container has as stdout is the client\'s own FIFO'
   assert.equal(readlinkSync(`/proc/${task.pid}/fd/2`), paths.stderr);
 }, { skip: hawserOnly });
 
-shimTest('64 MiB arrive whole at a reader that is slow, at no cost to the shim', async (lab) => {
+shimTest('field 20: 64 MiB arrive whole at a reader that is slow, at no cost to the shim', async (lab) => {
   const size = 64 << 20;
   const task = await lab.task('c', sh(`dd if=/dev/zero bs=1M count=64 2>/dev/null | tr '\\0' 'h'; exit 0`));
   const { out } = task;
@@ -101,7 +102,7 @@ shimTest('stdin: a client that closes without CloseIO is not the end', async (la
   assert.equal((await within('the exit', task.wait())).exitStatus, 0);
 });
 
-shimTest('stdin: CloseIO before an exec is started leaves it what the client wrote, and then the end', async (lab) => {
+shimTest('field 18: CloseIO before an exec is started leaves it what the client wrote, and then the end', async (lab) => {
   const task = await lab.task('c');
   await task.start();
   for (let round = 0; round < 5; round++) {
@@ -130,6 +131,54 @@ shimTest('stdin: 8 MiB go through byte by byte equal, both ways', async (lab) =>
   assert.equal(sha256(await within('the end', task.out.ended)), sha256(data));
 });
 
+shimTest('field 19: 64 MiB of standard input reach an exec that prints nothing, byte by byte', async (lab) => {
+  const task = await lab.task('c');
+  await task.start();
+  const { out } = await task.exec('e', sh('sha256sum'), { stdin: true });
+  await task.start('e');
+  const client = await FifoWriter.open(join(lab.dir, 'fifos', 'c-e-stdin'));
+  const block = randomBytes(1 << 20);
+  for (let n = 0; n < 64; n++) await client.write(block);
+  client.close();
+  await task.shim.task.CloseIO({ id: 'c', execId: 'e', stdin: true });
+  assert.equal((await within('the exit', task.wait('e'), 50_000)).exitStatus, 0);
+  const expected = sha256(Buffer.concat(Array.from({ length: 64 }, () => block)));
+  assert.equal((await out!.ended).toString(), `${expected}  -\n`);
+});
+
+shimTest('bug 34: an exec whose input has ended leaves none of its FIFO\'s descriptors behind', async (lab) => {
+  const task = await lab.task('c');
+  await task.start();
+  const before = task.shim.descriptors();
+  for (let round = 0; round < 5; round++) {
+    const id = `e${round}`;
+    const stdio = await task.exec(id, ['/bin/cat'], { stdin: true });
+    await task.start(id);
+    const client = await stdio.input();
+    client.close();
+    await task.shim.task.CloseIO({ id: 'c', execId: id, stdin: true });
+    await task.wait(id);
+    await task.delete(id);
+  }
+  assert.deepEqual(task.shim.descriptors(), before);
+}, { skip: hawserOnly });
+
+shimTest('field 14: while nobody reads, the container waits, its shim answers, and nothing is lost afterwards', async (lab) => {
+  const path = lab.fifo('unread');
+  // There is a client, which takes nothing and goes away.
+  const client = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const task = await lab.task('c', sh(`head -c 1000000 /dev/zero | tr '\\0' x; echo over >&2`), { stdout: path });
+  await task.start();
+  await eventually('the FIFO is full', () => bytesWaiting(client) >= 65_536);
+  closeSync(client);
+  assert.equal((await task.state()).status, STATUS.RUNNING);
+  assert.ok(await isPending(task.wait()));
+  assert.equal(task.err.text, '');
+  const reader = lab.reader(path);
+  assert.equal((await within('the exit', task.wait())).exitStatus, 0);
+  assert.equal((await reader.ended).length, 1_000_000);
+});
+
 shimTest('stdin: a client that writes to a process that has ended gets no EPIPE before Delete', async (lab) => {
   const task = await lab.task('c', ['/bin/true'], { stdin: true });
   await task.start();
@@ -138,7 +187,7 @@ shimTest('stdin: a client that writes to a process that has ended gets no EPIPE 
   await client.write('nobody reads this');
 });
 
-shimTest('bug 51: a reader that goes away and comes back 20 times costs the container no EPIPE and no line', async (lab) => {
+shimTest('bug 51, field 17: a reader that goes away and comes back 20 times costs the container no EPIPE and no line', async (lab) => {
   const lines = 20_000;
   const task = await lab.task('c', sh(`i=0; while [ $i -lt ${lines} ]; do i=$((i+1)); echo $i; done`), { stdout: undefined });
   const path = task.stdio.paths.stdout;
@@ -230,7 +279,7 @@ shimTest('a FIFO may be renamed and removed once it has been opened', async (lab
   assert.equal((await task.out.ended).toString(), 'got x\n');
 });
 
-shimTest('descendants that keep the output open don\'t hold up Delete', async (lab) => {
+shimTest('field 13: descendants that keep the output open don\'t hold up Delete', async (lab) => {
   const task = await lab.task('c');
   await task.start();
   const { out } = await task.exec('e', sh('sleep 1000 & echo started'));
@@ -299,7 +348,7 @@ shimTest('the container has no descriptor of the shim\'s', async (lab) => {
   for (const line of open) assert.ok(line === '/dev/null' || line.includes('/fifos/'), line);
 });
 
-shimTest('the log FIFO of a daemon that went away neither blocks nor ends the shim', async (lab) => {
+shimTest('field 16: the log FIFO of a daemon that went away neither blocks nor ends the shim', async (lab) => {
   lab.bundle('c');
   const shim = await lab.shim('c');
   await shim.create('c');

@@ -1,5 +1,6 @@
-/** Copies from one non-blocking descriptor to another, for what cannot be handed to the process itself: terminals. */
-import { READABLE, tryRead, tryWrite, Watch, WRITABLE } from '../../sys/index.js';
+/** Copies from a non-blocking descriptor into a sink, for what cannot be handed to the process itself. */
+import { READABLE, tryRead, Watch } from '../../sys/index.js';
+import { DescriptorSink, type Sink } from './sink.js';
 
 const CHUNK = 64 * 1024;
 /** Chunks copied before other events get their turn. */
@@ -19,19 +20,19 @@ export interface PumpOptions {
 
 export class Pump {
   readonly #source: number;
-  readonly #sink: number;
+  readonly #sink: Sink;
   readonly #options: PumpOptions;
   readonly #readable: Watch;
-  #writable: Watch | undefined;
   #pending: Buffer | undefined;
   #retry: NodeJS.Timeout | undefined;
   #finishing = false;
   #sinkBroken = false;
   #done = false;
 
-  constructor(source: number, sink: number, options: PumpOptions) {
+  /** @param sink a sink, which the pump closes when it ends; or a non-blocking descriptor, which stays the caller's */
+  constructor(source: number, sink: Sink | number, options: PumpOptions) {
     this.#source = source;
-    this.#sink = sink;
+    this.#sink = typeof sink === 'number' ? new DescriptorSink(sink) : sink;
     this.#options = options;
     this.#readable = new Watch(source, () => this.#copy());
     this.#readable.want(READABLE);
@@ -50,7 +51,7 @@ export class Pump {
     this.#done = true;
     clearTimeout(this.#retry);
     this.#readable.close();
-    this.#writable?.close();
+    this.#sink.close();
     this.#pending = undefined;
   }
 
@@ -98,20 +99,19 @@ export class Pump {
   #write(buffer: Buffer, to: number): void {
     let from = 0;
     while (from < to && !this.#sinkBroken) {
-      let n: number | undefined;
+      let n: number;
       try {
-        n = tryWrite(this.#sink, buffer, from, to);
+        n = this.#sink.write(buffer, from, to);
       } catch (error) {
         this.#sinkBroken = true;
         this.#options.onSinkError?.(error as Error);
         return;
       }
-      if (n === undefined) {
+      if (n === 0) {
         // The scratch buffer is not ours to keep.
         this.#pending = Buffer.from(buffer.subarray(from, to));
         this.#readable.want(0);
-        this.#writable ??= new Watch(this.#sink, () => this.#resume());
-        this.#writable.want(WRITABLE);
+        this.#sink.whenRoom(() => this.#resume());
         return;
       }
       from += n;
@@ -122,7 +122,6 @@ export class Pump {
     const pending = this.#pending;
     if (this.#done || !pending) return;
     this.#pending = undefined;
-    this.#writable?.want(0);
     this.#write(pending, pending.length);
     if (this.#pending) return;
     this.#readable.want(READABLE);

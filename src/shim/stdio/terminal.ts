@@ -1,9 +1,11 @@
-/** Stdio with a terminal: the runtime sends its master, and the shim copies between it and the client's FIFOs. */
+/** Stdio with a terminal: the runtime sends its master, and the shim copies between it and where the client says. */
 import { ConsoleSocket } from '../../runc/index.js';
 import { copyDescriptor, openTerminalPeer, setNonblock, setWindowSize } from '../../sys/index.js';
+import { Copies } from './copies.js';
 import { Descriptors } from './descriptors.js';
-import { openInput, openKeeper, openOutput } from './fifo.js';
+import { openInput, openKeeper } from './fifo.js';
 import { Pump } from './pump.js';
+import { closeTargets, openTargets, type Targets } from './target.js';
 import type { Stdio, StdioRequest } from './types.js';
 
 /** How long the runtime may take to send the master after it said that the process exists (contract appendix B). */
@@ -13,14 +15,15 @@ export class TerminalStdio implements Stdio {
   readonly given = undefined;
   readonly #fds = new Descriptors();
   readonly #console = new ConsoleSocket();
-  #output: Pump | undefined;
+  readonly #copies: Copies;
+  #targets: Targets = new Map();
   #input: Pump | undefined;
   #exited = false;
-  #ended = false;
-  #waiters: (() => void)[] = [];
   #size: [number, number] | undefined;
 
-  private constructor(private readonly request: StdioRequest, private readonly warn: (text: string) => void) {}
+  private constructor(private readonly request: StdioRequest, private readonly warn: (text: string) => void) {
+    this.#copies = new Copies(request.id, warn);
+  }
 
   /** Opens the client's FIFOs; the terminal itself comes with attach(). */
   static async open(request: StdioRequest, warn: (text: string) => void): Promise<TerminalStdio> {
@@ -46,13 +49,8 @@ export class TerminalStdio implements Stdio {
     setNonblock(master, true);
     this.#keepPeer(master);
     if (this.#size) setWindowSize(master, ...this.#size);
-    const stdout = this.#fds.get('stdout');
-    if (stdout !== undefined) {
-      this.#output = new Pump(master, stdout, {
-        onEnd: () => this.#outputEnded(),
-        onSinkError: (error) => this.warn(`output of ${this.request.id} is dropped from now on: ${error.message}`),
-      });
-    }
+    const target = this.#targets.get('stdout');
+    if (target) this.#copies.start('output', master, target, () => this.#closeMaster());
     const stdin = this.#fds.get('stdin');
     if (stdin !== undefined) {
       // Its own number, as the loop keeps one watch for each.
@@ -73,32 +71,28 @@ export class TerminalStdio implements Stdio {
   processExited(): void {
     this.#exited = true;
     this.#stopInput();
-    if (this.#output) this.#output.finish();
-    else this.#outputEnded();
+    for (const target of this.#targets.values()) target.processExited();
+    if (this.#copies.has('output')) this.#copies.finish('output');
+    else this.#closeMaster();
   }
 
   drained(timeoutMs: number): Promise<boolean> {
-    if (this.#ended || !this.#output) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), timeoutMs);
-      this.#waiters.push(() => {
-        clearTimeout(timer);
-        resolve(true);
-      });
-    });
+    return this.#copies.drained(timeoutMs);
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#stopInput();
-    this.#output?.stop();
-    this.#outputEnded();
+    this.#copies.stopAll();
     this.#console.close();
     this.#fds.closeAll();
-    return Promise.resolve();
+    await closeTargets(this.#targets);
   }
 
   describe(): Record<string, unknown> {
-    return { kind: 'terminal', descriptors: this.#fds.list(), exited: this.#exited, drained: this.#ended };
+    return {
+      kind: 'terminal', descriptors: this.#fds.list(), exited: this.#exited, copying: this.#copies.names(),
+      targets: Object.fromEntries([...this.#targets].map(([name, target]) => [name, target.describe()])),
+    };
   }
 
   async #open(): Promise<void> {
@@ -109,9 +103,7 @@ export class TerminalStdio implements Stdio {
       this.#fds.add('stdin-observer', input.observer);
       this.#fds.add('stdin-keeper', openKeeper(input.observer));
     }
-    const output = await openOutput(stdout || '/dev/null', { nonblocking: true });
-    this.#fds.add('stdout', output.writer);
-    if (output.keeper !== undefined) this.#fds.add('stdout-keeper', output.keeper);
+    this.#targets = await openTargets({ ...this.request, stdout: stdout || '/dev/null' }, true, this.warn);
   }
 
   /**
@@ -137,12 +129,7 @@ export class TerminalStdio implements Stdio {
     this.#fds.close('stdin', 'stdin-keeper', 'stdin-observer', 'master-input');
   }
 
-  /** At once, not at Delete: clients wait for the end of the output before they delete (contract §6.6). */
-  #outputEnded(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#output?.stop();
-    this.#fds.close('stdout', 'stdout-keeper', 'master', 'peer');
-    for (const wake of this.#waiters.splice(0)) wake();
+  #closeMaster(): void {
+    this.#fds.close('master', 'peer');
   }
 }

@@ -1,5 +1,7 @@
 /** What a process's stdio is, whatever its URIs became. */
 
+export type StreamName = 'stdout' | 'stderr';
+
 export interface StdioRequest {
   /** As the client gave them: FIFO paths or URIs; empty for none. */
   stdin: string;
@@ -14,6 +16,8 @@ export interface StdioRequest {
   /** For logging binaries: the container's or exec's id, and the namespace. */
   id: string;
   namespace: string;
+  /** The container's annotation about sinks that die; empty for none. */
+  onDeath: string;
 }
 
 /** The stdio of one process from before it exists until it is deleted. Every method may be called in any state. */

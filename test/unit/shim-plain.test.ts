@@ -6,7 +6,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { labelsMatter } from '../../src/shim/stdio/index.js';
-import { PipedStdio } from '../../src/shim/stdio/piped.js';
+import { PlainStdio } from '../../src/shim/stdio/plain.js';
 import type { StdioRequest } from '../../src/shim/stdio/types.js';
 import { makeFifo, spawn } from '../../src/sys/index.js';
 import { leavesNothingOpen, tempDir } from './fixtures/support.js';
@@ -14,7 +14,7 @@ import { leavesNothingOpen, tempDir } from './fixtures/support.js';
 function request(dir: string, streams: ('stdin' | 'stdout' | 'stderr')[]): StdioRequest {
   const path = (name: 'stdin' | 'stdout' | 'stderr'): string => (streams.includes(name) ? join(dir, name) : '');
   for (const name of streams) makeFifo(join(dir, name), 0o600);
-  return { stdin: path('stdin'), stdout: path('stdout'), stderr: path('stderr'), terminal: false, label: 'x', uid: 0, gid: 0, id: 'c', namespace: 'n' };
+  return { stdin: path('stdin'), stdout: path('stdout'), stderr: path('stderr'), terminal: false, label: 'x', uid: 0, gid: 0, id: 'c', namespace: 'n', onDeath: '' };
 }
 
 /** Reads a FIFO to its end. */
@@ -27,7 +27,7 @@ async function contents(path: string): Promise<string> {
 }
 
 /** Runs a shell command with the stdio as a container's process would be. */
-async function run(stdio: PipedStdio, command: string): Promise<number> {
+async function run(stdio: PlainStdio, command: string): Promise<number> {
   stdio.beforeStart();
   const child = spawn('/bin/sh', ['sh', '-c', command], { stdio: stdio.given });
   stdio.handedOver();
@@ -40,7 +40,7 @@ async function run(stdio: PipedStdio, command: string): Promise<number> {
 async function copies(t: TestContext): Promise<void> {
   const req = request(tempDir(t), ['stdin', 'stdout', 'stderr']);
   const [out, err] = [contents(req.stdout), contents(req.stderr)];
-  const stdio = await PipedStdio.open(req, assert.fail);
+  const stdio = await PlainStdio.open(req, true, assert.fail);
   const writer = spawnClient('sh', ['-c', `exec >"${req.stdin}"; head -c 300000 /dev/zero | tr '\\0' x`], { stdio: 'ignore' });
   void once(writer, 'exit').then(() => stdio.closeStdin());
   const status = await run(stdio, 'wc -c; echo problem >&2; head -c 200000 /dev/zero | tr "\\0" y; exit 3');
@@ -58,7 +58,7 @@ test('nothing stays open', (t) => leavesNothingOpen(() => copies(t)));
 test('a CloseIO that comes before the start leaves what the client wrote, and the end', async (t) => {
   const req = request(tempDir(t), ['stdin', 'stdout']);
   const out = contents(req.stdout);
-  const stdio = await PipedStdio.open(req, assert.fail);
+  const stdio = await PlainStdio.open(req, true, assert.fail);
   await once(spawnClient('sh', ['-c', `echo early > "${req.stdin}"`], { stdio: 'ignore' }), 'exit');
   stdio.closeStdin();
   assert.equal(await run(stdio, 'cat'), 0);
@@ -67,7 +67,7 @@ test('a CloseIO that comes before the start leaves what the client wrote, and th
 });
 
 test('no streams at all: the process finds an empty input, and may write', async () => {
-  const stdio = await PipedStdio.open({ stdin: '', stdout: '', stderr: '', terminal: false, label: 'x', uid: 0, gid: 0, id: 'c', namespace: 'n' }, assert.fail);
+  const stdio = await PlainStdio.open({ stdin: '', stdout: '', stderr: '', terminal: false, label: 'x', uid: 0, gid: 0, id: 'c', namespace: 'n', onDeath: '' }, true, assert.fail);
   assert.equal(await run(stdio, 'cat && echo something && echo else >&2'), 0);
   await stdio.close();
 });
@@ -75,7 +75,7 @@ test('no streams at all: the process finds an empty input, and may write', async
 test('one who goes on writing after the process has ended holds drained() up no longer than allowed', async (t) => {
   const req = request(tempDir(t), ['stdout']);
   const reader = openSync(req.stdout, constants.O_RDONLY | constants.O_NONBLOCK);
-  const stdio = await PipedStdio.open(req, assert.fail);
+  const stdio = await PlainStdio.open(req, true, assert.fail);
   assert.equal(await run(stdio, 'sleep 1000 & echo $! > /dev/null'), 0);
   assert.equal(await stdio.drained(50), false);
   await stdio.close();

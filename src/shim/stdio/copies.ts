@@ -1,0 +1,63 @@
+/** The copies of a process's output, from its pipes or its terminal to where it goes. */
+import { Pump } from './pump.js';
+import { settled } from './settle.js';
+import type { Target } from './target.js';
+
+interface Copy {
+  readonly pump: Pump;
+  readonly done: Promise<void>;
+  readonly end: () => void;
+}
+
+export class Copies {
+  readonly #copies = new Map<string, Copy>();
+  readonly #targets = new Set<Target>();
+
+  constructor(private readonly id: string, private readonly warn: (text: string) => void) {}
+
+  /** These are waited for too, though nothing is copied into them. */
+  add(target: Target): void { this.#targets.add(target); }
+
+  /** Copies until the source ends; `onEnd` comes once, then or with stop(). */
+  start(name: string, source: number, target: Target, onEnd: () => void): void {
+    this.#targets.add(target);
+    let end: () => void = () => undefined;
+    const done = new Promise<void>((resolve) => (end = resolve));
+    const pump = new Pump(source, target.sink(), {
+      onEnd: () => this.stop(name),
+      onSinkError: (error) => this.warn(`${name} of ${this.id} is dropped from now on: ${error.message}`),
+    });
+    this.#copies.set(name, { pump, done, end: () => {
+      // At once, not at Delete: clients wait for the end of the output before they delete (contract §6.6).
+      target.ended();
+      onEnd();
+      end();
+    } });
+  }
+
+  has(name: string): boolean { return this.#copies.has(name); }
+
+  /** Nothing more will be written to the source: what is left in it is copied, then it ends. */
+  finish(name: string): void { this.#copies.get(name)?.pump.finish(); }
+
+  stop(name: string): void {
+    const copy = this.#copies.get(name);
+    this.#copies.delete(name);
+    copy?.pump.stop();
+    copy?.end();
+  }
+
+  stopAll(): void {
+    for (const name of [...this.#copies.keys()]) this.stop(name);
+  }
+
+  /** True when all output is where the client finds it; false when it is not within the time. */
+  async drained(timeoutMs: number): Promise<boolean> {
+    const deadline = Date.now() + timeoutMs;
+    if (!(await settled(timeoutMs, ...[...this.#copies.values()].map(({ done }) => done)))) return false;
+    const results = await Promise.all([...this.#targets].map((target) => target.drained(Math.max(0, deadline - Date.now()))));
+    return results.every(Boolean);
+  }
+
+  names(): string[] { return [...this.#copies.keys()]; }
+}

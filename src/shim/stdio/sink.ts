@@ -1,0 +1,53 @@
+/** What a {@link Pump} copies into. */
+import { tryWrite, Watch, WRITABLE } from '../../sys/index.js';
+
+export interface Sink {
+  /** Takes these bytes, or as many of the first as there is room for. Throws when it will never take any more. */
+  write(buffer: Buffer, from: number, to: number): number;
+  /** Calls back once when there is room again. */
+  whenRoom(callback: () => void): void;
+  /** No callback comes after this. */
+  close(): void;
+}
+
+/** A non-blocking descriptor, which stays the caller's: a FIFO, a pipe, a terminal. */
+export class DescriptorSink implements Sink {
+  #watch: Watch | undefined;
+  #waiting: (() => void) | undefined;
+
+  constructor(private readonly fd: number) {}
+
+  write(buffer: Buffer, from: number, to: number): number {
+    return tryWrite(this.fd, buffer, from, to) ?? 0;
+  }
+
+  whenRoom(callback: () => void): void {
+    this.#waiting = callback;
+    this.#watch ??= new Watch(this.fd, () => {
+      this.#watch?.want(0);
+      const waiting = this.#waiting;
+      this.#waiting = undefined;
+      waiting?.();
+    });
+    this.#watch.want(WRITABLE);
+  }
+
+  close(): void {
+    this.#watch?.close();
+    this.#waiting = undefined;
+  }
+}
+
+/** Takes everything and keeps the number of bytes. */
+export class CountingSink implements Sink {
+  bytes = 0;
+
+  write(_buffer: Buffer, from: number, to: number): number {
+    this.bytes += to - from;
+    return to - from;
+  }
+
+  whenRoom(): void { /* There always is. */ }
+
+  close(): void { /* Nothing is open. */ }
+}

@@ -1,0 +1,193 @@
+/** Where a process's output goes: a FIFO, a file, a log file that the shim writes, or a logging binary. */
+import { constants, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setNonblock } from '../../sys/index.js';
+import { Descriptors } from './descriptors.js';
+import { openOutput } from './fifo.js';
+import { LogFile } from './log-file.js';
+import { Logger } from './logger.js';
+import { loggerSettings, logFileSettings, unknownFileKeys, type LogFileSettings } from './settings.js';
+import { DescriptorSink, type Sink } from './sink.js';
+import type { StdioRequest, StreamName } from './types.js';
+import { parseOutput } from './uri.js';
+
+const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants;
+
+/** One stream's way out. Every method may be called in any state. */
+export interface Target {
+  /** For the process itself, blocking; undefined when what it writes must pass through the shim. */
+  readonly direct: number | undefined;
+  /** To copy into; only when it was opened for that. */
+  sink(): Sink;
+  /** The process has the descriptor. */
+  handedOver(): void;
+  processExited(): void;
+  /** The copy into it has come to its end: whoever reads finds the end, at once. */
+  ended(): void;
+  /** True when all is where the client finds it; false when it is not within the time. */
+  drained(timeoutMs: number): Promise<boolean>;
+  close(): Promise<void>;
+  describe(): unknown;
+}
+
+export type Targets = Map<StreamName, Target>;
+
+/**
+ * Opens the targets of a process. A stream that goes nowhere has none.
+ *
+ * @param copying all bytes pass through the shim, as with a terminal
+ */
+export async function openTargets(request: StdioRequest, copying: boolean, warn: (text: string) => void): Promise<Targets> {
+  const { stdout, stderr, terminal, onDeath } = request;
+  const targets: Targets = new Map();
+  const open = async (name: StreamName, text: string, both: boolean): Promise<void> => {
+    if (!text) return;
+    const uri = parseOutput(text);
+    switch (uri.scheme) {
+      case 'fifo':
+        targets.set(name, copying && isFile(text) ? await LogFileTarget.open(asItIs(text), warn) : await FifoTarget.open(text, copying));
+        return;
+      case 'file': {
+        const unknown = unknownFileKeys(uri);
+        if (unknown.length > 0) warn(`${text}: ${unknown.join(', ')} means nothing in a file:// URI, and is passed over`);
+        const settings = logFileSettings(uri, onDeath) ?? (copying ? asItIs(uri.path) : undefined);
+        targets.set(name, settings ? await LogFileTarget.open(settings, warn) : FifoTarget.file(uri.path));
+        return;
+      }
+      case 'binary':
+      case 'binary-v2': {
+        const streams: StreamName[] = both ? ['stdout', 'stderr'] : [name];
+        const logger = await Logger.start(loggerSettings(uri, onDeath), streams, request, warn);
+        for (const stream of streams) targets.set(stream, new LoggerTarget(logger, stream, copying));
+        return;
+      }
+      default:
+        throw new Error(`unknown STDIO scheme ${uri.scheme}`);
+    }
+  };
+  try {
+    // A logger reads both streams, also when only stdout names it.
+    const both = !terminal && (stderr === stdout || stderr === '');
+    await open('stdout', stdout, both);
+    if (!terminal && !targets.has('stderr')) await open('stderr', stderr, false);
+    return targets;
+  } catch (error) {
+    await closeTargets(targets);
+    throw error;
+  }
+}
+
+export async function closeTargets(targets: Targets): Promise<void> {
+  for (const target of targets.values()) await target.close();
+}
+
+/** Checks what a client asks for, without opening anything. Throws InvalidArgument. */
+export function checkTargets({ stdout, stderr, onDeath }: Pick<StdioRequest, 'stdout' | 'stderr' | 'onDeath'>): void {
+  for (const text of [stdout, stderr]) {
+    const uri = parseOutput(text);
+    if (uri.scheme === 'file') logFileSettings(uri, onDeath);
+    if (uri.scheme === 'binary' || uri.scheme === 'binary-v2') loggerSettings(uri, onDeath);
+  }
+}
+
+/** A FIFO, a file, or a device, for the process itself or to be copied into. */
+class FifoTarget implements Target {
+  readonly #fds = new Descriptors();
+
+  private constructor(writer: number, keeper: number | undefined, private readonly copying: boolean) {
+    this.#fds.add('writer', writer);
+    if (keeper !== undefined) this.#fds.add('keeper', keeper);
+  }
+
+  static async open(path: string, copying: boolean): Promise<FifoTarget> {
+    const { writer, keeper } = await openOutput(path, { nonblocking: copying });
+    return new FifoTarget(writer, keeper, copying);
+  }
+
+  static file(path: string): FifoTarget {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    // Should it be a FIFO that nobody reads, this fails, where a blocking open would stop the whole shim.
+    const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o644);
+    setNonblock(fd, false);
+    return new FifoTarget(fd, undefined, false);
+  }
+
+  get direct(): number | undefined { return this.copying ? undefined : this.#fds.get('writer'); }
+
+  sink(): Sink { return new DescriptorSink(this.#fds.get('writer')!); }
+
+  handedOver(): void { this.#fds.close('writer'); }
+
+  processExited(): void { /* The kernel gives the client its end when the last writer in the container is gone. */ }
+
+  ended(): void { this.#fds.closeAll(); }
+
+  drained(): Promise<boolean> { return Promise.resolve(true); }
+
+  close(): Promise<void> {
+    this.#fds.closeAll();
+    return Promise.resolve();
+  }
+
+  describe(): unknown { return this.#fds.list(); }
+}
+
+class LogFileTarget implements Target {
+  readonly direct = undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(private readonly file: LogFile) {}
+
+  static async open(settings: LogFileSettings, warn: (text: string) => void): Promise<LogFileTarget> {
+    return new LogFileTarget(await LogFile.acquire(settings, warn));
+  }
+
+  sink(): Sink { return this.file.writer(); }
+
+  handedOver(): void { /* The process has a pipe. */ }
+
+  processExited(): void { /* Others may still write. */ }
+
+  ended(): void { /* It may be another stream's too. */ }
+
+  drained(timeoutMs: number): Promise<boolean> { return this.file.idleWithin(timeoutMs); }
+
+  close(): Promise<void> {
+    this.#closing ??= this.file.release();
+    return this.#closing;
+  }
+
+  describe(): unknown { return this.file.describe(); }
+}
+
+class LoggerTarget implements Target {
+  constructor(private readonly logger: Logger, private readonly name: StreamName, private readonly copying: boolean) {
+    if (copying) setNonblock(logger.writer(name)!, true);
+  }
+
+  get direct(): number | undefined { return this.copying ? undefined : this.logger.writer(this.name); }
+
+  sink(): Sink { return new DescriptorSink(this.logger.writer(this.name)!); }
+
+  handedOver(): void { this.logger.handedOver(this.name); }
+
+  processExited(): void { this.logger.processExited(); }
+
+  ended(): void { this.logger.handedOver(this.name); }
+
+  drained(timeoutMs: number): Promise<boolean> { return this.logger.drained(timeoutMs); }
+
+  close(): Promise<void> { return this.logger.close(); }
+
+  describe(): unknown { return this.logger.describe(); }
+}
+
+/** A file that is only appended to, and never moved. */
+function asItIs(path: string): LogFileSettings {
+  return { path, maxSize: undefined, maxFiles: 1, onDeath: { kind: 'block' } };
+}
+
+/** A regular file that is there; what cannot be looked at is for the one who opens it to complain about. */
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}

@@ -1,0 +1,155 @@
+/** Log files that the shim writes: rotation, and times when they cannot be written. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { LogFile } from '../../src/shim/stdio/log-file.js';
+import { RotatingFile } from '../../src/shim/stdio/rotating-file.js';
+import type { LogFileSettings } from '../../src/shim/stdio/settings.js';
+import { eventually } from '../support/eventually.js';
+import { leavesNothingOpen, tempDir } from './fixtures/support.js';
+
+const settings = (path: string, more: Partial<LogFileSettings> = {}): LogFileSettings => ({ path, maxSize: undefined, maxFiles: 5, onDeath: { kind: 'block' }, ...more });
+const text = (path: string): string => readFileSync(path, 'utf8');
+
+async function writeAll(file: RotatingFile, data: string): Promise<void> {
+  const bytes = Buffer.from(data);
+  for (let at = 0; at < bytes.length;) at += await file.write(bytes, at, bytes.length);
+}
+
+test('a file ends with a line, and a line goes into one file', async (t) => {
+  const path = join(tempDir(t), 'x');
+  const file = new RotatingFile(path, 100, 3, assert.fail);
+  await file.open();
+  await writeAll(file, 'a'.repeat(59) + '\n');
+  await writeAll(file, 'b'.repeat(59) + '\n');
+  await writeAll(file, 'c'.repeat(30) + '\n' + 'd'.repeat(30) + '\n');
+  assert.deepEqual([text(path), text(`${path}.1`), text(`${path}.2`)].map((part) => part.replaceAll(/(.)\1*/g, '$1')), ['d\n', 'b\nc\n', 'a\n']);
+  await file.close();
+});
+
+test('a line longer than a file is cut where the file is full; one that came in pieces is not, where there is room', async (t) => {
+  const path = join(tempDir(t), 'x');
+  const file = new RotatingFile(path, 100, 9, assert.fail);
+  await file.open();
+  await writeAll(file, `${'a'.repeat(250)}\n`);
+  assert.deepEqual([text(`${path}.2`).length, text(`${path}.1`).length, text(path)], [100, 100, `${'a'.repeat(50)}\n`]);
+  await writeAll(file, 'b'.repeat(20));
+  await writeAll(file, 'c'.repeat(20));
+  await writeAll(file, '\n');
+  assert.equal(text(path), `${'a'.repeat(50)}\n${'b'.repeat(20)}${'c'.repeat(20)}\n`);
+  await file.close();
+});
+
+test('what is there is added to, and counts', async (t) => {
+  const path = join(tempDir(t), 'x');
+  writeFileSync(path, 'x'.repeat(95) + '\n');
+  const file = new RotatingFile(path, 100, 2, assert.fail);
+  await file.open();
+  await writeAll(file, 'next line\n');
+  assert.deepEqual([text(path), statSync(`${path}.1`).size], ['next line\n', 96]);
+  await file.close();
+});
+
+test('a file that cannot be moved grows on, and says so once', async (t) => {
+  const dir = tempDir(t);
+  const path = join(dir, 'x');
+  const told: string[] = [];
+  const file = new RotatingFile(path, 10, 2, (line) => told.push(line));
+  await file.open();
+  // A directory with something in it is in the way.
+  mkdirSync(join(`${path}.1`, 'full'), { recursive: true });
+  for (let n = 0; n < 5; n++) await writeAll(file, '123456789\n');
+  assert.equal(text(path), '123456789\n'.repeat(5));
+  assert.equal(told.length, 1);
+  assert.match(told[0]!, /x cannot be rotated, and grows on: /);
+  rmSync(`${path}.1`, { recursive: true });
+  await eventually('it is rotated later', async () => {
+    await writeAll(file, '123456789\n');
+    return existsSync(`${path}.1`);
+  });
+  await file.close();
+});
+
+test('all who open a path share one file; the last one closes it', () => leavesNothingOpen(async () => {
+  const dir = tempDirOnce();
+  const path = join(dir, 'x');
+  const [one, two] = await Promise.all([LogFile.acquire(settings(path), assert.fail), LogFile.acquire(settings(join(dir, '.', 'x')), assert.fail)]);
+  assert.equal(one, two);
+  await one.append(Buffer.from('one\n'));
+  await one.release();
+  await two.append(Buffer.from('two\n'));
+  await two.release();
+  const again = await LogFile.acquire(settings(path), assert.fail);
+  assert.notEqual(again, one);
+  await again.release();
+  assert.equal(text(path), 'one\ntwo\n');
+  rmSync(dir, { recursive: true });
+}));
+
+function tempDirOnce(): string {
+  const dir = join(process.env.TMPDIR ?? '/tmp', `hawser-unit-log-${process.pid}`);
+  mkdirSync(dir, { recursive: true });
+  return dir;
+}
+
+test('one that cannot be opened is an error for all, and can be opened later', async (t) => {
+  const dir = tempDir(t);
+  const path = join(dir, 'x');
+  mkdirSync(path);
+  const both = await Promise.allSettled([LogFile.acquire(settings(path), assert.fail), LogFile.acquire(settings(path), assert.fail)]);
+  assert.deepEqual(both.map(({ status }) => status), ['rejected', 'rejected']);
+  rmSync(path, { recursive: true });
+  await (await LogFile.acquire(settings(path), assert.fail)).release();
+});
+
+test('field 15: a device that is full, by policy: block waits, drop counts, spill puts it elsewhere; each goes on when it can', async (t) => {
+  const dir = tempDir(t);
+  for (const kind of ['block', 'drop', 'spill'] as const) {
+    const path = join(dir, kind);
+    const told: string[] = [];
+    symlinkSync('/dev/full', path);
+    const onDeath = kind === 'spill' ? { kind, path: join(dir, 'elsewhere') } : { kind };
+    const file = await LogFile.acquire(settings(path, { onDeath }), (line) => told.push(line));
+    const first = file.append(Buffer.from('first\n'));
+    await eventually('it fails', () => told.some((line) => /cannot be written for now.*ENOSPC/.test(line)));
+    if (kind !== 'block') await first;
+    unlinkSync(path);
+    writeFileSync(path, '');
+    await first;
+    await eventually('it can be written', async () => {
+      await file.append(Buffer.from('x'));
+      return told.some((line) => line.includes('can be written again'));
+    });
+    await file.release();
+    assert.match(text(path), kind === 'block' ? /^first\nx+$/ : /^x+$/);
+    assert.equal(told.filter((line) => line.includes('cannot be written')).length, 1);
+    if (kind === 'drop') assert.match(told.at(-1)!, /^\d+ bytes for .*drop were dropped in all$/);
+    if (kind === 'spill') assert.match(text(join(dir, 'elsewhere')), /^first\nx*$/);
+  }
+});
+
+test('a spill that cannot be written either is dropped, and counted', async (t) => {
+  const dir = tempDir(t);
+  const path = join(dir, 'x');
+  const told: string[] = [];
+  symlinkSync('/dev/full', path);
+  writeFileSync(join(dir, 'file'), '');
+  const file = await LogFile.acquire(settings(path, { onDeath: { kind: 'spill', path: join(dir, 'file', 'below') } }), (line) => told.push(line));
+  await file.append(Buffer.alloc(1000));
+  await file.append(Buffer.alloc(1000));
+  await file.release();
+  assert.deepEqual(told.map((line) => line.replace(/.*(cannot be written for now|nor can|2000 bytes).*/, '$1')), ['cannot be written for now', 'nor can', '2000 bytes']);
+});
+
+test('release gives up what a full device has not taken', async (t) => {
+  const path = join(tempDir(t), 'x');
+  const told: string[] = [];
+  symlinkSync('/dev/full', path);
+  const file = await LogFile.acquire(settings(path), (line) => told.push(line));
+  void file.append(Buffer.alloc(1234));
+  await eventually('it fails', () => told.length > 0);
+  assert.equal(await file.idleWithin(20), false);
+  await file.release();
+  assert.match(told.at(-1)!, /^1234 bytes for .*x were dropped in all$/);
+});

@@ -44,6 +44,7 @@ const shared: BuildOptions = {
 };
 
 await build({ ...shared, entryPoints: ['src/shim/cgroup/metrics.ts'], outfile: 'dist/shim.metrics.cjs' });
+await build({ ...shared, entryPoints: ['src/shim/checkpoint/index.ts'], outfile: 'dist/shim.checkpoint.cjs' });
 await build({
   ...shared,
   entryPoints: ['src/shim/main.ts'],
@@ -53,6 +54,7 @@ await build({
     name: 'on-demand',
     setup(build) {
       build.onResolve({ filter: /cgroup\/metrics\.js$/ }, () => ({ path: './shim.metrics.cjs', external: true }));
+      build.onResolve({ filter: /\/checkpoint\/index\.js$/ }, () => ({ path: './shim.checkpoint.cjs', external: true }));
     },
   }],
 });

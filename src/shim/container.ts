@@ -18,6 +18,7 @@ import type { ContainerRecord, ExecRecord, ProcessRecord } from './record.js';
 import { mountRootfs, unmountRootfs } from './rootfs.js';
 import { isUnknownContainer, killFailure, runtimeFailure } from './runtime-errors.js';
 import { Serial } from './serial.js';
+import { openBothEnds } from './stdio/fifo.js';
 import { checkTargets, openStdio, type Stdio } from './stdio/index.js';
 import { TaskEvents } from './task-events.js';
 
@@ -165,6 +166,8 @@ export class Container {
     // Its descriptors went with the first attempt.
     if (this.#restoreTried) throw failedPrecondition(`container ${id} could not be restored before; delete it and create it anew`);
     this.#restoreTried = true;
+    // criu opens stdin anew, and would wait for a client that has written and left.
+    const stdin = this.record.init.terminal ? undefined : openBothEnds(this.record.init.stdin);
     await this.shim.orphans.adopting(async () => {
       const pid = await this.#runtime.restore(id, {
         bundle,
@@ -178,6 +181,8 @@ export class Container {
         throw runtimeFailure('OCI runtime restore failed', error);
       });
       this.#watchInit(pid);
+    }).finally(() => {
+      if (stdin !== undefined) closeSync(stdin);
     });
     this.#loadCgroup();
     await stdio.attach();
@@ -206,7 +211,10 @@ export class Container {
     const { ioUid: uid, ioGid: gid } = this.record.runtime;
     const { stdin, stdout, stderr, terminal, label } = live.record;
     live.stdio = await openStdio(
-      { stdin, stdout, stderr, terminal, label, uid, gid, id, namespace: this.shim.record.namespace, onDeath: this.record.onLogDeath },
+      {
+        stdin, stdout, stderr, terminal, label, uid, gid, id, namespace: this.shim.record.namespace, onDeath: this.record.onLogDeath,
+        restored: live === this.#init && this.record.checkpoint !== '',
+      },
       (text) => this.shim.log.warn(text),
     );
     this.shim.log.debug('stdio is open', { id: this.record.id, process: id, ...live.stdio.describe() });
@@ -479,10 +487,17 @@ export class Container {
   checkpoint(options: Omit<CheckpointOptions, 'workPath'> & { workPath: string | undefined }): Promise<void> {
     return this.#serial.run(async () => {
       checkInit('checkpoint', this.record.init.state);
+      const { id, bundle, init, cgroup } = this.record;
       const ownWork = join(this.#bundle.work, 'criu-work');
       const workPath = options.workPath || ownWork;
+      // What the container's end leaves to do is little, but it must be done: without it there is no checkpoint.
+      const late = new AbortController();
+      this.#over.signal.addEventListener('abort', () => setTimeout(() => late.abort(), CLEAN_UP_MS).unref());
       try {
-        await this.#runtime.checkpoint(this.record.id, { ...options, workPath });
+        // Large, and most containers never need it.
+        const { takeCheckpoint } = await import('./checkpoint/index.js');
+        const pids = [init.pid, ...(cgroup ? processesIn(cgroup) : [])];
+        await takeCheckpoint({ id, bundle, pids, runtime: this.#runtimeUntil(late.signal) }, { ...options, workPath });
       } catch (error) {
         throw this.#checkpointFailure(error, workPath);
       } finally {

@@ -1,9 +1,9 @@
 /** Opening the client's FIFOs: never blocking, and never missing its first or last byte. */
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setNonblock } from '../../sys/index.js';
 
-const { O_APPEND, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+const { O_APPEND, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 /** A handle on the file itself, which opens nothing (open(2)). Node does not name it. */
 const O_PATH = 0o10000000;
 
@@ -85,6 +85,15 @@ export async function openInput(path: string, options: OpenOptions = {}): Promis
 /** A write end of our own: the process sees the end only when this is closed too (CloseIO). */
 export function openKeeper(observer: number): number {
   return openSync(`/proc/self/fd/${observer}`, O_WRONLY | O_NONBLOCK);
+}
+
+/**
+ * Both ends of the FIFO that a process reads, in one: while it is open, nobody who opens an end has to wait. Undefined
+ * when there is no such FIFO.
+ */
+export function openBothEnds(path: string): number | undefined {
+  if (!path || statSync(path, { throwIfNoEntry: false })?.isFIFO() !== true) return undefined;
+  return openSync(path, O_RDWR | O_NONBLOCK);
 }
 
 /** Runs with a path that stays this very file, even when the client unlinks or renames it meanwhile. */

@@ -40,17 +40,19 @@ export type Targets = Map<StreamName, Target>;
 export async function openTargets(request: StdioRequest, copying: boolean, warn: (text: string) => void): Promise<Targets> {
   const { stdout, stderr, terminal, onDeath } = request;
   const targets: Targets = new Map();
+  // A restored process has its files opened anew for it, and not for appending: it would write over a log from its start.
+  const piped = copying || request.restored === true;
   const open = async (name: StreamName, text: string, both: boolean): Promise<void> => {
     if (!text) return;
     const uri = parseOutput(text);
     switch (uri.scheme) {
       case 'fifo':
-        targets.set(name, copying && isFile(text) ? await LogFileTarget.open(asItIs(text), warn) : await FifoTarget.open(text, copying));
+        targets.set(name, piped && isFile(text) ? await LogFileTarget.open(asItIs(text), warn) : await FifoTarget.open(text, copying));
         return;
       case 'file': {
         const unknown = unknownFileKeys(uri);
         if (unknown.length > 0) warn(`${text}: ${unknown.join(', ')} means nothing in a file:// URI, and is passed over`);
-        const settings = logFileSettings(uri, onDeath) ?? (copying ? asItIs(uri.path) : undefined);
+        const settings = logFileSettings(uri, onDeath) ?? (piped ? asItIs(uri.path) : undefined);
         targets.set(name, settings ? await LogFileTarget.open(settings, warn) : FifoTarget.file(uri.path));
         return;
       }

@@ -18,6 +18,8 @@ export interface StdioRequest {
   namespace: string;
   /** The container's annotation about sinks that die; empty for none. */
   onDeath: string;
+  /** The process comes from a checkpoint: what it is given is opened anew for it, with the flags that it had. */
+  restored?: boolean;
 }
 
 /** The stdio of one process from before it exists until it is deleted. Every method may be called in any state. */

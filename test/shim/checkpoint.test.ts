@@ -121,6 +121,7 @@ shimTest('what criu will not do fails with its words, its log is kept, and the c
   await checkpoint(task, { exit: true });
   assert.equal((await task.wait()).exitStatus, 137);
   await task.delete();
+  await lab.daemon.saw('delete', 'c');
   assert.deepEqual(lab.daemon.story('c').filter((event) => !/ e\d+/.test(event)), ['create', 'start', 'exit c 137', 'delete']);
 });
 
@@ -166,9 +167,8 @@ shimTest('checkpoints of one container follow each other', async (lab) => {
   const task = await taskWithWork(lab, 'c');
   await task.start();
   await countsPast(task.out, 1);
-  const [first, second] = await Promise.all([checkpoint(task, {}, 'first'), checkpoint(task, { exit: true }, 'second')]);
-  await task.wait();
-  await task.delete();
+  const [first, second] = await Promise.all([checkpoint(task, {}, 'first'), checkpoint(task, {}, 'second')]);
+  await task.remove();
   for (const [id, images] of [['d', first], ['e', second]] as const) {
     const back = await restored(lab, id, images);
     await back.start();

@@ -175,7 +175,11 @@ function newRecord(request: CreateRequest, namespace: string): ContainerRecord {
     sharesPidNamespace: sharesPidNamespace(spec),
     onLogDeath: spec.annotations?.[ON_DEATH_ANNOTATION] ?? '',
     pausing: false, initExited: false, cgroup: undefined,
-    init: { state: checkpoint ? 'createdCheckpoint' : 'created', label: spec.process?.selinuxLabel ?? '', ...newProcess({ stdin, stdout, stderr, terminal }) },
+    init: {
+      state: checkpoint ? 'createdCheckpoint' : 'created', label: spec.process?.selinuxLabel ?? '',
+      // `ctr containers restore` does not say that it is one; the runtime goes by the spec, and needs to be given a place for it.
+      ...newProcess({ stdin, stdout, stderr, terminal: terminal || (checkpoint !== '' && spec.process?.terminal === true) }),
+    },
     execs: {},
   };
 }

@@ -212,6 +212,19 @@ for (const option of [false, true]) {
   });
 }
 
+shimTest('field problem 40: a client that does not say that it restores a terminal gets its output, and its end', async (lab) => {
+  const { path, count } = await images(lab, terminal, { terminal: true });
+  const task = await restored(lab, 'c', path, { edit: terminal });
+  await task.start();
+  await goesOn(task, count);
+  assert.equal((await task.state()).terminal, true);
+  await task.kill(15);
+  assert.equal((await task.wait()).exitStatus, 7);
+  await within('the end of the output', task.out.ended);
+  assert.equal((await within('the end of stderr', task.err.ended)).length, 0);
+  await task.delete();
+}, { skip: hawserOnly });
+
 // ---- what fails ----------------------------------------------------------------------------------------------------
 
 const broken: [what: string, spoil: (path: string) => void, text: RegExp][] = [

@@ -1,9 +1,10 @@
 /** Stdio with a terminal: the runtime sends its master, and the shim copies between it and where the client says. */
+import { closeSync } from 'node:fs';
 import { ConsoleSocket } from '../../runc/index.js';
 import { copyDescriptor, openTerminalPeer, setNonblock, setWindowSize } from '../../sys/index.js';
 import { Copies } from './copies.js';
 import { Descriptors } from './descriptors.js';
-import { openInput, openKeeper } from './fifo.js';
+import { openInput, openKeeper, openOutput } from './fifo.js';
 import { Pump } from './pump.js';
 import { closeTargets, openTargets, type Targets } from './target.js';
 import type { Stdio, StdioRequest } from './types.js';
@@ -96,7 +97,7 @@ export class TerminalStdio implements Stdio {
   }
 
   async #open(): Promise<void> {
-    const { stdin, stdout } = this.request;
+    const { stdin, stdout, stderr } = this.request;
     if (stdin) {
       const input = await openInput(stdin, { nonblocking: true });
       this.#fds.add('stdin', input.reader);
@@ -104,6 +105,11 @@ export class TerminalStdio implements Stdio {
       this.#fds.add('stdin-keeper', openKeeper(input.observer));
     }
     this.#targets = await openTargets({ ...this.request, stdout: stdout || '/dev/null' }, true, this.warn);
+    // Nothing will come, but a client that has given a FIFO for it waits for its end.
+    if (!stderr.startsWith('/')) return;
+    const unused = await openOutput(stderr, { nonblocking: true });
+    this.#fds.add('stderr', unused.writer);
+    if (unused.keeper !== undefined) closeSync(unused.keeper);
   }
 
   /**
@@ -130,6 +136,6 @@ export class TerminalStdio implements Stdio {
   }
 
   #closeMaster(): void {
-    this.#fds.close('master', 'peer');
+    this.#fds.close('master', 'peer', 'stderr');
   }
 }

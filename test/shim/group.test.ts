@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Code } from '../../src/ttrpc/index.js';
-import { eventually, isPending, within } from '../support/eventually.js';
+import { eventually, isPending, patiently, within } from '../support/eventually.js';
 import { bundleFile, fails, hawserOnly, shimTest, STATUS, type Lab } from '../support/shim.js';
 import { sh, type TestSpec } from '../support/spec.js';
 
@@ -84,7 +84,7 @@ shimTest('bug 7: while runc create of one hangs, the others of its shim are serv
   lab.bundle('b');
   const creating = a.shim.create('b', { options: { binaryName: slow.binaryName } });
   await slow.begun();
-  const bounded = { timeoutMs: 2000 };
+  const bounded = { timeoutMs: patiently(2000) };
   assert.equal((await a.shim.task.State({ id: 'a' }, bounded)).status, STATUS.RUNNING);
   assert.equal((await a.shim.task.Pids({ id: 'a' }, bounded)).processes.length, 1);
   await fails(a.shim.task.State({ id: 'b' }, bounded), Code.NotFound, 'container not created: not found');
@@ -107,7 +107,7 @@ shimTest('while runc exec hangs, State, Pids and Kill of the same container are 
   await task.exec('e', ['/bin/true'], { stdout: '', stderr: '' });
   const starting = task.start('e');
   await slow.begun();
-  const bounded = { timeoutMs: 2000 };
+  const bounded = { timeoutMs: patiently(2000) };
   const state = await task.shim.task.State({ id: 'c', execId: 'e' }, bounded);
   assert.deepEqual({ pid: state.pid, status: state.status }, { pid: 0, status: STATUS.CREATED });
   assert.equal((await task.shim.task.Pids({ id: 'c' }, bounded)).processes[0]!.pid, task.pid);
@@ -122,8 +122,8 @@ shimTest('a container whose start hangs can be killed', async (lab) => {
   const task = await lab.task('c', undefined, { options: { binaryName: slow.binaryName } });
   const starting = task.start();
   await slow.begun();
-  assert.equal((await task.shim.task.State({ id: 'c' }, { timeoutMs: 2000 })).status, STATUS.CREATED);
-  await task.shim.task.Kill({ id: 'c', signal: 9 }, { timeoutMs: 5000 });
+  assert.equal((await task.shim.task.State({ id: 'c' }, { timeoutMs: patiently(2000) })).status, STATUS.CREATED);
+  await task.shim.task.Kill({ id: 'c', signal: 9 }, { timeoutMs: patiently(5000) });
   // The runtime hangs on; it is ended some seconds after the container.
   await within('the failure of the start', assert.rejects(starting));
   assert.equal((await within('the exit', task.wait())).exitStatus, 137);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa, type Options, type Result } from 'execa';
+import { patiently } from './eventually.js';
 
 export const top = fileURLToPath(new URL('../..', import.meta.url));
 /** Where the built shim lies. */
@@ -15,16 +16,16 @@ export const stockDir = '/usr/bin';
 
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** No command of a client takes this long; one that does hangs. */
-const COMMAND_MS = 60_000;
+const COMMAND_MS = patiently(60_000);
 const BOUND_MS = 30_000;
 
 /** Polls until the condition gives something, and fails with what it was waiting for. */
 export async function until<T>(what: string, condition: () => T | undefined | false | Promise<T | undefined | false>, boundMs = BOUND_MS): Promise<T> {
-  for (const deadline = Date.now() + boundMs; Date.now() < deadline; await delay(20)) {
+  for (const deadline = Date.now() + patiently(boundMs); Date.now() < deadline; await delay(20)) {
     const result = await condition();
     if (result !== undefined && result !== false) return result;
   }
-  throw new Error(`waited ${boundMs / 1000} s in vain for ${what}`);
+  throw new Error(`waited ${patiently(boundMs) / 1000} s in vain for ${what}`);
 }
 
 /** A directory that is removed by cleanUp(). */

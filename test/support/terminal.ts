@@ -1,7 +1,8 @@
 /** A person at a terminal: runs a program on a real pty, types, and looks at what it shows. */
 import { spawn, type IPty } from '@lydell/node-pty';
+import { patiently } from './eventually.js';
 
-const BOUND_MS = 30_000;
+const BOUND_MS = patiently(30_000);
 
 export class Terminal {
   #screen = '';

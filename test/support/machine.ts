@@ -69,14 +69,19 @@ export function mountsBelow(dir: string): string[] {
     .filter((point) => point === dir || point.startsWith(`${dir}/`));
 }
 
+/** The machine has cgroup v2 alone. */
+export function hasCgroup2(): boolean {
+  return existsSync(join(CGROUPS, 'cgroup.controllers'));
+}
+
 /** The cgroup directories of a path, in all hierarchies. */
 export function cgroupDirs(path: string): string[] {
-  const roots = existsSync(join(CGROUPS, 'cgroup.controllers')) ? [CGROUPS] : readdirSync(CGROUPS).map((name) => join(CGROUPS, name));
+  const roots = hasCgroup2() ? [CGROUPS] : readdirSync(CGROUPS).map((name) => join(CGROUPS, name));
   return roots.map((root) => join(root, path)).filter((dir) => existsSync(dir));
 }
 
 export function cgroupDir(controller: string, path: string): string {
-  return existsSync(join(CGROUPS, 'cgroup.controllers')) ? join(CGROUPS, path) : join(CGROUPS, controller, path);
+  return hasCgroup2() ? join(CGROUPS, path) : join(CGROUPS, controller, path);
 }
 
 /** All cgroups strictly below a path. */
@@ -91,8 +96,9 @@ function below(dir: string): string[] {
 
 export function thaw(path: string): void {
   for (const dir of cgroupsBelow(path)) {
-    const file = join(dir, 'freezer.state');
-    if (existsSync(file)) quietly(() => writeFileSync(file, 'THAWED'));
+    for (const [name, value] of [['freezer.state', 'THAWED'], ['cgroup.freeze', '0']] as const) {
+      if (existsSync(join(dir, name))) quietly(() => writeFileSync(join(dir, name), value));
+    }
   }
 }
 

@@ -1,0 +1,110 @@
+/**
+ * `make test-cgroup2`: the part of the suite in which cgroups matter, on a kernel that has cgroup v2 alone, in a virtual
+ * machine (see run). With --where-possible, a machine that can never have one is told so, and that is no failure.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, rmSync } from 'node:fs';
+import { basename, relative } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const top = fileURLToPath(new URL('../..', import.meta.url));
+const bundles = 'dist/vm';
+const machine = `${top}/test/vm/run`;
+/** An idle machine needs a third of it. */
+const TIMEOUT_S = 1800;
+/** By how much the guest is slower than the machine that emulates it, with room for other work on it. */
+const PATIENCE = 8;
+
+/** Files of which all is run. */
+const whole = ['unit/shim-cgroup-files', 'unit/shim-metrics-v2', 'unit/shim-oom', 'unit/sys-mount', 'shim/stats', 'shim/oom'];
+
+/** Of these files, the tests with these names. */
+const chosen: Record<string, readonly string[]> = {
+  'shim/control': [
+    'signals reach the init, and with `all` every process',
+    'pause freezes and resume goes on; the state shows it, of execs too',
+    'a paused container that is killed ends, and can be deleted',
+    'Pids has every process, and the exec each one is',
+    'bug 25: Pids of a container that lives is never empty, created, running or paused',
+    'Update changes the limits in the cgroup, and says what runc says about nonsense',
+    'bug 28: `all` works in a pid namespace of its own and in the host\'s',
+  ],
+  'shim/lifecycle': [
+    'a container is created, started, ends with its exit code, is deleted, and leaves nothing',
+    'each state of an init refuses what it must, in the words of the Go shim',
+    'a container that was only created can be deleted: its init dies, its waiters are let go',
+  ],
+  'shim/exec': [
+    'an exec runs with the environment, directory and user of its description',
+    'an exec in a container that is not started yet works, as runc allows it',
+  ],
+  'shim/terminal': ['ResizePty sets the size, before Start and later, of inits and execs'],
+  'shim/exits': [
+    'bug 2: an init that dies between Create and Start is told, and Start fails',
+    'bug 3: execs that the init takes with it end before it, as others see it',
+    'bug 5: with the host\'s pid namespace, what the init leaves is killed and told first',
+    'orphans of a container in the host\'s pid namespace are collected: no zombie stays',
+  ],
+  'shim/crash': [
+    'bug 17: a shim that is killed: delete ends the container and reports its pid and 137',
+    'delete after a crash ends a container in the host\'s pid namespace with its children',
+  ],
+  'shim/group': ['the containers of a shim live and die each for itself; the shim ends with the last'],
+  'e2e/containerd': [
+    'run --rm prints what the container prints, each stream apart, and ends with its exit code',
+    'tasks: ls, ps, exec, exec -t, pause, resume, metrics, kill, rm',
+    'an image is unpacked, mounted as the root file system, and unmounted afterwards',
+    'containerd is killed and comes back: the container runs on, can be used, and its exit arrives',
+    'nothing is left of all that: no shim, bundle, socket or mount',
+  ],
+};
+
+function refuseUnknownNames(): void {
+  for (const [file, names] of Object.entries(chosen)) {
+    const text = readFileSync(`${top}/test/${file}.test.ts`, 'utf8').replaceAll('\\\'', '\'');
+    const missing = names.find((name) => !text.includes(`est('${name}'`));
+    if (missing !== undefined) throw new Error(`test/vm/suite.ts chooses a test that test/${file}.test.ts doesn't have: ${missing}`);
+  }
+}
+
+/** As they are, the guest would compile the tests for longer than it runs them. */
+async function bundled(files: readonly string[]): Promise<string[]> {
+  await build({
+    absWorkingDir: top, entryPoints: files.map((file) => `test/${file}.test.ts`), outdir: bundles, entryNames: '[name]',
+    bundle: true, platform: 'node', format: 'esm', packages: 'external', target: 'node20', logLevel: 'warning',
+  });
+  return files.map((file) => `${bundles}/${basename(file)}.test.js`);
+}
+
+const quote = (word: string): string => `'${word.replaceAll('\'', '\'\\\'\'')}'`;
+const exactly = (name: string): string => `--test-name-pattern=^${name.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')}$`;
+const runner = ['node', '--test', '--test-reporter=spec', '--test-concurrency=2'];
+
+const { status: impossible, stdout: why } = spawnSync(machine, ['--impossible'], { encoding: 'utf8' });
+if (impossible === 0) {
+  console.error(`cgroup v2 is NOT TESTED: this machine cannot have a virtual machine for it: ${why.trim()}`);
+  process.exit(process.argv.includes('--where-possible') ? 0 : 1);
+}
+refuseUnknownNames();
+const commands = [
+  [...runner, ...await bundled(whole)],
+  [...runner, ...Object.values(chosen).flat().map(exactly), ...await bundled(Object.keys(chosen))],
+].map((words) => `${words.map(quote).join(' ')} || failed=1\n`);
+const script = `[ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || exit 125
+modprobe loop
+failed=0
+${commands.join('')}exit $failed`;
+console.log(`on cgroup v2, by ${relative(process.cwd(), machine)}:`);
+const child = spawn(machine, ['--timeout', String(TIMEOUT_S), '--env', `HAWSER_TEST_PATIENCE=${PATIENCE}`, '--', 'sh', '-c', script], {
+  cwd: top, stdio: ['ignore', 'pipe', 'inherit'],
+});
+// Those that were not chosen would be most of what is printed.
+createInterface(child.stdout).on('line', (line) => {
+  if (!line.includes('# test name does not match pattern')) console.log(line);
+});
+const [status] = await once(child, 'close') as [number | null];
+rmSync(`${top}/${bundles}`, { recursive: true });
+process.exitCode = status ?? 1;

@@ -15,7 +15,7 @@ import {
 } from '../../src/api/index.js';
 import { makeFifo } from '../../src/sys/index.js';
 import { connect, TtrpcError, type Client, type Code, type ServiceClient } from '../../src/ttrpc/index.js';
-import { eventually, within } from './eventually.js';
+import { eventually, patiently, within } from './eventually.js';
 import { FakeDaemon } from './fake-daemon.js';
 import { FifoReader, FifoWriter } from './fifo-client.js';
 import {
@@ -32,12 +32,12 @@ export type Options = containerd.runc.v1.Options.$Properties;
 type CreateRequest = containerd.task.v2.CreateTaskRequest.$Properties;
 type TaskService = ServiceClient<typeof TaskV2>;
 
-const CALL_MS = 60_000;
+const CALL_MS = patiently(60_000);
 let labs = 0;
 
 /** A test with a lab of its own, which is taken down after it. */
 export function shimTest(name: string, body: (lab: Lab) => Promise<void>, options: { skip?: string | false; timeout?: number } = {}): void {
-  test(name, { timeout: 60_000, ...options }, async (t: TestContext) => {
+  test(name, { ...options, timeout: patiently(options.timeout ?? 60_000) }, async (t: TestContext) => {
     const lab = await Lab.open();
     try {
       await body(lab);
@@ -77,6 +77,8 @@ export interface ActionOptions {
   env?: Record<string, string | undefined>;
   namespace?: string;
   debug?: boolean;
+  /** Another shim than the one under test. */
+  binary?: string;
 }
 
 /** A private place to run shims in. */
@@ -132,9 +134,9 @@ export class Lab {
   }
 
   /** Runs the shim's binary to its end. */
-  async run(args: readonly string[], { cwd = this.dir, stdin, env }: ActionOptions & { cwd?: string } = {}): Promise<ActionResult> {
+  async run(args: readonly string[], { cwd = this.dir, stdin, env, binary = SHIM }: ActionOptions & { cwd?: string } = {}): Promise<ActionResult> {
     const spares = env?.HAWSER_SPARE ?? process.env.HAWSER_TEST_SPARE ?? 'off';
-    const child = spawn(SHIM, args, {
+    const child = spawn(binary, args, {
       // A spare is only taken within the session that it was left in.
       cwd, detached: spares === 'off', stdio: [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       env: {

@@ -374,6 +374,7 @@ export class Container {
 
   #tellExecExit(record: ExecRecord, process: LiveProcess): void {
     if (record.startFailed) return;
+    this.#quietly('looking for want of memory', () => this.#oom?.look());
     record.state = 'stopped';
     this.#quietly('finishing the output', () => process.stdio?.processExited());
     process.wake();

@@ -1,26 +1,39 @@
 /** Tells when the kernel kills in a container for want of memory (contract §4.6). */
-import { closeSync, existsSync, openSync, watch, writeFileSync, type FSWatcher } from 'node:fs';
+import { closeSync, existsSync, openSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeEventfd, READABLE, tryRead, Watch } from '../../sys/index.js';
 import { keyed } from './files.js';
 import type { CgroupPaths } from './paths.js';
 
 export class OomWatch {
-  private constructor(private readonly lastLook: () => void, private readonly release: () => void) {}
+  #open = true;
+
+  private constructor(private readonly lookNow: () => void, private readonly release: () => void) {}
 
   /** Begins to watch; `told` is called for each time. Undefined when the cgroup has no memory controller. */
   static start(cgroup: CgroupPaths, told: () => void): OomWatch | undefined {
-    if (cgroup.version === 2) return OomWatch.#unified(cgroup.dir, told);
-    const dir = cgroup.controllers.memory;
-    return dir === undefined ? undefined : OomWatch.#eventfd(dir, told);
+    const dir = cgroup.version === 2 ? cgroup.dir : cgroup.controllers.memory;
+    if (dir === undefined || !existsSync(join(dir, cgroup.version === 2 ? 'memory.events' : 'memory.oom_control'))) return undefined;
+    return cgroup.version === 2 ? OomWatch.#unified(dir, told) : OomWatch.#eventfd(dir, told);
   }
 
-  /** Looks once more, so that what happened is told before the exit that it caused; then watches no longer. */
+  /** Looks at once, so that what has happened is told before the exit that it caused. */
+  look(): void {
+    if (this.#open) this.lookNow();
+  }
+
+  /** Looks for the last time. A second call does nothing. */
   stop(): void {
-    this.lastLook();
-    this.release();
+    if (!this.#open) return;
+    try {
+      this.lookNow();
+    } finally {
+      this.#open = false;
+      this.release();
+    }
   }
 
+  /** The kernel counts up an eventfd, before it kills (Linux' Documentation/admin-guide/cgroup-v1/memory.rst, section 10). */
   static #eventfd(dir: string, told: () => void): OomWatch {
     const eventfd = makeEventfd();
     try {
@@ -35,30 +48,29 @@ export class OomWatch {
       throw error;
     }
     const counter = Buffer.alloc(8);
-    let open = true;
     const look = (): void => {
       // Removing the cgroup wakes too, and is no want of memory.
-      if (open && tryRead(eventfd, counter) !== undefined && existsSync(join(dir, 'memory.oom_control'))) told();
+      if (tryRead(eventfd, counter) !== undefined && existsSync(join(dir, 'memory.oom_control'))) told();
     };
     const readable = new Watch(eventfd, look);
     readable.want(READABLE);
     return new OomWatch(look, () => {
-      if (!open) return;
-      open = false;
       readable.close();
       closeSync(eventfd);
     });
   }
 
+  /** The counter `oom` also grows when nothing is killed; `oom_kill` counts for the cgroups below as well. */
   static #unified(dir: string, told: () => void): OomWatch {
     const kills = (): bigint => keyed(dir, 'memory.events').get('oom_kill') ?? 0n;
     let before = kills();
     const look = (): void => {
       const now = kills();
-      if (now > before) told();
-      if (now > before) before = now;
+      if (now <= before) return;
+      before = now;
+      told();
     };
-    const watcher: FSWatcher = watch(join(dir, 'memory.events'), look);
+    const watcher = watch(join(dir, 'memory.events'), look);
     watcher.on('error', () => watcher.close());
     return new OomWatch(look, () => watcher.close());
   }

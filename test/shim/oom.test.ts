@@ -133,6 +133,7 @@ shimTest('an OOM in a cgroup below the container\'s is the container\'s', async 
   const task = await lab.task('c', sh(`(read go; exec ${GREEDY}) <&0 & wait $!; echo "ended with $?"; exec sleep 1000`), { stdin: true });
   await task.start();
   await nest(lab, task);
+  assert.equal((await task.shim.task.Pids({ id: 'c' })).processes.length, 2, 'the processes below are the container\'s, too');
   await (await task.stdio.input()).write('go\n');
   await task.out.saw('ended with 137');
   await lab.daemon.saw('oom', 'c');

@@ -98,7 +98,10 @@ modprobe loop
 failed=0
 ${commands.join('')}exit $failed`;
 console.log(`on cgroup v2, by ${relative(process.cwd(), machine)}:`);
-const child = spawn(machine, ['--timeout', String(TIMEOUT_S), '--env', `HAWSER_TEST_PATIENCE=${PATIENCE}`, '--', 'sh', '-c', script], {
+// It ends with this process, however that ends.
+const child = spawn('setpriv', [
+  '--pdeathsig', 'TERM', '--', machine, '--timeout', String(TIMEOUT_S), '--env', `HAWSER_TEST_PATIENCE=${PATIENCE}`, '--', 'sh', '-c', script,
+], {
   cwd: top, stdio: ['ignore', 'pipe', 'inherit'],
 });
 // Those that were not chosen would be most of what is printed.

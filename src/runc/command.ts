@@ -10,6 +10,8 @@ export interface CommandOptions {
   input?: Uint8Array;
   /** Called when the command has its descriptors, so that the caller can close its own copies. */
   onSpawn?: () => void;
+  /** What the command is called in {@link runningCommands}; its first argument unless given. */
+  name?: string | undefined;
   /** Kills the command when it aborts; the call ends as for any command that is killed. */
   signal?: AbortSignal;
 }
@@ -22,6 +24,8 @@ export interface CommandResult {
 
 /** A command in flight: for "why is it stuck". */
 export interface RunningCommand {
+  /** `create`, `start`, … */
+  readonly name: string;
   readonly argv: readonly string[];
   readonly pid: number;
   /** Milliseconds since the epoch. */
@@ -60,7 +64,7 @@ export async function runCommand(binary: string, args: readonly string[], option
     const child = start(file, argv, stdio);
     options.onSpawn?.();
     capture?.handedOver();
-    call = { argv, pid: child.pid, startedAt: Date.now() };
+    call = { name: options.name ?? args[0] ?? '', argv, pid: child.pid, startedAt: Date.now() };
     running.add(call);
     const status = await endOf(child, options.signal);
     return { status, output: capture?.finish() ?? '' };

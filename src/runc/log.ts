@@ -1,6 +1,9 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 
-/** What an OCI runtime logged since a moment: the file is shared by all commands of a container and only grows. */
+/** Of what one command logged, this much of the end is looked through: a runtime gone mad must not fill our memory. */
+const MAX_READ = 1024 * 1024;
+
+/** What an OCI runtime logged to a file since a moment. */
 export class LogTail {
   readonly #from: number;
 
@@ -31,17 +34,25 @@ export class LogTail {
       throw error;
     }
     try {
-      const length = Math.max(0, fstatSync(fd).size - this.#from);
+      const { size } = fstatSync(fd);
+      const from = Math.max(this.#from, size - MAX_READ);
+      const length = Math.max(0, size - from);
       const bytes = Buffer.alloc(length);
-      return bytes.toString('utf8', 0, readSync(fd, bytes, 0, length, this.#from));
+      return bytes.toString('utf8', 0, readSync(fd, bytes, 0, length, from));
     } finally {
       closeSync(fd);
     }
   }
 }
 
+/** 0 when it cannot be told: who then reads it hears why. */
 function sizeOf(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  try {
+    return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  } catch (error) {
+    if (error instanceof Error) return 0;
+    throw error;
+  }
 }
 
 function parse(line: string): { level?: unknown; msg?: unknown } | undefined {

@@ -3,15 +3,19 @@ import { writeFileSync } from 'node:fs';
 import { readPidFile, removeFile } from '../oci/bundle.js';
 import type { Process } from '../oci/spec.js';
 import { runCommand, type CommandOptions, type CommandResult } from './command.js';
+import { CommandLog } from './command-log.js';
 import { RuntimeError } from './error.js';
-import { LogTail } from './log.js';
+import { noteCommand } from './totals.js';
 
 export interface RuntimeOptions {
   /** A path, or a name to look up in PATH. Default `runc`. */
   binary?: string;
   /** The runtime's state directory. Default: the runtime's own. */
   root?: string;
-  /** File that the runtime appends its log to, as JSON lines; error texts are taken from it. */
+  /**
+   * File that the runtime appends its log to, as JSON lines; error texts are taken from it. A command that begins while
+   * another one has it gets a file of its own beside it, whose text is put there afterwards.
+   */
   log?: string;
   /** Let systemd make the cgroups. */
   systemdCgroup?: boolean;
@@ -171,8 +175,8 @@ export class Runtime {
     return output;
   }
 
-  #globals(): string[] {
-    const { root, log, criu, systemdCgroup } = this.options;
+  #globals(log: string | undefined): string[] {
+    const { root, criu, systemdCgroup } = this.options;
     const args: string[] = [];
     if (root) args.push('--root', root);
     if (log) args.push('--log', log, '--log-format', 'json');
@@ -182,24 +186,40 @@ export class Runtime {
   }
 
   async #run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-    const log = this.options.log === undefined ? undefined : new LogTail(this.options.log);
-    let result: CommandResult;
+    const log = this.options.log === undefined ? undefined : new CommandLog(this.options.log);
+    const begun = Date.now();
+    let failed = true;
     try {
-      const { signal } = this.options;
-      result = await runCommand(this.binary, [...this.#globals(), ...args], { ...options, ...(signal ? { signal } : {}) });
+      const result = await this.#runCommand([...this.#globals(log?.file), ...args], { name: args[0], ...options });
+      failed = result.status !== 0;
+      if (failed) throw this.#failure(result, log);
+      return result;
+    } finally {
+      log?.release();
+      noteCommand(args[0]!, Date.now() - begun, failed);
+    }
+  }
+
+  async #runCommand(args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+    const { signal } = this.options;
+    try {
+      return await runCommand(this.binary, args, { ...options, ...(signal ? { signal } : {}) });
     } catch (error) {
       throw new RuntimeError((error as Error).message, { cause: error });
     }
-    if (result.status !== 0) throw this.#failure(result, log?.lastError());
-    return result;
   }
 
-  #failure({ status, output }: CommandResult, logged: string | undefined): RuntimeError {
+  #failure({ status, output }: CommandResult, log: CommandLog | undefined): RuntimeError {
     const text = output.trim();
-    return new RuntimeError(
-      `${this.binary} did not terminate successfully: exit status ${status}${text ? `: ${text}` : ''}`,
-      { status, output, logged },
-    );
+    let message = `${this.binary} did not terminate successfully: exit status ${status}${text ? `: ${text}` : ''}`;
+    let logged: string | undefined;
+    try {
+      logged = log?.lastError();
+    } catch (error) {
+      // By its code alone: clients look for words such as "permission denied" in these texts (contract §6.4).
+      message = `unable to retrieve OCI runtime error (${(error as NodeJS.ErrnoException).code ?? 'unknown'}): ${message}`;
+    }
+    return new RuntimeError(message, { status, output, logged });
   }
 }
 

@@ -43,8 +43,14 @@ const shared: BuildOptions = {
   },
 };
 
-await build({ ...shared, entryPoints: ['src/shim/cgroup/metrics.ts'], outfile: 'dist/shim.metrics.cjs' });
-await build({ ...shared, entryPoints: ['src/shim/checkpoint/index.ts'], outfile: 'dist/shim.checkpoint.cjs' });
+/** What few containers need, or only for a moment: loaded when it is. Each by its entry, and how the others import it. */
+const parts = [
+  { name: 'metrics', entry: 'src/shim/cgroup/metrics.ts', imported: /cgroup\/metrics\.js$/ },
+  { name: 'checkpoint', entry: 'src/shim/checkpoint/index.ts', imported: /\/checkpoint\/index\.js$/ },
+  { name: 'debug', entry: 'src/shim/debug/index.ts', imported: /\/debug\/index\.js$/ },
+];
+
+for (const { name, entry } of parts) await build({ ...shared, entryPoints: [entry], outfile: `dist/shim.${name}.cjs` });
 await build({
   ...shared,
   entryPoints: ['src/shim/main.ts'],
@@ -53,8 +59,7 @@ await build({
   plugins: [{
     name: 'on-demand',
     setup(build) {
-      build.onResolve({ filter: /cgroup\/metrics\.js$/ }, () => ({ path: './shim.metrics.cjs', external: true }));
-      build.onResolve({ filter: /\/checkpoint\/index\.js$/ }, () => ({ path: './shim.checkpoint.cjs', external: true }));
+      for (const { name, imported } of parts) build.onResolve({ filter: imported }, () => ({ path: `./shim.${name}.cjs`, external: true }));
     },
   }],
 });

@@ -11,6 +11,8 @@ import { OomWatch } from './cgroup/oom.js';
 import { cgroupsOf } from './cgroup/paths.js';
 import { processesIn } from './cgroup/processes.js';
 import type { ShimContext } from './context.js';
+import { counters } from './counters.js';
+import type { ContainerSnapshot, ProcessSnapshot } from './debug/sources.js';
 import { encodeDeleteResponse } from './delete-response.js';
 import { LiveProcess } from './live-process.js';
 import { checkExec, checkInit } from './process.js';
@@ -21,6 +23,7 @@ import { Serial } from './serial.js';
 import { openBothEnds } from './stdio/fifo.js';
 import { checkTargets, openStdio, type Stdio } from './stdio/index.js';
 import { TaskEvents } from './task-events.js';
+import { waitingFor } from './waits.js';
 
 /** How long Delete waits for output that is still being copied (contract appendix B). */
 const DRAIN_MS = 10_000;
@@ -291,7 +294,7 @@ export class Container {
       const { record } = this;
       const { init } = record;
       checkInit('delete', init.state);
-      if (!(await this.#init.stdio?.drained(DRAIN_MS) ?? true)) this.shim.log.warn('output was still being copied at delete', { id: record.id });
+      if (!(await this.#drained(this.#init, record.id))) this.shim.log.warn('output was still being copied at delete', { id: record.id });
       let failure: unknown;
       await this.#cleaner().delete(record.id).catch((error: unknown) => {
         if (!isUnknownContainer(error)) failure = runtimeFailure('failed to delete task', error);
@@ -340,6 +343,7 @@ export class Container {
       try {
         await this.#runExec(exec);
         record.state = 'running';
+        counters.execsStarted++;
         this.#events.execStarted(execId, record.pid);
         return record.pid;
       } catch (error) {
@@ -376,6 +380,7 @@ export class Container {
     if (record.startFailed) return;
     this.#quietly('looking for want of memory', () => this.#oom?.look());
     record.state = 'stopped';
+    counters.execsFinished++;
     this.#quietly('finishing the output', () => process.stdio?.processExited());
     process.wake();
     this.#events.exit(record.id, record);
@@ -399,13 +404,18 @@ export class Container {
     }
   }
 
+  /** False when output is still being copied after all the time that there is. */
+  #drained(process: LiveProcess, id: string): Promise<boolean> {
+    return waitingFor('output', id, process.stdio?.drained(DRAIN_MS) ?? Promise.resolve(true));
+  }
+
   /** Removes an exec that has ended or was never started. */
   async deleteExec(execId: string): Promise<ExecRecord> {
     const exec = this.#exec(execId);
     return exec.serial.run(async () => {
       const { record, process } = exec;
       checkExec('delete', record.state);
-      if (!(await process.stdio?.drained(DRAIN_MS) ?? true)) this.shim.log.warn('output was still being copied at delete', { id: this.record.id, exec: execId });
+      if (!(await this.#drained(process, execId))) this.shim.log.warn('output was still being copied at delete', { id: this.record.id, exec: execId });
       await process.stdio?.close();
       removeFile(this.#bundle.execPid(execId));
       record.state = 'deleted';
@@ -568,14 +578,10 @@ export class Container {
   }
 
   /** What is going on in it, for the state dump. */
-  describe(): Record<string, unknown> {
+  describe(): ContainerSnapshot {
     return {
-      ...this.record,
-      waitingFor: { init: this.#init.waiting, execs: Object.fromEntries([...this.#execs].map(([id, exec]) => [id, exec.process.waiting])) },
-      operationsQueued: this.#serial.pending,
-      activeExecs: this.#activeExecs,
-      stdio: this.#init.stdio?.describe(),
-      execStdio: Object.fromEntries([...this.#execs].map(([id, exec]) => [id, exec.process.stdio?.describe()])),
+      record: this.record, activeExecs: this.#activeExecs, init: snapshot(this.#init, this.#serial),
+      execs: new Map([...this.#execs].map(([id, { process, serial }]) => [id, snapshot(process, serial)])),
     };
   }
 
@@ -584,6 +590,11 @@ export class Container {
     if (!exec) throw notFound(`process does not exist ${execId}`);
     return exec;
   }
+}
+
+/** What a process has besides its record, for the state dump. */
+function snapshot(process: LiveProcess, serial: Serial): ProcessSnapshot {
+  return { waiters: process.waiting, isHeld: process.isHeld, operations: serial.entries, stdio: process.stdio?.describe() };
 }
 
 function ioOf(stdio: Stdio): { stdio?: readonly number[]; consoleSocket?: string; onSpawn: () => void } {

@@ -2,6 +2,7 @@
 import { alreadyExists, notFound, unavailable } from '../api/errdefs.js';
 import { Container } from './container.js';
 import type { ShimContext } from './context.js';
+import type { ContainerSnapshot } from './debug/sources.js';
 import type { ContainerRecord } from './record.js';
 
 export class Containers {
@@ -80,10 +81,9 @@ export class Containers {
     return true;
   }
 
-  describe(): Record<string, unknown> {
-    return {
-      creating: Object.fromEntries([...this.#creating].map(([id, container]) => [id, container.describe()])),
-      containers: Object.fromEntries([...this.#containers].map(([id, container]) => [id, container.describe()])),
-    };
+  /** For the state dump: those whose create is under way, and those that are there. */
+  describe(): { creating: ContainerSnapshot[]; created: ContainerSnapshot[] } {
+    const all = (containers: Map<string, Container>): ContainerSnapshot[] => [...containers.values()].map((container) => container.describe());
+    return { creating: all(this.#creating), created: all(this.#containers) };
   }
 }

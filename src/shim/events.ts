@@ -23,12 +23,35 @@ export interface QueuedEvent {
   time: number;
 }
 
+/** For the state dump. Times are milliseconds since the epoch. */
+export interface EventsSnapshot {
+  /** Where the daemon listens; empty when it was not told. */
+  address: string;
+  connected: boolean;
+  queued: number;
+  /** What is being sent; the first in the queue. */
+  head: { topic: string; time: number } | undefined;
+  /** What the sender does at this moment, and since when. */
+  sender: { doing: 'idle' | 'connecting' | 'awaiting the reply' | 'pausing'; since: number };
+  sent: number;
+  /** Attempts that failed, and were or will be repeated. */
+  retried: number;
+  /** Given up: to bound memory, for want of a daemon to send to, or refused by the daemon. */
+  dropped: number;
+  lastError: { text: string; time: number } | undefined;
+}
+
 export class EventPublisher {
   readonly #queue: QueuedEvent[] = [];
   #client: Client | undefined;
   #sending = false;
   #closed = false;
   #dropped = 0;
+  #sent = 0;
+  #retried = 0;
+  #refused = 0;
+  #lastError: { text: string; time: number } | undefined;
+  #sender: EventsSnapshot['sender'] = { doing: 'idle', since: Date.now() };
   #wakePause: (() => void) | undefined;
   #idle: (() => void)[] = [];
 
@@ -40,9 +63,19 @@ export class EventPublisher {
     return { queued: this.#queue.length, dropped: this.#dropped };
   }
 
+  describe(): EventsSnapshot {
+    const [head] = this.#queue;
+    return {
+      address: this.address, connected: this.#client !== undefined, queued: this.#queue.length,
+      head: head && { topic: head.topic, time: head.time }, sender: this.#sender,
+      sent: this.#sent, retried: this.#retried, dropped: this.#dropped + this.#refused, lastError: this.#lastError,
+    };
+  }
+
   /** Queues an event. Its place in the order is the order of these calls; never blocks, never throws. */
   publish(topic: string, typeUrl: string, value: Uint8Array): void {
     if (!this.address || this.#closed) {
+      this.#refused++;
       this.log.debug('event is dropped, there is nobody to send it to', { topic });
       return;
     }
@@ -82,18 +115,22 @@ export class EventPublisher {
         if (this.#queue[0] === head) this.#queue.shift();
         pause = FIRST_PAUSE_MS;
       } else {
+        this.#does('pausing');
         await this.#pause(pause);
         pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
       }
     }
     this.#sending = false;
+    this.#does('idle');
     for (const wake of this.#idle.splice(0)) wake();
   }
 
   /** True when the event is done with: delivered, or refused in a way that no repetition mends. */
   async #forward(event: QueuedEvent): Promise<boolean> {
     try {
+      if (!this.#client) this.#does('connecting');
       this.#client ??= await this.#connect();
+      this.#does('awaiting the reply');
       await this.#client.service(Events).Forward({
         envelope: {
           timestamp: timestamp(event.time),
@@ -102,18 +139,26 @@ export class EventPublisher {
           event: { type_url: event.typeUrl, value: event.value },
         },
       }, { timeoutMs: ATTEMPT_MS, metadata: { 'containerd-namespace-ttrpc': this.namespace } });
+      this.#sent++;
       return true;
     } catch (error) {
+      this.#lastError = { text: (error as Error).message, time: Date.now() };
       const { code } = TtrpcError.from(error);
       if (code === Code.InvalidArgument || code === Code.Unimplemented || code === Code.ResourceExhausted) {
+        this.#refused++;
         this.log.error('the daemon refuses an event, which is dropped', { topic: event.topic, error });
         return true;
       }
+      this.#retried++;
       this.log.debug('an event could not be sent yet', { topic: event.topic, error });
       this.#client?.close();
       this.#client = undefined;
       return false;
     }
+  }
+
+  #does(doing: EventsSnapshot['sender']['doing']): void {
+    this.#sender = { doing, since: Date.now() };
   }
 
   async #connect(): Promise<Client> {

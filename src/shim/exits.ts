@@ -8,8 +8,8 @@ import { reap, reapableOrphans } from '../sys/index.js';
 const LOOK_AGAIN_MS = 50;
 
 export class OrphanReaper {
-  /** Runtime commands under way, each by the number it began with: one may be about to tell us a pid. */
-  readonly #adoptions = new Set<number>();
+  /** Runtime commands under way, by the number each began with, and when: one may be about to tell us a pid. */
+  readonly #adoptions = new Map<number, number>();
   #next = 0;
   /** Orphans seen, and the last adoption that was begun by then. */
   #seen = new Map<number, number>();
@@ -34,13 +34,18 @@ export class OrphanReaper {
    */
   async adopting<T>(work: () => Promise<T>): Promise<T> {
     const number = ++this.#next;
-    this.#adoptions.add(number);
+    this.#adoptions.set(number, Date.now());
     try {
       return await work();
     } finally {
       this.#adoptions.delete(number);
       this.#lookSoon();
     }
+  }
+
+  /** For the state dump: since when unknown zombies are left as they are, and which there are. */
+  describe(): { adoptions: number[]; zombies: number[] } {
+    return { adoptions: [...this.#adoptions.values()], zombies: [...this.#seen.keys()] };
   }
 
   #lookSoon(): void {
@@ -55,7 +60,7 @@ export class OrphanReaper {
    * ended. The turn of the loop between the sweeps is libuv's chance: it collects the children of node:child_process.
    */
   #sweep(): void {
-    const oldest = Math.min(...this.#adoptions);
+    const oldest = Math.min(...this.#adoptions.keys());
     const seen = new Map<number, number>();
     for (const pid of reapableOrphans()) {
       const since = this.#seen.get(pid);

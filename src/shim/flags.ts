@@ -14,8 +14,10 @@ export interface Invocation {
   info: boolean;
   version: boolean;
   help: boolean;
-  /** `start`, `delete`, or anything else to serve. */
+  /** `start`, `delete`, `debug`, or anything else to serve. */
   action: string;
+  /** What follows the action; looked at by `debug` only. */
+  topic: string;
 }
 
 const strings = {
@@ -78,6 +80,7 @@ export function parseFlags(args: readonly string[]): Invocation {
     version: set.has('v') || set.has('version'),
     help: set.has('help'),
     action: args[at] ?? '',
+    topic: args[at + 1] ?? '',
   };
 }
 

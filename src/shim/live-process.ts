@@ -79,4 +79,9 @@ export class LiveProcess {
   get waiting(): number {
     return this.#waiters.size;
   }
+
+  /** True while something else must be told first. */
+  get isHeld(): boolean {
+    return this.#holds > 0;
+  }
 }

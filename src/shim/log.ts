@@ -16,9 +16,23 @@ export interface Logger {
 
 const RUNTIME = 'io.containerd.runc.v2';
 
+/** A warning or an error, as it was logged. */
+export interface Complaint {
+  /** Milliseconds since the epoch. */
+  time: number;
+  level: Level;
+  text: string;
+}
+
+/** How many of the last complaints are kept for the state dump, and how much of each. */
+const KEPT = 20;
+const KEPT_LENGTH = 500;
+
 export class FifoLogger implements Logger {
   #fd: number | undefined;
   #dropped = 0;
+  #droppedTotal = 0;
+  readonly #complaints: Complaint[] = [];
 
   constructor(private readonly debugEnabled: boolean) {}
 
@@ -44,9 +58,20 @@ export class FifoLogger implements Logger {
 
   info(message: string, fields?: Record<string, unknown>): void { this.#write('info', message, fields); }
 
-  warn(message: string, fields?: Record<string, unknown>): void { this.#write('warning', message, fields); }
+  warn(message: string, fields?: Record<string, unknown>): void { this.#complain('warning', message, fields); }
 
-  error(message: string, fields?: Record<string, unknown>): void { this.#write('error', message, fields); }
+  error(message: string, fields?: Record<string, unknown>): void { this.#complain('error', message, fields); }
+
+  /** For the state dump: the last complaints, and how many lines found no room in the FIFO. */
+  describe(): { complaints: readonly Complaint[]; dropped: number } {
+    return { complaints: this.#complaints, dropped: this.#droppedTotal };
+  }
+
+  #complain(level: Level, message: string, fields: Record<string, unknown> = {}): void {
+    this.#complaints.push({ time: Date.now(), level, text: `${message}${pairs(fields)}`.slice(0, KEPT_LENGTH) });
+    if (this.#complaints.length > KEPT) this.#complaints.shift();
+    this.#write(level, message, fields);
+  }
 
   #write(level: Level, message: string, fields: Record<string, unknown> = {}): void {
     if (this.#fd === undefined) return;
@@ -54,19 +79,27 @@ export class FifoLogger implements Logger {
     const line = formatLine(new Date(), level, message, all);
     try {
       // A pipe takes up to 4096 bytes whole or not at all; of a longer line some may be lost.
-      if (tryWrite(this.#fd, Buffer.from(line)) === undefined) this.#dropped++;
+      if (tryWrite(this.#fd, Buffer.from(line)) === undefined) this.#drop();
       else this.#dropped = 0;
     } catch (error) {
-      this.#dropped++;
+      this.#drop();
       void error;
     }
+  }
+
+  #drop(): void {
+    this.#dropped++;
+    this.#droppedTotal++;
   }
 }
 
 /** One line as logrus' text formatter writes it. */
 export function formatLine(time: Date, level: Level, message: string, fields: Record<string, unknown>): string {
-  const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${quote(textOf(value))}`);
-  return `time=${JSON.stringify(time.toISOString())} level=${level} msg=${quote(message)}${pairs.join('')}\n`;
+  return `time=${JSON.stringify(time.toISOString())} level=${level} msg=${quote(message)}${pairs(fields)}\n`;
+}
+
+function pairs(fields: Record<string, unknown>): string {
+  return Object.entries(fields).map(([key, value]) => ` ${key}=${quote(textOf(value))}`).join('');
 }
 
 function textOf(value: unknown): string {

@@ -7,7 +7,7 @@ import type { Listening } from './listen.js';
 import { FifoLogger } from './log.js';
 import { isSpare, standIn, type StandIn } from './spare.js';
 import { VERSION, REVISION } from './version.js';
-import { duplicate, limitChildrenNofile, setName } from '../sys/index.js';
+import { duplicate, limitChildrenNofile, peerCredentials, setName } from '../sys/index.js';
 
 const PROGRAM = 'containerd-shim-runc-v2';
 /** As the kernel cuts the Go shim's: what `pgrep containerd-shim` finds. */
@@ -81,6 +81,11 @@ async function dispatch(invocation: Invocation, reply: Reply, input: number): Pr
   if (invocation.info) {
     const { info } = await import('./info.js');
     reply(0, await info(readInput()));
+    return 0;
+  }
+  if (invocation.action === 'debug') {
+    const { ask } = await import('./debug/index.js');
+    reply(0, await ask(invocation, peerCredentials));
     return 0;
   }
   if (!invocation.namespace) throw new Error('shim namespace cannot be empty');

@@ -5,6 +5,7 @@ import { unmount, type SysError } from '../sys/index.js';
 import { mountOne, SCRATCH, type Mount } from './mount.js';
 import { mountPoints } from './mountinfo.js';
 import { targetOf } from './mount-target.js';
+import { waitingFor } from './waits.js';
 
 export type { Mount } from './mount.js';
 
@@ -21,7 +22,7 @@ export async function mountRootfs(mounts: readonly Mount[], rootfs: string): Pro
   if (mounts.length === 0) return;
   mkdirSync(rootfs, { recursive: true, mode: 0o711 });
   try {
-    for (const one of mounts) await mountOne(one, targetOf(rootfs, one), rootfs);
+    for (const one of mounts) await waitingFor('mount', rootfs, mountOne(one, targetOf(rootfs, one), rootfs));
   } catch (error) {
     let text = `failed to mount rootfs component: ${(error as Error).message}`;
     try {
@@ -41,7 +42,7 @@ export async function mountRootfs(mounts: readonly Mount[], rootfs: string): Pro
  */
 export async function unmountRootfs(rootfs: string, { lazy = false } = {}): Promise<void> {
   const deadline = Date.now() + (lazy ? LAZY_BUSY_MS : BUSY_MS);
-  for (const point of mountPoints(rootfs, SCRATCH)) await unmountAll(point, deadline, lazy);
+  for (const point of mountPoints(rootfs, SCRATCH)) await waitingFor('umount', point, unmountAll(point, deadline, lazy));
 }
 
 /** Until the kernel says that nothing is mounted there. */

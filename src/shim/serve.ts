@@ -1,16 +1,21 @@
 /** Serving: the long life of a shim, from its socket to its orderly end (contract §1.8). */
 import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../api/gen/services.js';
-import { runningCommands } from '../runc/index.js';
-import { becomeSubreaper } from '../sys/index.js';
+import { commandTotals, runningCommands } from '../runc/index.js';
+import { becomeSubreaper, isWatched } from '../sys/index.js';
 import { Server } from '../ttrpc/index.js';
 import { Containers } from './containers.js';
 import type { ShimContext } from './context.js';
+import { counters } from './counters.js';
+import { answerDebug, logDebug } from './debug.js';
+import type { Sources } from './debug/sources.js';
 import { EventPublisher } from './events.js';
 import { OrphanReaper } from './exits.js';
 import type { Invocation } from './flags.js';
 import type { Listening } from './listen.js';
 import type { FifoLogger } from './log.js';
+import { accountedFor, pendingRequests, requestTotals } from './requests.js';
 import { taskService } from './task-service.js';
+import { pendingWaits } from './waits.js';
 
 /** How long the last events and replies may take when the shim ends. */
 const DRAIN_MS = 5_000;
@@ -37,19 +42,24 @@ export async function serve({ invocation, listening, log, ttrpcAddress }: ServeO
   };
   shim.orphans.start();
   const containers = new Containers(shim);
-  const server = new Server({ onError: (error) => log.warn('a connection failed', { error }) });
+  const server = new Server({
+    onError: (error) => log.warn('a connection failed', { error }),
+    other: (socket, first) => answerDebug(socket, first, sources),
+  });
+  const sources: Sources = {
+    record: shim.record, counters, containers: () => containers.describe(), requests: pendingRequests, requestTotals,
+    commands: runningCommands, commandTotals, waits: pendingWaits, events: () => shim.events.describe(), orphans: () => shim.orphans.describe(),
+    log: () => log.describe(), connections: () => server.connections, isWatched,
+  };
 
   let end: (why: string) => void = () => undefined;
   const ended = new Promise<string>((resolve) => (end = resolve));
-  const handlers = taskService(shim, containers, () => end('the daemon asked for it'));
+  const handlers = accountedFor(taskService(shim, containers, () => end('the daemon asked for it')));
   server.add(ContainerdTaskV2Task, handlers).add(ContainerdTaskV3Task, handlers);
 
-  const dump = (): void => log.info('state of the shim', {
-    state: { ...containers.describe(), requests: server.calls(), runtimeCommands: runningCommands(), events: shim.events.stats },
-  });
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
-  process.on('SIGUSR1', dump);
+  process.on('SIGUSR1', () => void logDebug(sources, log));
   // What goes wrong in one place must not take the containers with it.
   process.on('uncaughtException', (error) => log.error('a defect: an exception that nobody caught', { error, stack: error.stack }));
   process.on('unhandledRejection', (reason) => log.error('a defect: a rejection that nobody handled', { error: reason, stack: (reason as Error | undefined)?.stack }));

@@ -22,8 +22,12 @@ export interface CallContext {
   readonly service: string;
   readonly method: string;
   readonly metadata: Metadata;
+  /** When the request came, in milliseconds since the epoch. */
+  readonly started: number;
   /** When the caller gives up, in milliseconds since the epoch; undefined when it has set no limit. */
   readonly deadline: number | undefined;
+  /** The reply has been given, or its connection is gone: nobody hears the result any more. */
+  readonly answered: boolean;
   /**
    * Aborts when nobody waits for the result any more: the deadline has passed (a TimeoutError) or the peer is gone (an
    * AbortError). Costs nothing until it is read.

@@ -17,6 +17,8 @@ export interface ConnectionSettings {
   readonly stall: StallLimits;
   /** A connection with more unsent output than this isn't read from until that is sent. */
   readonly maxUnsentBytes: number;
+  /** See ServerOptions. */
+  readonly other: ((socket: Socket, first: Buffer) => boolean) | undefined;
   /** Something has changed that shutdown may be waiting for: a call has ended, or the connection. */
   readonly changed: (connection: ServerConnection) => void;
 }
@@ -36,6 +38,8 @@ export class ServerConnection implements ConnectionInfo {
   readonly #gate: ReadGate;
   readonly #decoder = new FrameDecoder();
   #lastStreamId = 0;
+  #begun = false;
+  readonly #received = (chunk: Buffer): void => this.#receive(chunk);
   #state: Map<unknown, unknown> | undefined;
   /** Streams that wait for the output to drain. */
   #waiting: (() => void)[] = [];
@@ -51,7 +55,7 @@ export class ServerConnection implements ConnectionInfo {
     socket.on('end', () => this.close());
     socket.on('error', () => this.close());
     socket.on('close', () => this.close());
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.on('data', this.#received);
   }
 
   get state(): Map<unknown, unknown> {
@@ -75,7 +79,21 @@ export class ServerConnection implements ConnectionInfo {
     this.#settings.changed(this);
   }
 
+  /** The socket is somebody else's from now on. */
+  #leave(): void {
+    this.#socket.off('data', this.#received);
+    this.closed = true;
+    this.#settings.changed(this);
+  }
+
   #receive(chunk: Buffer): void {
+    if (!this.#begun) {
+      this.#begun = true;
+      if (chunk[0] !== 0 && this.#settings.other?.(this.#socket, chunk)) {
+        this.#leave();
+        return;
+      }
+    }
     this.#decoder.push(chunk);
     for (let frame = this.#decoder.next(); frame !== undefined; frame = this.#decoder.next()) {
       if (this.closed || this.#closing) return;

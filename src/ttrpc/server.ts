@@ -18,6 +18,12 @@ export interface ServerOptions {
   readonly stall?: Partial<StallLimits> | undefined;
   /** A connection with more unsent output than this isn't read from until that is sent; 1 MiB unless given. */
   readonly maxUnsentBytes?: number | undefined;
+  /**
+   * Offered a connection whose first bytes are no frame's (the first byte of a frame that is not oversized is 0), once its
+   * peer has been checked. True takes the socket over: the server has no more to do with it. The bytes are to be read
+   * from the argument.
+   */
+  readonly other?: ((socket: Socket, first: Buffer) => boolean) | undefined;
   /** Told about connections that could not be accepted or checked; a process warning unless given. */
   readonly onError?: ((error: Error) => void) | undefined;
 }
@@ -44,6 +50,7 @@ export class Server {
       interceptors: options.interceptors ?? [],
       stall: { ...STALL_LIMITS, ...options.stall },
       maxUnsentBytes: options.maxUnsentBytes ?? MAX_UNSENT_BYTES,
+      other: options.other,
       changed: (connection) => this.#changed(connection),
     };
   }

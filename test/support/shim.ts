@@ -94,6 +94,7 @@ export class Lab {
   readonly #clients: Client[] = [];
   readonly #closers: (() => void | Promise<void>)[] = [];
   readonly #logs: string[] = [];
+  readonly #logReaders: Socket[] = [];
 
   private constructor(readonly dir: string) {
     this.cgroup = `/hawser-test-${process.pid}-${++labs}`;
@@ -113,6 +114,11 @@ export class Lab {
   /** What shims of this lab have logged. */
   get log(): string { return this.#logs.join(''); }
 
+  /** As when the daemon hangs: its end stays open. */
+  stopReadingLogs(): void {
+    for (const reader of this.#logReaders) reader.pause();
+  }
+
   bundlePath(id: string): string { return join(this.dir, 'bundles', id); }
 
   defer(work: () => void | Promise<void>): void { this.#closers.push(work); }
@@ -128,6 +134,7 @@ export class Lab {
       makeFifo(join(path, 'log'), 0o700);
       const reader = new Socket({ fd: openSync(join(path, 'log'), constants.O_RDWR | constants.O_NONBLOCK), readable: true, writable: false });
       reader.on('data', (chunk: Buffer) => this.#logs.push(chunk.toString('utf8')));
+      this.#logReaders.push(reader);
       this.defer(() => void reader.destroy());
     }
     return path;

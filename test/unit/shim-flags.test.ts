@@ -4,7 +4,7 @@ import { parseFlags, usage, UsageError, type Invocation } from '../../src/shim/f
 
 const nothing: Invocation = {
   namespace: '', id: '', address: '', publishBinary: '', bundle: '', debug: false, socket: '', debugSocket: '', info: false, version: false,
-  help: false, action: '',
+  help: false, action: '', topic: '',
 };
 
 // What Go's flag package makes of each (flag.FlagSet.parseOne).
@@ -41,7 +41,7 @@ const understood: [string[], Partial<Invocation>][] = [
   [['-debug', '--', 'start'], { debug: true, action: 'start' }],
   [['-debug', '--'], { debug: true }],
   [['-', 'start'], { action: '-' }],
-  [['', 'start'], { action: '' }],
+  [['', 'start'], { action: '', topic: '' }],
   [['anything'], { action: 'anything' }],
 ];
 

@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setNonblock } from '../../sys/index.js';
+import { waitingFor } from '../waits.js';
 
 const { O_APPEND, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 /** A handle on the file itself, which opens nothing (open(2)). Node does not name it. */
@@ -48,7 +49,7 @@ export async function openOutput(path: string, options: OpenOptions = {}): Promi
       if (!options.nonblocking) setNonblock(writer, false);
       return { writer };
     }
-    const probe = await openWhenRead(handle, options.timeoutMs ?? OPEN_TIMEOUT_MS);
+    const probe = await waitingFor('fifo reader', path, openWhenRead(handle, options.timeoutMs ?? OPEN_TIMEOUT_MS));
     try {
       const keeper = openSync(handle, O_RDONLY | O_NONBLOCK);
       try {

@@ -5,6 +5,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { bytesWaiting, isHungUp, makePipe, setNonblock } from '../../sys/index.js';
+import { waitingFor } from '../waits.js';
 import { Descriptors } from './descriptors.js';
 import { LogFile } from './log-file.js';
 import { LoggerProcess, type LoggerIdentity } from './logger-process.js';
@@ -50,7 +51,7 @@ export class Logger {
         logger.#fds.add(`${name}-rest`, read);
         setNonblock(read, true);
       }
-      await logger.#run();
+      await waitingFor('logger', who.id, logger.#run());
       return logger;
     } catch (error) {
       await logger.close();

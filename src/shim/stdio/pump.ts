@@ -1,5 +1,6 @@
 /** Copies from a non-blocking descriptor into a sink, for what cannot be handed to the process itself. */
 import { READABLE, tryRead, Watch } from '../../sys/index.js';
+import { counters } from '../counters.js';
 import { DescriptorSink, type Sink } from './sink.js';
 
 const CHUNK = 64 * 1024;
@@ -115,6 +116,7 @@ export class Pump {
         return;
       }
       from += n;
+      counters.bytesCopied += n;
     }
   }
 

@@ -2,6 +2,7 @@
 import { closeSync } from 'node:fs';
 import { ConsoleSocket } from '../../runc/index.js';
 import { copyDescriptor, openTerminalPeer, setNonblock, setWindowSize } from '../../sys/index.js';
+import { waitingFor } from '../waits.js';
 import { Copies } from './copies.js';
 import { Descriptors } from './descriptors.js';
 import { openInput, openKeeper, openOutput } from './fifo.js';
@@ -45,7 +46,7 @@ export class TerminalStdio implements Stdio {
   beforeStart(): void { /* A terminal without input is still one to look at. */ }
 
   async attach(): Promise<void> {
-    const master = this.#fds.add('master', await this.#console.receive(MASTER_TIMEOUT_MS));
+    const master = this.#fds.add('master', await waitingFor('terminal', this.request.id, this.#console.receive(MASTER_TIMEOUT_MS)));
     this.#console.close();
     setNonblock(master, true);
     this.#keepPeer(master);

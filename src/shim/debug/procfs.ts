@@ -1,0 +1,60 @@
+/** What the kernel says of a process, from files that never block: not cmdline, which a stuck process may lock up. */
+import { readdirSync, readFileSync } from 'node:fs';
+
+export interface ProcessInfo {
+  pid: number;
+  name: string;
+  /** R running, S sleeping, D in the kernel and not to be killed, T stopped, t traced, Z ended and not collected (proc(5)). */
+  state: string;
+  /** The kernel function that it sleeps in. */
+  wchan?: string;
+  children?: ProcessInfo[];
+}
+
+const MOST_CHILDREN = 8;
+
+/** @param depth how far down its children are listed */
+export function inspect(pid: number, depth = 3): ProcessInfo | undefined {
+  const stat = tryRead(`/proc/${pid}/stat`);
+  const [, name = '', state = ''] = /^\d+ \(([\s\S]*)\) (\S)/.exec(stat ?? '') ?? [];
+  if (!stat) return undefined;
+  const wchan = tryRead(`/proc/${pid}/wchan`);
+  const children = depth > 0 ? childrenOf(pid).map((child) => inspect(child, depth - 1)).filter((child) => child !== undefined) : [];
+  return { pid, name, state, ...(wchan && wchan !== '0' ? { wchan } : {}), ...(children.length > 0 ? { children } : {}) };
+}
+
+/** How many descriptors this process has open. */
+export function countDescriptors(): number {
+  // One of them is the directory itself.
+  return readdirSync('/proc/self/fd').length - 1;
+}
+
+/** Memory that is this process's alone, in bytes; undefined where the kernel doesn't say. */
+export function privateDirty(): number | undefined {
+  const kB = /^Private_Dirty: +(\d+)/m.exec(tryRead('/proc/self/smaps_rollup') ?? '')?.[1];
+  return kB === undefined ? undefined : Number(kB) * 1024;
+}
+
+function childrenOf(pid: number): number[] {
+  return tryList(`/proc/${pid}/task`)
+    .flatMap((tid) => (tryRead(`/proc/${pid}/task/${tid}/children`) ?? '').split(' ').filter(Boolean).map(Number))
+    .slice(0, MOST_CHILDREN);
+}
+
+/** Undefined for a process that is gone, or one that may not be looked into. */
+function tryRead(file: string): string | undefined {
+  return unlessGone(() => readFileSync(file, 'latin1'));
+}
+
+function tryList(dir: string): string[] {
+  return unlessGone(() => readdirSync(dir)) ?? [];
+}
+
+function unlessGone<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,46 @@
+/** What the state dump is made of, as the parts of the shim hold it. Types only: the dump's code is loaded when asked for. */
+import type { CommandTotal, RunningCommand } from '../../runc/index.js';
+import type { counters } from '../counters.js';
+import type { EventsSnapshot } from '../events.js';
+import type { Complaint } from '../log.js';
+import type { ContainerRecord, ShimRecord } from '../record.js';
+import type { PendingRequest, RequestTotal } from '../requests.js';
+import type { SerialEntry } from '../serial.js';
+import type { Wait } from '../waits.js';
+
+/** A process of a container, besides its record. */
+export interface ProcessSnapshot {
+  /** How many Wait for it. */
+  readonly waiters: number;
+  /** Its exit may not be told yet, as something else must be told first. */
+  readonly isHeld: boolean;
+  /** What changes it; the first runs, the others wait for their turn. */
+  readonly operations: readonly SerialEntry[];
+  /** As its kind of stdio describes itself. */
+  readonly stdio: Record<string, unknown> | undefined;
+}
+
+export interface ContainerSnapshot {
+  readonly record: ContainerRecord;
+  readonly init: ProcessSnapshot;
+  readonly execs: ReadonlyMap<string, ProcessSnapshot>;
+  /** Execs that the init's exit waits for. */
+  readonly activeExecs: number;
+}
+
+export interface Sources {
+  readonly record: ShimRecord;
+  readonly counters: Readonly<typeof counters>;
+  containers(): { creating: ContainerSnapshot[]; created: ContainerSnapshot[] };
+  requests(): PendingRequest[];
+  requestTotals(): ReadonlyMap<string, Readonly<RequestTotal>>;
+  commands(): RunningCommand[];
+  commandTotals(): ReadonlyMap<string, Readonly<CommandTotal>>;
+  waits(): Wait[];
+  events(): EventsSnapshot;
+  orphans(): { adoptions: number[]; zombies: number[] };
+  log(): { complaints: readonly Complaint[]; dropped: number };
+  connections(): number;
+  /** True when the end of this process will be noticed. */
+  isWatched(pid: number): boolean;
+}

@@ -19,7 +19,7 @@ export function answerDebug(socket: Socket, first: Buffer, sources: Sources): bo
   socket.allowHalfOpen = true;
   void load().then(
     ({ serveHttp }) => serveHttp(socket, first, sources),
-    (error: unknown) => socket.end(raw(sources, error)),
+    (error: unknown) => socket.resume().end(`HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n${raw(sources, error)}\n`),
   );
   return true;
 }

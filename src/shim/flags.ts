@@ -16,7 +16,7 @@ export interface Invocation {
   help: boolean;
   /** `start`, `delete`, `debug`, or anything else to serve. */
   action: string;
-  /** What follows the action; looked at by `debug` only. */
+  /** What `debug` is to show. After any other action nothing is looked at. */
   topic: string;
 }
 
@@ -80,7 +80,7 @@ export function parseFlags(args: readonly string[]): Invocation {
     version: set.has('v') || set.has('version'),
     help: set.has('help'),
     action: args[at] ?? '',
-    topic: args[at + 1] ?? '',
+    topic: args[at] === 'debug' ? args[at + 1] ?? '' : '',
   };
 }
 

@@ -317,6 +317,7 @@ shimTest('netcat will do: a bare request gets a bare answer, and nonsense is tol
   }));
   assert.equal((JSON.parse(await say('GET /state\n')) as { pid: number }).pid, task.shim.pid);
   assert.match(await say('GET /metrics\r\n'), /^# HELP hawser_shim_/);
+  assert.match(await say('GET /metrics'), /^# HELP hawser_shim_/);
   assert.match(await say('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1\.0 200 OK\r\n[\s\S]*\/state/);
   assert.match(await say(`G${'x'.repeat(20_000)}`), /^HTTP\/1\.0 400 /);
   assert.equal((await httpGet(task.shim.socket, '/nothing')).status, 404);
@@ -342,14 +343,14 @@ shimTest('where the dump\'s code is gone, or another\'s by now, the bare facts a
     await task.exec('e', ['/bin/true'], { stdout: '', stderr: '', edit: (process) => { process.env = ['TOKEN=sesame']; } });
     const waiting = task.wait();
     const text = await eventually('the dump with the Wait', async () => {
-      const chunks: Buffer[] = [];
-      const socket = connect(task.shim.socket, () => socket.write('GET /state HTTP/1.0\r\n\r\n'));
-      for await (const chunk of socket) chunks.push(chunk as Buffer);
-      const found = Buffer.concat(chunks).toString();
-      return found.includes('"method":"Wait"') ? found : undefined;
+      const { status, body } = await httpGet(task.shim.socket, '/state');
+      assert.equal(status, 200);
+      return body.includes('"method":"Wait"') ? body : undefined;
     });
     const facts = JSON.parse(text) as { raw: boolean; why: string; created: { record: { id: string } }[] };
     assert.deepEqual([facts.raw, facts.created[0]?.record.id], [true, id]);
+    const asked = await lab.run(['-bundle', lab.bundlePath(id), 'debug']);
+    assert.equal((JSON.parse(asked.stdout.toString()) as { raw: boolean }).raw, true, asked.stderr);
     assert.match(facts.why, id === 'gone' ? /Cannot find module/ : /replaced by 9\.9\.9/);
     assert.doesNotMatch(text, /sesame/);
     await task.kill(9);
@@ -382,3 +383,16 @@ function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /, '').split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
+
+shimTest('the last warnings of the shim are in the dump', async (lab) => {
+  const binaryName = lab.fakeRunc('runc-kill-fails', 'if [ "$command" = kill ] && [ -e "$lab/fail" ]; then echo "the moon is full" >&2; exit 1; fi');
+  const task = await lab.task('c', sh('sleep 1000 & echo up; wait'), { edit: hostPid, options: { binaryName } });
+  await task.start();
+  await task.out.saw('up');
+  writeFileSync(join(lab.dir, 'fail'), '');
+  process.kill(task.pid, 'SIGKILL');
+  await task.wait();
+  const { recentErrors } = await stateOf(task.shim);
+  assert.deepEqual(recentErrors.map(({ level }) => level), ['warning']);
+  assert.match(recentErrors[0]!.text, /processes left by the init could not be killed.*the moon is full/);
+}, only);

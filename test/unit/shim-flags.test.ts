@@ -40,6 +40,8 @@ const understood: [string[], Partial<Invocation>][] = [
   [['--', '-id', 'abc'], { action: '-id' }],
   [['-debug', '--', 'start'], { debug: true, action: 'start' }],
   [['-debug', '--'], { debug: true }],
+  [['-id', 'abc', 'debug'], { id: 'abc', action: 'debug' }],
+  [['debug', 'metrics', 'more'], { action: 'debug', topic: 'metrics' }],
   [['-', 'start'], { action: '-' }],
   [['', 'start'], { action: '', topic: '' }],
   [['anything'], { action: 'anything' }],

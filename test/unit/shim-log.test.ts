@@ -123,3 +123,15 @@ test('without a FIFO there is no log, and no error', (t) => {
   logger.open(join(tempDir(t), 'missing'));
   logger.info('into the void');
 });
+
+test('the last complaints are kept for the state dump, some of them and some of each, also without a daemon to read them', () => {
+  const log = new FifoLogger(false);
+  log.info('no complaint');
+  log.debug('nor is this');
+  for (let n = 0; n < 100; n++) log[n % 2 ? 'warn' : 'error'](`complaint ${n}`, { error: new Error('x'.repeat(10_000)) });
+  const { complaints, dropped } = log.describe();
+  assert.equal(dropped, 0);
+  assert.deepEqual([complaints.length, complaints[0]?.level, complaints.at(-1)?.level], [20, 'error', 'warning']);
+  assert.match(complaints.at(-1)!.text, /^complaint 99 error=xxx/);
+  for (const { text, time } of complaints) assert.ok(text.length <= 500 && time <= Date.now());
+});

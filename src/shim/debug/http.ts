@@ -38,6 +38,11 @@ export function serveHttp(socket: Socket, first: Buffer, sources: Sources): void
     text += chunk.toString('latin1');
     look();
   });
+  // Netcat's user may have left out the end of the line.
+  socket.once('end', () => {
+    text += '\n\n';
+    look();
+  });
   look();
   socket.resume();
 }

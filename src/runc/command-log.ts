@@ -5,7 +5,8 @@
  * taken gets a file beside it (`log.1.json`, …), whose text goes into the container's file when that is free, and which is
  * removed then. So the last words of all commands are found where they always were.
  */
-import { appendFileSync, closeSync, openSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, readSync, statSync, writeFileSync } from 'node:fs';
+import { removeFile } from '../oci/bundle.js';
 import { LogTail } from './log.js';
 
 /** A container's log that is longer than this is cut when a command begins … */
@@ -54,7 +55,7 @@ export class CommandLog {
     const { taken, waiting } = this.#slots;
     try {
       if (this.#slot > 0 && sizeOf(this.file) > 0) waiting.push(lastLines(this.file));
-      if (this.#slot > 0) rmSync(this.file, { force: true });
+      if (this.#slot > 0) removeFile(this.file);
     } catch (error) {
       waiting.push(note(error));
     }
@@ -69,7 +70,7 @@ export class CommandLog {
   #makeReady(): void {
     try {
       // One that a shim before us was killed over.
-      if (this.#slot > 0) rmSync(this.file, { force: true });
+      if (this.#slot > 0) removeFile(this.file);
       else if (sizeOf(this.file) > MAX_SIZE) writeFileSync(this.file, lastLines(this.file));
     } catch (error) {
       this.#slots.waiting.push(note(error));

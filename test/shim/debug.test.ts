@@ -336,7 +336,7 @@ shimTest('where the dump\'s code is gone, or another\'s by now, the bare facts a
     lab.bundle(id);
     damage();
     const { stdout, stderr } = spawnSync(join(lab.dir, 'copy/bin/containerd-shim-runc-v2'), [...lab.flags(id), 'start'], {
-      cwd: lab.bundlePath(id), encoding: 'utf8', timeout: 30_000, env: { PATH: process.env.PATH, TTRPC_ADDRESS: lab.daemon.path },
+      cwd: lab.bundlePath(id), encoding: 'utf8', timeout: 30_000, env: { PATH: process.env.PATH, TTRPC_ADDRESS: lab.daemon.path, HAWSER_SPARE: 'off', HAWSER_RUN_DIR: lab.runDir },
     });
     assert.equal(stderr, '');
     const task = await (await lab.connect(stdout.trim())).create(id);

@@ -72,19 +72,31 @@ export class EventPublisher {
     };
   }
 
-  /** Queues an event. Its place in the order is the order of these calls; never blocks, never throws. */
-  publish(topic: string, typeUrl: string, value: Uint8Array): void {
+  /**
+   * Queues an event. Its place in the order is the order of these calls; never blocks, never throws.
+   *
+   * @returns the event as it waits, or undefined when it was dropped
+   */
+  publish(topic: string, typeUrl: string, value: Uint8Array): QueuedEvent | undefined {
     if (!this.address || this.#closed) {
       this.#refused++;
       this.log.debug('event is dropped, there is nobody to send it to', { topic });
-      return;
+      return undefined;
     }
-    if (this.#queue.length >= CAPACITY && !this.#makeRoom(topic)) return;
-    this.#queue.push({ topic, typeUrl, value, time: Date.now() });
-    if (this.#sending) return;
-    this.#sending = true;
-    // The reply to a request comes first: its event need only be queued by then, and connecting takes time.
-    setImmediate(() => void this.#send());
+    if (this.#queue.length >= CAPACITY && !this.#makeRoom(topic)) return undefined;
+    const event = { topic, typeUrl, value, time: Date.now() };
+    this.#queue.push(event);
+    if (!this.#sending) {
+      this.#sending = true;
+      // The reply to a request comes first: its event need only be queued by then, and connecting takes time.
+      setImmediate(() => void this.#send());
+    }
+    return event;
+  }
+
+  /** True until the daemon has the event, or it was dropped. */
+  isWaiting(event: QueuedEvent): boolean {
+    return this.#queue.includes(event);
   }
 
   /** Waits until all are sent, at most so long; then drops what is left and disconnects. */

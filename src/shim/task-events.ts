@@ -1,13 +1,15 @@
 /** The events of tasks, by name (contract §4.1). */
 import { containerd } from '../api/gen/api.js';
 import { timestamp } from '../api/timestamp.js';
-import type { EventPublisher } from './events.js';
+import type { EventPublisher, QueuedEvent } from './events.js';
 import type { ContainerRecord, ProcessRecord } from './record.js';
 
 const types = containerd.events;
 
 /** Publishes the events of one container. Each call is one event, queued when it returns. */
 export class TaskEvents {
+  #initExit: QueuedEvent | undefined;
+
   constructor(private readonly events: EventPublisher, private readonly containerId: string) {}
 
   create({ bundle, mounts, checkpoint, init }: ContainerRecord): void {
@@ -21,10 +23,16 @@ export class TaskEvents {
     this.#publish('start', 'TaskStart', types.TaskStart.encode({ containerId: this.containerId, pid }));
   }
 
+  /** The init's exit has been published, and the daemon hasn't got it yet. */
+  get isInitExitWaiting(): boolean {
+    return this.#initExit !== undefined && this.events.isWaiting(this.#initExit);
+  }
+
   exit(id: string, process: ProcessRecord): void {
-    this.#publish('exit', 'TaskExit', types.TaskExit.encode({
+    const event = this.#publish('exit', 'TaskExit', types.TaskExit.encode({
       containerId: this.containerId, id, pid: process.pid, exitStatus: process.exitStatus, exitedAt: timestamp(process.exitedAt),
     }));
+    if (id === this.containerId) this.#initExit = event;
   }
 
   delete(init: ProcessRecord): void {
@@ -53,7 +61,7 @@ export class TaskEvents {
     this.#publish('resumed', 'TaskResumed', types.TaskResumed.encode({ containerId: this.containerId }));
   }
 
-  #publish(topic: string, type: string, message: { finish(): Uint8Array }): void {
-    this.events.publish(`/tasks/${topic}`, `containerd.events.${type}`, message.finish());
+  #publish(topic: string, type: string, message: { finish(): Uint8Array }): QueuedEvent | undefined {
+    return this.events.publish(`/tasks/${topic}`, `containerd.events.${type}`, message.finish());
   }
 }

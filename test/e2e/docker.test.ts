@@ -1,4 +1,4 @@
-/** Debian's dockerd on Debian's containerd, which launches the built shim; docker is the client. Needs root. */
+/** A real dockerd on a real containerd, which launches the built shim; docker is the client. Needs root. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';

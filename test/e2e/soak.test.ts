@@ -14,7 +14,7 @@ let eventText = '';
 
 before(async () => {
   containerd = await new Containerd(shimDir).start();
-  events = spawn('ctr', ['-a', containerd.socket, 'events'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  events = spawn(...containerd.command(['events']), { stdio: ['ignore', 'pipe', 'inherit'] });
   events.stdout!.setEncoding('utf8').on('data', (data: string) => (eventText += data));
   await until('the subscription', async () => {
     await containerd.ctr(['namespaces', 'label', 'default', `seen=${Date.now()}`]);

@@ -132,8 +132,21 @@ shimTest('bug 25: Pids of a container that lives is never empty, created, runnin
   await task.shim.task.Resume({ id: 'c' });
   await task.kill(9);
   await task.wait();
-  assert.deepEqual(await pids(), []);
+  await lab.daemon.saw('exit', 'c');
+  await eventually('a container that has ended has no process', async () => (await pids()).length === 0);
 });
+
+shimTest('Pids names the init that has ended until the daemon has its exit: one that restarts would else remove the task', async (lab) => {
+  const task = await lab.task('c', sh('exit 5'));
+  lab.daemon.stop();
+  await task.start();
+  await task.wait();
+  const pids = async (): Promise<unknown> => (await task.shim.task.Pids({ id: 'c' })).processes.map(({ pid }) => pid);
+  assert.deepEqual(await pids(), [task.pid]);
+  await lab.daemon.start();
+  await lab.daemon.saw('exit', 'c');
+  await eventually('it counts no more', async () => JSON.stringify(await pids()) === '[]');
+}, { skip: hawserOnly });
 
 shimTest('bug 25: Pids doesn\'t depend on runc', async (lab) => {
   const binaryName = lab.fakeRunc('runc-no-ps', `if [ "$command" = ps ]; then exit 1; fi`);

@@ -1,18 +1,30 @@
-/** Real daemons for the end-to-end tests: a private containerd, a dockerd on top of it, their clients and their logs. */
+/**
+ * Real daemons for the end-to-end tests: a private containerd, a dockerd on top of it, their clients and their logs.
+ * The machine's own ones, unless the environment names others: HAWSER_TEST_CONTAINERD, HAWSER_TEST_CTR,
+ * HAWSER_TEST_DOCKERD, HAWSER_TEST_DOCKER (programs), HAWSER_TEST_STOCK (directory of that containerd's own shim) and
+ * HAWSER_TEST_RUNC (a runtime). `make test-matrix` sets them.
+ */
 import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa, type Options, type Result } from 'execa';
 import { patiently } from './eventually.js';
+import { runtimePath } from './runtime.js';
 
 export const top = fileURLToPath(new URL('../..', import.meta.url));
 /** Where the built shim lies. */
 export const shimDir = process.env.HAWSER_TEST_SHIM_DIR ?? join(top, 'bin');
-/** Where Debian's Go shim lies. */
-export const stockDir = '/usr/bin';
+/** Where the Go shim of the containerd under test lies. */
+export const stockDir = process.env.HAWSER_TEST_STOCK || '/usr/bin';
+
+const CONTAINERD = process.env.HAWSER_TEST_CONTAINERD || 'containerd';
+const CTR = process.env.HAWSER_TEST_CTR || 'ctr';
+const DOCKERD = process.env.HAWSER_TEST_DOCKERD || 'dockerd';
+/** The client of the Debian package, whatever other one the machine has. */
+const DOCKER = process.env.HAWSER_TEST_DOCKER || '/usr/bin/docker';
 
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** No command of a client takes this long; one that does hangs. */
@@ -101,13 +113,20 @@ class Daemon {
   }
 }
 
+/** What the tests have no use for, and what would be shared with the machine's own containerd. */
+const UNUSED_PLUGINS = [
+  'io.containerd.grpc.v1.cri', 'io.containerd.cri.v1.images', 'io.containerd.cri.v1.runtime',
+  'io.containerd.podsandbox.controller.v1.podsandbox', 'io.containerd.nri.v1.nri', 'io.containerd.internal.v1.opt',
+];
+
 export class Containerd extends Daemon {
   readonly socket: string;
   readonly state: string;
   readonly root: string;
   readonly rootfs: string;
+  readonly path: string;
 
-  constructor(readonly shims: string, readonly daemonPath = 'containerd', readonly ctrPath = 'ctr') {
+  constructor(readonly shims: string, readonly daemonPath = CONTAINERD, readonly ctrPath = CTR) {
     super(temporaryDirectory('containerd'), 'containerd');
     // Without it the daemon would quietly find another one in its PATH.
     if (!existsSync(join(shims, 'containerd-shim-runc-v2'))) throw new Error(`there is no shim in ${shims}; run 'make build'`);
@@ -115,22 +134,29 @@ export class Containerd extends Daemon {
     this.state = join(this.dir, 'state');
     this.root = join(this.dir, 'root');
     this.rootfs = makeRootfs(join(this.dir, 'rootfs'));
+    this.path = runtimePath(this.dir);
+    // Since 1.7 it tells at trace level only of the events that it forwards.
     writeFileSync(join(this.dir, 'config.toml'), `version = 2
 root = "${this.root}"
 state = "${this.state}"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
+disabled_plugins = [${UNUSED_PLUGINS.map((name) => `"${name}"`).join(', ')}]
 [grpc]
   address = "${this.socket}"
 [debug]
-  level = "debug"
+  level = "trace"
 `);
   }
 
   async start(): Promise<this> {
     const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-    this.launch(this.daemonPath, ['-c', join(this.dir, 'config.toml')], { ...env, PATH: `${this.shims}:${SYSTEM_PATH}` });
+    this.launch(this.daemonPath, ['-c', join(this.dir, 'config.toml')], { ...env, PATH: `${this.shims}:${this.path}` });
     await until('containerd to answer', async () => (await this.ctr(['version'], { reject: false })).exitCode === 0);
     return this;
+  }
+
+  /** The command line of ctr, for a terminal. */
+  command(args: string[]): [string, string[]] {
+    return [this.ctrPath, ['-a', this.socket, ...args]];
   }
 
   /** Runs ctr; throws when it fails, unless `reject` is false. Standard input is empty unless given. */
@@ -177,9 +203,6 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
   }
 }
 
-/** The client of the Debian package, whatever other one the machine has. */
-const DOCKER = '/usr/bin/docker';
-
 export class Dockerd extends Daemon {
   readonly socket: string;
 
@@ -190,10 +213,10 @@ export class Dockerd extends Daemon {
 
   async start(flags: string[] = []): Promise<this> {
     const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-    this.launch('dockerd', [
+    this.launch(DOCKERD, [
       '--containerd', this.containerd.socket, '--data-root', join(this.dir, 'data'), '--exec-root', join(this.dir, 'exec'),
       '-H', `unix://${this.socket}`, '--iptables=false', '--bridge=none', '-p', join(this.dir, 'docker.pid'), ...flags,
-    ], { ...env, PATH: SYSTEM_PATH });
+    ], { ...env, PATH: `${dirname(DOCKERD)}:${this.containerd.path}` });
     await until('dockerd to answer', async () => (await this.docker(['version'], { reject: false })).exitCode === 0);
     return this;
   }
@@ -243,6 +266,7 @@ export function warnings(log: string): string[] {
     .replace(/\b(?:container|containerID|execID|processID|process)=[\w-]+/g, 'container=ID')
     .replace(/[0-9a-f]{12,}/g, 'HEX')
     .replace(/\bpid=\d+/g, 'pid=N')
+    .replace(/\bt="[\d.]+[^"]*"/g, 't=T')
     .replace(/hawser-(\w+)-\w+/g, 'hawser-$1')
     .replace(/time=\\"[^"]*\\"/g, 'time=T')))].sort();
 }

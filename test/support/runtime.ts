@@ -1,0 +1,31 @@
+/** Which OCI runtime the tests use: the machine's runc, or the program that HAWSER_TEST_RUNC names. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+const program = process.env.HAWSER_TEST_RUNC || 'runc';
+
+/** What `--version` says first: `runc version 1.1.5` or `crun version 1.21`. */
+export const runtimeVersion = execFileSync(program, ['--version'], { encoding: 'utf8', env: { PATH: SYSTEM_PATH } }).split('\n')[0]!;
+
+/** For tests of what only one of the runtimes does, or of its own words. */
+export const isCrun = runtimeVersion.startsWith('crun');
+
+/** A PATH on which `runc` is the runtime under test. What it needs for that is made in the directory. */
+export function runtimePath(dir: string): string {
+  if (program === 'runc') return SYSTEM_PATH;
+  const bin = join(dir, 'runtime');
+  const runc = join(bin, 'runc');
+  mkdirSync(bin, { recursive: true });
+  if (!existsSync(runc)) {
+    // crun takes a cgroup v2 that systemd mounted beside v1 for its own, and fails; it may not see that.
+    if (isCrun && existsSync('/sys/fs/cgroup/unified')) {
+      writeFileSync(runc, `#!/bin/sh\nexec unshare --mount --propagation slave sh -c 'umount /sys/fs/cgroup/unified && exec "$0" "$@"' '${program}' "$@"\n`, { mode: 0o755 });
+    } else {
+      symlinkSync(program, runc);
+    }
+  }
+  return `${bin}:${SYSTEM_PATH}`;
+}

@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: all setup build lib lint test test-unit test-shim test-e2e test-cgroup2 run bench install uninstall clean
+.PHONY: all setup build lib lint test test-unit test-shim test-e2e test-cgroup2 test-matrix test-daemons run bench install uninstall clean
 
 all: build
 
@@ -75,7 +75,7 @@ lint: src/api/gen/services.ts
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible
 
-test: setup build lib test-unit test-shim test-e2e
+test: setup build lib test-unit test-shim test-e2e test-daemons
 	$(TSX) test/vm/suite.ts $(CGROUP2)
 
 TEST := $(TSX) --test --test-reporter=spec --test-concurrency=1
@@ -92,6 +92,14 @@ test-e2e:
 # What has to do with cgroups, on a kernel that has cgroup v2 alone; see test/vm/README.md.
 test-cgroup2: setup build
 	$(TSX) test/vm/suite.ts
+
+# Every daemon and runtime that Debian's suites have, each pair: ONLY=containerd-2.1/runc-1.3 chooses.
+test-matrix: setup build
+	$(TSX) test/support/matrix.ts $(ONLY)
+
+# One pair for each version of the daemons that isn't the machine's own.
+test-daemons:
+	$(TSX) test/support/matrix.ts --small
 
 bench: setup build
 	$(TSX) test/bench/bench.ts

@@ -134,7 +134,7 @@ export class Containerd extends Daemon {
     this.state = join(this.dir, 'state');
     this.root = join(this.dir, 'root');
     this.rootfs = makeRootfs(join(this.dir, 'rootfs'));
-    this.path = runtimePath(this.dir);
+    this.path = runtimePath(this.dir, [shims]);
     // Since 1.7 it tells at trace level only of the events that it forwards.
     writeFileSync(join(this.dir, 'config.toml'), `version = 2
 root = "${this.root}"
@@ -149,7 +149,7 @@ disabled_plugins = [${UNUSED_PLUGINS.map((name) => `"${name}"`).join(', ')}]
 
   async start(): Promise<this> {
     const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-    this.launch(this.daemonPath, ['-c', join(this.dir, 'config.toml')], { ...env, PATH: `${this.shims}:${this.path}` });
+    this.launch(this.daemonPath, ['-c', join(this.dir, 'config.toml')], { ...env, PATH: this.path });
     await until('containerd to answer', async () => (await this.ctr(['version'], { reject: false })).exitCode === 0);
     return this;
   }
@@ -216,7 +216,7 @@ export class Dockerd extends Daemon {
     this.launch(DOCKERD, [
       '--containerd', this.containerd.socket, '--data-root', join(this.dir, 'data'), '--exec-root', join(this.dir, 'exec'),
       '-H', `unix://${this.socket}`, '--iptables=false', '--bridge=none', '-p', join(this.dir, 'docker.pid'), ...flags,
-    ], { ...env, PATH: `${dirname(DOCKERD)}:${this.containerd.path}` });
+    ], { ...env, PATH: runtimePath(this.dir, DOCKERD.includes('/') ? [dirname(DOCKERD)] : []) });
     await until('dockerd to answer', async () => (await this.docker(['version'], { reject: false })).exitCode === 0);
     return this;
   }

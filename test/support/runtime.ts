@@ -13,9 +13,13 @@ export const runtimeVersion = execFileSync(program, ['--version'], { encoding: '
 /** For tests of what only one of the runtimes does, or of its own words. */
 export const isCrun = runtimeVersion.startsWith('crun');
 
-/** A PATH on which `runc` is the runtime under test. What it needs for that is made in the directory. */
-export function runtimePath(dir: string): string {
-  if (program === 'runc') return SYSTEM_PATH;
+/**
+ * A PATH on which `runc` is the runtime under test. What it needs for that is made in the directory.
+ *
+ * @param first directories that come before the system's
+ */
+export function runtimePath(dir: string, first: readonly string[] = []): string {
+  if (program === 'runc') return [...first, SYSTEM_PATH].join(':');
   const bin = join(dir, 'runtime');
   const runc = join(bin, 'runc');
   mkdirSync(bin, { recursive: true });
@@ -27,5 +31,5 @@ export function runtimePath(dir: string): string {
       symlinkSync(program, runc);
     }
   }
-  return `${bin}:${SYSTEM_PATH}`;
+  return [bin, ...first, SYSTEM_PATH].join(':');
 }

@@ -1,0 +1,188 @@
+/**
+ * Runs the tests against every pair of daemon and runtime that makes sense: the machine's own ones, and those of newer
+ * Debian suites (packages.sh). Prints a table; exits with 1 when a cell is red.
+ *
+ *   matrix.ts [--small] [--list] [CELL…]      a cell, or the beginning of its name: containerd-2.1/runc-1.3, docker
+ */
+import { spawn } from 'node:child_process';
+import { createWriteStream, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { execa, execaSync } from 'execa';
+
+const top = fileURLToPath(new URL('../..', import.meta.url));
+/** The slowest cell takes two minutes where nothing else runs. */
+const CELL_MS = 20 * 60_000;
+
+/** A program, here or in another suite. */
+interface Program {
+  package: string;
+  /** Undefined for the machine's own. */
+  suite?: string;
+  /** Where its programs lie, and its version; set by provide(). */
+  dir?: string;
+  version?: string;
+}
+
+const programs = {
+  containerdOld: { package: 'containerd' },
+  containerdMiddle: { package: 'containerd', suite: 'trixie' },
+  containerdNew: { package: 'containerd', suite: 'forky' },
+  dockerOld: { package: 'docker' },
+  dockerMiddle: { package: 'docker', suite: 'trixie' },
+  dockerNew: { package: 'docker', suite: 'forky' },
+  runcOld: { package: 'runc' },
+  runcNew: { package: 'runc', suite: 'forky' },
+  crun: { package: 'crun', suite: 'trixie' },
+} satisfies Record<string, Program>;
+
+interface Cell {
+  files: string[];
+  containerd?: Program;
+  docker?: Program;
+  runtime: Program;
+  /** Among those that `make test` runs. */
+  small?: boolean;
+}
+
+function cells(): Cell[] {
+  const { containerdOld, containerdMiddle, containerdNew, dockerOld, dockerMiddle, dockerNew, runcOld, runcNew, crun } = programs;
+  const runtimes = [runcOld, runcNew, crun];
+  const onContainerd = [containerdOld, containerdMiddle, containerdNew].flatMap((containerd) => runtimes.map((runtime): Cell => ({
+    files: ['test/e2e/containerd.test.ts'], containerd, runtime,
+    small: (containerd === containerdMiddle && runtime === crun) || (containerd === containerdNew && runtime === runcNew),
+  })));
+  const pairs = [[dockerOld, containerdOld], [dockerMiddle, containerdMiddle], [dockerNew, containerdNew]] as const;
+  const onDocker = pairs.flatMap(([docker, containerd]) => runtimes.map((runtime): Cell => ({
+    files: ['test/e2e/docker.test.ts', 'test/e2e/logs.test.ts'], containerd, docker, runtime,
+    small: docker !== dockerOld && runtime === runcNew,
+  })));
+  const alone = [runcNew, crun].map((runtime): Cell => ({ files: ['test/shim/*.test.ts'], runtime }));
+  return [...onContainerd, ...onDocker, ...alone];
+}
+
+/** Fetches what isn't the machine's own, and finds out the version. */
+async function provide(program: Program): Promise<void> {
+  if (program.version !== undefined) return;
+  if (program.suite === undefined) {
+    const command = program.package === 'docker' ? 'dockerd' : program.package;
+    program.version = /\d+\.\d+\.\d+\S*/.exec(execaSync(command, ['--version']).stdout)?.[0] ?? 'unknown';
+    return;
+  }
+  const { stdout } = await execa('sh', [join(top, 'test/support/packages.sh'), `${program.package}@${program.suite}`], { stderr: 'inherit' });
+  const [, version, dir] = stdout.trim().split(' ');
+  Object.assign(program, { version, dir });
+}
+
+/** `containerd-2.1`; of docker only the first number means something. */
+function label({ package: name, version = '' }: Program): string {
+  const numbers = version.replace(/^\d+:/, '').split('.');
+  const isCounted = name === 'docker' && Number(numbers[0]) > 20;
+  return name === 'crun' ? name : `${name}-${numbers.slice(0, isCounted ? 1 : 2).join('.')}`;
+}
+
+const nameOf = (cell: Cell): string => [cell.docker ? label(cell.docker) : cell.containerd ? label(cell.containerd) : 'shim', label(cell.runtime)].join('/');
+
+function environment({ containerd, docker, runtime }: Cell): Record<string, string> {
+  const env: Record<string, string> = {};
+  if (containerd?.dir) {
+    env.HAWSER_TEST_CONTAINERD = join(containerd.dir, 'containerd');
+    env.HAWSER_TEST_CTR = join(containerd.dir, 'ctr');
+    env.HAWSER_TEST_STOCK = containerd.dir;
+  }
+  if (docker?.dir) {
+    env.HAWSER_TEST_DOCKERD = join(docker.dir, 'dockerd');
+    env.HAWSER_TEST_DOCKER = join(docker.dir, 'docker');
+  }
+  if (runtime.dir) env.HAWSER_TEST_RUNC = join(runtime.dir, runtime.package);
+  return env;
+}
+
+interface Result {
+  name: string;
+  seconds: number;
+  /** Of what failed; empty when the cell is green. */
+  causes: string[];
+  tests: number;
+}
+
+async function run(cell: Cell, name: string, logs: string): Promise<Result> {
+  const file = join(logs, name.replaceAll('/', '_'));
+  const log = createWriteStream(`${file}.log`);
+  const since = Date.now();
+  const child = spawn('sh', ['-c', `exec node --import tsx --test --test-concurrency=1 --test-reporter=tap --test-reporter-destination=${file}.tap --test-reporter=spec --test-reporter-destination=stdout ${cell.files.join(' ')}`], {
+    cwd: top, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment(cell) },
+  });
+  child.stdout.pipe(log);
+  child.stderr.pipe(log);
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    process.kill(-child.pid!, 'SIGKILL');
+  }, CELL_MS);
+  const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  clearTimeout(timer);
+  const tap = readFileSync(`${file}.tap`, 'utf8');
+  const causes = failures(tap);
+  if (isLate) causes.push(`not done after ${CELL_MS / 60_000} minutes`);
+  if (status !== 0 && causes.length === 0) causes.push(`exit status ${status}, see ${file}.log`);
+  const result = { name, seconds: Math.round((Date.now() - since) / 1000), causes, tests: Number(/^# pass (\d+)/m.exec(tap)?.[1] ?? 0) };
+  if (causes.length === 0 && result.tests === 0) causes.push(`no test ran, see ${file}.log`);
+  return result;
+}
+
+/** `test name: first line of its error`, of each test that failed. */
+function failures(tap: string): string[] {
+  return [...tap.matchAll(/^ *not ok \d+ - (.*)\n((?: .*\n)*)/gm)].map(([, name, details]) => {
+    const error = /^ *error: (?:\|-\n *)?(.*)/m.exec(details ?? '')?.[1] ?? '';
+    return `${name}: ${error}`;
+  });
+}
+
+const { values, positionals } = parseArgs({ options: { small: { type: 'boolean' }, list: { type: 'boolean' } }, allowPositionals: true });
+const chosen = positionals.flatMap((word) => word.split(/[\s,]+/)).filter(Boolean);
+const logs = mkdtempSync(join(tmpdir(), 'hawser-matrix-'));
+mkdirSync(logs, { recursive: true });
+const results: Result[] = [];
+let found = 0;
+
+for (const cell of cells().filter(({ small }) => !values.small || small)) {
+  const parts = [cell.containerd, cell.docker, cell.runtime].filter((part) => part !== undefined);
+  try {
+    for (const part of parts) await provide(part);
+  } catch (error) {
+    // Its name isn't known, so it may be one that was asked for.
+    const name = parts.map(({ package: word, suite }) => `${word}@${suite ?? 'here'}`).join('/');
+    results.push({ name, seconds: 0, tests: 0, causes: [`cannot be had: ${(error as Error).message.split('\n')[0]}`] });
+    found++;
+    continue;
+  }
+  const name = nameOf(cell);
+  if (chosen.length > 0 && !chosen.some((word) => name.startsWith(word))) continue;
+  found++;
+  if (values.list) {
+    console.log(`${name.padEnd(28)} ${parts.map(({ package: word, version }) => `${word} ${version}`).join(', ')}`);
+    continue;
+  }
+  process.stderr.write(`${name} … `);
+  const result = await run(cell, name, logs);
+  process.stderr.write(`${result.causes.length === 0 ? 'green' : 'FAILED'} (${result.seconds} s)\n`);
+  results.push(result);
+}
+
+if (found === 0) {
+  console.error(`no cell begins with ${chosen.join(' or ')}; --list shows them`);
+  process.exitCode = 2;
+} else if (!values.list) {
+  console.log(`\n${'cell'.padEnd(28)} result`);
+  for (const { name, seconds, causes, tests } of results) {
+    console.log(`${name.padEnd(28)} ${causes.length === 0 ? `green   ${tests} tests, ${seconds} s` : `FAILED  ${causes[0]}`}`);
+    for (const cause of causes.slice(1)) console.log(`${''.padEnd(28)}         ${cause}`);
+  }
+  if (results.some(({ causes }) => causes.length > 0)) {
+    console.log(`\nlogs: ${logs}`);
+    process.exitCode = 1;
+  }
+}

@@ -11,6 +11,7 @@ import { containerd, ContainerdTaskV2Task as Task, pack } from '../api/index.js'
 import { makeFifo } from '../sys/index.js';
 import { connect, type ServiceClient } from '../ttrpc/index.js';
 
+const { BootstrapParams, BootstrapResult } = containerd.runtime.bootstrap.v1;
 const shim = fileURLToPath(new URL('../../dist/shim.cjs', import.meta.url));
 const node = fileURLToPath(new URL('../../dist/node', import.meta.url));
 /** A process stands in for the container and for what is run in it. */
@@ -70,13 +71,13 @@ try {
     cwd: dir, stdio: ['pipe', 'pipe', 'inherit'], env: { ...env, HAWSER_WRITE_CODE_CACHE: '1' },
   });
   // Its socket goes beside it: a build need not be root.
-  child.stdin.end(containerd.runtime.bootstrap.v1.BootstrapParams.encode({ instanceId: 'build', namespace: 'build', socketDir: dir }).finish());
+  child.stdin.end(BootstrapParams.encode({ instanceId: 'build', namespace: 'build', socketDir: dir }).finish());
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  const address = await new Promise<string>((resolve, reject) => {
-    child.stdout.setEncoding('utf8').once('data', resolve);
+  const output = await new Promise<Buffer>((resolve, reject) => {
+    child.stdout.once('data', resolve);
     void ended.then(() => reject(new Error('the bundled shim did not start')));
   });
-  const client = await connect(address);
+  const client = await connect(BootstrapResult.decode(output).address);
   try {
     await rehearse(client.service(Task));
   } finally {

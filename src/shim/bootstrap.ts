@@ -14,6 +14,8 @@ export interface Bootstrap {
   /** Empty unless the daemon names one. */
   socketDir: string;
   debug: boolean;
+  /** It was BootstrapParams: the daemon is a containerd 2.3 or later. */
+  isParams: boolean;
 }
 
 /**
@@ -21,14 +23,14 @@ export interface Bootstrap {
  * BootstrapParams that name this very shim are taken as such. What cannot be understood is no options.
  */
 export function parseBootstrap(bytes: Uint8Array, id: string, namespace: string): Bootstrap {
-  const nothing: Bootstrap = { options: {}, socketDir: '', debug: false };
+  const nothing: Bootstrap = { options: {}, socketDir: '', debug: false, isParams: false };
   if (bytes.length === 0) return nothing;
   const params = tryDecode(() => containerd.runtime.bootstrap.v1.BootstrapParams.decode(bytes));
   if (params?.instanceId === id && params.namespace === namespace) {
     const options = params.extensions.map(({ value }) => value).find((value) => value != null && isOptions(value));
     return {
       options: tryDecode(() => decodeOptions(options)) ?? {}, socketDir: params.socketDir ?? '',
-      debug: (params.logLevel as number) <= DEBUG,
+      debug: (params.logLevel as number) <= DEBUG, isParams: true,
     };
   }
   return { ...nothing, options: tryDecode(() => decodeOptions(google.protobuf.Any.decode(bytes))) ?? {} };

@@ -108,14 +108,14 @@ async function startAndServe(invocation: Invocation, reply: Reply, input: number
   const { start } = await import('./start.js');
   const daemonPid = Number(process.env.HAWSER_DAEMON_PID) || process.ppid;
   delete process.env.HAWSER_DAEMON_PID;
-  const { address, listening, debug } = await start(invocation, readInput(input), daemonPid);
+  const { answer, listening, debug } = await start(invocation, readInput(input), daemonPid);
   if (input > 2) closeSync(input);
   if (!listening) {
-    reply(0, address);
+    reply(0, answer);
     return 0;
   }
   try {
-    reply(0, address);
+    reply(0, answer);
   } catch (error) {
     // The daemon gave up on us.
     listening.unlink();

@@ -4,19 +4,20 @@ import { join } from 'node:path';
 import { Bundle } from '../oci/bundle.js';
 import { groupOf, SOCKET_DIR, socketPath } from './address.js';
 import { parseBootstrap } from './bootstrap.js';
+import { answer, answerForRunning, dialectOf } from './dialect.js';
 import type { Invocation } from './flags.js';
 import { checkIdentifier } from './identifier.js';
 import { listenAt, type Listening } from './listen.js';
 
 export interface Started {
-  /** What the daemon is told. */
-  address: string;
+  /** What the daemon is told, in its own words. */
+  answer: string | Uint8Array;
   /** Present when this process is the shim from now on; absent when another one already is. */
   listening?: Listening;
   debug: boolean;
 }
 
-/** @param daemonPid the process that ran us, for the score of the out-of-memory killer */
+/** @param daemonPid the process that ran us: it tells which answer is understood, and the score of the out-of-memory killer */
 export async function start(invocation: Invocation, input: Uint8Array, daemonPid: number): Promise<Started> {
   const { id, namespace, address: grpcAddress } = invocation;
   checkIdentifier('id', id);
@@ -25,11 +26,12 @@ export async function start(invocation: Invocation, input: Uint8Array, daemonPid
   const path = socketPath(grpcAddress, namespace, groupOf(bundle.spec().annotations, id), bootstrap.socketDir || SOCKET_DIR);
   const address = `unix://${path}`;
   const debug = invocation.debug || bootstrap.debug;
+  const dialect = dialectOf(bootstrap.isParams, daemonPid);
 
   const listening = await listenAt(path);
   if (listening === 'taken') {
     bundle.writeAddress(address);
-    return { address, debug };
+    return { answer: await answerForRunning(dialect, address), debug };
   }
   try {
     bundle.writeAddress(address);
@@ -39,7 +41,7 @@ export async function start(invocation: Invocation, input: Uint8Array, daemonPid
     listening.unlink();
     throw error;
   }
-  return { address, listening, debug };
+  return { answer: answer(dialect, address), listening, debug };
 }
 
 /** Moves this process into a cgroup: on cgroup v1 in those hierarchies that have it. */

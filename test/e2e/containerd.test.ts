@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Containerd, makeImage, shimDir, until } from '../support/daemons.js';
 import { Terminal } from '../support/terminal.js';
@@ -116,6 +117,19 @@ test('tasks: ls, ps, exec, exec -t, pause, resume, metrics, kill, rm', async () 
   });
 });
 
+test('a daemon that knows the newer Task API is told of it, others are not', async () => {
+  await withSleeper('versioned', async () => {
+    const file = join(containerd.bundle('versioned'), 'bootstrap.json');
+    // containerd 2 writes down what it understood of the shim's answer; older ones read the address only.
+    assert.equal(existsSync(file), containerd.major >= 2);
+    if (containerd.major < 2) return;
+    const { version, protocol } = JSON.parse(readFileSync(file, 'utf8')) as { version: number; protocol: string };
+    assert.deepEqual({ version, protocol }, { version: 3, protocol: 'ttrpc' });
+    const { Features } = JSON.parse((await containerd.ctr(['plugins', 'inspect-runtime'])).stdout) as { Features: { ociVersionMin?: string } };
+    assert.match(Features.ociVersionMin ?? '', /^1\./, '-info has the features of the runtime');
+  });
+});
+
 test('a command that is missing is an error in the runtime\'s own words, and nothing is left', async () => {
   const result = await containerd.run('missing', ['/bin/nothing-here'], { reject: false });
   assert.notEqual(result.exitCode, 0);
@@ -139,7 +153,7 @@ test('events come in order, each once', async () => {
   try {
     // The subscription is there when an event made for it shows.
     await until('the subscription', async () => {
-      await containerd.ctr(['namespaces', 'label', 'default', `seen=${Date.now()}`]);
+      await containerd.ctr(['namespaces', 'label', containerd.namespace, `seen=${Date.now()}`]);
       return text.includes('/namespaces/update');
     });
     await containerd.run('ordered', ['/bin/true']);
@@ -191,7 +205,7 @@ test('a shim that is killed takes its container with it; containerd cleans up an
 
 test('nothing is left of all that: no shim, bundle, socket or mount', async () => {
   await until('the last shim to end', async () => (await containerd.shimPids()).length === 0);
-  const bundles = `${containerd.state}/io.containerd.runtime.v2.task/default`;
+  const bundles = `${containerd.state}/io.containerd.runtime.v2.task/${containerd.namespace}`;
   await until('the last bundle to go', () => readdirSync(bundles).length === 0);
   assert.equal(readFileSync('/proc/self/mountinfo', 'utf8').includes(containerd.dir), false);
 });

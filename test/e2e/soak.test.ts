@@ -17,7 +17,7 @@ before(async () => {
   events = spawn(...containerd.command(['events']), { stdio: ['ignore', 'pipe', 'inherit'] });
   events.stdout!.setEncoding('utf8').on('data', (data: string) => (eventText += data));
   await until('the subscription', async () => {
-    await containerd.ctr(['namespaces', 'label', 'default', `seen=${Date.now()}`]);
+    await containerd.ctr(['namespaces', 'label', containerd.namespace, `seen=${Date.now()}`]);
     return eventText.includes('/namespaces/update');
   });
 });
@@ -51,10 +51,10 @@ function inventory(): Record<string, number> {
     runtimes: processes.filter((stat) => /\((runc|containerd-shim|sleep|true)[^)]*\) [^Z]/.test(stat)).length,
     mounts: readFileSync('/proc/self/mountinfo', 'utf8').split('\n').length,
     sockets: count('/run/containerd/s'),
-    runcStates: count('/run/containerd/runc/default'),
+    runcStates: count(`/run/containerd/runc/${containerd.namespace}`),
     fifos: count('/run/containerd/fifo'),
-    bundles: count(`${containerd.state}/io.containerd.runtime.v2.task/default`),
-    cgroups: count('/sys/fs/cgroup/memory/default') + count('/sys/fs/cgroup/default'),
+    bundles: count(`${containerd.state}/io.containerd.runtime.v2.task/${containerd.namespace}`),
+    cgroups: count(`/sys/fs/cgroup/memory/${containerd.namespace}`) + count(`/sys/fs/cgroup/${containerd.namespace}`),
     daemonDescriptors: count(`/proc/${containerd.pid}/fd`),
   };
 }

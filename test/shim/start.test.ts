@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { containerd, google } from '../../src/api/index.js';
-import { Code } from '../../src/ttrpc/index.js';
+import { containerd, ContainerdTaskV2Task, google } from '../../src/api/index.js';
+import { Code, Server } from '../../src/ttrpc/index.js';
 import { eventually, within } from '../support/eventually.js';
 import { descriptorsOf, processInfo } from '../support/machine.js';
 import { fails, hawserOnly, shimTest, SHIM, type Lab } from '../support/shim.js';
@@ -101,6 +101,47 @@ shimTest('stdin: what cannot be understood is no options', async (lab) => {
     lab.bundle(`c${n}`);
     await lab.shim(`c${n}`, { stdin });
   }
+}, { skip: hawserOnly });
+
+shimTest('36: each daemon gets an answer that it understands, a shim that runs already answers the same', async (lab) => {
+  const { BootstrapResult } = containerd.runtime.bootstrap.v1;
+  const params = (id: string): Buffer => Buffer.from(BootstrapParams.encode({ instanceId: id, namespace: lab.namespace, containerdVersion: '2.3.4' }).finish());
+  for (const again of ['new', 'running']) {
+    lab.bundle('plain');
+    const plain = await lab.startAction('plain');
+    const address = plain.stdout.toString();
+    assert.match(address, /^unix:\/\/[^\s]+$/, again);
+    lab.sockets.add(address.slice('unix://'.length));
+
+    lab.bundle('params');
+    const { stdout, stderr, status } = await lab.startAction('params', { stdin: params('params') });
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+    const result = BootstrapResult.decode(stdout);
+    assert.deepEqual({ version: result.version, protocol: result.protocol }, { version: 3, protocol: 'ttrpc' });
+    const shim = await lab.connect(result.address);
+    // What version 3 promises.
+    assert.equal((await shim.v3.Connect({ id: 'params' })).shimPid, shim.pid);
+    assert.equal(readFileSync(join(lab.bundlePath('params'), 'address'), 'utf8'), result.address, 'an older daemon finds it too');
+  }
+}, { skip: hawserOnly });
+
+shimTest('48: a member that joins a shim which only has the old Task API is said to have that', async (lab) => {
+  const { BootstrapResult } = containerd.runtime.bootstrap.v1;
+  lab.bundle('leader', undefined, (spec) => (spec.annotations = { 'io.kubernetes.cri.sandbox-id': 'leader' }));
+  const { stdout } = await lab.startAction('leader');
+  const leader = await lab.connect(stdout.toString());
+  await leader.shutdown();
+  // In its place, one as containerd 1.7 had it.
+  const server = new Server().add(ContainerdTaskV2Task, { Connect: () => ({ shimPid: 1, taskPid: 1 }) });
+  const listener = createServer();
+  await server.serve(listener);
+  await new Promise<void>((resolve) => listener.listen(leader.socket, resolve));
+  lab.defer(() => server.close());
+  lab.bundle('member', undefined, (spec) => (spec.annotations = { 'io.kubernetes.cri.sandbox-id': 'leader' }));
+  const stdin = BootstrapParams.encode({ instanceId: 'member', namespace: lab.namespace }).finish();
+  const joined = await lab.startAction('member', { stdin });
+  const { version, address } = BootstrapResult.decode(joined.stdout);
+  assert.deepEqual({ version, address }, { version: 2, address: leader.address });
 }, { skip: hawserOnly });
 
 shimTest('a socket path that is too long is an error that says so, and no shim', async (lab) => {

@@ -4,14 +4,15 @@
  * HAWSER_TEST_DOCKERD, HAWSER_TEST_DOCKER (programs), HAWSER_TEST_STOCK (directory of that containerd's own shim) and
  * HAWSER_TEST_RUNC (a runtime). `make test-matrix` sets them.
  */
-import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa, type Options, type Result } from 'execa';
 import { patiently } from './eventually.js';
+import { removeCgroups } from './machine.js';
 import { runtimePath } from './runtime.js';
 
 export const top = fileURLToPath(new URL('../..', import.meta.url));
@@ -119,12 +120,23 @@ const UNUSED_PLUGINS = [
   'io.containerd.podsandbox.controller.v1.podsandbox', 'io.containerd.nri.v1.nri', 'io.containerd.internal.v1.opt',
 ];
 
+/** The first number of a daemon's version. */
+function majorVersion(daemon: string): number {
+  const text = execFileSync(daemon, ['--version'], { encoding: 'utf8', env: { PATH: SYSTEM_PATH } });
+  const major = /\s(\d+)\.\d+\.\d/.exec(text)?.[1];
+  if (!major) throw new Error(`${daemon} --version prints no version: ${text}`);
+  return Number(major);
+}
+
 export class Containerd extends Daemon {
+  readonly major: number;
   readonly socket: string;
   readonly state: string;
   readonly root: string;
   readonly rootfs: string;
   readonly path: string;
+  /** Its own, as runc's state and the cgroups are in places that all daemons of the machine share. */
+  readonly namespace: string;
 
   constructor(readonly shims: string, readonly daemonPath = CONTAINERD, readonly ctrPath = CTR) {
     super(temporaryDirectory('containerd'), 'containerd');
@@ -134,6 +146,8 @@ export class Containerd extends Daemon {
     this.state = join(this.dir, 'state');
     this.root = join(this.dir, 'root');
     this.rootfs = makeRootfs(join(this.dir, 'rootfs'));
+    this.namespace = basename(this.dir);
+    this.major = majorVersion(daemonPath);
     this.path = runtimePath(this.dir, [shims]);
     // Since 1.7 it tells at trace level only of the events that it forwards.
     writeFileSync(join(this.dir, 'config.toml'), `version = 2
@@ -156,14 +170,14 @@ disabled_plugins = [${UNUSED_PLUGINS.map((name) => `"${name}"`).join(', ')}]
 
   /** The command line of ctr, for a terminal. */
   command(args: string[]): [string, string[]] {
-    return [this.ctrPath, ['-a', this.socket, ...args]];
+    return [this.ctrPath, ['-a', this.socket, '-n', this.namespace, ...args]];
   }
 
   /** Runs ctr; throws when it fails, unless `reject` is false. Standard input is empty unless given. */
   ctr(args: string[], options: Options & { reject?: boolean } = {}): Promise<Result<{ encoding: 'utf8' }>> {
     return execa(this.ctrPath, ['-a', this.socket, ...args], {
       ...(options.input === undefined && options.stdin === undefined ? { stdin: 'ignore' } : {}),
-      timeout: COMMAND_MS, killSignal: 'SIGKILL', env: { PATH: SYSTEM_PATH, CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS: '1' }, ...options,
+      timeout: COMMAND_MS, killSignal: 'SIGKILL', env: { PATH: SYSTEM_PATH, CONTAINERD_NAMESPACE: this.namespace, CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS: '1' }, ...options,
     } as Options) as unknown as Promise<Result<{ encoding: 'utf8' }>>;
   }
 
@@ -178,7 +192,7 @@ disabled_plugins = [${UNUSED_PLUGINS.map((name) => `"${name}"`).join(', ')}]
     return stdout.split('\n').filter(Boolean).map(Number);
   }
 
-  bundle(id: string, namespace = 'default'): string {
+  bundle(id: string, namespace = this.namespace): string {
     return join(this.state, 'io.containerd.runtime.v2.task', namespace, id);
   }
 
@@ -196,10 +210,16 @@ disabled_plugins = [${UNUSED_PLUGINS.map((name) => `"${name}"`).join(', ')}]
     await until('the shims to end', async () => (await this.shimPids()).length === 0);
     // A spare waits for some minutes.
     await execa('pkill', ['-f', '--', `spare ${this.dir}/`], { reject: false });
+    // The daemon has the containers of a shim that ended removed.
+    const bundles = join(this.state, 'io.containerd.runtime.v2.task', this.namespace);
+    await until('the bundles to go', () => !existsSync(bundles) || readdirSync(bundles).length === 0);
     await this.stop();
     // What a test that failed has left behind.
     for (const point of mountsBelow(this.dir)) await execa('umount', ['-l', point]);
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
+    // runc leaves these to all containers of a namespace.
+    rmSync(join('/run/containerd/runc', this.namespace), { recursive: true, force: true });
+    removeCgroups(`/${this.namespace}`);
   }
 }
 

@@ -122,8 +122,15 @@ async function run(cell: Cell, name: string, logs: string): Promise<Result> {
     isLate = true;
     process.kill(-child.pid!, 'SIGKILL');
   }, CELL_MS);
+  // Its own group doesn't hear the terminal's Ctrl-C; the tests then take their daemons down.
+  const interrupt = (signal: NodeJS.Signals): void => {
+    process.kill(-child.pid!, signal);
+    process.exit(130);
+  };
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
   clearTimeout(timer);
+  process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   const tap = readFileSync(`${file}.tap`, 'utf8');
   const causes = failures(tap);
   if (isLate) causes.push(`not done after ${CELL_MS / 60_000} minutes`);

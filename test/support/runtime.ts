@@ -13,6 +13,12 @@ export const runtimeVersion = execFileSync(program, ['--version'], { encoding: '
 /** For tests of what only one of the runtimes does, or of its own words. */
 export const isCrun = runtimeVersion.startsWith('crun');
 
+/** Where the runtime under test is to be found; what it needs for that is made in the directory. */
+export function runtimeProgram(dir: string): string {
+  if (program === 'runc') return '/usr/sbin/runc';
+  return join(runtimePath(dir).split(':')[0]!, 'runc');
+}
+
 /**
  * A PATH on which `runc` is the runtime under test. What it needs for that is made in the directory.
  *

@@ -21,6 +21,7 @@ import { FifoReader, FifoWriter } from './fifo-client.js';
 import {
   cgroupDirs, cgroupsBelow, descriptorsOf, isAlive, mountsBelow, processesOf, quietly, removeCgroups, thaw, zombiesOf,
 } from './machine.js';
+import { runtimePath, runtimeProgram } from './runtime.js';
 import { makeProcess, makeSpec, type TestProcess, type TestSpec } from './spec.js';
 
 export const SHIM = process.env.HAWSER_TEST_SHIM || fileURLToPath(new URL('../../bin/containerd-shim-runc-v2', import.meta.url));
@@ -150,7 +151,7 @@ export class Lab {
         ...process.env, GOMAXPROCS: '2', MAX_SHIM_VERSION: '2', TTRPC_ADDRESS: this.daemon.path, GRPC_ADDRESS: this.grpcAddress,
         // Most tests want a shim that was started for them; HAWSER_TEST_SPARE=600 runs them all with spares.
         HAWSER_SPARE: spares, HAWSER_RUN_DIR: this.runDir,
-        NAMESPACE: this.namespace, TMPDIR: join(this.dir, 'tmp'), XDG_RUNTIME_DIR: undefined, ...env,
+        NAMESPACE: this.namespace, TMPDIR: join(this.dir, 'tmp'), PATH: runtimePath(this.dir), XDG_RUNTIME_DIR: undefined, ...env,
       },
     });
     const out: Buffer[] = [];
@@ -178,7 +179,7 @@ export class Lab {
   async shim(id: string, options: ActionOptions = {}): Promise<Shim> {
     const { status, stdout, stderr } = await this.startAction(id, options);
     assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
-    return this.connect(stdout.toString('utf8').trim());
+    return this.connect(addressIn(stdout));
   }
 
   async connect(address: string): Promise<Shim> {
@@ -236,7 +237,7 @@ export class Lab {
   fakeRunc(name: string, script: string): string {
     const path = join(this.dir, name);
     writeFileSync(path, `#!/bin/sh
-runc=/usr/sbin/runc
+runc=${runtimeProgram(this.dir)}
 lab=${this.dir}
 command=
 skip=
@@ -289,7 +290,7 @@ exec "$runc" "$@"
     await eventually('all processes of the lab are gone', killAll);
     for (const namespace of quietly(() => readdirSync(this.runcRoot)) ?? []) {
       for (const id of readdirSync(join(this.runcRoot, namespace))) {
-        spawnSync('runc', ['--root', join(this.runcRoot, namespace), 'delete', '--force', id], { stdio: 'ignore', timeout: 10_000 });
+        spawnSync(runtimeProgram(this.dir), ['--root', join(this.runcRoot, namespace), 'delete', '--force', id], { stdio: 'ignore', timeout: 10_000 });
       }
     }
     for (const point of mountsBelow(this.dir).reverse()) spawnSync('umount', ['-l', point], { stdio: 'ignore', timeout: 10_000 });
@@ -430,6 +431,14 @@ export class Task {
     await this.wait();
     return this.delete();
   }
+}
+
+/** The address in an answer of `start`, whichever dialect it is in. */
+function addressIn(answer: Buffer): string {
+  const text = answer.toString('utf8').trim();
+  if (text.startsWith('unix://')) return text;
+  if (text.startsWith('{')) return (JSON.parse(text) as { address: string }).address;
+  return containerd.runtime.bootstrap.v1.BootstrapResult.decode(answer).address;
 }
 
 export function processAny(process: TestProcess): google.protobuf.Any.$Properties {

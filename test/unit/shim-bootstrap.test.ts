@@ -19,22 +19,23 @@ const PARAMS = hex(`
 42 22 0a 20 0a 1a 63 6f 6e 74 61 69 6e 65 72 64 2e 72 75 6e 63 2e 76 31 2e 4f 70 74 69 6f 6e 73 12 02 48 01`);
 
 const parse = (bytes: Uint8Array): Bootstrap => parseBootstrap(bytes, 'abc', 'default');
-const NOTHING = { options: {}, socketDir: '', debug: false };
+const NOTHING = { options: {}, socketDir: '', debug: false, isParams: false };
+const PARAMS_ONLY = { ...NOTHING, isParams: true };
 
 function optionsOf(bytes: Uint8Array): Record<string, unknown> {
   return { ...parse(bytes).options };
 }
 
 test('an Any, as up to containerd 2.2', () => {
-  const { options, socketDir, debug } = parse(ANY);
+  const { options, ...rest } = parse(ANY);
   assert.equal(options.systemdCgroup, true);
-  assert.deepEqual({ socketDir, debug }, { socketDir: '', debug: false });
+  assert.deepEqual(rest, { socketDir: '', debug: false, isParams: false });
 });
 
 test('BootstrapParams, as from containerd 2.3', () => {
-  const { options, socketDir, debug } = parse(PARAMS);
+  const { options, ...rest } = parse(PARAMS);
   assert.equal(options.systemdCgroup, true);
-  assert.deepEqual({ socketDir, debug }, { socketDir: '', debug: true });
+  assert.deepEqual(rest, { socketDir: '', debug: true, isParams: true });
 });
 
 test('params for another shim are not taken for ours', () => {
@@ -52,7 +53,7 @@ test('an Any that reads as params is taken for what it is', () => {
 
 test('the socket directory and the log level', () => {
   const params = (more: object): Bootstrap => parse(BootstrapParams.encode({ instanceId: 'abc', namespace: 'default', ...more }).finish());
-  assert.deepEqual(params({}), NOTHING);
+  assert.deepEqual(params({}), PARAMS_ONLY);
   assert.equal(params({ socketDir: '/run/user/1000/s' }).socketDir, '/run/user/1000/s');
   for (const [logLevel, debug] of [[-8, true], [-5, true], [-4, true], [-3, false], [0, false], [4, false], [12, false]] as const) {
     assert.equal(params({ logLevel }).debug, debug, `level ${logLevel}`);
@@ -88,7 +89,7 @@ test('options that cannot be decoded, or are of another type, are no options', (
   const params = BootstrapParams.encode({
     instanceId: 'abc', namespace: 'default', socketDir: '/d', extensions: [{ value: { type_url: 'containerd.runc.v1.Options', value: hex('32ff') } }],
   }).finish();
-  assert.deepEqual(parse(params), { ...NOTHING, socketDir: '/d' });
+  assert.deepEqual(parse(params), { ...PARAMS_ONLY, socketDir: '/d' });
 });
 
 test('standard input is read to its end, and not beyond bounds', (t) => {

@@ -33,6 +33,15 @@ function isAlive(pid: number): boolean {
   return existsSync(`/proc/${pid}/stat`) && !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 }
 
+/** Asks a shell for the size of its terminal until it is that: the client sets it only when the shell runs already. */
+async function sizeShows(terminal: Terminal, size: string): Promise<void> {
+  await until(`the size ${size}`, async () => {
+    terminal.type('stty size\r');
+    await terminal.shows(/\n(\d+ \d+|stty: [^\r]+)\r/);
+    return terminal.screen.includes(`\n${size}\r`);
+  });
+}
+
 async function status(id: string): Promise<string | undefined> {
   const { stdout } = await containerd.ctr(['tasks', 'ls']);
   return stdout.split('\n').map((line) => line.trim().split(/\s+/)).find(([name]) => name === id)?.[2];
@@ -62,8 +71,7 @@ test('run -t gives an interactive shell that follows the size of its terminal', 
   const terminal = new Terminal(...containerd.command(['run', '--rm', '-t', '--rootfs', containerd.rootfs, 'shell', '/bin/sh']), { cols: 91, rows: 33 });
   try {
     await terminal.shows(/# /);
-    terminal.type('stty size\r');
-    await terminal.shows(/\n33 91\r/);
+    await sizeShows(terminal, '33 91');
     await until('the new size', async () => {
       // The client misses a change that comes before it listens for them.
       terminal.resize(119, 40);
@@ -83,7 +91,7 @@ test('run -t gives an interactive shell that follows the size of its terminal', 
 test('tasks: ls, ps, exec, exec -t, pause, resume, metrics, kill, rm', async () => {
   await withSleeper('sleeper', async () => {
     assert.equal(await status('sleeper'), 'RUNNING');
-    const [shim] = await containerd.shimPids();
+    const shim = (await containerd.shimPids()).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('\0sleeper\0'));
     assert.match(readFileSync(`/proc/${shim}/cmdline`, 'latin1'), /^[^\0]*\/containerd-shim-runc-v2\0.*shim\.cjs/, 'the shim in ps is ours');
 
     const exec = await containerd.ctr(['tasks', 'exec', '--exec-id', 'e1', 'sleeper', '/bin/sh', '-c', 'echo in exec; exit 3'], { reject: false });
@@ -97,8 +105,7 @@ test('tasks: ls, ps, exec, exec -t, pause, resume, metrics, kill, rm', async () 
 
     const terminal = new Terminal(...containerd.command(['tasks', 'exec', '-t', '--exec-id', 'e3', 'sleeper', '/bin/sh']), { cols: 77, rows: 22 });
     await terminal.shows(/# /);
-    terminal.type('stty size\r');
-    await terminal.shows(/\n22 77\r/);
+    await sizeShows(terminal, '22 77');
     const { stdout: ps } = await containerd.ctr(['tasks', 'ps', 'sleeper']);
     assert.match(ps, /e3/, 'ps names the exec');
     terminal.type('exit 5\r');
@@ -195,7 +202,7 @@ test('a container that ends while containerd is away is there when it comes back
 test('a shim that is killed takes its container with it; containerd cleans up and says so', async () => {
   await containerd.ctr(['run', '-d', '--rootfs', containerd.rootfs, 'orphan', '/bin/sleep', '1000']);
   const init = Number(readFileSync(`${containerd.bundle('orphan')}/init.pid`, 'utf8'));
-  const [shim] = await containerd.shimPids();
+  const shim = (await containerd.shimPids()).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('\0orphan\0'));
   process.kill(shim!, 'SIGKILL');
   await until('the bundle to go', () => !existsSync(containerd.bundle('orphan')));
   await until('the container to go', () => !isAlive(init));

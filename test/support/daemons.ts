@@ -83,6 +83,8 @@ class Daemon {
 
   constructor(readonly dir: string, readonly name: string) {
     this.log = join(dir, `${name}.log`);
+    // The root of a container with mapped users must get through to what is mounted there.
+    chmodSync(dir, 0o711);
   }
 
   protected launch(command: string, args: string[], env: NodeJS.ProcessEnv): void {
@@ -223,6 +225,12 @@ disabled_plugins = [${UNUSED_PLUGINS.map((name) => `"${name}"`).join(', ')}]
   }
 }
 
+export interface DockerdOptions {
+  env?: Record<string, string>;
+  /** What other files of the machine's shall contain, by path. */
+  files?: Record<string, string>;
+}
+
 export class Dockerd extends Daemon {
   readonly socket: string;
 
@@ -231,14 +239,34 @@ export class Dockerd extends Daemon {
     this.socket = join(this.dir, 'docker.sock');
   }
 
-  async start(flags: string[] = []): Promise<this> {
+  async start(flags: string[] = [], { env: more = {}, files = {} }: DockerdOptions = {}): Promise<this> {
     const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-    this.launch(DOCKERD, [
+    const [command, ...args] = this.#withFiles(files);
+    this.launch(command!, [
+      ...args,
       '--containerd', this.containerd.socket, '--data-root', join(this.dir, 'data'), '--exec-root', join(this.dir, 'exec'),
       '-H', `unix://${this.socket}`, '--iptables=false', '--bridge=none', '-p', join(this.dir, 'docker.pid'), ...flags,
-    ], { ...env, PATH: runtimePath(this.dir, DOCKERD.includes('/') ? [dirname(DOCKERD)] : []) });
+    ], { ...env, ...more, PATH: runtimePath(this.dir, DOCKERD.includes('/') ? [dirname(DOCKERD)] : []) });
     await until('dockerd to answer', async () => (await this.docker(['version'], { reject: false })).exitCode === 0);
     return this;
+  }
+
+  /**
+   * The command that runs the daemon with some files of the machine replaced, for it alone. Its data directory stays one
+   * with the machine's, as containerd and the shim are to see what it mounts there.
+   */
+  #withFiles(files: Record<string, string>): string[] {
+    if (Object.keys(files).length === 0) return [DOCKERD];
+    const binds = Object.entries(files).map(([path, content], n) => {
+      const file = join(this.dir, `file${n}`);
+      writeFileSync(file, content);
+      return `mount --bind ${file} ${path}`;
+    });
+    const data = join(this.dir, 'data');
+    mkdirSync(data, { recursive: true });
+    execFileSync('sh', ['-c', `mount --bind ${data} ${data} && mount --make-shared ${data}`]);
+    const script = ['mount --make-private /', ...binds, 'exec "$0" "$@"'].join(' && ');
+    return ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', script, DOCKERD];
   }
 
   docker(args: string[], options: Options & { reject?: boolean } = {}): Promise<Result<{ encoding: 'utf8' }>> {

@@ -56,7 +56,7 @@ function cells(): Cell[] {
   })));
   const pairs = [[dockerOld, containerdOld], [dockerMiddle, containerdMiddle], [dockerNew, containerdNew]] as const;
   const onDocker = pairs.flatMap(([docker, containerd]) => runtimes.map((runtime): Cell => ({
-    files: ['test/e2e/docker.test.ts', 'test/e2e/logs.test.ts'], containerd, docker, runtime,
+    files: ['test/e2e/docker.test.ts', 'test/e2e/docker-options.test.ts', 'test/e2e/logs.test.ts'], containerd, docker, runtime,
     small: docker !== dockerOld && runtime === runcNew,
   })));
   const alone = [runcNew, crun].map((runtime): Cell => ({ files: ['test/shim/*.test.ts'], runtime }));

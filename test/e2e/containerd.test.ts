@@ -33,15 +33,6 @@ function isAlive(pid: number): boolean {
   return existsSync(`/proc/${pid}/stat`) && !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 }
 
-/** Asks a shell for the size of its terminal until it is that: the client sets it only when the shell runs already. */
-async function sizeShows(terminal: Terminal, size: string): Promise<void> {
-  await until(`the size ${size}`, async () => {
-    terminal.type('stty size\r');
-    await terminal.shows(/\n(\d+ \d+|stty: [^\r]+)\r/);
-    return terminal.screen.includes(`\n${size}\r`);
-  });
-}
-
 async function status(id: string): Promise<string | undefined> {
   const { stdout } = await containerd.ctr(['tasks', 'ls']);
   return stdout.split('\n').map((line) => line.trim().split(/\s+/)).find(([name]) => name === id)?.[2];
@@ -71,7 +62,7 @@ test('run -t gives an interactive shell that follows the size of its terminal', 
   const terminal = new Terminal(...containerd.command(['run', '--rm', '-t', '--rootfs', containerd.rootfs, 'shell', '/bin/sh']), { cols: 91, rows: 33 });
   try {
     await terminal.shows(/# /);
-    await sizeShows(terminal, '33 91');
+    await terminal.showsSize(91, 33);
     await until('the new size', async () => {
       // The client misses a change that comes before it listens for them.
       terminal.resize(119, 40);
@@ -105,7 +96,7 @@ test('tasks: ls, ps, exec, exec -t, pause, resume, metrics, kill, rm', async () 
 
     const terminal = new Terminal(...containerd.command(['tasks', 'exec', '-t', '--exec-id', 'e3', 'sleeper', '/bin/sh']), { cols: 77, rows: 22 });
     await terminal.shows(/# /);
-    await sizeShows(terminal, '22 77');
+    await terminal.showsSize(77, 22);
     const { stdout: ps } = await containerd.ctr(['tasks', 'ps', 'sleeper']);
     assert.match(ps, /e3/, 'ps names the exec');
     terminal.type('exit 5\r');

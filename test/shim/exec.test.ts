@@ -26,7 +26,7 @@ shimTest('an exec of a missing command says so in runc\'s words, and stays creat
   await task.start();
   await task.exec('e', ['/no/such/command']);
   const waiting = task.wait('e');
-  await fails(task.start('e'), Code.Unknown, /^OCI runtime exec failed: .*no such file or directory/s);
+  await fails(task.start('e'), Code.Unknown, /^OCI runtime exec failed: .*no such file or directory/si);
   const { status, pid } = await task.state('e');
   assert.deepEqual({ status, pid }, { status: STATUS.CREATED, pid: 0 });
   const waited = await waiting;

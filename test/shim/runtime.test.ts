@@ -14,7 +14,7 @@ shimTest('bugs 9 and 20: 100 failed creates leave no descriptor, no event, no co
   lab.bundle('bad', ['/no/such/command']);
   const attempt = async (n: number): Promise<void> => {
     const stdio = lab.stdio(`bad${n}`, { stdin: true });
-    await fails(shim.create('bad', { stdio }), Code.Unknown, /^OCI runtime create failed: .*"\/no\/such\/command".*no such file or directory/s);
+    await fails(shim.create('bad', { stdio }), Code.Unknown, /^OCI runtime create failed: .*["`]\/no\/such\/command["`].*no such file or directory/si);
     await within('the end of output', stdio.out!.ended);
   };
   await attempt(0);
@@ -35,7 +35,7 @@ shimTest('a failed create with a terminal leaves neither', async (lab) => {
   const before = shim.descriptors();
   for (let n = 0; n < 5; n++) {
     const stdio = lab.stdio(`c${n}`, { terminal: true, stdin: true });
-    await fails(shim.create('c', { stdio }), Code.Unknown, /^OCI runtime create failed: .*no such file or directory/s);
+    await fails(shim.create('c', { stdio }), Code.Unknown, /^OCI runtime create failed: .*no such file or directory/si);
     await within('the end of output', stdio.out!.ended);
   }
   assert.deepEqual(shim.descriptors(), before);
@@ -65,7 +65,7 @@ shimTest('a runc that was killed leaves no message of an earlier command as the 
   const task = await lab.task('c', undefined, { options: { binaryName } });
   await task.start();
   await task.exec('e', ['/no/such/command'], { stdout: '', stderr: '' });
-  await fails(task.start('e'), Code.Unknown, /no such file or directory/);
+  await fails(task.start('e'), Code.Unknown, /no such file or directory/i);
   writeFileSync(join(lab.dir, 'die'), '');
   await task.exec('f', ['/bin/true'], { stdout: '', stderr: '' });
   await fails(task.start('f'), Code.Unknown, new RegExp(`^OCI runtime exec failed: ${binaryName} did not terminate successfully: exit status 137$`));

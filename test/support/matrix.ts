@@ -140,11 +140,11 @@ async function run(cell: Cell, name: string, logs: string): Promise<Result> {
   return result;
 }
 
-/** `test name: first line of its error`, of each test that failed. */
+/** `test name: its error`, of each test that failed, on one line. */
 function failures(tap: string): string[] {
   return [...tap.matchAll(/^ *not ok \d+ - (.*)\n((?: .*\n)*)/gm)].map(([, name, details]) => {
-    const error = /^ *error: (?:\|-\n *)?(.*)/m.exec(details ?? '')?.[1] ?? '';
-    return `${name}: ${error}`;
+    const error = /^ *error: (?:\|-)?((?:.|\n)*?)(?=^ *\w+:)/m.exec(details ?? '')?.[1] ?? '';
+    return `${name}: ${error.replace(/\s+/g, ' ').trim().slice(0, 300)}`;
   });
 }
 

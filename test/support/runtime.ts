@@ -10,6 +10,9 @@ const program = process.env.HAWSER_TEST_RUNC || 'runc';
 /** What `--version` says first: `runc version 1.1.5` or `crun version 1.21`. */
 export const runtimeVersion = execFileSync(program, ['--version'], { encoding: 'utf8', env: { PATH: SYSTEM_PATH } }).split('\n')[0]!;
 
+/** From 1.2 on, runc sends a signal for all processes of a container to its init alone, unless they share a pid namespace. */
+export const signalsAll = !/^runc version 1\.([2-9]|\d\d)|^runc version [2-9]/.test(runtimeVersion);
+
 /** For tests of what only one of the runtimes does, or of its own words. */
 export const isCrun = runtimeVersion.startsWith('crun');
 

@@ -151,7 +151,7 @@ export class Lab {
         ...process.env, GOMAXPROCS: '2', MAX_SHIM_VERSION: '2', TTRPC_ADDRESS: this.daemon.path, GRPC_ADDRESS: this.grpcAddress,
         // Most tests want a shim that was started for them; HAWSER_TEST_SPARE=600 runs them all with spares.
         HAWSER_SPARE: spares, HAWSER_RUN_DIR: this.runDir,
-        NAMESPACE: this.namespace, TMPDIR: join(this.dir, 'tmp'), PATH: runtimePath(this.dir), XDG_RUNTIME_DIR: undefined, ...env,
+        NAMESPACE: this.namespace, TMPDIR: join(this.dir, 'tmp'), PATH: runtimePath(this.dir), HAWSER_TEST_RUNC: undefined, XDG_RUNTIME_DIR: undefined, ...env,
       },
     });
     const out: Buffer[] = [];

@@ -45,6 +45,16 @@ export class Terminal {
     });
   }
 
+  /** Asks the shell in it for the terminal's size until it is that: clients set it when the shell runs already. */
+  async showsSize(columns: number, rows: number): Promise<void> {
+    for (const deadline = Date.now() + BOUND_MS; Date.now() < deadline;) {
+      this.type('stty size\r');
+      const [, answer] = await this.shows(/\n(\d+ \d+|stty: [^\r]+)\r/);
+      if (answer === `${rows} ${columns}`) return;
+    }
+    throw new Error(`the terminal did not become ${columns} by ${rows}; it shows:\n${this.#screen}`);
+  }
+
   /** Waits for the program's end; returns its exit code. */
   async ends(): Promise<number> {
     return (await this.#until('the program to end', () => this.#exit)).exitCode;

@@ -30,6 +30,13 @@ test('a kill that comes too late is NotFound, whatever the runtime says it with'
   }
 });
 
+test('crun\'s words for a container that it does not know', () => {
+  const kill = failure('', 'error opening file `/run/containerd/runc/moby/abc/status`: No such file or directory');
+  assert.deepEqual([killFailure(kill).code, killFailure(kill).message], [Code.NotFound, 'no such container: not found']);
+  assert.equal(isUnknownContainer(failure('', 'cannot open directory `/run/containerd/runc/moby/abc`: No such file or directory')), true);
+  assert.equal(isUnknownContainer(failure('', 'error opening file `/bundle/config.json`: No such file or directory')), false);
+});
+
 test('another failure of a kill is itself', () => {
   const { code, message } = killFailure(failure('permission denied'));
   assert.deepEqual([code, message], [Code.Unknown, 'unknown error after kill: runc did not terminate successfully: exit status 1: permission denied']);

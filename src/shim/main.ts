@@ -19,6 +19,12 @@ const LISTENER_FD = 3;
 /** What the program says when it ends, through the launcher where there is one. */
 type Reply = (status: number, text: string | Uint8Array) => void;
 
+/** The daemon that ran us, and what it wrote to our standard input. */
+interface Caller {
+  input: number;
+  daemonPid: number;
+}
+
 /**
  * The launcher waits for one reply: a byte with the exit status, then what to print. It prints and exits with it, while
  * this process may go on as the shim. Without a launcher this process prints itself.
@@ -41,9 +47,16 @@ function writeAll(fd: number, bytes: Buffer): void {
 
 /** What this process was started with, by a launcher or by hand. */
 function ownTask(): StandIn {
-  const reply = Number(process.env.HAWSER_REPLY_FD);
-  delete process.env.HAWSER_REPLY_FD;
-  return { args: process.argv.slice(2), input: 0, reply };
+  return { args: process.argv.slice(2), input: 0, reply: Number(process.env.HAWSER_REPLY_FD) };
+}
+
+/** What the launcher says by the environment, which goes no further: the runtime and its hooks have no business with it. */
+function takeSettings(): { daemonPid: number; nofile: number } {
+  const { HAWSER_DAEMON_PID: daemonPid, HAWSER_NOFILE: nofile } = process.env;
+  for (const name of Object.keys(process.env)) {
+    if (name.startsWith('HAWSER_')) delete process.env[name];
+  }
+  return { daemonPid: Number(daemonPid) || process.ppid, nofile: Number(nofile) || 0 };
 }
 
 async function main(): Promise<number> {
@@ -51,8 +64,8 @@ async function main(): Promise<number> {
   const task = isSpare() ? await standIn() : ownTask();
   if (!task) return 0;
   const reply = replyFunction(task.reply);
-  limitChildrenNofile(Number(process.env.HAWSER_NOFILE) || 0);
-  delete process.env.HAWSER_NOFILE;
+  const { daemonPid, nofile } = takeSettings();
+  limitChildrenNofile(nofile);
   let invocation: Invocation;
   try {
     invocation = parseFlags(task.args);
@@ -62,14 +75,14 @@ async function main(): Promise<number> {
     return 2;
   }
   try {
-    return await dispatch(invocation, reply, task.input);
+    return await dispatch(invocation, reply, { input: task.input, daemonPid });
   } catch (error) {
     reply(1, `${RUNTIME}: ${(error as Error).message}`);
     return 1;
   }
 }
 
-async function dispatch(invocation: Invocation, reply: Reply, input: number): Promise<number> {
+async function dispatch(invocation: Invocation, reply: Reply, caller: Caller): Promise<number> {
   if (invocation.help) {
     reply(0, usage(PROGRAM));
     return 0;
@@ -89,7 +102,7 @@ async function dispatch(invocation: Invocation, reply: Reply, input: number): Pr
     return 0;
   }
   if (!invocation.namespace) throw new Error('shim namespace cannot be empty');
-  if (invocation.action === 'start') return startAndServe(invocation, reply, input);
+  if (invocation.action === 'start') return startAndServe(invocation, reply, caller);
   if (invocation.action === 'delete') {
     ignoreSignals();
     const { deleteAction } = await import('./delete.js');
@@ -104,10 +117,8 @@ async function dispatch(invocation: Invocation, reply: Reply, input: number): Pr
 }
 
 /** One process does both: it becomes the shim once the daemon has its answer. Nothing of the daemon's stays open. */
-async function startAndServe(invocation: Invocation, reply: Reply, input: number): Promise<number> {
+async function startAndServe(invocation: Invocation, reply: Reply, { input, daemonPid }: Caller): Promise<number> {
   const { start } = await import('./start.js');
-  const daemonPid = Number(process.env.HAWSER_DAEMON_PID) || process.ppid;
-  delete process.env.HAWSER_DAEMON_PID;
   const { answer, listening, debug } = await start(invocation, readInput(input), daemonPid);
   if (input > 2) closeSync(input);
   if (!listening) {

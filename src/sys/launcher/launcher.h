@@ -14,7 +14,7 @@ int run_node(const char *library, char **argv, int argc);
 int forward_reply(int from);
 
 /* surroundings.c: the socket on which a spare of these very surroundings waits; false when there may be none. */
-bool spare_socket(const char *library, char *path, size_t size);
+bool spare_socket(const char *library, const char *name, char *path, size_t size);
 
 /* spare.c */
 #define NO_SPARE (-1)

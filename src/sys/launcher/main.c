@@ -101,7 +101,7 @@ static int start(const char *library, char **argv, int argc) {
     return fail("enable sched core support", NULL);
   snprintf(daemon, sizeof daemon, "%d", (int)getppid());
   setenv("HAWSER_DAEMON_PID", daemon, 1);
-  bool spares = spare_socket(library, spare, sizeof spare);
+  bool spares = spare_socket(library, argv[0], spare, sizeof spare);
   /* A unit that is stopped signals all its processes; a start under way still gets to its end. */
   for (size_t i = 0; i < HANDLED; i++) sigaction(handled[i], &(struct sigaction){.sa_handler = SIG_IGN}, &before[i]);
   int status = spares ? start_with_spare(spare, argv) : NO_SPARE;

@@ -96,7 +96,7 @@ static bool mix_build(uint64_t *hash, const char *library) {
   return true;
 }
 
-bool spare_socket(const char *library, char *path, size_t size) {
+bool spare_socket(const char *library, const char *name, char *path, size_t size) {
   const char *wish = getenv("HAWSER_SPARE"), *core = getenv("SCHED_CORE"), *directory = getenv("HAWSER_RUN_DIR");
   struct stat where;
   uint64_t hash = 0xcbf29ce484222325ULL;
@@ -108,5 +108,7 @@ bool spare_socket(const char *library, char *path, size_t size) {
   if (lstat(directory, &where) == -1 || !S_ISDIR(where.st_mode) || where.st_uid != 0 || (where.st_mode & 022)) return false;
   if (!mix_build(&hash, library) || !mix_process(&hash)) return false;
   mix_environment(&hash);
+  /* What it is called decides what it does, too. */
+  mix(&hash, name, strlen(name));
   return snprintf(path, size, "%s/spare-%016llx", directory, (unsigned long long)hash) < (int)size;
 }

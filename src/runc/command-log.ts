@@ -63,7 +63,7 @@ export class CommandLog {
     if (!taken.has(0) && waiting.length > 0) this.#flush();
     if (taken.size === 0) inUse.delete(this.path);
     // Else somebody writes to the container's own file for long: what is kept meanwhile is bounded.
-    else if (waiting.length > MAX_SIZE / KEPT) waiting.shift();
+    else while (lengthOf(waiting) > MAX_SIZE) waiting.shift();
   }
 
   /** A log that cannot be had in order is no reason not to run a command. */
@@ -92,6 +92,10 @@ function lowestFree(taken: ReadonlySet<number>): number {
   let slot = 0;
   while (taken.has(slot)) slot++;
   return slot;
+}
+
+function lengthOf(texts: readonly string[]): number {
+  return texts.reduce((sum, { length }) => sum + length, 0);
 }
 
 function sizeOf(file: string): number {

@@ -83,14 +83,14 @@ export class Bundle {
 /** The pid that a runtime wrote: decimal, nothing else. */
 export function readPidFile(file: string): number {
   const text = readFileSync(file, 'latin1');
-  if (!/^\d+\s*$/.test(text)) throw new Error(`${file} holds no pid but ${JSON.stringify(text.slice(0, 40))}`);
+  if (!/^0*[1-9]\d*\s*$/.test(text)) throw new Error(`${file} holds no pid but ${JSON.stringify(text.slice(0, 40))}`);
   return Number(text);
 }
 
 /** Like {@link readPidFile}, but undefined when there is no such file. */
 export function tryReadPidFile(file: string): number | undefined {
   const text = tryRead(file);
-  return text === undefined || !/^\d+\s*$/.test(text) ? undefined : Number(text);
+  return text === undefined || !/^0*[1-9]\d*\s*$/.test(text) ? undefined : Number(text);
 }
 
 /** Replaces a file so that a reader sees the old content or the new, never a part. */

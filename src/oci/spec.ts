@@ -9,7 +9,7 @@ export interface Namespace {
 export interface Spec {
   annotations?: Record<string, string>;
   process?: Process;
-  linux?: { namespaces?: Namespace[] };
+  linux?: { namespaces?: Namespace[]; cgroupsPath?: string };
 }
 
 export interface Process {

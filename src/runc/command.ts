@@ -12,7 +12,7 @@ export interface CommandOptions {
   onSpawn?: () => void;
   /** What the command is called in {@link runningCommands}; its first argument unless given. */
   name?: string | undefined;
-  /** Kills the command when it aborts; the call ends as for any command that is killed. */
+  /** Kills the command's process group when it aborts; the call ends as for any command that is killed. */
   signal?: AbortSignal;
 }
 
@@ -76,8 +76,7 @@ export async function runCommand(binary: string, args: readonly string[], option
 }
 
 async function endOf(child: Child, signal: AbortSignal | undefined): Promise<ExitStatus> {
-  // Until its end is seen the pid is its own.
-  const kill = (): void => void process.kill(child.pid, 'SIGKILL');
+  const kill = (): void => killGroup(child.pid);
   if (signal?.aborted) kill();
   signal?.addEventListener('abort', kill, { once: true });
   try {
@@ -87,10 +86,20 @@ async function endOf(child: Child, signal: AbortSignal | undefined): Promise<Exi
   }
 }
 
+/** With its hooks and helpers, which would outlive it. What has become a container has a session of its own. */
+function killGroup(pid: number): void {
+  try {
+    // Until its end is seen the pid is its own.
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 function start(file: string, argv: string[], stdio: readonly number[]): ReturnType<typeof spawn> {
   try {
     // systemd's readiness socket is the daemon's business, not that of a runtime that would forward it.
-    return spawn(file, argv, { stdio, env: { ...process.env, NOTIFY_SOCKET: undefined } });
+    return spawn(file, argv, { stdio, env: { ...process.env, NOTIFY_SOCKET: undefined }, ownGroup: true });
   } catch (error) {
     throw execFailure(file, error);
   }

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 
 /** Of what one command logged, this much of the end is looked through: a runtime gone mad must not fill our memory. */
 const MAX_READ = 1024 * 1024;
@@ -13,8 +13,8 @@ export class LogTail {
   }
 
   /**
-   * The message of the last error entry logged since, or undefined. Lines that are no JSON are passed over: runc's own
-   * children write to the same file, and a crash may cut a line.
+   * The message of the last error entry logged since, or undefined; of a log that is huge only the end is looked at. Lines
+   * that are no JSON are passed over: runc's own children write to the same file, and a crash may cut a line.
    */
   lastError(): string | undefined {
     let found: string | undefined;
@@ -28,7 +28,7 @@ export class LogTail {
   #fresh(): string {
     let fd: number;
     try {
-      fd = openSync(this.file, 'r');
+      fd = openSync(this.file, constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
       throw error;

@@ -57,6 +57,8 @@ export interface ExecOptions extends ProcessIo {
   pidFile: string;
   /** Where the process description is put while the runtime reads it. */
   processFile: string;
+  /** Instead of the signal of the whole object. */
+  signal?: AbortSignal;
 }
 
 export interface CheckpointOptions {
@@ -90,8 +92,7 @@ export class Runtime {
     const args = ['create', '--bundle', options.bundle, '--pid-file', options.pidFile, ...consoleArgs(options)];
     if (options.noPivotRoot) args.push('--no-pivot');
     if (options.noNewKeyring) args.push('--no-new-keyring');
-    await this.#run([...args, id], ioOf(options));
-    return readPidFile(options.pidFile);
+    return this.#runForPid([...args, id], options.pidFile, ioOf(options));
   }
 
   async start(id: string): Promise<void> {
@@ -102,11 +103,8 @@ export class Runtime {
   async exec(id: string, process: Process, options: ExecOptions): Promise<number> {
     writeFileSync(options.processFile, JSON.stringify(process), { mode: 0o600 });
     try {
-      await this.#run(
-        ['exec', '--process', options.processFile, ...consoleArgs(options), '--detach', '--pid-file', options.pidFile, id],
-        ioOf(options),
-      );
-      return readPidFile(options.pidFile);
+      const args = ['exec', '--process', options.processFile, ...consoleArgs(options), '--detach', '--pid-file', options.pidFile, id];
+      return await this.#runForPid(args, options.pidFile, { ...ioOf(options), ...(options.signal ? { signal: options.signal } : {}) });
     } finally {
       removeFile(options.processFile);
     }
@@ -164,8 +162,7 @@ export class Runtime {
     if (options.parentPath) args.push('--parent-path', options.parentPath);
     args.push('--detach', '--pid-file', options.pidFile, ...consoleArgs(options));
     if (options.noPivotRoot) args.push('--no-pivot');
-    await this.#run([...args, '-no-subreaper', '--bundle', options.bundle, id], ioOf(options));
-    return readPidFile(options.pidFile);
+    return this.#runForPid([...args, '-no-subreaper', '--bundle', options.bundle, id], options.pidFile, ioOf(options));
   }
 
   /** What the runtime can do, as the JSON text of an OCI Features object. Takes no state directory. */
@@ -183,6 +180,19 @@ export class Runtime {
     if (criu) args.push('--criu', criu);
     if (systemdCgroup) args.push('--systemd-cgroup');
     return args;
+  }
+
+  /** Runs a command that writes a pid; an earlier command's must not be taken for it. */
+  async #runForPid(args: readonly string[], pidFile: string, options: CommandOptions): Promise<number> {
+    removeFile(pidFile);
+    await this.#run(args, options);
+    try {
+      return readPidFile(pidFile);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      // Not "no such file or directory": dockerd takes that for a command missing in the container.
+      throw new RuntimeError(`${this.binary} ${args[0]} succeeded, but wrote no pid into ${pidFile}`, { status: 0, cause: error });
+    }
   }
 
   async #run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
@@ -203,7 +213,7 @@ export class Runtime {
   async #runCommand(args: readonly string[], options: CommandOptions): Promise<CommandResult> {
     const { signal } = this.options;
     try {
-      return await runCommand(this.binary, args, { ...options, ...(signal ? { signal } : {}) });
+      return await runCommand(this.binary, args, { ...(signal ? { signal } : {}), ...options });
     } catch (error) {
       throw new RuntimeError((error as Error).message, { cause: error });
     }

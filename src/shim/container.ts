@@ -1,15 +1,17 @@
 /** One container: its init, its execs, its cgroup and rootfs, and the order of its events. */
-import { closeSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { alreadyExists, failedPrecondition, invalidArgument, notFound, unavailable, unknown } from '../api/errdefs.js';
-import { Bundle, removeFile } from '../oci/bundle.js';
+import { Bundle, removeFile, tryReadPidFile } from '../oci/bundle.js';
 import type { Process } from '../oci/spec.js';
 import { Runtime, type CheckpointOptions } from '../runc/index.js';
-import { openPidfd, signalPidfd, type ExitStatus } from '../sys/index.js';
+import { isChild, openPidfd, signalPidfd, type ExitStatus } from '../sys/index.js';
 import { Code } from '../ttrpc/status.js';
+import { BreakOff } from './break-off.js';
 import { OomWatch } from './cgroup/oom.js';
 import { cgroupsOf } from './cgroup/paths.js';
 import { processesIn } from './cgroup/processes.js';
+import { removeCgroups } from './cgroup/remove.js';
 import type { ShimContext } from './context.js';
 import { counters } from './counters.js';
 import type { ContainerSnapshot, ProcessSnapshot } from './debug/sources.js';
@@ -30,6 +32,8 @@ const DRAIN_MS = 10_000;
 const SIGKILL = 9;
 /** How long a command of the runtime may go on once the init has ended: nothing that it could still do is of use. */
 const AFTER_EXIT_MS = 5_000;
+/** How long the runtime may go on starting an exec that is to be killed. */
+const STARTING_MS = 5_000;
 /** How long the runtime may take to clean up after an init that has ended. */
 const CLEAN_UP_MS = 30_000;
 
@@ -39,6 +43,8 @@ interface LiveExec {
   readonly process: LiveProcess;
   /** Start and Delete of one exec don't overlap; those of different execs do. */
   readonly serial: Serial;
+  /** While it is being started: when that is over, and what breaks it off. */
+  starting?: { readonly over: Promise<void>; readonly breakOff: BreakOff } | undefined;
 }
 
 export class Container {
@@ -55,6 +61,8 @@ export class Container {
   #restoreTried = false;
   /** See abandon(). */
   #unwanted = false;
+  /** The runtime has a container of this name that is not this one's doing. */
+  #foreign = false;
   /** Its create failed: nobody knows of it, so nobody is told how its init ended. */
   #abandoned = false;
   /** Execs started, or being started, whose exit has not been told. */
@@ -102,6 +110,7 @@ export class Container {
 
   async #createInit(stdio: Stdio): Promise<void> {
     const { id, bundle, runtime } = this.record;
+    this.#foreign = this.#isKnownToRuntime();
     await this.shim.orphans.adopting(async () => {
       const pid = await this.#runtime.create(id, {
         bundle,
@@ -112,6 +121,7 @@ export class Container {
       }).catch((error: unknown) => {
         throw runtimeFailure('OCI runtime create failed', error);
       });
+      checkChild('OCI runtime create failed', pid);
       this.#watchInit(pid);
     });
     // Nobody waits for this, but it comes before any further request does.
@@ -129,13 +139,20 @@ export class Container {
         this.shim.log.warn(`undoing a failed create: ${what}`, { id, error });
       }
     };
-    // Until the runtime has made the container there is nothing for it to delete: it undoes its own failures.
-    if (init.pid > 0) await attempt('delete', () => this.#cleaner().delete(id, { force: true }));
+    // A runtime undoes its own failures, unless it was killed or told us nonsense.
+    if (init.pid > 0 || (!this.#foreign && this.#isKnownToRuntime())) await attempt('delete', () => this.#cleaner().delete(id, { force: true }));
+    // One that was killed early has not written down what it had made by then.
+    if (!this.#foreign) await attempt('remove cgroups', () => removeCgroups(this.record.cgroupsPath));
     init.state = 'deleted';
     this.#abandoned = true;
     this.#oom?.stop();
     await attempt('close stdio', async () => this.#init.stdio?.close());
     if (mounts.length > 0) await attempt('unmount', () => unmountRootfs(this.#bundle.rootfs, { lazy: true }));
+  }
+
+  /** Runtimes keep a directory for each container. */
+  #isKnownToRuntime(): boolean {
+    return existsSync(join(this.record.runtime.root, this.record.id));
   }
 
   /** The client has given up on a create that is under way: it is undone as soon as may be, and nobody is told of it. */
@@ -183,6 +200,7 @@ export class Container {
       }).catch((error: unknown) => {
         throw runtimeFailure('OCI runtime restore failed', error);
       });
+      checkChild('OCI runtime restore failed', pid);
       this.#watchInit(pid);
     }).finally(() => {
       if (stdin !== undefined) closeSync(stdin);
@@ -250,6 +268,7 @@ export class Container {
     if (this.#abandoned) return;
     const quietly = (what: string) => (error: unknown) => this.shim.log.warn(what, { id: record.id, error });
     if (record.sharesPidNamespace && record.init.state !== 'deleted') await this.#killAll().catch(quietly('processes left by the init could not be killed'));
+    if (record.sharesPidNamespace) this.#killExecs();
     await this.#untilExecsEnded();
     if (record.init.state === 'paused') await this.#cleaner().resume(record.id).catch(quietly('a paused container that ended could not be resumed'));
     this.#quietly('the last look for want of memory', () => this.#oom?.stop());
@@ -274,6 +293,21 @@ export class Container {
     } catch (error) {
       // Nothing was left to kill.
       if (killFailure(error).code !== Code.NotFound) throw error;
+    }
+  }
+
+  /** Without its init an exec must not run on, whatever the runtime made of being told so. */
+  #killExecs(): void {
+    for (const { record } of this.#execs.values()) this.#killNow(record);
+  }
+
+  /** Kills a process that runs; one that has just ended is as good. */
+  #killNow({ pid, exitedAt }: Pick<ProcessRecord, 'pid' | 'exitedAt'>): void {
+    if (pid === 0 || exitedAt !== undefined) return;
+    try {
+      this.#signal(pid, SIGKILL);
+    } catch (error) {
+      this.shim.log.debug('a process that was to be killed is gone', { id: this.record.id, pid, error });
     }
   }
 
@@ -309,8 +343,12 @@ export class Container {
       if (failure !== undefined) throw failure as Error;
       init.state = 'deleted';
       this.#oom?.stop();
-      // A created container's init is being killed right now; nobody waits for a container that was never started to stop.
-      if (init.exitedAt === undefined) this.#init.wake();
+      // A created container's init is being killed right now, and not only if the runtime does what it says; nobody waits
+      // for a container that was never started to stop.
+      if (init.exitedAt === undefined) {
+        this.#killNow(init);
+        this.#init.wake();
+      }
       for (const exec of this.#execs.values()) exec.process.wake();
       this.#events.delete(init);
       // The last thing, as it says that there is nothing left to do.
@@ -331,7 +369,8 @@ export class Container {
     this.#events.execAdded(exec.id);
   }
 
-  startExec(execId: string): Promise<number> {
+  /** @param deadline when it passes, what the runtime is still doing for it is broken off: nobody waits for it any more */
+  startExec(execId: string, deadline?: AbortSignal): Promise<number> {
     const exec = this.#exec(execId);
     return exec.serial.run(async () => {
       const { record, process } = exec;
@@ -340,8 +379,12 @@ export class Container {
       if (this.record.initExited) throw failedPrecondition(`container ${this.record.id} init process is not running`);
       this.#activeExecs++;
       process.hold();
+      // A client that only hangs up, as a daemon that restarts, may still want it.
+      const breakOff = new BreakOff().when(this.#over.signal).when(deadline, (reason) => (reason as Error).name === 'TimeoutError');
+      let over: () => void = () => undefined;
+      exec.starting = { over: new Promise((resolve) => (over = resolve)), breakOff };
       try {
-        await this.#runExec(exec);
+        await this.#runExec(exec, breakOff.signal);
         record.state = 'running';
         counters.execsStarted++;
         this.#events.execStarted(execId, record.pid);
@@ -351,11 +394,14 @@ export class Container {
         throw error;
       } finally {
         process.release();
+        breakOff.release();
+        exec.starting = undefined;
+        over();
       }
     });
   }
 
-  async #runExec({ record, process }: LiveExec): Promise<void> {
+  async #runExec({ record, process }: LiveExec, signal: AbortSignal): Promise<void> {
     const stdio = await this.#openStdio(process, record.id);
     const spec: Process = { ...(JSON.parse(record.spec) as Process), terminal: record.terminal };
     stdio.beforeStart();
@@ -363,15 +409,22 @@ export class Container {
       const pid = await this.#runtime.exec(this.record.id, spec, {
         pidFile: this.#bundle.execPid(record.id),
         processFile: join(this.record.bundle, `.${record.id}.process.json`),
+        signal,
         ...ioOf(stdio),
       }).catch((error: unknown) => {
+        // A runtime that was killed may have made the process by then, which must not run on unseen.
+        const stray = tryReadPidFile(this.#bundle.execPid(record.id));
+        if (stray !== undefined && isChild(stray)) this.#killNow({ pid: stray });
         throw runtimeFailure('OCI runtime exec failed', error);
       });
+      checkChild('OCI runtime exec failed', pid);
       process.watch(pid, (status) => {
         if (record.startFailed) return;
         record.exitStatus = status;
         record.exitedAt = Date.now();
       }, () => this.#tellExecExit(record, process));
+      // It came too late to be killed with the others (see #tellInitExit).
+      if (this.record.initExited && this.record.sharesPidNamespace) this.#killNow(record);
     });
     await stdio.attach();
   }
@@ -391,7 +444,7 @@ export class Container {
   async #execStartFailed({ record, process }: LiveExec): Promise<void> {
     record.startFailed = true;
     // The runtime had started it, but its terminal never came: it must not run on unseen.
-    if (record.pid > 0 && record.exitedAt === undefined) this.#quietly('killing an exec without a terminal', () => this.#signal(record, SIGKILL));
+    this.#killNow(record);
     record.pid = 0;
     record.exitStatus = 0;
     delete record.exitedAt;
@@ -437,18 +490,25 @@ export class Container {
     await this.#cleaner().kill(id, signal, { all }).catch((error: unknown) => { throw killFailure(error); });
   }
 
-  killExec(execId: string, signal: number): void {
-    const { record } = this.#exec(execId);
+  /** An exec that is being started is signalled when that is done; SIGKILL ends a start that hangs, too. */
+  async killExec(execId: string, signal: number): Promise<void> {
+    const { record, starting } = this.#exec(execId);
+    if (starting) {
+      const timer = signal === SIGKILL ? setTimeout(() => starting.breakOff.now(), STARTING_MS) : undefined;
+      await starting.over;
+      clearTimeout(timer);
+      if (signal === SIGKILL && starting.breakOff.signal.aborted) return;
+    }
     checkExec('kill', record.state);
     if (record.exitedAt !== undefined) throw notFound('exec kill error: process already finished');
-    this.#signal(record, signal);
+    this.#signal(record.pid, signal);
   }
 
-  #signal(record: ProcessRecord, signal: number): void {
+  #signal(pid: number, signal: number): void {
     let pidfd: number | undefined;
     try {
       // It is not collected before its exit is seen, so the pid is still its own.
-      pidfd = openPidfd(record.pid);
+      pidfd = openPidfd(pid);
       signalPidfd(pidfd, signal);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
@@ -577,7 +637,9 @@ export class Container {
     let pids = cgroup ? processesIn(cgroup) : await this.#runtime.ps(id);
     // A live container must never look empty: a daemon that restarts would take it for a leftover (contract §1.13).
     if (pids.length === 0 && init.pid > 0 && !this.record.initExited) pids = [init.pid];
-    const execs = new Map(Object.values(this.record.execs).map((exec) => [exec.pid, exec.id]));
+    // The pid of one that has ended may be somebody else's by now.
+    const running = Object.values(this.record.execs).filter(({ exitedAt }) => exitedAt === undefined);
+    const execs = new Map(running.map((exec) => [exec.pid, exec.id]));
     return pids.map((pid) => ({ pid, execId: execs.get(pid) }));
   }
 
@@ -607,4 +669,9 @@ function ioOf(stdio: Stdio): { stdio?: readonly number[]; consoleSocket?: string
     ...(stdio.consoleSocket === undefined ? {} : { consoleSocket: stdio.consoleSocket }),
     onSpawn: () => stdio.handedOver(),
   };
+}
+
+/** A pid that is none of our children would never be told as ended, and signals for it would hit somebody else. */
+function checkChild(prefix: string, pid: number): void {
+  if (!isChild(pid)) throw unknown(`${prefix}: the runtime says that the process is ${pid}, which is none that it has started`);
 }

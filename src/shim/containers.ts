@@ -1,14 +1,20 @@
 /** The containers of one shim, by id: who may be made, found, removed, and when the shim may end. */
 import { alreadyExists, notFound, unavailable } from '../api/errdefs.js';
+import { Code, TtrpcError } from '../ttrpc/status.js';
 import { Container } from './container.js';
 import type { ShimContext } from './context.js';
 import type { ContainerSnapshot } from './debug/sources.js';
 import type { ContainerRecord } from './record.js';
 
+/** Answers kept for clients that have not asked again. */
+const MAX_UNTOLD = 64;
+
 export class Containers {
   readonly #containers = new Map<string, Container>();
   /** Ids whose create is under way: as good as taken, but nobody may see them yet. */
   readonly #creating = new Map<string, Container>();
+  /** Deleted, but whoever asked for it had given up by then: the answer is kept for when it asks again. */
+  readonly #untold = new Map<string, ContainerRecord>();
   #ending = false;
   #onSettled: (() => void) | undefined;
 
@@ -21,6 +27,7 @@ export class Containers {
     if (this.#containers.has(id) || this.#creating.has(id)) throw alreadyExists(`container ${id}`);
     const container = new Container(record, this.shim);
     this.#creating.set(id, container);
+    this.#untold.delete(id);
     try {
       await container.create();
       this.#containers.set(id, container);
@@ -43,14 +50,41 @@ export class Containers {
     return this.#containers.get(id);
   }
 
-  /** Deletes a container, and forgets it when that succeeded. */
-  async delete(id: string): Promise<ContainerRecord> {
+  /**
+   * Deletes a container, and forgets it when that succeeded. A client whose patience ends before, on a host whose disks
+   * are slow, asks again, and is told how its container ended, not that there is none.
+   *
+   * @param caller aborted when nobody waits for the answer
+   */
+  async delete(id: string, caller: AbortSignal): Promise<ContainerRecord> {
+    const told = this.#takeUntold(id);
+    if (told) return told;
     const container = this.get(id);
-    await container.delete();
+    try {
+      await container.delete();
+    } catch (error) {
+      // It waited for another's Delete of the same container, whose client has gone.
+      const record = isGone(error) ? this.#takeUntold(id) : undefined;
+      if (record) return record;
+      throw error;
+    }
     // A new container of the same name cannot have come meanwhile: the id was taken until here.
     this.#containers.delete(id);
     delete this.shim.record.containers[id];
+    if (caller.aborted) this.#keepUntold(id, container.record);
     return container.record;
+  }
+
+  #takeUntold(id: string): ContainerRecord | undefined {
+    const record = this.#untold.get(id);
+    this.#untold.delete(id);
+    return record;
+  }
+
+  #keepUntold(id: string, record: ContainerRecord): void {
+    this.#untold.set(id, record);
+    const [oldest] = this.#untold.keys();
+    if (this.#untold.size > MAX_UNTOLD) this.#untold.delete(oldest!);
   }
 
   /**
@@ -86,4 +120,8 @@ export class Containers {
     const all = (containers: Map<string, Container>): ContainerSnapshot[] => [...containers.values()].map((container) => container.describe());
     return { creating: all(this.#creating), created: all(this.#containers) };
   }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof TtrpcError && error.code === Code.NotFound;
 }

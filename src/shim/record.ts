@@ -60,6 +60,8 @@ export interface ContainerRecord {
   sharesPidNamespace: boolean;
   /** Its annotation about logs whose sink dies; empty for none. */
   onLogDeath: string;
+  /** The spec's; what the runtime makes of it is in `cgroup`. */
+  cgroupsPath: string;
   pausing: boolean;
   /** Set as soon as the init's end is seen: no exec may start any more. */
   initExited: boolean;

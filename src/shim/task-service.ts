@@ -29,13 +29,13 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
       return { pid: init.pid };
     },
 
-    async Start({ id, execId }) {
+    async Start({ id, execId }, context) {
       const container = containers.get(id);
-      return { pid: await (execId ? container.startExec(execId) : container.start()) };
+      return { pid: await (execId ? container.startExec(execId, context.signal) : container.start()) };
     },
 
-    async Delete({ id, execId }) {
-      const process = execId ? await containers.get(id).deleteExec(execId) : (await containers.delete(id)).init;
+    async Delete({ id, execId }, context) {
+      const process = execId ? await containers.get(id).deleteExec(execId) : (await containers.delete(id, context.signal)).init;
       return { pid: process.pid, exitStatus: process.exitStatus, exitedAt: timestamp(process.exitedAt) };
     },
 
@@ -57,7 +57,7 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
 
     async Kill({ id, execId, signal, all }) {
       const container = containers.get(id);
-      if (execId) container.killExec(execId, signal);
+      if (execId) await container.killExec(execId, signal);
       else await container.kill(signal, all);
       return empty;
     },
@@ -174,6 +174,7 @@ function newRecord(request: CreateRequest, namespace: string): ContainerRecord {
     runtime: runtimeSettings(options, namespace),
     sharesPidNamespace: sharesPidNamespace(spec),
     onLogDeath: spec.annotations?.[ON_DEATH_ANNOTATION] ?? '',
+    cgroupsPath: spec.linux?.cgroupsPath ?? '',
     pausing: false, initExited: false, cgroup: undefined,
     init: {
       state: checkpoint ? 'createdCheckpoint' : 'created', label: spec.process?.selinuxLabel ?? '',

@@ -13,8 +13,8 @@ export { SysError } from './error.js';
 export { Watch, READABLE, WRITABLE } from './watch.js';
 export { onExit, isWatched, type ExitStatus } from './exit.js';
 export { spawn, searchPath, execFailure, type Child, type SpawnOptions } from './spawn.js';
-export { reapableOrphans, reap } from './orphans.js';
 export { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, unmount } from './mount.js';
+export { isChild, reapableOrphans, reap } from './orphans.js';
 
 const { EAGAIN } = constants.errno;
 

@@ -1,7 +1,10 @@
 /** Children that nobody here started: reparented to us because their parent died and we are its subreaper. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { native } from './native.js';
 import { isWatched } from './exit.js';
+
+const { ECHILD } = constants.errno;
 
 /**
  * Ended children that nobody waits for by {@link onExit}. Some may still be libuv's (started by node:child_process and
@@ -18,6 +21,11 @@ export function reapableOrphans(): number[] {
 export function reap(pid: number): boolean {
   const result = native.waitFor(pid, false);
   return typeof result === 'object' && result !== null;
+}
+
+/** True while a pid is a child of ours that nobody has collected yet, running or not, or one reparented to us. */
+export function isChild(pid: number): boolean {
+  return native.waitFor(pid, true) !== -ECHILD;
 }
 
 function isZombie(pid: number): boolean {

@@ -22,6 +22,7 @@ import {
   cgroupDirs, cgroupsBelow, descriptorsOf, isAlive, mountsBelow, processesOf, quietly, removeCgroups, thaw, zombiesOf,
 } from './machine.js';
 import { runtimePath, runtimeProgram } from './runtime.js';
+import type { RuntimeCommand } from './faults.js';
 import { makeProcess, makeSpec, type TestProcess, type TestSpec } from './spec.js';
 
 export const SHIM = process.env.HAWSER_TEST_SHIM || fileURLToPath(new URL('../../bin/containerd-shim-runc-v2', import.meta.url));
@@ -96,6 +97,7 @@ export class Lab {
   readonly #closers: (() => void | Promise<void>)[] = [];
   readonly #logs: string[] = [];
   readonly #logReaders: Socket[] = [];
+  #fakes = 0;
 
   private constructor(readonly dir: string) {
     this.cgroup = `/hawser-test-${process.pid}-${++labs}`;
@@ -233,7 +235,10 @@ export class Lab {
     return new TestStdio(this, paths, out, err);
   }
 
-  /** A stand-in for runc: a shell script, with `$runc` as the real one and `$command` as the command that is run. */
+  /**
+   * A stand-in for runc: a shell script, with `$runc` as the real one, `$command` as the command that is run, and
+   * `$pid_file` and `$log` as its arguments. What it can do wrong is in faults.ts.
+   */
   fakeRunc(name: string, script: string): string {
     const path = join(this.dir, name);
     writeFileSync(path, `#!/bin/sh
@@ -249,10 +254,24 @@ for word; do
     *) command=$word; break;;
   esac
 done
+previous=
+for word; do
+  case $previous in
+    --pid-file) pid_file=$word;;
+    --log) log=$word;;
+  esac
+  previous=$word
+done
 ${script}
 exec "$runc" "$@"
 `, { mode: 0o755 });
     return path;
+  }
+
+  /** A stand-in for runc that does some commands in its own way, see faults.ts. */
+  faultyRunc(faults: Partial<Record<RuntimeCommand, string>>): string {
+    const cases = Object.entries(faults).map(([command, script]) => `${command})\n${script};;`).join('\n');
+    return this.fakeRunc(`runc-faulty-${++this.#fakes}`, `case $command in\n${cases}\nesac`);
   }
 
   /** Everything on the machine that is this lab's doing. */

@@ -198,7 +198,13 @@ test('a runtime that succeeds without a pid, or with garbage for one, is an erro
   const dir = tempDir(t);
   const pidFile = join(dir, 'init.pid');
   const silent = script(dir, 'silent', 'exit 0');
-  await assert.rejects(new Runtime({ binary: silent }).create('abc', { bundle: '/b', pidFile }), { code: 'ENOENT' });
+  await assert.rejects(new Runtime({ binary: silent }).create('abc', { bundle: '/b', pidFile }), {
+    name: 'RuntimeError', message: `${silent} create succeeded, but wrote no pid into ${pidFile}`,
+  });
+  writeFileSync(pidFile, '12');
+  await assert.rejects(new Runtime({ binary: silent }).create('abc', { bundle: '/b', pidFile }), /wrote no pid/, 'the pid of an earlier command is none');
+  const zero = script(dir, 'zero', `printf 0 >${pidFile}`);
+  await assert.rejects(new Runtime({ binary: zero }).create('abc', { bundle: '/b', pidFile }), /holds no pid but "0"/);
   const garbage = script(dir, 'garbage', `printf x12 >${pidFile}`);
   await assert.rejects(new Runtime({ binary: garbage }).create('abc', { bundle: '/b', pidFile }), /holds no pid/);
 });

@@ -292,7 +292,7 @@ test('the events of tasks: topic, type and content', async (t) => {
   events.create({
     id: 'c', bundle: 'b', mounts: [{ type: 't', source: 's', target: '', options: ['o'] }], checkpoint: 'k', parentCheckpoint: '', init: { ...init, state: 'created' },
     runtime: { binary: '', root: '', systemdCgroup: false, criu: '', criuWorkPath: '', noPivotRoot: false, noNewKeyring: false, ioUid: 0, ioGid: 0 },
-    sharesPidNamespace: false, onLogDeath: '', pausing: false, initExited: false, cgroup: undefined, execs: {},
+    sharesPidNamespace: false, onLogDeath: '', cgroupsPath: '', pausing: false, initExited: false, cgroup: undefined, execs: {},
   });
   events.start(9);
   events.execAdded('e');

@@ -43,6 +43,11 @@ export function cgroupsOf(pid: number): CgroupPaths | undefined {
   return { version: 2, dir: directory(mount, unified.path) };
 }
 
+/** Where a cgroup of this name lies, or would lie, in each hierarchy that is mounted. */
+export function cgroupDirectories(path: string): string[] {
+  return [...new Set(cgroupMounts().map((mount) => directory(mount, path)))];
+}
+
 function directory(mount: CgroupMount, path: string): string {
   return join(mount.point, mount.root === '/' ? path : relative(mount.root, path));
 }

@@ -1,6 +1,9 @@
 /** Entry of containerd-shim-runc-v2: argv, env and stdin become an invocation, which is start, delete, info or serve. */
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { basename } from 'node:path';
+import { Bundle } from '../oci/bundle.js';
+import type { ServerInterceptor } from '../ttrpc/index.js';
 import { readInput } from './bootstrap.js';
 import { parseFlags, usage, UsageError, type Invocation } from './flags.js';
 import type { Listening } from './listen.js';
@@ -13,6 +16,8 @@ const PROGRAM = 'containerd-shim-runc-v2';
 /** As the kernel cuts the Go shim's: what `pgrep containerd-shim` finds. */
 const PROCESS_NAME = 'containerd-shim';
 const RUNTIME = 'io.containerd.runc.v2';
+/** Executed by this name, the shim fails where its container's annotations say so: for tests of what is above it. */
+const FAILING_PROGRAM = 'containerd-shim-runc-fp-v1';
 /** The launcher hands the listening socket of `serve` over as this. */
 const LISTENER_FD = 3;
 
@@ -21,6 +26,8 @@ type Reply = (status: number, text: string | Uint8Array) => void;
 
 /** The daemon that ran us, and what it wrote to our standard input. */
 interface Caller {
+  /** What it calls us. */
+  name: string;
   input: number;
   daemonPid: number;
 }
@@ -47,7 +54,7 @@ function writeAll(fd: number, bytes: Buffer): void {
 
 /** What this process was started with, by a launcher or by hand. */
 function ownTask(): StandIn {
-  return { args: process.argv.slice(2), input: 0, reply: Number(process.env.HAWSER_REPLY_FD) };
+  return { name: process.argv0, args: process.argv.slice(2), input: 0, reply: Number(process.env.HAWSER_REPLY_FD) };
 }
 
 /** What the launcher says by the environment, which goes no further: the runtime and its hooks have no business with it. */
@@ -75,7 +82,7 @@ async function main(): Promise<number> {
     return 2;
   }
   try {
-    return await dispatch(invocation, reply, { input: task.input, daemonPid });
+    return await dispatch(invocation, reply, { name: task.name, input: task.input, daemonPid });
   } catch (error) {
     reply(1, `${RUNTIME}: ${(error as Error).message}`);
     return 1;
@@ -112,12 +119,14 @@ async function dispatch(invocation: Invocation, reply: Reply, caller: Caller): P
     reply(0, response);
     return 0;
   }
-  await serveInvocation(invocation, inheritedListener(), invocation.debug);
+  await serveInvocation(invocation, inheritedListener(), invocation.debug, await faults(caller.name));
   return 0;
 }
 
 /** One process does both: it becomes the shim once the daemon has its answer. Nothing of the daemon's stays open. */
-async function startAndServe(invocation: Invocation, reply: Reply, { input, daemonPid }: Caller): Promise<number> {
+async function startAndServe(invocation: Invocation, reply: Reply, { name, input, daemonPid }: Caller): Promise<number> {
+  // Before anything is there that would have to be taken back when they can't be understood.
+  const interceptors = await faults(name);
   const { start } = await import('./start.js');
   const { answer, listening, debug } = await start(invocation, readInput(input), daemonPid);
   if (input > 2) closeSync(input);
@@ -135,16 +144,33 @@ async function startAndServe(invocation: Invocation, reply: Reply, { input, daem
   const nowhere = openSync('/dev/null', 'r+');
   for (const standard of [0, 1, 2]) duplicate(nowhere, standard);
   closeSync(nowhere);
-  await serveInvocation(invocation, listening, debug);
+  await serveInvocation(invocation, listening, debug, interceptors);
   return 0;
 }
 
-async function serveInvocation(invocation: Invocation, listening: Listening, debug: boolean): Promise<void> {
+/** What makes calls fail on purpose: nothing, unless the program for that was executed. */
+async function faults(name: string): Promise<readonly ServerInterceptor[]> {
+  if (basename(name) !== FAILING_PROGRAM) return [];
+  const { failpoints } = await import('./failpoint.js');
+  return [failpoints(new Bundle(process.cwd()).spec().annotations, panic)];
+}
+
+function panic(text: string): void {
+  try {
+    writeAll(2, Buffer.from(`panic: ${text}\n`));
+  } finally {
+    process.exit(2);
+  }
+}
+
+async function serveInvocation(
+  invocation: Invocation, listening: Listening, debug: boolean, interceptors: readonly ServerInterceptor[],
+): Promise<void> {
   const log = new FifoLogger(debug);
   log.open('log');
   const { serve } = await import('./serve.js');
   await serve({
-    invocation, listening, log,
+    invocation, listening, log, interceptors,
     ttrpcAddress: process.env.TTRPC_ADDRESS ?? (invocation.address ? `${invocation.address}.ttrpc` : ''),
   });
 }

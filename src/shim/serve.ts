@@ -2,7 +2,7 @@
 import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../api/gen/services.js';
 import { commandTotals, runningCommands } from '../runc/index.js';
 import { becomeSubreaper, isWatched } from '../sys/index.js';
-import { Server } from '../ttrpc/index.js';
+import { Server, type ServerInterceptor } from '../ttrpc/index.js';
 import { Containers } from './containers.js';
 import type { ShimContext } from './context.js';
 import { counters } from './counters.js';
@@ -26,12 +26,14 @@ export interface ServeOptions {
   invocation: Invocation;
   listening: Listening;
   log: FifoLogger;
+  /** See every call first. */
+  interceptors: readonly ServerInterceptor[];
   /** The daemon's ttrpc socket. */
   ttrpcAddress: string;
 }
 
 /** Serves until it is shut down, by the daemon or by a signal, and everything is cleaned up. */
-export async function serve({ invocation, listening, log, ttrpcAddress }: ServeOptions): Promise<void> {
+export async function serve({ invocation, listening, log, interceptors, ttrpcAddress }: ServeOptions): Promise<void> {
   const { namespace, id } = invocation;
   becomeSubreaper();
   const shim: ShimContext = {
@@ -43,6 +45,7 @@ export async function serve({ invocation, listening, log, ttrpcAddress }: ServeO
   shim.orphans.start();
   const containers = new Containers(shim);
   const server = new Server({
+    interceptors,
     onError: (error) => log.warn('a connection failed', { error }),
     other: (socket, first) => answerDebug(socket, first, sources),
   });

@@ -10,6 +10,8 @@ import { awaitJob, setIdentity } from '../sys/index.js';
 const IDLE_S = 600;
 
 export interface StandIn {
+  /** As what the program was executed. */
+  name: string;
   /** The command line without the program. */
   args: string[];
   input: number;
@@ -53,7 +55,7 @@ export async function standIn(): Promise<StandIn | undefined> {
   process.chdir(`/proc/self/fd/${job.directory}`);
   closeSync(job.directory);
   setIdentity([name, '--no-warnings', program, ...args], job.settings);
-  return { args, input: job.input, reply: job.reply };
+  return { name, args, input: job.input, reply: job.reply };
 }
 
 function replaceEnvironment(settings: readonly string[]): void {

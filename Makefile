@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: all setup build lib lint test test-unit test-shim test-e2e test-cgroup2 test-matrix test-daemons run bench install uninstall clean
+.PHONY: all setup build lib lint test test-unit test-shim test-e2e test-cgroup2 test-matrix test-daemons run bench soak-exec install uninstall clean
 
 all: build
 
@@ -103,6 +103,11 @@ test-daemons:
 
 bench: setup build
 	$(TSX) test/bench/bench.ts
+
+# N execs through one shim: what it has then must be what it had.
+N ?= 2000
+soak-exec: setup build
+	$(TSX) test/bench/exec-soak.ts $(N)
 
 # ---- use -----------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ export class Containers {
   readonly #creating = new Map<string, Container>();
   /** Deleted, but whoever asked for it had given up by then: the answer is kept for when it asks again. */
   readonly #untold = new Map<string, ContainerRecord>();
+  /** Called whenever there is no container any more. */
+  onEmpty: () => void = () => undefined;
   #ending = false;
   #onSettled: (() => void) | undefined;
 
@@ -71,6 +73,7 @@ export class Containers {
     // A new container of the same name cannot have come meanwhile: the id was taken until here.
     this.#containers.delete(id);
     delete this.shim.record.containers[id];
+    this.#tellIfEmpty();
     if (caller.aborted) this.#keepUntold(id, container.record);
     return container.record;
   }
@@ -101,7 +104,12 @@ export class Containers {
     } else if (this.endIfEmpty()) onEnd();
   }
 
+  #tellIfEmpty(): void {
+    if (this.#containers.size === 0 && this.#creating.size === 0) this.onEmpty();
+  }
+
   #settled(): void {
+    this.#tellIfEmpty();
     const onEnd = this.#onSettled;
     if (!onEnd || !this.endIfEmpty()) return;
     this.#onSettled = undefined;

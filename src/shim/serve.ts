@@ -12,6 +12,7 @@ import { EventPublisher } from './events.js';
 import { OrphanReaper } from './exits.js';
 import type { Invocation } from './flags.js';
 import type { Listening } from './listen.js';
+import { Forgotten } from './forgotten.js';
 import type { FifoLogger } from './log.js';
 import { accountedFor, pendingRequests, requestTotals } from './requests.js';
 import { taskService } from './task-service.js';
@@ -19,8 +20,6 @@ import { pendingWaits } from './waits.js';
 
 /** How long the last events and replies may take when the shim ends. */
 const DRAIN_MS = 5_000;
-/** How long a shim waits for somebody to make a container, before it takes itself for forgotten. */
-const FORGOTTEN_MS = 5 * 60_000;
 
 export interface ServeOptions {
   invocation: Invocation;
@@ -67,7 +66,8 @@ export async function serve({ invocation, listening, log, interceptors, ttrpcAdd
   process.on('uncaughtException', (error) => log.error('a defect: an exception that nobody caught', { error, stack: error.stack }));
   process.on('unhandledRejection', (reason) => log.error('a defect: a rejection that nobody handled', { error: reason, stack: (reason as Error | undefined)?.stack }));
 
-  const forgotten = endWhenForgotten(() => server.connections === 0 && containers.endIfEmpty(), () => end('nobody needs it'));
+  const forgotten = new Forgotten((forLong) => (forLong || server.connections === 0) && containers.endIfEmpty(), () => end('nobody needs it'));
+  containers.onEmpty = () => forgotten.emptied();
   await server.serve(listening.server);
   log.debug('serving', { address: shim.record.address, pid: process.pid });
   const why = await ended;
@@ -75,14 +75,7 @@ export async function serve({ invocation, listening, log, interceptors, ttrpcAdd
 
   // From here on a new `start` must not find this shim.
   listening.unlink();
-  clearInterval(forgotten);
+  forgotten.stop();
   await Promise.all([server.shutdown({ graceMs: 200 }), shim.events.close(DRAIN_MS)]);
   shim.orphans.stop();
-}
-
-/** A daemon that was killed between `start` and Create never comes back for its shim. */
-function endWhenForgotten(isUnused: () => boolean, end: () => void): NodeJS.Timeout {
-  return setInterval(() => {
-    if (isUnused()) end();
-  }, FORGOTTEN_MS).unref();
 }

@@ -24,9 +24,15 @@ const empty = {};
 /** The handlers of containerd.task.v2.Task and containerd.task.v3.Task, which are the same. */
 export function taskService(shim: ShimContext, containers: Containers, shutdown: () => void): Handlers<typeof ContainerdTaskV2Task> {
   return {
-    async Create(request) {
-      const { init } = (await containers.create(newRecord(request, shim.record.namespace))).record;
-      return { pid: init.pid };
+    async Create(request, context) {
+      try {
+        const { init } = (await containers.create(newRecord(request, shim.record.namespace))).record;
+        return { pid: init.pid };
+      } catch (error) {
+        // A daemon that was killed meanwhile knows nothing of this container, and will not ask for the shim's end.
+        if (context.signal.aborted && containers.endIfEmpty()) shutdown();
+        throw error;
+      }
     },
 
     async Start({ id, execId }, context) {

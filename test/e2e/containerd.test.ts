@@ -176,7 +176,7 @@ test('containerd is killed and comes back: the container runs on, can be used, a
   });
 });
 
-test('a container that ends while containerd is away is there when it comes back, and its exit is told', async () => {
+test('field 5: a container that ends while containerd is away is there when it comes back, and its exit is told', async () => {
   await containerd.ctr(['run', '-d', '--rootfs', containerd.rootfs, 'leaver', '/bin/sleep', '1000']);
   const pid = Number(readFileSync(`${containerd.bundle('leaver')}/init.pid`, 'utf8'));
   await containerd.stop('SIGKILL');
@@ -190,7 +190,7 @@ test('a container that ends while containerd is away is there when it comes back
   await containerd.ctr(['containers', 'rm', 'leaver']);
 });
 
-test('a shim that is killed takes its container with it; containerd cleans up and says so', async () => {
+test('bug 21, field 11: a shim that is killed takes its container with it; containerd cleans up and says so', async () => {
   await containerd.ctr(['run', '-d', '--rootfs', containerd.rootfs, 'orphan', '/bin/sleep', '1000']);
   const init = Number(readFileSync(`${containerd.bundle('orphan')}/init.pid`, 'utf8'));
   const shim = (await containerd.shimPids()).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('\0orphan\0'));

@@ -82,7 +82,7 @@ async function runAll(ids: string[], oneByOne: boolean): Promise<void> {
 
 const names = (prefix: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
 
-test(`${IN_A_ROW} containers in a row, then ${AT_ONCE} at once`, async () => {
+test(`field 9, field 28: ${IN_A_ROW} containers in a row, then ${AT_ONCE} at once`, async () => {
   // The first ones make what stays: directories, the daemon's own connections.
   await runAll(names('warm', 3), true);
   const before = inventory();

@@ -8,7 +8,7 @@ import { isAlive, mountsBelow } from '../support/machine.js';
 import { hawserOnly, shimTest } from '../support/shim.js';
 import { hostPid, makeRootfs, sh } from '../support/spec.js';
 
-shimTest('bug 17: a shim that is killed: delete ends the container and reports its pid and 137', async (lab) => {
+shimTest('bug 17, field 11: a shim that is killed: delete ends the container and reports its pid and 137', async (lab) => {
   const task = await lab.task('c');
   await task.start();
   process.kill(task.shim.pid, 'SIGKILL');
@@ -21,7 +21,7 @@ shimTest('bug 17: a shim that is killed: delete ends the container and reports i
   if (!hawserOnly) await lab.assertNothingLeft();
 });
 
-shimTest('a shim that is killed after the exit: delete reports the true code and time', async (lab) => {
+shimTest('field 10: a shim that is killed after the exit: delete reports the true code and time', async (lab) => {
   const task = await lab.task('c', sh('exit 42'));
   await task.start();
   const { exitedAt } = await task.wait();
@@ -114,6 +114,28 @@ shimTest('delete after a crash takes the rootfs down, stacked mounts too', async
   await shim.gone();
   assert.equal((await lab.deleteAction('c')).status, 0);
   assert.deepEqual(mountsBelow(lab.dir), []);
+}, { skip: hawserOnly });
+
+shimTest('bug 21, bug 38: after a crash, delete takes what the runtime has, tells nobody, and leaves the bundle to the daemon', async (lab) => {
+  const task = await lab.task('c');
+  await task.start();
+  await task.run('e', ['/bin/true']);
+  const other = await lab.task('ended', sh('exit 3'));
+  await other.start();
+  await other.wait();
+  await lab.daemon.saw('exit', 'ended');
+  const before = lab.daemon.events.length;
+  for (const { shim, id } of [task, other]) {
+    process.kill(shim.pid, 'SIGKILL');
+    await shim.gone();
+    assert.deepEqual((await lab.deleteAction(id)).status, 0);
+    assert.ok(existsSync(join(lab.bundlePath(id), 'config.json')));
+  }
+  const { runtime, cgroups, processes } = lab.snapshot();
+  assert.deepEqual({ runtime, cgroups, processes }, { runtime: [], cgroups: [], processes: [] });
+  // An exit that was told is not told again, and one that was not is the daemon's to tell, from what delete printed.
+  assert.equal(lab.daemon.events.length, before);
+  assert.equal(lab.daemon.of('ended', '/tasks/exit').length, 1);
 }, { skip: hawserOnly });
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {

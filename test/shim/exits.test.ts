@@ -56,7 +56,7 @@ shimTest('bug 2: an init that dies before runc create returns is told after its 
   await task.delete();
 });
 
-shimTest('bug 3: execs that the init takes with it end before it, as others see it', async (lab) => {
+shimTest('bug 3, field 4: execs that the init takes with it end before it, as others see it', async (lab) => {
   const task = await lab.task('c');
   await task.start();
   const execs = Array.from({ length: 10 }, (_, n) => `e${n}`);

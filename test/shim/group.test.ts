@@ -43,7 +43,7 @@ shimTest('starts of one group at the same time agree on one shim, where a dead o
   }
 });
 
-shimTest('the containers of a shim live and die each for itself; the shim ends with the last', async (lab) => {
+shimTest('bug 39: the containers of a shim live and die each for itself; the shim ends with the last', async (lab) => {
   lab.bundle('a', sh('exit 1'), group('pod'));
   lab.bundle('b', sh('trap "exit 2" TERM; echo up; while :; do sleep 0.05; done'), group('pod'));
   const shim = await lab.shim('a');
@@ -77,7 +77,7 @@ function slowRunc(lab: Lab, command: string): { binaryName: string; begun: () =>
   return { binaryName, begun: () => eventually(`runc ${command} runs`, () => existsSync(begun)), go: () => rmSync(gate, { force: true }) };
 }
 
-shimTest('bug 7: while runc create of one hangs, the others of its shim are served, and the shim doesn\'t end', async (lab) => {
+shimTest('bug 7, field 35: while runc create of one hangs, the others of its shim are served, and the shim doesn\'t end', async (lab) => {
   const slow = slowRunc(lab, 'create');
   const a = await lab.task('a');
   await a.start();
@@ -100,7 +100,7 @@ shimTest('bug 7: while runc create of one hangs, the others of its shim are serv
   await b.remove();
 }, { skip: hawserOnly });
 
-shimTest('while runc exec hangs, State, Pids and Kill of the same container are answered', async (lab) => {
+shimTest('field 34: while runc exec hangs, State, Pids and Kill of the same container are answered', async (lab) => {
   const slow = slowRunc(lab, 'exec');
   const task = await lab.task('c', undefined, { options: { binaryName: slow.binaryName } });
   await task.start();
@@ -117,7 +117,7 @@ shimTest('while runc exec hangs, State, Pids and Kill of the same container are 
   await task.wait('e');
 }, { skip: hawserOnly });
 
-shimTest('a container whose start hangs can be killed', async (lab) => {
+shimTest('field 34: a container whose start hangs can be killed', async (lab) => {
   const slow = slowRunc(lab, 'start');
   const task = await lab.task('c', undefined, { options: { binaryName: slow.binaryName } });
   const starting = task.start();
@@ -131,7 +131,7 @@ shimTest('a container whose start hangs can be killed', async (lab) => {
   slow.go();
 }, { skip: hawserOnly });
 
-shimTest('an exec whose start hangs does not hold up the exit of an init that is killed', async (lab) => {
+shimTest('field 34: an exec whose start hangs does not hold up the exit of an init that is killed', async (lab) => {
   const slow = slowRunc(lab, 'exec');
   const task = await lab.task('c', undefined, { options: { binaryName: slow.binaryName } });
   await task.start();

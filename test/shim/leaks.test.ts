@@ -29,7 +29,7 @@ async function round(shim: Shim, name: string, execs: number): Promise<void> {
   await task.remove();
 }
 
-shimTest('30 containers and 100 execs through one shim leave descriptors, processes, mounts and cgroups as they were', async (lab) => {
+shimTest('field 29: 30 containers and 100 execs through one shim leave descriptors, processes, mounts and cgroups as they were', async (lab) => {
   lab.bundle('leader');
   const shim = await lab.shim('leader');
   await round(shim, 'warm-up', 2);

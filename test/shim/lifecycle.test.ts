@@ -37,7 +37,7 @@ shimTest('a container is created, started, ends with its exit code, is deleted, 
   await lab.assertNothingLeft();
 });
 
-shimTest('what has not ended has the zero time of Go, sent and not left out', async (lab) => {
+shimTest('bug 53: what has not ended has the zero time of Go, sent and not left out', async (lab) => {
   const task = await lab.task('c');
   const { exitedAt } = await task.state();
   assert.equal(Number(exitedAt?.seconds), -62135596800);
@@ -76,7 +76,7 @@ shimTest('the bundle has what containerd and the delete action read: address, op
   assert.equal(statSync(join(lab.bundlePath('c'), 'options.json')).mode & 0o777, 0o600);
 });
 
-shimTest('unknown containers and execs are NotFound; Connect and Shutdown know no unknown', async (lab) => {
+shimTest('bugs 32 and 37: unknown containers and execs are NotFound; Connect and Shutdown know no unknown', async (lab) => {
   lab.bundle('c');
   const shim = await lab.shim('c');
   const id = 'nobody';
@@ -196,7 +196,7 @@ shimTest('an id is free again after Delete, in the same shim', async (lab) => {
   assert.deepEqual(lab.daemon.story('c'), Array.from({ length: 3 }, () => ['create', 'start', 'exit c 0', 'delete']).flat());
 });
 
-shimTest('of two Deletes at once one succeeds and the other is NotFound', async (lab) => {
+shimTest('field 12: of two Deletes at once one succeeds and the other is NotFound', async (lab) => {
   const task = await lab.task('c', ['/bin/true']);
   await task.start();
   await task.wait();
@@ -224,7 +224,7 @@ shimTest('a container that was only created can be deleted: its init dies, its w
   await lab.assertNothingLeft();
 }, { skip: hawserOnly });
 
-shimTest('Wait ends at its deadline, and the process is still waited for by others', async (lab) => {
+shimTest('bug 57: Wait ends at its deadline, and the process is still waited for by others', async (lab) => {
   const task = await lab.task('c');
   await task.start();
   const patient = task.wait();

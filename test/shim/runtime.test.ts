@@ -113,7 +113,7 @@ shimTest('a runtime that isn\'t there is named, in the words that dockerd looks 
   await shim.create('c', { stdio: lab.stdio('c4') });
 });
 
-shimTest('a process that keeps runc\'s output open holds nobody up', async (lab) => {
+shimTest('bug 54: a process that keeps runc\'s output open holds nobody up', async (lab) => {
   const binaryName = lab.fakeRunc('runc-litter', 'sleep 1000 &');
   const task = await lab.task('c', undefined, { options: { binaryName } });
   await within('Start', task.start(), 10_000);

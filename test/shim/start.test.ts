@@ -20,7 +20,7 @@ function assertNoShim(lab: Lab): void {
   assert.deepEqual(lab.snapshot().processes, []);
 }
 
-shimTest('start prints the address and nothing else, and leaves the shim in the bundle, its own process group, with its own descriptors', async (lab) => {
+shimTest('bug 54: start prints the address and nothing else, and leaves the shim in the bundle, its own process group, with its own descriptors', async (lab) => {
   lab.bundle('c');
   const { status, stdout, stderr } = await lab.startAction('c');
   assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
@@ -31,6 +31,19 @@ shimTest('start prints the address and nothing else, and leaves the shim in the 
   for (const line of descriptorsOf(shim.pid)) assert.doesNotMatch(line, /^[012] (pipe|\/dev\/(pts|tty))/);
   const environment = readFileSync(`/proc/${shim.pid}/environ`, 'latin1');
   assert.ok(environment.includes(`TTRPC_ADDRESS=${lab.daemon.path}`));
+});
+
+shimTest('bug 30: -debug reaches the shim that serves, and only then is there a debug log', async (lab) => {
+  for (const debug of [true, false]) {
+    const id = debug ? 'loud' : 'quiet';
+    lab.bundle(id);
+    const before = lab.log.length;
+    const shim = await lab.shim(id, { debug });
+    await shim.shutdown();
+    const logged = (): boolean => lab.log.slice(before).includes('level=debug');
+    if (debug) await eventually('a debug line', logged);
+    else assert.ok(!logged(), lab.log.slice(before));
+  }
 });
 
 shimTest('oom_score_adj is the daemon\'s and one more', async (lab) => {
@@ -180,7 +193,7 @@ shimTest('a missing or broken config.json fails Create, and not in words that do
   await shim.create('c', { stdio: lab.stdio('c3') });
 }, { skip: hawserOnly });
 
-shimTest('a specification without a linux section is none of our business until runc has a word', async (lab) => {
+shimTest('bug 56: a specification without a linux section is none of our business until runc has a word', async (lab) => {
   lab.bundle('c');
   writeFileSync(join(lab.bundlePath('c'), 'config.json'), '{"ociVersion":"1.0.2"}');
   const shim = await lab.shim('c');
@@ -351,7 +364,7 @@ shimTest('start works with a closed stdin, a full environment, and a relative li
   assert.ok(processInfo(shim.pid));
 });
 
-shimTest('an address of the daemon that nobody listens on, or none, doesn\'t keep containers from running', async (lab) => {
+shimTest('bug 55: an address of the daemon that nobody listens on, or none, doesn\'t keep containers from running', async (lab) => {
   lab.bundle('c', sh('exit 3'));
   const shim = await lab.shim('c', { env: { TTRPC_ADDRESS: '/no/such/socket' } });
   const task = await shim.create('c');

@@ -349,7 +349,7 @@ shimTest('the container has no descriptor of the shim\'s', async (lab) => {
   for (const line of open) assert.ok(line === '/dev/null' || line.includes('/fifos/'), line);
 });
 
-shimTest('field 16: the log FIFO of a daemon that went away neither blocks nor ends the shim', async (lab) => {
+shimTest('bugs 35 and 49, field 16: the log FIFO of a daemon that went away neither blocks nor ends the shim', async (lab) => {
   lab.bundle('c');
   const shim = await lab.shim('c');
   await shim.create('c');

@@ -101,7 +101,7 @@ shimTest('ResizePty sets the size, before Start and later, of inits and execs', 
   await out!.saw('2 20000');
 });
 
-shimTest('a container that closes its terminal costs the shim no CPU, and can open it again', async (lab) => {
+shimTest('field 30: a container that closes its terminal costs the shim no CPU, and can open it again', async (lab) => {
   const task = await lab.task('c', sh('exec 0<&- 1>&- 2>&-; sleep 1000'), { terminal: true, edit: tty });
   await task.start();
   await delay(200);

@@ -21,5 +21,5 @@ const own: [string, unknown][] = [
   ['a new one among others that are joined', { linux: { namespaces: [{ type: 'network', path: '/x' }, { type: 'pid' }] } }],
 ];
 
-for (const [what, spec] of shared) test(`processes may outlive the init: ${what}`, () => assert.equal(sharesPidNamespace(spec as Spec), true));
+for (const [what, spec] of shared) test(`bug 28: processes may outlive the init: ${what}`, () => assert.equal(sharesPidNamespace(spec as Spec), true));
 for (const [what, spec] of own) test(`processes die with the init: ${what}`, () => assert.equal(sharesPidNamespace(spec as Spec), false));

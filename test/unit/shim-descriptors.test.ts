@@ -28,7 +28,7 @@ test('each is found by its name, until it is closed', () => {
   assert.deepEqual([fds.list(), isOpen(two)], [{}, false]);
 });
 
-test('a number that was closed and is somebody else’s by now is not closed again', () => {
+test('bug 50: a number that was closed and is somebody else’s by now is not closed again', () => {
   const fds = new Descriptors();
   const fd = fds.add('one', makeMemfd('ours'));
   fds.close('one');

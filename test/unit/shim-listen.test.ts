@@ -26,7 +26,7 @@ function connects(path: string): Promise<boolean> {
   });
 }
 
-test('a socket for us alone, in a directory for us alone', async (t) => {
+test('bug 40: a socket for us alone, in a directory for us alone', async (t) => {
   const path = join(tempDir(t), 'a', 'b', 's');
   const { path: found } = await listening(t, path);
   assert.equal(found, path);

@@ -74,7 +74,7 @@ test('a status taken by another while we wait is told as 255', async () => {
   assert.equal(await exited, 255);
 });
 
-test('200 children killed at once are each told, once', async () => {
+test('field 1: 200 children killed at once are each told, once', async () => {
   const told = new Map<number, number[]>();
   const children = Array.from({ length: 200 }, () => {
     const child = spawn('/bin/sleep', ['sleep', '1000'], { stdio: quiet });
@@ -110,3 +110,10 @@ test('nothing stays open', () => leavesNothingOpen(async () => {
   const pid = unwatched('exit 0');
   await Promise.all([exitOf(pid), exitOf(pid)]);
 }));
+
+test('field 2: an exit is told though nobody listens for SIGCHLD: each process that is waited for has a pidfd', async () => {
+  assert.equal(process.listenerCount('SIGCHLD'), 0);
+  const exit = exitOf(unwatched('sleep 0.2; exit 7'));
+  assert.equal(process.listenerCount('SIGCHLD'), 0);
+  assert.equal(await exit, 7);
+});

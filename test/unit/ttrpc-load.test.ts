@@ -10,7 +10,7 @@ import { RawPeer, rawFrame } from '../support/ttrpc-raw.js';
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
 
-test('64 calls of 3 MiB with replies of 3 MiB do not lock each other up (ttrpc#72, ttrpc#168)', async (t) => {
+test('field 39: 64 calls of 3 MiB with replies of 3 MiB do not lock each other up (ttrpc#72, ttrpc#168)', async (t) => {
   const size = 3 << 20;
   for (const handler of [(bytes: Uint8Array) => bytes, async (bytes: Uint8Array) => {
     await new Promise((resolve) => setImmediate(resolve));
@@ -58,7 +58,7 @@ test('a client that sends and does not read is not read from for ever', async (t
   for (let i = 0; i < total; i++) await peer.frame();
 });
 
-test('a call that times out or is aborted in the queue is never written (ttrpc-rust#317)', async (t) => {
+test('field 39: a call that times out or is aborted in the queue is never written (ttrpc-rust#317)', async (t) => {
   const path = socketPath(t);
   const { accepted, stop } = await RawPeer.listen(path);
   const client = await connect(path);
@@ -93,7 +93,7 @@ test('a call that times out or is aborted in the queue is never written (ttrpc-r
   assert.equal(client.pendingCalls, 0);
 });
 
-test('memory does not grow with the number of calls (ttrpc#236)', async (t) => {
+test('field 26: memory does not grow with the number of calls (ttrpc#236)', async (t) => {
   const { echo, client, server } = await running(t, {
     Say: (text) => text === 'sync' ? text : Promise.resolve(text),
     List: (text) => [text],

@@ -1,0 +1,49 @@
+/** What a shim costs while nothing happens, and what an exec costs. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { cpuTicks } from '../support/machine.js';
+import { hawserOnly, shimTest } from '../support/shim.js';
+import { sh } from '../support/spec.js';
+
+/** Private memory of an idle shim: what it is (see the README), and what Nodes differ by. */
+const BUDGET_KB = 16 * 1024;
+
+shimTest('field 25: an idle shim with a container keeps within its budget of private memory', async (lab) => {
+  const task = await lab.task('c');
+  await task.start();
+  const rollup = readFileSync(`/proc/${task.shim.pid}/smaps_rollup`, 'utf8');
+  const kilobytes = Number(/^Private_Dirty:\s+(\d+) kB/m.exec(rollup)?.[1]);
+  assert.ok(kilobytes > 0 && kilobytes < BUDGET_KB, `${kilobytes} kB`);
+}, { skip: hawserOnly });
+
+shimTest('field 27: an idle shim takes no processor time', async (lab) => {
+  const task = await lab.task('c');
+  await task.start();
+  assert.equal((await task.run('e', sh('exit 0'))).status, 0);
+  await delay(1_000);
+  const before = cpuTicks(task.shim.pid);
+  await delay(3_000);
+  // Hundredths of a second.
+  assert.ok(cpuTicks(task.shim.pid) - before <= 6, `${cpuTicks(task.shim.pid) - before} ticks in 3 s`);
+});
+
+shimTest('field 33: an exec costs one command of the runtime, whatever is asked about it', async (lab) => {
+  const binaryName = lab.fakeRunc('runc-count', 'echo "$command" >> "$lab/commands"');
+  const task = await lab.task('c', undefined, { options: { binaryName } });
+  await task.start();
+  const commands = (): string[] => readFileSync(join(lab.dir, 'commands'), 'utf8').trim().split('\n').slice(2);
+  for (let n = 0; n < 5; n++) {
+    await task.exec(`e${n}`, ['/bin/sleep', '1000'], { stdout: '', stderr: '' });
+    await task.state(`e${n}`);
+    await task.start(`e${n}`);
+    await task.state(`e${n}`);
+    await task.shim.task.Pids({ id: 'c' });
+    await task.shim.task.Stats({ id: 'c' });
+    await task.kill(9, { execId: `e${n}` });
+    await task.wait(`e${n}`);
+    await task.delete(`e${n}`);
+  }
+  assert.deepEqual(commands(), Array.from({ length: 5 }, () => 'exec'));
+}, { skip: hawserOnly });

@@ -1,7 +1,7 @@
 /** "Why is it stuck?": the state dump, in every way that a shim or its surroundings can hang (contract §6.10, §8). */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, constants, cpSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, cpSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { RequestState } from '../../src/shim/debug/state.js';
 import { containerIn, httpGet, pendingRequest, stateOf } from '../support/debug.js';
 import { eventually, within } from '../support/eventually.js';
+import { processInfo } from '../support/machine.js';
 import { hawserOnly, shimTest, STATUS, type Lab, type Task } from '../support/shim.js';
 import { hostPid, sh } from '../support/spec.js';
 
@@ -122,12 +123,19 @@ shimTest('field 41: a request that waits for its turn says behind whom', async (
 
 shimTest('field 41: a Delete that waits for a reader of the terminal\'s output says so', async (lab) => {
   const stdout = lab.fifo('slow');
-  // Opened, and never read.
-  const reader = openSync(stdout, constants.O_RDONLY | constants.O_NONBLOCK);
+  // Full, and never read.
+  const reader = openSync(stdout, constants.O_RDWR | constants.O_NONBLOCK);
   lab.defer(() => closeSync(reader));
-  const task = await lab.task('c', sh('while :; do echo some output; done'), { terminal: true, stdout, edit: (spec) => { spec.process.terminal = true; } });
+  for (const length of [4096, 1]) {
+    try {
+      for (;;) writeSync(reader, Buffer.alloc(length));
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'EAGAIN');
+    }
+  }
+  const task = await lab.task('c', sh('echo some output; exec sleep 1000'), { terminal: true, stdout, edit: (spec) => { spec.process.terminal = true; } });
   await task.start();
-  await eventually('the FIFO is full', async () => (await stateOf(task.shim)).metrics.bytesCopied >= 60_000);
+  await eventually('it has written', () => processInfo(task.pid)?.name === 'sleep');
   await task.kill(9);
   await task.wait();
   const deleting = task.delete();

@@ -1,7 +1,7 @@
 /** A criu that works on current kernels: Debian 12's own does not. It comes from a newer suite, see packages.sh. */
 import { spawnSync } from 'node:child_process';
-import { delimiter } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { addToPath } from './runtime.js';
 
 const SUITE = 'trixie';
 const packages = fileURLToPath(new URL('packages.sh', import.meta.url));
@@ -22,7 +22,7 @@ export function criuDirectory(): string {
   return (directory = found);
 }
 
-/** Puts criu into this process's PATH, where the runtimes of its shims find it. */
+/** Puts criu into the PATH of all shims and daemons that this process starts. */
 export function useCriu(): void {
-  process.env.PATH = `${criuDirectory()}${delimiter}${process.env.PATH}`;
+  addToPath(criuDirectory());
 }

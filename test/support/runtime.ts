@@ -16,6 +16,14 @@ export const signalsAll = !/^runc version 1\.([2-9]|\d\d)|^runc version [2-9]/.t
 /** For tests of what only one of the runtimes does, or of its own words. */
 export const isCrun = runtimeVersion.startsWith('crun');
 
+/** Directories of programs that the runtime runs. */
+const helpers: string[] = [];
+
+/** Puts a directory into the PATH of all runtimes that are started from now on. */
+export function addToPath(dir: string): void {
+  helpers.unshift(dir);
+}
+
 /** Where the runtime under test is to be found; what it needs for that is made in the directory. */
 export function runtimeProgram(dir: string): string {
   if (program === 'runc') return '/usr/sbin/runc';
@@ -28,7 +36,7 @@ export function runtimeProgram(dir: string): string {
  * @param first directories that come before the system's
  */
 export function runtimePath(dir: string, first: readonly string[] = []): string {
-  if (program === 'runc') return [...first, SYSTEM_PATH].join(':');
+  if (program === 'runc') return [...first, ...helpers, SYSTEM_PATH].join(':');
   const bin = join(dir, 'runtime');
   const runc = join(bin, 'runc');
   mkdirSync(bin, { recursive: true });
@@ -40,5 +48,5 @@ export function runtimePath(dir: string, first: readonly string[] = []): string 
       symlinkSync(program, runc);
     }
   }
-  return [bin, ...first, SYSTEM_PATH].join(':');
+  return [bin, ...first, ...helpers, SYSTEM_PATH].join(':');
 }

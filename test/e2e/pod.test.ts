@@ -49,7 +49,7 @@ async function remove(id: string): Promise<void> {
 
 async function nothingLeft(): Promise<void> {
   await until('the last shim to end', async () => (await containerd.shimPids()).length === 0);
-  await until('the last bundle to go', () => readdirSync(`${containerd.state}/io.containerd.runtime.v2.task/default`).length === 0);
+  await until('the last bundle to go', () => readdirSync(`${containerd.state}/io.containerd.runtime.v2.task/${containerd.namespace}`).length === 0);
   assert.equal(readFileSync('/proc/self/mountinfo', 'utf8').includes(containerd.dir), false);
 }
 

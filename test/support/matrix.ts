@@ -51,7 +51,7 @@ function cells(): Cell[] {
   const { containerdOld, containerdMiddle, containerdNew, dockerOld, dockerMiddle, dockerNew, runcOld, runcNew, crun } = programs;
   const runtimes = [runcOld, runcNew, crun];
   const onContainerd = [containerdOld, containerdMiddle, containerdNew].flatMap((containerd) => runtimes.map((runtime): Cell => ({
-    files: ['test/e2e/containerd.test.ts'], containerd, runtime,
+    files: ['test/e2e/containerd.test.ts', 'test/e2e/pod.test.ts', 'test/e2e/cri.test.ts'], containerd, runtime,
     small: (containerd === containerdMiddle && runtime === crun) || (containerd === containerdNew && runtime === runcNew),
   })));
   const pairs = [[dockerOld, containerdOld], [dockerMiddle, containerdMiddle], [dockerNew, containerdNew]] as const;

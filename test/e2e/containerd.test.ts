@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Containerd, makeImage, shimDir, until } from '../support/daemons.js';
+import { rounds } from '../support/eventually.js';
 import { Terminal } from '../support/terminal.js';
 
 let containerd: Containerd;
@@ -90,7 +91,7 @@ test('tasks: ls, ps, exec, exec -t, pause, resume, metrics, kill, rm', async () 
     assert.equal(exec.exitCode, 3);
 
     // CloseIO races with the start of the exec; it must never be lost.
-    for (let i = 0; i < 30; i++) {
+    for (let i = 0; i < rounds(30); i++) {
       assert.equal((await containerd.ctr(['tasks', 'exec', '--exec-id', `in${i}`, 'sleeper', '/bin/cat'], { input: `${i}` })).stdout, `${i}`);
     }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '../support/eventually.js';
+import { eventually, rounds } from '../support/eventually.js';
 import { allProcesses, cgroupDir, hasCgroup2, quietly } from '../support/machine.js';
 import { fails, hawserOnly, shimTest, STATUS, type Lab, type Shim, type Task } from '../support/shim.js';
 import { sh, type TestSpec } from '../support/spec.js';
@@ -135,7 +135,7 @@ async function nest(lab: Lab, task: Task): Promise<void> {
 }
 
 shimTest('an OOM in a cgroup below the container\'s is the container\'s', async (lab) => {
-  const task = await lab.task('c', sh(`(read go; exec ${GREEDY}) <&0 & wait $!; echo "ended with $?"; exec sleep 1000`), { stdin: true });
+  const task = await lab.task('c', sh(`exec 3<&0; (read go <&3; exec ${GREEDY}) & wait $!; echo "ended with $?"; exec sleep 1000`), { stdin: true });
   await task.start();
   await nest(lab, task);
   assert.equal((await task.shim.task.Pids({ id: 'c' })).processes.length, 2, 'the processes below are the container\'s, too');
@@ -208,13 +208,12 @@ fi`);
 }, { skip: hawserOnly });
 
 shimTest('field 31: 8 pods, round after round: every OOM is told, of the right container, before its exit', async (lab) => {
-  // Where everything takes so long, the pods at once are test enough.
-  const rounds = process.env.HAWSER_TEST_PATIENCE ? 1 : 10;
+  const lifetimes = rounds(10);
   await Promise.all(Array.from({ length: 8 }, async (_, pod) => {
     const id = `pod${pod}`;
     lab.bundle(id);
     const shim = await lab.shim(id);
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < lifetimes; round++) {
       const task = await shim.add(id, sh(GREEDY), { edit: limited, stdio: lab.stdio(`${id}-${round}`, quiet) });
       await task.start();
       assert.equal((await task.wait()).exitStatus, 137);
@@ -222,7 +221,7 @@ shimTest('field 31: 8 pods, round after round: every OOM is told, of the right c
     }
     await shim.shutdown();
     const lives = story(lab, id).split(/(?<=delete), /);
-    assert.equal(lives.length, rounds, lives.join('; '));
+    assert.equal(lives.length, lifetimes, lives.join('; '));
     for (const life of lives) assert.match(life, ONE_LIFE);
   }));
 }, { timeout: 180_000 });

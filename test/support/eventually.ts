@@ -10,6 +10,11 @@ export function patiently(ms: number): number {
   return ms * PATIENCE;
 }
 
+/** How often to repeat what goes wrong only now and then: less often where everything takes long. */
+export function rounds(times: number): number {
+  return Math.max(1, Math.floor(times / PATIENCE));
+}
+
 /** Resolves to the first result that is not undefined, false or null. */
 export async function eventually<T>(what: string, probe: () => T | Promise<T>, boundMs = BOUND_MS): Promise<NonNullable<T>> {
   const bound = patiently(boundMs);

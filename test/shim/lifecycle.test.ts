@@ -218,7 +218,7 @@ shimTest('a container that was only created can be deleted: its init dies, its w
   assert.equal(exitStatus, millis(exitedAt) === undefined ? 0 : 137);
   await waiting;
   await eventually('the init is gone', () => !isAlive(task.pid));
-  await lab.daemon.saw('exit', 'c');
+  for (const event of ['exit', 'delete']) await lab.daemon.saw(event, 'c');
   assert.deepEqual(lab.daemon.story('c').sort(), ['create', 'delete', 'exit c 137']);
   await task.shim.shutdown();
   await lab.assertNothingLeft();

@@ -32,13 +32,29 @@ shimTest('stdin: a client that comes only after Start is waited for', async (lab
 });
 
 shimTest('zero-copy: what the container has as stdout is the client\'s own FIFO', async (lab) => {
-  const task = await lab.task('c', undefined, { stdin: true });
+  const task = await lab.task('c');
   await task.start();
   const { paths } = task.stdio;
-  assert.equal(readlinkSync(`/proc/${task.pid}/fd/0`), paths.stdin);
   assert.equal(readlinkSync(`/proc/${task.pid}/fd/1`), paths.stdout);
   assert.equal(readlinkSync(`/proc/${task.pid}/fd/2`), paths.stderr);
 }, { skip: hawserOnly });
+
+shimTest('stdin: a process that opens its own again after the end has been written finds what is left, and the end', async (lab) => {
+  for (const [id, script] of Object.entries({ unread: 'read go </tmp/gate; cat /dev/stdin', begun: 'read first; read go </tmp/gate; cat /proc/self/fd/0', reopened: 'read go </tmp/gate; exec </dev/stdin; cat' })) {
+    const gate = lab.fifo(`gate-${id}`);
+    const task = await lab.task(id, sh(script), {
+      stdin: true, edit: (spec) => { spec.mounts.push({ destination: '/tmp/gate', type: 'bind', source: gate, options: ['bind'] }); },
+    });
+    await task.start();
+    const client = await task.stdio.input();
+    await client.write('one\ntwo\n');
+    client.close();
+    await task.shim.task.CloseIO({ id, stdin: true });
+    writeFileSync(gate, 'go\n');
+    assert.equal((await within('the end of its output', task.out.ended)).toString(), id === 'begun' ? 'two\n' : 'one\ntwo\n');
+    await task.wait();
+  }
+});
 
 shimTest('field 20: 64 MiB arrive whole at a reader that is slow, at no cost to the shim', async (lab) => {
   const size = 64 << 20;

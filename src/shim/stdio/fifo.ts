@@ -65,15 +65,14 @@ export async function openOutput(path: string, options: OpenOptions = {}): Promi
   });
 }
 
-/** Opens the FIFO that a process reads; waits for nobody. */
-export async function openInput(path: string, options: OpenOptions = {}): Promise<Input> {
+/** Opens the FIFO, or the file, that a process reads; waits for nobody. Both ends never block. */
+export async function openInput(path: string): Promise<Input> {
   return withHandle(path, 'r/o', (handle) => {
     const observer = openSync(handle, O_RDONLY | O_NONBLOCK);
     let reader: number | undefined;
     try {
       // A blocking open would wait for a writer, and a writer of ours would hang the observer up when it goes.
       reader = openSync(handle, O_RDONLY | O_NONBLOCK);
-      if (!options.nonblocking) setNonblock(reader, false);
       return { observer, reader };
     } catch (error) {
       closeSync(observer);

@@ -1,8 +1,9 @@
 /**
- * Stdio without a terminal. Where it can be, it is zero-copy: the process gets the client's own FIFOs, its log file, or its
- * logger's pipe, and no byte passes through the shim, which only keeps an end of each open. Where it cannot, the process
+ * Stdio without a terminal. Where it can be, output is zero-copy: the process gets the client's own FIFOs, its log file, or
+ * its logger's pipe, and no byte passes through the shim, which only keeps an end of each open. Where it cannot, the process
  * gets a pipe and the shim copies, as the Go shim always does: for a log file that is rotated; and for everything where a
- * security label forbids the process what is the client's.
+ * security label forbids the process what is the client's. Input always comes by a pipe: who opens /dev/stdin when all has
+ * been written finds it and its end there, while a FIFO would make it wait for a writer that never comes.
  */
 import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { isHungUp, makePipe, setNonblock } from '../../sys/index.js';
@@ -109,10 +110,14 @@ export class PlainStdio implements Stdio {
   }
 
   async #openInput(path: string): Promise<void> {
-    const input = await openInput(path, { nonblocking: this.copying });
-    this.#fds.add(this.copying ? 'stdin-client' : 'stdin', input.reader);
+    const input = await openInput(path);
     this.#fds.add('stdin-observer', input.observer);
-    if (!this.copying) return;
+    // What is no FIFO cannot be watched, and is at its end when it is.
+    if (!fstatSync(input.reader).isFIFO()) {
+      setNonblock(this.#fds.add('stdin', input.reader), false);
+      return;
+    }
+    this.#fds.add('stdin-client', input.reader);
     const pipe = makePipe();
     this.#fds.add('stdin', pipe.read);
     setNonblock(this.#fds.add('stdin-shim', pipe.write), true);

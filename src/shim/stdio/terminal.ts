@@ -100,7 +100,7 @@ export class TerminalStdio implements Stdio {
   async #open(): Promise<void> {
     const { stdin, stdout, stderr } = this.request;
     if (stdin) {
-      const input = await openInput(stdin, { nonblocking: true });
+      const input = await openInput(stdin);
       this.#fds.add('stdin', input.reader);
       this.#fds.add('stdin-observer', input.observer);
       this.#fds.add('stdin-keeper', openKeeper(input.observer));

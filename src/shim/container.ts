@@ -351,7 +351,8 @@ export class Container {
       }
       for (const exec of this.#execs.values()) exec.process.wake();
       this.#events.delete(init);
-      // The last thing, as it says that there is nothing left to do.
+      // The last thing, as it says that there is nothing left to do. A runtime that only says so leaves the rest to `delete`.
+      if (this.#isKnownToRuntime()) return;
       const { pid, exitStatus, exitedAt } = init;
       this.#quietly('leaving word of the deletion', () => this.#bundle.writeDeleted(encodeDeleteResponse(exitedAt === undefined ? { pid } : { pid, status: exitStatus, exitedAt })));
     });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { Code } from '../../src/ttrpc/index.js';
-import { isPending, within } from '../support/eventually.js';
+import { eventually, isPending, within } from '../support/eventually.js';
 import { isAlive } from '../support/machine.js';
 import { fails, hawserOnly, SHIM, shimTest, STATUS, type Lab } from '../support/shim.js';
 import type { TestSpec } from '../support/spec.js';
@@ -51,10 +51,10 @@ shimTest('failpoints: a panic ends the shim as a crash would; the delete action 
   await task.start();
   await assert.rejects(task.shim.task.Pids({ id: 'c' }), /ttrpc: closed/);
   await task.shim.gone();
-  assert.match(lab.log, /panic: failpoint Pids: oops/);
+  await eventually('its last words', () => lab.log.includes('panic: failpoint Pids: oops'));
   const { status, response } = await lab.deleteAction('c', { binary: failingShim(lab) });
   assert.deepEqual([status, response.pid, response.exitStatus], [0, task.pid, 137]);
-  assert.ok(!isAlive(task.pid));
+  await eventually('the end of the container', () => !isAlive(task.pid));
   await lab.assertNothingLeft();
 }, { skip: hawserOnly });
 

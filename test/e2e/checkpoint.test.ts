@@ -104,7 +104,7 @@ for (const layer of [[], ['--rw']]) {
   });
 }
 
-test('field problem 40: ctr restores a container with a terminal', async () => {
+test('field 40: ctr restores a container with a terminal', async () => {
   const ref = 'checkpoint-tty';
   const terminal = new Terminal(...command(['run', '-t', IMAGE, 'tty', ...COUNT]));
   let again: Terminal | undefined;

@@ -1,4 +1,4 @@
-/** Create with a checkpoint, and Start, with a real criu (contract §3.5, §6.8; field problem 40). */
+/** Create with a checkpoint, and Start, with a real criu (contract §3.5, §6.8; field 40). */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
@@ -188,7 +188,7 @@ shimTest('a checkpoint that runc made by itself is restored', async (lab) => {
 // ---- terminals -----------------------------------------------------------------------------------------------------
 
 for (const option of [false, true]) {
-  shimTest(`field problem 40: a container with a terminal comes back with one (taken with terminal: ${option})`, async (lab) => {
+  shimTest(`field 40: a container with a terminal comes back with one (taken with terminal: ${option})`, async (lab) => {
     const script = 'trap "exit 7" TERM; echo up; while read line; do echo "got $line in $(stty size)"; done';
     const task = await taskWithWork(lab, 'c', sh(script), { edit: terminal, terminal: true, stdin: true });
     await task.start();
@@ -212,7 +212,7 @@ for (const option of [false, true]) {
   });
 }
 
-shimTest('field problem 40: a client that does not say that it restores a terminal gets its output, and its end', async (lab) => {
+shimTest('field 40: a client that does not say that it restores a terminal gets its output, and its end', async (lab) => {
   const { path, count } = await images(lab, terminal, { terminal: true });
   const task = await restored(lab, 'c', path, { edit: terminal });
   await task.start();
@@ -235,7 +235,7 @@ const broken: [what: string, spoil: (path: string) => void, text: RegExp][] = [
 
 for (const tty of [false, true]) {
   for (const [what, spoil, text] of broken) {
-    shimTest(`field problem 40: a restore that fails leaves a task that can be deleted: ${what}${tty ? ', with a terminal' : ''}`, async (lab) => {
+    shimTest(`field 40: a restore that fails leaves a task that can be deleted: ${what}${tty ? ', with a terminal' : ''}`, async (lab) => {
       const edit = tty ? terminal : undefined;
       const { path } = await images(lab, edit, { terminal: tty });
       spoil(path);

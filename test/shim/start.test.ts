@@ -116,7 +116,7 @@ shimTest('stdin: what cannot be understood is no options', async (lab) => {
   }
 }, { skip: hawserOnly });
 
-shimTest('36: each daemon gets an answer that it understands, a shim that runs already answers the same', async (lab) => {
+shimTest('bug 46, fields 36 and 38: each daemon gets an answer that it understands, a shim that runs already answers the same', async (lab) => {
   const { BootstrapResult } = containerd.runtime.bootstrap.v1;
   const params = (id: string): Buffer => Buffer.from(BootstrapParams.encode({ instanceId: id, namespace: lab.namespace, containerdVersion: '2.3.4' }).finish());
   for (const again of ['new', 'running']) {
@@ -138,7 +138,7 @@ shimTest('36: each daemon gets an answer that it understands, a shim that runs a
   }
 }, { skip: hawserOnly });
 
-shimTest('48: a member that joins a shim which only has the old Task API is said to have that', async (lab) => {
+shimTest('bug 48, field 37: a member that joins a shim which only has the old Task API is said to have that', async (lab) => {
   const { BootstrapResult } = containerd.runtime.bootstrap.v1;
   lab.bundle('leader', undefined, (spec) => (spec.annotations = { 'io.kubernetes.cri.sandbox-id': 'leader' }));
   const { stdout } = await lab.startAction('leader');

@@ -32,6 +32,8 @@ export interface EventBody {
 
 export class FakeDaemon {
   readonly events: SeenEvent[] = [];
+  /** Called with each event as it comes. */
+  heard: (event: SeenEvent) => void = () => undefined;
   #server: Server | undefined;
 
   constructor(readonly path: string) {}
@@ -42,10 +44,12 @@ export class FakeDaemon {
     server.add(Events, {
       Forward: ({ envelope }, { metadata }) => {
         const { timestamp, event } = envelope ?? {};
-        this.events.push({
+        const seen: SeenEvent = {
           topic: envelope?.topic ?? '', namespace: envelope?.namespace ?? '', time: timestamp, type: event?.type_url ?? '', metadata: metadata.get('containerd-namespace-ttrpc'),
           body: decode(event?.type_url ?? '', event?.value ?? new Uint8Array()),
-        });
+        };
+        this.events.push(seen);
+        this.heard(seen);
         return {};
       },
     });

@@ -67,7 +67,7 @@ async function rehearse(task: ServiceClient<typeof Task>): Promise<void> {
 try {
   writeFileSync(join(dir, 'config.json'), '{}');
   const { NODE_EXTRA_CA_CERTS: _, NODE_OPTIONS: __, ...env } = process.env;
-  const child = spawn(node, ['--no-warnings', shim, '-namespace', 'build', '-id', 'build', '-address', join(dir, 'grpc'), 'start'], {
+  const child = spawn(node, ['--no-warnings', '--max-semi-space-size=1', '--expose-gc', shim, '-namespace', 'build', '-id', 'build', '-address', join(dir, 'grpc'), 'start'], {
     cwd: dir, stdio: ['pipe', 'pipe', 'inherit'], env: { ...env, HAWSER_WRITE_CODE_CACHE: '1' },
   });
   // Its socket goes beside it: a build need not be root.

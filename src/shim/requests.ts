@@ -1,5 +1,6 @@
 /** The requests that are being handled, with what they are about, and how many there have been. */
 import type { CallContext } from '../ttrpc/index.js';
+import { busy } from './rest.js';
 
 export interface PendingRequest {
   readonly method: string;
@@ -46,6 +47,7 @@ function accounted(method: string, handle: Handle): Handle {
   totals.set(method, total);
   return (request, context) => {
     total.count++;
+    busy();
     const entry = { method, id: request.id ?? '', execId: request.execId ?? '', context };
     current = entry;
     let result: unknown;

@@ -35,7 +35,7 @@ export async function standIn(): Promise<StandIn | undefined> {
   const idleMs = (Number(process.env.HAWSER_SPARE) || IDLE_S) * 1000;
   try {
     // A process that can't take on another's looks must not take its place: this tries it.
-    setIdentity([process.argv0, '--no-warnings', program, 'spare', path], []);
+    setIdentity([process.argv0, ...process.execArgv, program, 'spare', path], []);
     await Promise.all([import('./start.js'), import('./serve.js')]);
   } catch (error) {
     removeFile(path);
@@ -54,7 +54,7 @@ export async function standIn(): Promise<StandIn | undefined> {
   replaceEnvironment(job.settings);
   process.chdir(`/proc/self/fd/${job.directory}`);
   closeSync(job.directory);
-  setIdentity([name, '--no-warnings', program, ...args], job.settings);
+  setIdentity([name, ...process.execArgv, program, ...args], job.settings);
   return { name, args, input: job.input, reply: job.reply };
 }
 

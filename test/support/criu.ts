@@ -22,7 +22,8 @@ export function criuDirectory(): string {
   return (directory = found);
 }
 
-/** Puts criu into the PATH of all shims and daemons that this process starts. */
+/** Puts criu into the PATH of all shims, daemons and runtimes that this process starts. */
 export function useCriu(): void {
   addToPath(criuDirectory());
+  process.env.PATH = `${criuDirectory()}:${process.env.PATH}`;
 }

@@ -17,11 +17,14 @@ int run_node(const char *library, char **argv, int argc) {
   char node[PATH_MAX + 16], bundle[PATH_MAX + 16];
   snprintf(node, sizeof node, "%s/node", library);
   snprintf(bundle, sizeof bundle, "%s/shim.cjs", library);
-  char **args = calloc((size_t)argc + 3, sizeof *args);
+  char **args = calloc((size_t)argc + 5, sizeof *args);
   if (!args) return fail("calloc", NULL);
   int n = 0;
   args[n++] = argv[0];
   args[n++] = (char *)"--no-warnings";
+  /* Else a busy hour leaves a shim with tens of megabytes of room for garbage (MB, for each half). */
+  args[n++] = (char *)"--max-semi-space-size=1";
+  args[n++] = (char *)"--expose-gc";
   args[n++] = bundle;
   for (int i = 1; i < argc; i++) args[n++] = argv[i];
   execv(node, args);

@@ -25,7 +25,7 @@ after(async () => {
   rmSync(shims, { recursive: true });
 });
 
-/** A container's id, and flags of `ctr run` that make it fail. No two in a run have the same: runc's root is everybody's. */
+/** A container's id, and flags of `ctr run` that make it fail. No two in a run have the same. */
 function failing(points: Record<string, string>): { id: string; flags: string[] } {
   const annotations = Object.entries(points).flatMap(([method, text]) => ['--annotation', `${PREFIX}${method}=${text}`]);
   return { id: `fp-${process.pid}-${++serial}`, flags: ['--runtime', 'io.containerd.runc-fp.v1', ...annotations] };
@@ -45,10 +45,10 @@ async function remove(id: string): Promise<void> {
 async function assertGone(id: string): Promise<void> {
   // One whose Shutdown got lost ends by itself, after a while.
   await until(`the shim of ${id} to end`, async () => (await containerd.shimPids()).length === 0, 60_000);
-  const bundles = join(containerd.state, 'io.containerd.runtime.v2.task/default');
+  const bundles = join(containerd.state, 'io.containerd.runtime.v2.task', containerd.namespace);
   await until(`the bundle of ${id} to go`, () => readdirSync(bundles).length === 0);
-  await until(`the processes of ${id} to end`, () => processesOf(containerd.bundle(id), `/default/${id}`).length === 0);
-  assert.ok(!existsSync(`/run/containerd/runc/default/${id}`), 'runc knows it no more');
+  await until(`the processes of ${id} to end`, () => processesOf(containerd.bundle(id), `/${containerd.namespace}/${id}`).length === 0);
+  assert.ok(!existsSync(join('/run/containerd/runc', containerd.namespace, id)), 'runc knows it no more');
   assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(containerd.state), 'nothing is mounted');
   assert.ok(!(await containerd.ctr(['containers', 'ls', '-q'])).stdout.split('\n').includes(id));
 }

@@ -38,14 +38,14 @@ const COPY = 'exec 5>&-; cat <&4 >>"$dir/$CONTAINER_NAMESPACE-$CONTAINER_ID.err"
 
 test('binary://: a logging binary gets what the container writes, and what ctr says about it', async () => {
   await run('logged', `binary://${logger('log', `for a; do echo "[$a]"; done >"$dir/args"; ${COPY}`)}?tag=web&verbose`, 'echo out; echo err >&2');
-  assert.equal(readFileSync(inDir('default-logged.out'), 'utf8'), 'out\n');
-  assert.equal(readFileSync(inDir('default-logged.err'), 'utf8'), 'err\n');
+  assert.equal(readFileSync(inDir(`${containerd.namespace}-logged.out`), 'utf8'), 'out\n');
+  assert.equal(readFileSync(inDir(`${containerd.namespace}-logged.err`), 'utf8'), 'err\n');
   assert.equal(readFileSync(inDir('args'), 'utf8'), '[tag]\n[web]\n[verbose]\n[]\n');
 });
 
 test('binary-v2://: a logger that says it is ready; one that does not keeps the container from being made', async () => {
   await run('ready', `binary-v2://${logger('log2', `printf r >&5; ${COPY}`)}`, 'echo out');
-  assert.equal(readFileSync(inDir('default-ready.out'), 'utf8'), 'out\n');
+  assert.equal(readFileSync(inDir(`${containerd.namespace}-ready.out`), 'utf8'), 'out\n');
   const { stderr, exitCode } = await containerd.ctr(['run', '-d', '--log-uri', `binary-v2://${logger('crash', 'exit 1')}`, '--rootfs', containerd.rootfs, 'crash', '/bin/true'], { reject: false });
   assert.notEqual(exitCode, 0);
   assert.match(stderr, /logging binary did not call ready/);

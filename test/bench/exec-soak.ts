@@ -7,6 +7,7 @@
  * takes nearly all of the time.
  */
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Lab, type Task } from '../support/shim.js';
 import { eventually } from '../support/eventually.js';
 
@@ -16,6 +17,7 @@ const BOUND = Number(process.env.HAWSER_SOAK_SLOPE ?? 100);
 /** What the collector's coming and going makes of any number of execs, in bytes: only a soak that is long enough tells growth from it. */
 const NOISE = 4 * 1024 * 1024;
 const SAMPLES = 100;
+const REST_MS = 5_000;
 const RUNTIME = process.env.HAWSER_SOAK_RUNTIME;
 const quiet = { stdout: '', stderr: '' };
 
@@ -79,6 +81,9 @@ async function run(task: Task): Promise<boolean> {
   const growth = slope(samples.slice(Math.floor(samples.length / 2)));
   console.log(`${COUNT} execs, ${AT_ONCE} at a time, in ${seconds.toFixed(0)} s: ${(COUNT / seconds).toFixed(0)} each second`);
   console.log(`private memory: ${(before.memory / 1024).toFixed(0)} kB before, ${(after.memory / 1024).toFixed(0)} kB after; second half: ${growth.toFixed(1)} bytes for each exec (bound: ${BOUND})`);
+  // A shim that rests gives memory back (src/shim/rest.ts).
+  await delay(REST_MS);
+  console.log(`private memory after a rest of ${REST_MS / 1000} s: ${(sample(task, COUNT).memory / 1024).toFixed(0)} kB`);
   console.log(`descriptors: ${before.descriptors} before, ${after.descriptors} after`);
   const grows = growth > BOUND && (growth * COUNT) / 2 > NOISE;
   console.log(grows ? 'it grows with the number of execs' : 'no growth that shows above the noise');

@@ -10,6 +10,7 @@ import { listenUnix } from '../sys/index.js';
 const PROBE_MS = 2_000;
 /** How long the removal of a dead socket by somebody else may take. */
 const LOCK_MS = 10_000;
+const BACKLOG = 511;
 
 export interface Listening {
   server: Server;
@@ -94,10 +95,11 @@ async function listen(path: string): Promise<Listening> {
   const server = createServer({ pauseOnConnect: false });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ fd, backlog: 511 }, () => {
+    server.once('listening', () => {
       server.off('error', reject);
       resolve();
     });
+    listenOn(server, fd);
   });
   return {
     server,
@@ -107,6 +109,18 @@ async function listen(path: string): Promise<Listening> {
       if (now?.ino === ino && now.dev === dev) removeFile(path);
     },
   };
+}
+
+/** What `listen` comes to in the end: in Node since its first versions, and no part of its documented face. */
+interface Legacy {
+  _listen2?: (address: null, port: null, type: null, backlog: number, fd: number) => void;
+}
+
+/** Node's own listen() loads the cluster module first, with child processes and all: 14 ms, for nothing. */
+function listenOn(server: Server, fd: number): void {
+  const legacy = server as Server & Legacy;
+  if (legacy._listen2) legacy._listen2(null, null, null, BACKLOG, fd);
+  else server.listen({ fd, backlog: BACKLOG });
 }
 
 /**

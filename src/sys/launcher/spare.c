@@ -29,6 +29,9 @@
 /* One that still boots will be there before another that is only begun now. */
 #define PATIENCE_MS 1000
 
+/* About as long as a container takes from its shim's start to its own. */
+#define DELAY_MS 100
+
 extern char **environ;
 
 static struct sockaddr_un address_of(const char *path) {
@@ -183,7 +186,8 @@ void leave_spare(const char *library, const char *path, char *name, void (*resto
   setenv("HAWSER_SPARE_SOCKET", number, 1);
   snprintf(number, sizeof number, "%d", lock);
   setenv("HAWSER_SPARE_LOCK", number, 1);
-  /* The container that has just been started comes first. */
+  /* The container that has just been started comes first, unless the next one is there already. */
+  poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, DELAY_MS);
   if (sched_getscheduler(0) == SCHED_OTHER) sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
   snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') - path), path);
   if (chdir(directory) == -1) _exit(1);

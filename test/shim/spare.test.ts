@@ -27,6 +27,11 @@ function readySpare(lab: Lab): Promise<number> {
   });
 }
 
+/** Where the spare waits. */
+function socketOf(lab: Lab): string {
+  return join(lab.runDir, readdirSync(lab.runDir).find((name) => !name.endsWith('.lock'))!);
+}
+
 async function start(lab: Lab, id: string, action: ActionOptions = {}): Promise<Shim> {
   if (!existsSync(lab.bundlePath(id))) lab.bundle(id);
   return lab.shim(id, { ...action, env: { ...SPARES, ...action.env } });
@@ -142,7 +147,7 @@ shimTest('a spare that was killed costs nothing', async (lab) => {
 shimTest('a spare that hangs is passed over, and not asked again', async (lab) => {
   const first = await start(lab, 'a');
   const spare = await readySpare(lab);
-  const socket = join(lab.runDir, readdirSync(lab.runDir).find((name) => !name.endsWith('.lock'))!);
+  const socket = socketOf(lab);
   process.kill(spare, 'SIGSTOP');
   const second = await start(lab, 'b');
   assert.notEqual(second.pid, spare);
@@ -157,7 +162,7 @@ shimTest('a spare that hangs is passed over, and not asked again', async (lab) =
 shimTest('a spare that dies with the job in hand costs nothing: the daemon\'s input is read again', async (lab) => {
   const first = await start(lab, 'a');
   const spare = await readySpare(lab);
-  const socket = join(lab.runDir, readdirSync(lab.runDir).find((name) => !name.endsWith('.lock'))!);
+  const socket = socketOf(lab);
   process.kill(spare, 'SIGKILL');
   await eventually('it is gone', () => !isAlive(spare));
   const words: string[] = [];
@@ -208,7 +213,7 @@ shimTest('there is no spare where none is wanted, or where others could pretend 
 shimTest('a job that is no job is not taken, and the spare waits on', async (lab) => {
   const first = await start(lab, 'a');
   const spare = await readySpare(lab);
-  const socket = join(lab.runDir, readdirSync(lab.runDir).find((name) => !name.endsWith('.lock'))!);
+  const socket = socketOf(lab);
   for (const garbage of ['', 'x', '\x0c\0\0\0\0\0\0\0\0\0\0\0', '\xff'.repeat(4096)]) {
     const client = spawn(process.execPath, ['-e', 'const c=require("net").connect(process.argv[1]);c.end(Buffer.from(process.argv[2],"latin1"));c.on("error",()=>{}).resume()', socket, garbage.replaceAll('\0', '0')]);
     await new Promise((resolve) => client.once('exit', resolve));

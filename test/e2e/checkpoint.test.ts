@@ -82,7 +82,8 @@ for (const layer of [[], ['--rw']]) {
     const ref = `checkpoint${layer.length}`;
     await containerd.ctr(['run', '-d', '--null-io', IMAGE, 'origin', ...COUNT.slice(0, 2), `echo mine > /own; ${COUNT[2]!.replace('echo count $i', 'echo $i > /tmp/count')}`]);
     try {
-      const count = async (id: string): Promise<number> => Number((await containerd.ctr(['tasks', 'exec', '--exec-id', `e${Date.now()}`, id, 'cat', '/tmp/count'])).stdout);
+      // Until it has counted for the first time there is no file.
+      const count = async (id: string): Promise<number> => Number((await containerd.ctr(['tasks', 'exec', '--exec-id', `e${Date.now()}`, id, 'cat', '/tmp/count'], { reject: false })).stdout);
       await until('a count', async () => await count('origin') > 3);
       const before = await count('origin');
       await containerd.ctr(['containers', 'checkpoint', '--task', '--image', ...layer, 'origin', ref]);

@@ -70,6 +70,14 @@ shimTest('a start is taken over by the spare that the one before has left', asyn
   await end(first, second);
 }, options);
 
+shimTest('what is to become a spare shows itself as one from the first moment, and not as another shim of the container', async (lab) => {
+  const shim = await start(lab, 'only');
+  const seen = allProcesses().filter(({ command, state }) => state !== 'Z' && command.includes('-id only '));
+  assert.deepEqual(seen.map(({ pid }) => pid), [shim.pid]);
+  assert.notEqual(spareOf(lab), undefined);
+  await end(shim);
+}, options);
+
 shimTest('a spare looks like a shim that was started for its container', async (lab) => {
   const env = { FANCY: 'a value with spaces and = signs', EMPTY: '', TERM: 'dumb' };
   const cold = await start(lab, 'cold', { env: { ...env, HAWSER_SPARE: '600' } });

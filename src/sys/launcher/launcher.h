@@ -19,7 +19,7 @@ bool spare_socket(const char *library, const char *name, char *path, size_t size
 /* spare.c */
 #define NO_SPARE (-1)
 int start_with_spare(const char *socket_path, char **argv);
-void leave_spare(const char *library, const char *socket_path, char *name, void (*restore_signals)(void));
+void leave_spare(const char *library, const char *socket_path, char **argv, void (*restore_signals)(void));
 
 /* deleted.c: nothing is left to clean up, as the shim did it all; what it left to print has been printed. */
 bool was_deleted(char **argv, int argc);

@@ -106,7 +106,7 @@ static int start(const char *library, char **argv, int argc) {
   for (size_t i = 0; i < HANDLED; i++) sigaction(handled[i], &(struct sigaction){.sa_handler = SIG_IGN}, &before[i]);
   int status = spares ? start_with_spare(spare, argv) : NO_SPARE;
   if (status == NO_SPARE) status = start_anew(library, argv, argc);
-  if (spares && status == 0) leave_spare(library, spare, argv[0], restore_signals);
+  if (spares && status == 0) leave_spare(library, spare, argv, restore_signals);
   return status;
 }
 

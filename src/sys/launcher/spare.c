@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -165,10 +166,24 @@ static int listen_at(const char *path) {
 }
 
 /*
+ * What ps and pgrep show after the program's name: a spare, and no second shim of the container that this start was for.
+ * The arguments lie in one piece, as the kernel put them there; what does not fit is cut off.
+ */
+static void show_as(char **argv, char *const *words) {
+  char *end = argv[0], *to;
+  for (char **arg = argv; *arg && *arg == end; arg++) end += strlen(*arg) + 1;
+  to = argv[0] + strlen(argv[0]) + 1;
+  memset(to, 0, (size_t)(end - to));
+  /* The last byte stays nought, or the kernel takes the environment for more of it. */
+  for (; *words && to < end - 1; words++) to += snprintf(to, (size_t)(end - to), "%s", *words) + 1;
+  prctl(PR_SET_NAME, "hawser-spare");
+}
+
+/*
  * Boots a spare for the next container, unless there is one. By now the daemon has its answer; what it waits for, the end
  * of this process and of its output, must not wait for the spare.
  */
-void leave_spare(const char *library, const char *path, char *name, void (*restore_signals)(void)) {
+void leave_spare(const char *library, const char *path, char **argv, void (*restore_signals)(void)) {
   char lock_path[PATH_MAX], directory[PATH_MAX], number[16];
   int nowhere = open("/dev/null", O_RDWR);
   if (nowhere == -1) return;
@@ -176,7 +191,11 @@ void leave_spare(const char *library, const char *path, char *name, void (*resto
   if (nowhere > 2) close(nowhere);
   snprintf(lock_path, sizeof lock_path, "%s.lock", path);
   int lock = open(lock_path, O_RDWR | O_CREAT, 0600);
-  if (lock == -1 || flock(lock, LOCK_EX | LOCK_NB) == -1 || fork() != 0) return;
+  if (lock == -1 || flock(lock, LOCK_EX | LOCK_NB) == -1) return;
+  char *words[] = {argv[0], (char *)"spare", (char *)path, NULL};
+  /* Before the fork: who looks once this process has ended finds one shim. */
+  show_as(argv, words + 1);
+  if (fork() != 0) return;
 
   int listener = listen_at(path);
   if (listener == -1) _exit(1);
@@ -191,6 +210,5 @@ void leave_spare(const char *library, const char *path, char *name, void (*resto
   if (sched_getscheduler(0) == SCHED_OTHER) sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
   snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') - path), path);
   if (chdir(directory) == -1) _exit(1);
-  char *words[] = {name, (char *)"spare", (char *)path, NULL};
   _exit(run_node(library, words, 3));
 }

@@ -40,7 +40,7 @@ async function generateMessages(out: string, name: string, files: string[]): Pro
 }
 
 /** Writes one definition for each service of the files, for `hawser/ttrpc` clients and servers. */
-function generateServices(out: string, messages: string, files: string[]): void {
+function generateServices(out: string, name: string, messages: string, files: string[]): void {
   const root = new protobuf.Root();
   root.resolvePath = (_origin, target) => join(protoRoot, target);
   root.loadSync(files);
@@ -54,7 +54,7 @@ function generateServices(out: string, messages: string, files: string[]): void 
     }
   };
   walk(root);
-  writeFileSync(join(out, 'services.ts'), [
+  writeFileSync(join(out, `${name}.ts`), [
     '// Generated from proto/ by src/build/gen.ts. Not edited by hand.',
     "import { defineService, method } from '../../ttrpc/service.js';",
     `import { ${[...tops].sort().join(', ')} } from './${messages}.js';`,
@@ -84,8 +84,12 @@ const all = protoFiles('.');
 const envelopes = all.filter((file) => file.startsWith('ttrpc/'));
 // The metrics are half of all generated code and only Stats needs them, so they are a module of their own.
 const metrics = all.filter((file) => file.startsWith('io/containerd/cgroups/'));
-const rest = all.filter((file) => !envelopes.includes(file) && !metrics.includes(file));
+// What only the daemon and its clients speak no shim need carry: they have a module with all of it.
+const daemon = all.filter((file) => /^(containerd\/services\/(?!events\/ttrpc\/)|grpc\/|google\/rpc\/|google\/protobuf\/field_mask)/.test(file));
+const rest = all.filter((file) => !envelopes.includes(file) && !metrics.includes(file) && !daemon.includes(file));
 await generateMessages(join(top, 'src/ttrpc/gen'), 'ttrpc', envelopes);
 await generateMessages(join(top, 'src/api/gen'), 'api', rest);
 await generateMessages(join(top, 'src/api/gen'), 'metrics', metrics);
-generateServices(join(top, 'src/api/gen'), 'api', rest);
+await generateMessages(join(top, 'src/api/gen'), 'full', [...rest, ...daemon]);
+generateServices(join(top, 'src/api/gen'), 'services', 'api', rest);
+generateServices(join(top, 'src/api/gen'), 'full-services', 'full', [...rest, ...daemon]);

@@ -2,18 +2,18 @@
 import type { CallContext } from './call-context.js';
 import type { AnyMethod, MethodDefinition, ServiceDefinition } from './service.js';
 
-/** The function that answers one method. */
-export type Handler<M extends AnyMethod> =
+/** The function that answers one method. `Context` is what the server tells it besides the request. */
+export type Handler<M extends AnyMethod, Context = CallContext> =
   M extends MethodDefinition<infer Kind, infer _ReqInit, infer Req, infer ResInit, infer _Res>
-    ? Kind extends 'unary' ? (request: Req, context: CallContext) => ResInit | Promise<ResInit>
-      : Kind extends 'serverStream' ? (request: Req, context: CallContext) => AsyncIterable<ResInit> | Iterable<ResInit>
-        : Kind extends 'clientStream' ? (requests: AsyncIterable<Req>, context: CallContext) => ResInit | Promise<ResInit>
-          : (requests: AsyncIterable<Req>, context: CallContext) => AsyncIterable<ResInit> | Iterable<ResInit>
+    ? Kind extends 'unary' ? (request: Req, context: Context) => ResInit | Promise<ResInit>
+      : Kind extends 'serverStream' ? (request: Req, context: Context) => AsyncIterable<ResInit> | Iterable<ResInit>
+        : Kind extends 'clientStream' ? (requests: AsyncIterable<Req>, context: Context) => ResInit | Promise<ResInit>
+          : (requests: AsyncIterable<Req>, context: Context) => AsyncIterable<ResInit> | Iterable<ResInit>
     : never;
 
 /** What answers a service: an object with a function for each method, or for some. The rest are Unimplemented. */
-export type Handlers<S extends ServiceDefinition> = {
-  readonly [Name in keyof S['methods']]?: Handler<S['methods'][Name]>;
+export type Handlers<S extends ServiceDefinition, Context = CallContext> = {
+  readonly [Name in keyof S['methods']]?: Handler<S['methods'][Name], Context>;
 };
 
 /** A method with what answers it. */

@@ -1,0 +1,17 @@
+import type { containerd, google } from '../../api/full.js';
+
+export type Envelope = containerd.services.events.v1.Envelope.$Properties;
+type Any = google.protobuf.Any.$Properties;
+
+/** Events of the daemon and of its shims, for whoever subscribes. */
+export interface Exchange {
+  /** An event of the daemon's own, of now. */
+  publish(namespace: string, topic: string, event: Any): void;
+  /** One that comes from elsewhere with its envelope; InvalidArgument when the envelope is not in order (contract §4.2). */
+  forward(envelope: Envelope): void;
+  /**
+   * Events from now on that match one of the filters (all, when there is none), in order, until the signal aborts. Each
+   * subscriber has a queue of its own. InvalidArgument for a filter that cannot be read.
+   */
+  subscribe(filters: readonly string[], signal: AbortSignal): AsyncIterable<Envelope>;
+}

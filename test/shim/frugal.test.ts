@@ -22,11 +22,14 @@ shimTest('field 27: an idle shim takes no processor time', async (lab) => {
   const task = await lab.task('c');
   await task.start();
   assert.equal((await task.run('e', sh('exit 0'))).status, 0);
-  await delay(1_000);
-  const before = cpuTicks(task.shim.pid);
-  await delay(3_000);
-  // Hundredths of a second.
-  assert.ok(cpuTicks(task.shim.pid) - before <= 6, `${cpuTicks(task.shim.pid) - before} ticks in 3 s`);
+  // Once it has put the work behind it there must be a time in which it does nothing; what it does at rest would go on in all of them.
+  const used: number[] = [];
+  while (used.length < 8 && used.at(-1) !== 0) {
+    const before = cpuTicks(task.shim.pid);
+    await delay(2_000);
+    used.push(cpuTicks(task.shim.pid) - before);
+  }
+  assert.equal(used.at(-1), 0, `hundredths of a second, in 2 s each: ${used.join(', ')}`);
 });
 
 shimTest('field 33: an exec costs one command of the runtime, whatever is asked about it', async (lab) => {

@@ -53,7 +53,7 @@ dist/shim.cjs: src/api/gen/services.ts src/shim/load.cjs $(TS)
 	@mkdir -p dist
 	$(TSX) src/build/bundle.ts
 
-dist/shim.cache: dist/shim.cjs dist/hawser_sys.node dist/node
+dist/shim.cache: dist/shim.cjs dist/hawser_sys.node dist/node src/sys/launcher/flags.h
 	$(TSX) src/build/code-cache.ts
 
 # The Node that the shim runs on, whatever PATH the daemon has.

@@ -3,7 +3,7 @@
  * all that a usual container needs (see shim/load.cjs).
  */
 import { spawn } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,9 @@ import { connect, type ServiceClient } from '../ttrpc/index.js';
 const { BootstrapParams, BootstrapResult } = containerd.runtime.bootstrap.v1;
 const shim = fileURLToPath(new URL('../../dist/shim.cjs', import.meta.url));
 const node = fileURLToPath(new URL('../../dist/node', import.meta.url));
+/** Code that was compiled under other flags V8 would not take. */
+const launcherFlags = readFileSync(fileURLToPath(new URL('../sys/launcher/flags.h', import.meta.url)), 'utf8');
+const flags = [...launcherFlags.matchAll(/"(--[^"]+)"/g)].map(([, flag = '']) => flag);
 /** A process stands in for the container and for what is run in it. */
 const RUNTIME = `#!/bin/sh
 state=$(dirname "$0")
@@ -67,7 +70,7 @@ async function rehearse(task: ServiceClient<typeof Task>): Promise<void> {
 try {
   writeFileSync(join(dir, 'config.json'), '{}');
   const { NODE_EXTRA_CA_CERTS: _, NODE_OPTIONS: __, ...env } = process.env;
-  const child = spawn(node, ['--no-warnings', '--max-semi-space-size=1', '--expose-gc', shim, '-namespace', 'build', '-id', 'build', '-address', join(dir, 'grpc'), 'start'], {
+  const child = spawn(node, [...flags, shim, '-namespace', 'build', '-id', 'build', '-address', join(dir, 'grpc'), 'start'], {
     cwd: dir, stdio: ['pipe', 'pipe', 'inherit'], env: { ...env, HAWSER_WRITE_CODE_CACHE: '1' },
   });
   // Its socket goes beside it: a build need not be root.

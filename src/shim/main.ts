@@ -59,7 +59,8 @@ function ownTask(): StandIn {
 
 /** What the launcher says by the environment, which goes no further: the runtime and its hooks have no business with it. */
 function takeSettings(): { daemonPid: number; nofile: number } {
-  const { HAWSER_DAEMON_PID: daemonPid, HAWSER_NOFILE: nofile } = process.env;
+  const { HAWSER_DAEMON_PID: daemonPid, HAWSER_NOFILE: nofile, HAWSER_ARENAS: ours } = process.env;
+  if (ours !== undefined) delete process.env.MALLOC_ARENA_MAX;
   for (const name of Object.keys(process.env)) {
     if (name.startsWith('HAWSER_')) delete process.env[name];
   }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -179,6 +180,15 @@ static rlim_t children_nofile;
 static napi_value set_children_nofile(napi_env env, napi_callback_info info) {
   ARGS(1);
   children_nofile = (rlim_t)integer(env, arg[0]);
+  return NULL;
+}
+
+/* Gives the kernel what the allocator keeps for later. */
+static napi_value trim_memory(napi_env env, napi_callback_info info) {
+  (void)env, (void)info;
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
   return NULL;
 }
 
@@ -747,6 +757,7 @@ NAPI_MODULE_INIT() {
       {"pidfdSendSignal", pidfd_send_signal},
       {"spawn", spawn},
       {"setChildrenNofile", set_children_nofile},
+      {"trimMemory", trim_memory},
       {"read", read_fd},
       {"write", write_fd},
       {"pipe", make_pipe},

@@ -41,6 +41,11 @@ export function limitChildrenNofile(soft: number): void {
   native.setChildrenNofile(soft);
 }
 
+/** Gives memory that the C library keeps for later back to the kernel (malloc_trim(3)); takes about a millisecond. */
+export function trimMemory(): void {
+  native.trimMemory();
+}
+
 /** Reads what is there: the number of bytes, 0 at the end, undefined when there is nothing now. */
 export function tryRead(fd: number, buffer: Uint8Array): number | undefined {
   const n = native.read(fd, buffer);

@@ -29,6 +29,7 @@ export interface Native {
     dieWithParent: boolean, ownGroup: boolean,
   ): number;
   setChildrenNofile(soft: number): void;
+  trimMemory(): void;
   read(fd: number, buffer: Uint8Array): number;
   write(fd: number, buffer: Uint8Array, from: number, to: number): number;
   pipe(): [number, number] | number;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from '../support/eventually.js';
 import { cpuTicks } from '../support/machine.js';
 import { hawserOnly, shimTest } from '../support/shim.js';
 import { sh } from '../support/spec.js';
@@ -10,12 +11,34 @@ import { sh } from '../support/spec.js';
 /** Private memory of an idle shim: what it is (see the README), and what Nodes differ by. */
 const BUDGET_KB = 16 * 1024;
 
+function privateKilobytes(pid: number): number {
+  return Number(/^Private_Dirty:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]);
+}
+
 shimTest('field 25: an idle shim with a container keeps within its budget of private memory', async (lab) => {
   const task = await lab.task('c');
   await task.start();
-  const rollup = readFileSync(`/proc/${task.shim.pid}/smaps_rollup`, 'utf8');
-  const kilobytes = Number(/^Private_Dirty:\s+(\d+) kB/m.exec(rollup)?.[1]);
+  const kilobytes = privateKilobytes(task.shim.pid);
   assert.ok(kilobytes > 0 && kilobytes < BUDGET_KB, `${kilobytes} kB`);
+}, { skip: hawserOnly });
+
+shimTest('what a burst of requests has taken of memory is given back', async (lab) => {
+  const task = await lab.task('c', undefined, { stdout: '', stderr: '' });
+  await task.start();
+  const ask = async (): Promise<void> => {
+    await Promise.all(Array.from({ length: 64 }, async (_, n) => {
+      for (let i = 0; i < 250; i++) await task.shim.task.State({ id: n % 8 === 0 ? `no-${i}` : 'c' }).catch(() => undefined);
+    }));
+  };
+  // What these requests leave for good, compiled code above all, is there after the first time.
+  await ask();
+  const busy = privateKilobytes(task.shim.pid);
+  const rested = await eventually('memory is given back', () => {
+    const now = privateKilobytes(task.shim.pid);
+    return now < busy - 1024 ? now : undefined;
+  });
+  await ask();
+  await eventually('memory is given back again', () => privateKilobytes(task.shim.pid) < rested + 2048);
 }, { skip: hawserOnly });
 
 shimTest('field 27: an idle shim takes no processor time', async (lab) => {

@@ -49,7 +49,7 @@ function looksOf(pid: number, id: string): Record<string, unknown> {
   return {
     status, cgroup: text('cgroup'), limits: text('limits'), oom: text('oom_score_adj'), filter: text('coredump_filter'),
     words: text('cmdline').replaceAll(id, 'ID').split('\0'),
-    environment: text('environ').split('\0').filter((setting) => !/^HAWSER_(REPLY_FD|DAEMON_PID)=/.test(setting)).sort(),
+    environment: text('environ').split('\0').filter((setting) => !/^(HAWSER_(REPLY_FD|DAEMON_PID|ARENAS)|MALLOC_ARENA_MAX)=/.test(setting)).sort(),
     cwd: readlinkSync(`/proc/${pid}/cwd`).replaceAll(id, 'ID'), root: readlinkSync(`/proc/${pid}/root`),
     namespaces: readdirSync(`/proc/${pid}/ns`).map((name) => readlinkSync(`/proc/${pid}/ns/${name}`)),
     leadsGroup: Number(stat[2]) === pid, session: stat[3], parent: stat[1], nice: stat[16], policy: stat[38],

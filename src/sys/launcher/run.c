@@ -1,5 +1,6 @@
 /* Running Node, and passing on what it has to say. */
 #define _GNU_SOURCE
+#include "flags.h"
 #include "launcher.h"
 #include <errno.h>
 #include <limits.h>
@@ -17,16 +18,19 @@ int run_node(const char *library, char **argv, int argc) {
   char node[PATH_MAX + 16], bundle[PATH_MAX + 16];
   snprintf(node, sizeof node, "%s/node", library);
   snprintf(bundle, sizeof bundle, "%s/shim.cjs", library);
-  char **args = calloc((size_t)argc + 5, sizeof *args);
+  static const char *const flags[] = {NODE_FLAGS};
+  char **args = calloc((size_t)argc + 2 + sizeof flags / sizeof *flags, sizeof *args);
   if (!args) return fail("calloc", NULL);
   int n = 0;
   args[n++] = argv[0];
-  args[n++] = (char *)"--no-warnings";
-  /* Else a busy hour leaves a shim with tens of megabytes of room for garbage (MB, for each half). */
-  args[n++] = (char *)"--max-semi-space-size=1";
-  args[n++] = (char *)"--expose-gc";
+  for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) args[n++] = (char *)flags[i];
   args[n++] = bundle;
   for (int i = 1; i < argc; i++) args[n++] = argv[i];
+  /* Else each of Node's nine threads has a heap of its own, and what lies about in it stays. The shim gives the setting to nobody. */
+  if (!getenv("MALLOC_ARENA_MAX")) {
+    setenv("MALLOC_ARENA_MAX", "1", 1);
+    setenv("HAWSER_ARENAS", "1", 1);
+  }
   execv(node, args);
   if (errno == ENOENT) execvp("node", args);
   return fail("cannot run Node as", node);

@@ -272,6 +272,8 @@ export class Container {
     await this.#untilExecsEnded();
     if (record.init.state === 'paused') await this.#cleaner().resume(record.id).catch(quietly('a paused container that ended could not be resumed'));
     this.#quietly('the last look for want of memory', () => this.#oom?.stop());
+    const reading = this.#init.stdio?.beingRead();
+    if (reading) await reading.catch(quietly('looking for unread output'));
     if (record.init.state !== 'deleted') record.init.state = 'stopped';
     this.#quietly('finishing the output', () => this.#init.stdio?.processExited());
     this.#init.wake();
@@ -433,6 +435,13 @@ export class Container {
   #tellExecExit(record: ExecRecord, process: LiveProcess): void {
     if (record.startFailed) return;
     this.#quietly('looking for want of memory', () => this.#oom?.look());
+    const reading = process.stdio?.beingRead();
+    const tell = (): void => this.#execStopped(record, process);
+    if (reading) reading.then(tell, tell);
+    else tell();
+  }
+
+  #execStopped(record: ExecRecord, process: LiveProcess): void {
     record.state = 'stopped';
     counters.execsFinished++;
     this.#quietly('finishing the output', () => process.stdio?.processExited());

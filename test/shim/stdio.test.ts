@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readFileSync, readlinkSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bytesWaiting } from '../../src/sys/index.js';
+import { bytesWaiting, tryRead } from '../../src/sys/index.js';
 import { Code } from '../../src/ttrpc/index.js';
 import { eventually, isPending, within } from '../support/eventually.js';
 import { FifoWriter, sha256 } from '../support/fifo-client.js';
@@ -236,6 +236,64 @@ shimTest('the client gets the end of the output at the exit, not at Delete', asy
   await within('the end of stdout', task.out.ended);
   await within('the end of stderr', task.err.ended);
   assert.equal((await task.state()).status, STATUS.STOPPED);
+});
+
+/** Reads 4 KiB at a time, with a rest after each; tells how much it has. */
+function slowReader(path: string): { bytes: () => number; stop: () => void } {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const buffer = Buffer.alloc(4096);
+  let bytes = 0;
+  const timer = setInterval(() => {
+    bytes += tryRead(fd, buffer) ?? 0;
+  }, 2);
+  return {
+    bytes: () => bytes,
+    stop: () => {
+      clearInterval(timer);
+      closeSync(fd);
+    },
+  };
+}
+
+shimTest('a client that closes its FIFO when it hears of the end, as that of containerd 2.x, has read it to its end by then', async (lab) => {
+  const SIZE = 60_000;
+  const write = sh(`head -c ${SIZE} /dev/zero`);
+  // A reader may be held up for longer than anybody waits, but not every time.
+  const had: number[] = [];
+  const task = await lab.task('c', ['/bin/sleep', '1000'], { stdout: '', stderr: '' });
+  await task.start();
+  for (let i = 0; i < 5 && had.at(-1) !== SIZE; i++) {
+    const stdout = lab.fifo(`slow${i}`);
+    const reader = slowReader(stdout);
+    await task.exec(`e${i}`, write, { stdout, stderr: '' });
+    await task.start(`e${i}`);
+    await task.wait(`e${i}`);
+    had.push(reader.bytes());
+    reader.stop();
+    await task.delete(`e${i}`);
+  }
+  assert.equal(had.at(-1), SIZE, `an exec: ${had.join(', ')}`);
+  had.length = 0;
+  for (let i = 0; i < 5 && had.at(-1) !== SIZE; i++) {
+    const stdout = lab.fifo(`slow-init${i}`);
+    const reader = slowReader(stdout);
+    const one = await task.shim.add(`c${i}`, write, { stdout, stderr: '' });
+    await one.start();
+    await one.wait();
+    had.push(reader.bytes());
+    reader.stop();
+    await one.delete();
+  }
+  assert.equal(had.at(-1), SIZE, `a container: ${had.join(', ')}`);
+}, { skip: hawserOnly });
+
+shimTest('output that nobody reads holds no exit up', async (lab) => {
+  const stdout = lab.fifo('unread');
+  const fd = openSync(stdout, constants.O_RDONLY | constants.O_NONBLOCK);
+  const task = await lab.task('c', sh('echo unread'), { stdout, stderr: '' });
+  await task.start();
+  assert.equal((await within('the exit', task.wait(), 10_000)).exitStatus, 0);
+  closeSync(fd);
 });
 
 shimTest('no stdio at all: the container may read and write, and loses it', async (lab) => {

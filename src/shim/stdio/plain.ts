@@ -7,6 +7,7 @@
  */
 import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { isHungUp, makePipe, setNonblock } from '../../sys/index.js';
+import { beingRead } from './being-read.js';
 import { Copies } from './copies.js';
 import { Descriptors } from './descriptors.js';
 import { openInput, openKeeper } from './fifo.js';
@@ -79,6 +80,10 @@ export class PlainStdio implements Stdio {
   processExited(): void {
     this.#endInput();
     for (const target of this.#targets.values()) target.processExited();
+  }
+
+  beingRead(): Promise<void> | undefined {
+    return beingRead(() => [...this.#targets.values()].reduce((sum, target) => sum + target.unread(), 0));
   }
 
   drained(timeoutMs: number): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** Where a process's output goes: a FIFO, a file, a log file that the shim writes, or a logging binary. */
 import { constants, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { setNonblock } from '../../sys/index.js';
+import { bytesWaiting, setNonblock } from '../../sys/index.js';
 import { Descriptors } from './descriptors.js';
 import { openOutput } from './fifo.js';
 import { LogFile } from './log-file.js';
@@ -26,6 +26,8 @@ export interface Target {
   ended(): void;
   /** True when all is where the client finds it; false when it is not within the time. */
   drained(timeoutMs: number): Promise<boolean>;
+  /** Bytes that lie in the client's FIFO. */
+  unread(): number;
   close(): Promise<void>;
   describe(): unknown;
 }
@@ -126,6 +128,11 @@ class FifoTarget implements Target {
 
   drained(): Promise<boolean> { return Promise.resolve(true); }
 
+  unread(): number {
+    const keeper = this.#fds.get('keeper');
+    return keeper === undefined ? 0 : bytesWaiting(keeper);
+  }
+
   close(): Promise<void> {
     this.#fds.closeAll();
     return Promise.resolve();
@@ -154,6 +161,8 @@ class LogFileTarget implements Target {
 
   drained(timeoutMs: number): Promise<boolean> { return this.file.idleWithin(timeoutMs); }
 
+  unread(): number { return 0; }
+
   close(): Promise<void> {
     this.#closing ??= this.file.release();
     return this.#closing;
@@ -178,6 +187,8 @@ class LoggerTarget implements Target {
   ended(): void { this.logger.handedOver(this.name); }
 
   drained(timeoutMs: number): Promise<boolean> { return this.logger.drained(timeoutMs); }
+
+  unread(): number { return 0; }
 
   close(): Promise<void> { return this.logger.close(); }
 

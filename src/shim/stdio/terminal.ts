@@ -78,6 +78,9 @@ export class TerminalStdio implements Stdio {
     else this.#closeMaster();
   }
 
+  /** What a terminal still has to give is copied; its client is told the end when it has it all. */
+  beingRead(): undefined { return undefined; }
+
   drained(timeoutMs: number): Promise<boolean> {
     return this.#copies.drained(timeoutMs);
   }

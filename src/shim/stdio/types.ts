@@ -43,6 +43,11 @@ export interface Stdio {
   resize(columns: number, rows: number): void;
   /** The process has ended: what it wrote is copied to its end, then the client gets the end. */
   processExited(): void;
+  /**
+   * The client still has output to read: resolves when it has read it, or does not go on reading. Undefined when there
+   * is nothing to wait for.
+   */
+  beingRead(): Promise<void> | undefined;
   /** Resolves when all output is where the client finds it; at the latest after the time. True when it is. */
   drained(timeoutMs: number): Promise<boolean>;
   /** Frees everything, whatever the state. */

@@ -5,7 +5,7 @@ import { Bundle, tryReadPidFile } from '../oci/bundle.js';
 import { Runtime } from '../runc/index.js';
 import { encodeDeleteResponse } from './delete-response.js';
 import type { Invocation } from './flags.js';
-import { checkIdentifier } from './identifier.js';
+import { checkIdentifier } from '../api/identifier.js';
 import { removeDeadSocket } from './listen.js';
 import { DEFAULT_ROOT } from './options.js';
 import { isUnknownContainer } from './runtime-errors.js';

@@ -6,7 +6,7 @@ import { groupOf, SOCKET_DIR, socketPath } from './address.js';
 import { parseBootstrap } from './bootstrap.js';
 import { answer, answerForRunning, dialectOf } from './dialect.js';
 import type { Invocation } from './flags.js';
-import { checkIdentifier } from './identifier.js';
+import { checkIdentifier } from '../api/identifier.js';
 import { listenAt, type Listening } from './listen.js';
 
 export interface Started {

@@ -9,7 +9,7 @@ import { sharesPidNamespace, type Process, type Spec } from '../oci/spec.js';
 import type { Handlers } from '../ttrpc/index.js';
 import type { Containers } from './containers.js';
 import type { ShimContext } from './context.js';
-import { checkIdentifier } from './identifier.js';
+import { checkIdentifier } from '../api/identifier.js';
 import { decodeOptions, optionsFile, runtimeSettings } from './options.js';
 import type { InitState } from './process.js';
 import type { ContainerRecord, ProcessRecord } from './record.js';

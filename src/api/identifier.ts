@@ -1,4 +1,4 @@
-import { invalidArgument } from '../api/errdefs.js';
+import { invalidArgument } from './errdefs.js';
 
 const MAX_LENGTH = 76;
 const PATTERN = /^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$/;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkIdentifier } from '../../src/shim/identifier.js';
+import { checkIdentifier } from '../../src/api/identifier.js';
 import { Code } from '../../src/ttrpc/index.js';
 
 function refusal(id: string): string {

@@ -25,6 +25,7 @@ export const notFound = errorClass(Code.NotFound);
 export const alreadyExists = errorClass(Code.AlreadyExists);
 export const failedPrecondition = errorClass(Code.FailedPrecondition);
 export const notImplemented = errorClass(Code.Unimplemented);
+export const resourceExhausted = errorClass(Code.ResourceExhausted);
 export const unavailable = errorClass(Code.Unavailable);
 
 /** An error of no class: its text is passed on as it is. */

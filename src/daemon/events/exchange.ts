@@ -1,0 +1,54 @@
+/** The exchange: every event to everyone who has asked for such events. */
+import { setMaxListeners } from 'node:events';
+import { google, timestamp } from '../../api/full.js';
+import { now } from '../../ttrpc/deadline.js';
+import { compileFilters, type Filter } from '../filter/index.js';
+import { checkEnvelope, envelopeAdapter } from './envelope.js';
+import { Subscriber } from './subscriber.js';
+import type { Envelope, Exchange } from './types.js';
+
+/** How much may wait for one subscriber, in bytes. */
+const QUEUE_LIMIT = 16 * 1024 * 1024;
+
+/** What an envelope takes besides its event, roughly. */
+const ENVELOPE_SIZE = 256;
+
+export class EventExchange implements Exchange {
+  readonly #subscribers = new Map<Subscriber<Envelope>, Filter>();
+
+  /** @param queueLimit bytes that may wait for a subscriber who does not read, before it is cut off: see {@link Subscriber} */
+  constructor(private readonly queueLimit = QUEUE_LIMIT) {}
+
+  /** How many subscribe now. */
+  get subscribers(): number {
+    return this.#subscribers.size;
+  }
+
+  publish(namespace: string, topic: string, event: google.protobuf.Any.$Properties): void {
+    this.forward({ timestamp: timestamp(now()), namespace, topic, event });
+  }
+
+  forward(envelope: Envelope): void {
+    checkEnvelope(envelope);
+    const adapt = envelopeAdapter(envelope);
+    const size = ENVELOPE_SIZE + (envelope.event?.value?.length ?? 0);
+    for (const [subscriber, filter] of this.#subscribers) if (filter(adapt)) subscriber.push(envelope, size);
+  }
+
+  subscribe(filters: readonly string[], signal: AbortSignal): AsyncIterable<Envelope> {
+    const filter = compileFilters(filters);
+    const subscriber = new Subscriber<Envelope>(this.queueLimit, () => {
+      this.#subscribers.delete(subscriber);
+      signal.removeEventListener('abort', aborted);
+    });
+    const aborted = (): void => subscriber.end();
+    this.#subscribers.set(subscriber, filter);
+    if (signal.aborted) subscriber.end();
+    else {
+      // Any number of subscriptions may hang on one signal; Node would take more than ten for a leak.
+      setMaxListeners(0, signal);
+      signal.addEventListener('abort', aborted);
+    }
+    return subscriber;
+  }
+}

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { containerd, pack, ZERO_TIME } from '../../src/api/full.js';
+import { EventExchange } from '../../src/daemon/events/exchange.js';
+import type { Envelope } from '../../src/daemon/events/types.js';
+import { Code, TtrpcError } from '../../src/ttrpc/index.js';
+import { isPending, within } from '../support/eventually.js';
+
+const exit = (containerId: string, exitStatus = 0) =>
+  pack('containerd.events.TaskExit', containerd.events.TaskExit, { containerId, id: containerId, pid: 7, exitStatus });
+const never = new AbortController().signal;
+
+function refused(run: () => unknown, text: RegExp): void {
+  assert.throws(run, (error) => error instanceof TtrpcError && error.code === Code.InvalidArgument && text.test(error.message));
+}
+
+/** What an iterable has to give now. */
+async function take(source: AsyncIterable<Envelope>, count: number): Promise<string[]> {
+  const iterator = source[Symbol.asyncIterator]();
+  const topics: string[] = [];
+  while (topics.length < count) {
+    const { value, done } = await within('an event', iterator.next()) as IteratorResult<Envelope, undefined>;
+    if (done) break;
+    topics.push(value!.topic ?? '');
+  }
+  return topics;
+}
+
+test('a subscriber gets what is published after it subscribed, in order, with the time', async () => {
+  const exchange = new EventExchange();
+  exchange.publish('ns', '/too/early', exit('a'));
+  const before = Date.now();
+  const stream = exchange.subscribe([], never);
+  exchange.publish('ns', '/tasks/start', exit('a'));
+  exchange.publish('ns', '/tasks/exit', exit('a'));
+  const iterator = stream[Symbol.asyncIterator]();
+  const { value: first } = await iterator.next() as { value: Envelope };
+  assert.deepEqual([first.topic, first.namespace, first.event?.type_url], ['/tasks/start', 'ns', 'containerd.events.TaskExit']);
+  assert.ok(Number(first.timestamp?.seconds) >= Math.floor(before / 1000));
+  assert.deepEqual(await take(stream, 1), ['/tasks/exit']);
+  const waiting = iterator.next();
+  assert.ok(await isPending(waiting));
+  exchange.publish('ns', '/tasks/delete', exit('a'));
+  assert.equal(((await waiting).value as Envelope).topic, '/tasks/delete');
+});
+
+for (const [filter, seen] of [
+  ['namespace==moby,topic~=|^/tasks/|', ['/tasks/exit']], ['namespace==moby', ['/tasks/exit', '/images/create']], ['event.container_id==c1', ['/tasks/exit']],
+  ['event.exit_status==3', ['/tasks/exit']], ['event.container_id!=c1', ['/images/create', '/other/thing', '/tasks/bad']], ['event.labels.a==b', ['/images/create']],
+  ['event.name', ['/images/create']], ['event', []], ['nothing', []], ['topic.more', []],
+] as const) {
+  test(`the filter ${filter}`, async () => {
+    const exchange = new EventExchange();
+    const stream = exchange.subscribe([filter], never);
+    exchange.publish('moby', '/tasks/exit', exit('c1', 3));
+    exchange.publish('moby', '/images/create', pack('types.googleapis.com/containerd.events.ImageCreate', containerd.events.ImageCreate, { name: 'i', labels: { a: 'b' } }));
+    exchange.publish('other', '/other/thing', { type_url: 'their.Own', value: Buffer.from('x') });
+    exchange.publish('other', '/tasks/bad', { type_url: 'containerd.events.TaskExit', value: Buffer.from([255]) });
+    exchange.publish('moby', '/tasks/last', { type_url: 'none' });
+    assert.deepEqual((await take(stream, seen.length)).filter((topic) => topic !== '/tasks/last'), seen);
+  });
+}
+
+test('envelopes that are not in order are refused', () => {
+  const exchange = new EventExchange();
+  const good: Envelope = { namespace: 'ns', topic: '/a/b', timestamp: { seconds: 1 }, event: exit('a') };
+  exchange.forward(good);
+  refused(() => exchange.forward({ ...good, namespace: '' }), /namespace .*empty/);
+  refused(() => exchange.forward({ ...good, namespace: 'a/b' }), /namespace .*"a\/b"/);
+  refused(() => exchange.forward({ ...good, topic: 'a' }), /"a" must start with/);
+  refused(() => exchange.forward({ ...good, topic: '' }), /must start with/);
+  refused(() => exchange.forward({ ...good, topic: '/' }), /must name something/);
+  refused(() => exchange.forward({ ...good, topic: '/a//b' }), /part of the event topic "\/a\/\/b"/);
+  refused(() => exchange.forward({ ...good, topic: '/a/b ' }), /topic/);
+  refused(() => exchange.forward({ ...good, timestamp: null }), /no timestamp/);
+  refused(() => exchange.forward({ ...good, timestamp: ZERO_TIME }), /no timestamp/);
+  refused(() => exchange.subscribe(['a='], never), /filter/);
+});
+
+test('an aborted subscription ends, whatever is in its queue, and is forgotten', async () => {
+  const exchange = new EventExchange();
+  const controller = new AbortController();
+  const stream = exchange.subscribe([], controller.signal);
+  exchange.publish('ns', '/a', exit('a'));
+  assert.equal(exchange.subscribers, 1);
+  controller.abort();
+  assert.deepEqual(await take(stream, 1), []);
+  assert.equal(exchange.subscribers, 0);
+  assert.deepEqual(await take(exchange.subscribe([], controller.signal), 1), []);
+  assert.equal(exchange.subscribers, 0);
+  for await (const _ of (() => {
+    const leaving = exchange.subscribe([], never);
+    exchange.publish('ns', '/a', exit('a'));
+    return leaving;
+  })()) break;
+  assert.equal(exchange.subscribers, 0, 'who leaves the loop has left');
+});
+
+test('a subscriber who never reads is cut off with an error; the others get everything', async () => {
+  const exchange = new EventExchange(100 * 300);
+  const idle = exchange.subscribe([], never);
+  const busy = exchange.subscribe([], never);
+  let heard = 0;
+  const reading = (async () => {
+    for await (const envelope of busy) {
+      heard++;
+      if (envelope.topic === '/last') break;
+    }
+  })();
+  for (let i = 0; i < 5000; i++) {
+    exchange.publish('ns', '/a', exit(`c${i}`));
+    if (i % 50 === 0) await delay(0);
+  }
+  exchange.publish('ns', '/last', exit('a'));
+  await within('the other one hears all', reading);
+  assert.equal(heard, 5001);
+  let got = 0;
+  await assert.rejects(async () => {
+    for await (const { event } of idle) assert.equal(containerd.events.TaskExit.decode(event!.value!).containerId, `c${got++}`);
+  }, (error) => error instanceof TtrpcError && error.code === Code.ResourceExhausted && error.message.includes(`left ${got} events unread`));
+  assert.ok(got > 50 && got < 5000, String(got));
+  assert.equal(exchange.subscribers, 0);
+});
+
+test('whatever order of publishing and reading: each gets its own, once, in order', async () => {
+  await fc.assert(fc.asyncProperty(fc.array(fc.constantFrom('publish', 'read'), { maxLength: 80 }), async (steps) => {
+    const exchange = new EventExchange();
+    const controller = new AbortController();
+    const iterator = exchange.subscribe([], controller.signal)[Symbol.asyncIterator]();
+    const reads: Promise<IteratorResult<Envelope>>[] = [];
+    let published = 0;
+    for (const step of steps) {
+      if (step === 'publish') exchange.publish('ns', `/n${published++}`, exit('a'));
+      else reads.push(iterator.next());
+    }
+    while (reads.length < published) reads.push(iterator.next());
+    controller.abort();
+    const topics = (await Promise.all(reads)).filter(({ done }) => !done).map(({ value }) => (value as Envelope).topic);
+    assert.deepEqual(topics, Array.from({ length: published }, (_, i) => `/n${i}`));
+  }));
+});

@@ -44,7 +44,7 @@ export class MethodTable {
 }
 
 /** A member of an object or of its classes, but not what every object has, such as `toString` or `constructor`. */
-function memberOf(object: object, name: string): unknown {
+export function memberOf(object: object, name: string): unknown {
   for (let at: object | null = object; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at) as object | null) {
     if (Object.hasOwn(at, name) && (name !== 'constructor' || at === object)) return (object as Record<string, unknown>)[name];
   }

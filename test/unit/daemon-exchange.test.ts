@@ -23,7 +23,7 @@ async function take(source: AsyncIterable<Envelope>, count: number): Promise<str
   while (topics.length < count) {
     const { value, done } = await within('an event', iterator.next()) as IteratorResult<Envelope, undefined>;
     if (done) break;
-    topics.push(value!.topic ?? '');
+    topics.push(value.topic ?? '');
   }
   return topics;
 }

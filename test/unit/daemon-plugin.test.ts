@@ -74,9 +74,9 @@ test('a circle and a requirement that nothing meets are faults of those who have
 test('a failure takes down only its dependents, and what it left to be done is done', async () => {
   const closed: string[] = [];
   const plugins = await started([
-    { type: 'a', id: 'bad', init: ({ onClose }) => { onClose(() => { closed.push('bad'); }); throw new Error('no disk'); } },
+    { type: 'a', id: 'bad', init: (context) => { context.onClose(() => { closed.push('bad'); }); throw new Error('no disk'); } },
     { type: 'a', id: 'good' }, { type: 'b', id: 'any', requires: ['a'] }, { type: 'b', id: 'that', requires: ['a.bad'] },
-    // eslint-disable-next-line @typescript-eslint/only-throw-error, @typescript-eslint/prefer-promise-reject-errors -- plugins may
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- plugins may
     { type: 'c', id: 'rude', init: () => Promise.reject('text') },
   ]);
   assert.deepEqual(errors(plugins), {

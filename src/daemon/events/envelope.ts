@@ -31,7 +31,7 @@ export function checkEnvelope({ namespace, topic, timestamp }: Envelope): void {
  */
 export function envelopeAdapter(envelope: Envelope): Adapter {
   let event: object | undefined;
-  return ([first, ...rest]) => {
+  return ([first = '', ...rest]) => {
     switch (first) {
       case 'namespace': return rest.length > 0 ? undefined : field(envelope.namespace);
       case 'topic': return rest.length > 0 ? undefined : field(envelope.topic);

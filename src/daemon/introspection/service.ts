@@ -53,7 +53,7 @@ function describe({ registration, exports, capabilities, error }: PluginRecord):
   };
 }
 
-function read(plugin: Plugin, [first, ...rest]: readonly string[]): string | undefined {
+function read(plugin: Plugin, [first = '', ...rest]: readonly string[]): string | undefined {
   switch (first) {
     case 'type': return field(plugin.type);
     case 'id': return field(plugin.id);

@@ -6,11 +6,11 @@ import type { Exchange } from '../events/types.js';
 import type { Metadata } from '../metadata/types.js';
 import type { RuntimeRegistry } from '../runtime/types.js';
 import { nameOf } from './order.js';
-import { PluginType, type InitContext, type Registration } from './types.js';
+import { PluginType, type DaemonInfo, type InitContext, type Registration } from './types.js';
 
 /** What all plugins are given alike. */
 export interface Surroundings {
-  readonly daemon: InitContext['daemon'];
+  readonly daemon: DaemonInfo;
   readonly signal: AbortSignal;
   readonly events: Exchange;
   readonly runtimes: RuntimeRegistry;
@@ -20,7 +20,7 @@ export class Context implements InitContext {
   config: unknown;
   readonly exports: Record<string, string> = {};
   readonly capabilities: string[] = [];
-  readonly daemon: InitContext['daemon'];
+  readonly daemon: DaemonInfo;
   readonly signal: AbortSignal;
   readonly events: Exchange;
   readonly runtimes: RuntimeRegistry;

@@ -36,14 +36,25 @@ export interface Registration<Config = unknown> {
   readonly init: (context: InitContext<Config>) => unknown;
 }
 
+/** The daemon's own root and state directory, its sockets, and what its configuration says that is no single plugin's. */
+export interface DaemonInfo {
+  readonly root: string;
+  readonly state: string;
+  readonly address: string;
+  readonly ttrpcAddress: string;
+  /** `[metrics] address`, HOST:PORT; absent when metrics are not to be served. */
+  readonly metricsAddress?: string;
+  /** `[timeouts]`, in milliseconds, by containerd's keys: `io.containerd.timeout.shim.load`, … */
+  readonly timeouts?: Readonly<Record<string, number>>;
+}
+
 /** What a plugin is given to start with. */
 export interface InitContext<Config = unknown> {
   readonly config: Config;
   /** Directories of its own, for what lasts and for what a reboot may clear; made when first read. */
   readonly root: string;
   readonly state: string;
-  /** The daemon's own: root and state directory, socket addresses. */
-  readonly daemon: { readonly root: string; readonly state: string; readonly address: string; readonly ttrpcAddress: string };
+  readonly daemon: DaemonInfo;
   readonly log: Logger;
   /** Aborts when the daemon ends. What is to be done first is registered by `onClose`. */
   readonly signal: AbortSignal;

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -375,6 +376,12 @@ static napi_value set_nonblock(napi_env env, napi_callback_info info) {
   return result_of(env, fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK));
 }
 
+/* lock(fd): an exclusive lock without waiting; 0 or -errno, EAGAIN when another has it. */
+static napi_value lock(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  return result_of(env, flock((int)integer(env, arg[0]), LOCK_EX | LOCK_NB));
+}
+
 /* ---- sockets -------------------------------------------------------------------------------------------------- */
 
 /* peerCredentials(fd): {pid, uid, gid} or -errno. */
@@ -409,6 +416,24 @@ static napi_value listen_unix(napi_env env, napi_callback_info info) {
     return number(env, -why);
   }
   return number(env, fd);
+}
+
+/* sendDatagram(path, text): one message to a unix datagram socket; a path that begins with NUL is an abstract name. */
+static napi_value send_datagram(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = 0, size = 0;
+  char text[1024];
+  if (napi_get_value_string_utf8(env, arg[0], NULL, 0, &length) != napi_ok || length == 0) return number(env, -EINVAL);
+  if (length >= sizeof address.sun_path) return number(env, -ENAMETOOLONG);
+  napi_get_value_string_utf8(env, arg[0], address.sun_path, sizeof address.sun_path, &length);
+  if (napi_get_value_string_utf8(env, arg[1], text, sizeof text, &size) != napi_ok) return number(env, -EINVAL);
+  socklen_t named = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (address.sun_path[0] ? 1 : 0));
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd == -1) return number(env, -errno);
+  int why = sendto(fd, text, size, MSG_NOSIGNAL, (struct sockaddr *)&address, named) == -1 ? errno : 0;
+  close(fd);
+  return number(env, -why);
 }
 
 /* accept(fd): a connection (blocking mode as accepted, i.e. blocking), or -errno. */
@@ -770,6 +795,8 @@ NAPI_MODULE_INIT() {
       {"setNonblock", set_nonblock},
       {"isHungUp", is_hung_up},
       {"peerCredentials", peer_credentials},
+      {"lock", lock},
+      {"sendDatagram", send_datagram},
       {"listenUnix", listen_unix},
       {"accept", accept_one},
       {"receiveDescriptor", receive_descriptor},

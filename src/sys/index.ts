@@ -95,6 +95,23 @@ export function setNonblock(fd: number, on: boolean): void {
   checked(native.setNonblock(fd, on), 'fcntl', fd);
 }
 
+/**
+ * Takes an exclusive lock on an open file for as long as the file is open, here or in a child that has inherited it (flock(2)).
+ *
+ * @returns false when another has it
+ */
+export function tryLock(fd: number): boolean {
+  const result = native.lock(fd);
+  if (result === -EAGAIN) return false;
+  checked(result, 'flock', fd);
+  return true;
+}
+
+/** Sends one message to a unix datagram socket, without waiting. A path that begins with NUL is an abstract name. */
+export function sendDatagram(path: string, text: string): void {
+  checked(native.sendDatagram(path, text), 'sendto', path);
+}
+
 /** True when a pipe's or FIFO's last writer is gone (poll(2), POLLHUP); there must have been one. */
 export function isHungUp(fd: number): boolean {
   return checked(native.isHungUp(fd), 'poll', fd) === 1;

@@ -40,6 +40,8 @@ export interface Native {
   copy(fd: number): number;
   waiting(fd: number): number;
   setNonblock(fd: number, on: boolean): number;
+  lock(fd: number): number;
+  sendDatagram(path: string, text: string): number;
   isHungUp(fd: number): number;
   peerCredentials(fd: number): { pid: number; uid: number; gid: number } | number;
   listenUnix(path: string): number;

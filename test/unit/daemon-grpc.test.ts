@@ -38,7 +38,7 @@ async function serve(handlers: Parameters<typeof bindService<typeof Probe>>[1], 
   const server = new GrpcServer({ log, ...options });
   server.add(bindService(Probe, handlers), 'probe');
   const listener = await listen(path, ids);
-  server.serve(listener);
+  listener.on('connection', (socket) => server.accept(socket));
   const client = new Client(`unix:${path}`, credentials.createInsecure(), { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 });
   after(async () => {
     client.close();
@@ -298,7 +298,7 @@ test('the same handlers answer ttrpc, with its own headers', async () => {
   assert.throws(() => server.add(bindService(Probe, {}), 'two'), /ttrpc service test\.Probe of two is answered by probe/);
   const path = join(directory, 'ttrpc');
   const listener = await listen(path, ids);
-  await server.serve(listener);
+  listener.on('connection', (socket) => server.accept(socket));
   const client = await connect(path);
   const service = client.service(Probe);
   assert.equal((await service.Unary({}, { metadata: { 'containerd-namespace-ttrpc': 'ns', 'x': 'y' } })).type_url, 'ns undefined Unary y');

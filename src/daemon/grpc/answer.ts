@@ -8,7 +8,7 @@ import type { MethodKind } from '../../ttrpc/service.js';
 import { Code, TtrpcError } from '../../ttrpc/status.js';
 import { GrpcCall } from './call.js';
 
-type Run = (input: unknown, call: GrpcCall) => unknown;
+export type Run = (input: unknown, call: GrpcCall) => unknown;
 type Unary = ServerUnaryCall<unknown, unknown>;
 type Incoming = ServerReadableStream<unknown, unknown>;
 type Outgoing = ServerWritableStream<unknown, unknown>;

@@ -1,11 +1,14 @@
 /** The gRPC server: services over HTTP/2, for whoever connects to a listening socket. */
-import type { Server as NetServer } from 'node:net';
-import { Server, ServerCredentials, type UntypedHandleCall } from '@grpc/grpc-js';
+import type { Socket } from 'node:net';
+import { Server, ServerCredentials, type ConnectionInjector, type UntypedHandleCall } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { memberOf } from '../../ttrpc/handlers.js';
 import type { AnyMethod } from '../../ttrpc/service.js';
-import { answer } from './answer.js';
+import { answer, type Run } from './answer.js';
 import type { BoundService } from './service.js';
+
+/** Calls that last as long as a container may. */
+const WAITS = new Set(['containerd.services.tasks.v1.Tasks/Wait']);
 
 const MAX_MESSAGE = 16 * 1024 * 1024;
 
@@ -20,6 +23,9 @@ export class GrpcServer {
   readonly #server: Server;
   readonly #services = new Map<string, string>();
   readonly #log: Logger;
+  #injector: ConnectionInjector | undefined;
+  #active = 0;
+  #drained: () => void = () => undefined;
 
   constructor({ log, maxReceive = MAX_MESSAGE, maxSend = MAX_MESSAGE }: GrpcServerOptions) {
     this.#log = log;
@@ -39,24 +45,50 @@ export class GrpcServer {
     for (const [name, method] of Object.entries(definition.methods)) {
       const handler = memberOf(handlers, name);
       if (typeof handler !== 'function') continue;
-      const run = (handler as (...args: unknown[]) => unknown).bind(handlers);
+      const run = this.#counted(definition.name, name, method, (handler as Run).bind(handlers));
       const handle = answer(definition.name, name, method.kind, run, this.#log) as UntypedHandleCall;
       this.#server.register(`/${definition.name}/${name}`, handle, encoder(method), (bytes) => method.request.decode(bytes) as unknown, method.kind);
     }
   }
 
-  /** Answers those who connect from now on. */
-  serve(listener: NetServer): void {
-    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    listener.on('connection', (socket) => injector.injectConnection(socket));
+  /** Answers one connection. */
+  accept(socket: Socket): void {
+    this.#injector ??= this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#injector.injectConnection(socket);
   }
 
-  /** Takes no more calls, and waits for those that are under way; what is left after `graceMs` is cut off. */
+  /**
+   * Takes no more calls, and waits for the replies of those that are under way. What is left after `graceMs` is cut off; streams, and
+   * calls that only wait for something to happen, are cut off at once.
+   */
   async close(graceMs: number): Promise<void> {
-    const timer = setTimeout(() => this.#server.forceShutdown(), graceMs);
-    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    clearTimeout(timer);
+    this.#server.tryShutdown(() => this.#drained());
+    if (this.#active > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs);
+        this.#drained = () => {
+          if (this.#active > 0) return;
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
     this.#server.forceShutdown();
+  }
+
+  /** Runs a handler and counts it, if its reply is worth waiting for at the end. */
+  #counted(service: string, name: string, method: AnyMethod, run: Run): Run {
+    if (method.kind !== 'unary' || WAITS.has(`${service}/${name}`)) return run;
+    return async (input, call) => {
+      this.#active++;
+      try {
+        return await run(input, call);
+      } finally {
+        this.#active--;
+        // The reply has yet to be sent.
+        setImmediate(() => this.#drained());
+      }
+    };
   }
 }
 

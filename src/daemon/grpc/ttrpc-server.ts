@@ -1,5 +1,5 @@
 /** The ttrpc server, for shims: only peers of the daemon's own user are heard. */
-import type { Server as NetServer } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { Server, type CallContext } from '../../ttrpc/index.js';
 import { memberOf, type Handlers } from '../../ttrpc/handlers.js';
@@ -33,8 +33,9 @@ export class TtrpcServer {
     this.#server.add(definition, adapted as Handlers<typeof definition>);
   }
 
-  serve(listener: NetServer): Promise<void> {
-    return this.#server.serve(listener);
+  /** Answers one connection, if its peer is of our own user. */
+  accept(socket: Socket): void {
+    void this.#server.accept(socket);
   }
 
   close(graceMs: number): Promise<void> {

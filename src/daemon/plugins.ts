@@ -1,0 +1,6 @@
+/** The plugins that come with the daemon. Those that tell of the daemon itself are made by it: daemon.ts. */
+import { eventsPlugin, exchangePlugin } from './events/service.js';
+import { versionPlugin } from './introspection/version.js';
+import type { Registration } from './plugin/types.js';
+
+export const stockPlugins: readonly Registration[] = [exchangePlugin, eventsPlugin, versionPlugin];

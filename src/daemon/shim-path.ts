@@ -1,0 +1,13 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { DEFAULT_RUNTIME } from './runtime/registry.js';
+
+/**
+ * Our shim: the one that was built or installed with this daemon. Without one it is whatever the runtime's name leads to.
+ *
+ * @param here the directory of the daemon's code: `src/daemon`, `dist`, or `PREFIX/lib/hawser`
+ */
+export function ownShim(here: string): string {
+  const candidates = ['../bin', '../../bin'].map((bin) => resolve(here, bin, 'containerd-shim-runc-v2'));
+  return candidates.find((path) => existsSync(path)) ?? DEFAULT_RUNTIME;
+}

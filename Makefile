@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: all setup build lib lint test test-unit test-shim test-e2e test-cgroup2 test-matrix test-daemons run bench soak-exec install uninstall clean
+.PHONY: all setup build lib lint test test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons run bench soak-exec install uninstall clean
 
 all: build
 
@@ -31,7 +31,7 @@ node_modules/.ready: package.json package-lock.json
 
 SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.checkpoint.cjs shim.debug.cjs shim.failpoint.cjs shim.cache
 
-build: bin/containerd-shim-runc-v2 dist/shim.cache
+build: bin/containerd-shim-runc-v2 dist/shim.cache bin/hawserd
 
 src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	$(TSX) src/build/gen.ts
@@ -56,7 +56,15 @@ dist/shim.cjs: src/api/gen/services.ts src/shim/load.cjs $(TS)
 dist/shim.cache: dist/shim.cjs dist/hawser_sys.node dist/node src/sys/launcher/flags.h
 	$(TSX) src/build/code-cache.ts
 
-# The Node that the shim runs on, whatever PATH the daemon has.
+dist/hawserd.mjs: src/api/gen/services.ts src/build/bundle-daemon.ts $(TS)
+	@mkdir -p dist
+	$(TSX) src/build/bundle-daemon.ts
+
+bin/hawserd: src/daemon/packaging/hawserd.sh dist/hawserd.mjs dist/hawser_sys.node dist/node
+	@mkdir -p bin
+	install -m 755 $< $@
+
+# The Node that the shim and the daemon run on, whatever PATH they are given.
 dist/node:
 	@mkdir -p dist
 	ln -sfn "$(NODE)" $@
@@ -75,7 +83,7 @@ lint: src/api/gen/services.ts
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible
 
-test: setup build lib test-unit test-shim test-e2e test-daemons
+test: setup build lib test-unit test-shim test-hawserd test-e2e test-daemons
 	$(TSX) test/vm/suite.ts $(CGROUP2)
 
 TEST := $(TSX) --test --test-reporter=spec --test-concurrency=1
@@ -85,6 +93,9 @@ test-unit:
 
 test-shim:
 	$(TEST) test/shim/*.test.ts
+
+test-hawserd:
+	$(TEST) test/daemon/*.test.ts
 
 test-e2e:
 	$(TEST) test/e2e/*.test.ts
@@ -115,17 +126,26 @@ run: setup build
 	@$(TSX) test/support/run.ts
 
 LIB = $(DESTDIR)$(PREFIX)/lib/hawser
+UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
+MAN = $(DESTDIR)$(PREFIX)/share/man
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(LIB)"
 	install -m 755 bin/containerd-shim-runc-v2 "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2"
 	install -m 644 $(SHIM_FILES:%=dist/%) "$(LIB)/"
 	install -m 755 dist/hawser_sys.node "$(LIB)/hawser_sys.node"
+	install -m 755 bin/hawserd "$(DESTDIR)$(PREFIX)/bin/hawserd"
+	install -m 644 dist/hawserd.mjs "$(LIB)/"
+	install -m 755 dist/lmdb.node "$(LIB)/lmdb.node"
 	ln -sfn "$(NODE)" "$(LIB)/node"
+	install -d "$(UNITS)" "$(MAN)/man8"
+	sed 's|@PREFIX@|$(PREFIX)|g' src/daemon/packaging/hawserd.service >"$(UNITS)/hawserd.service"
+	chmod 644 "$(UNITS)/hawserd.service"
+	install -m 644 src/daemon/packaging/hawserd.8 "$(MAN)/man8/hawserd.8"
 
 uninstall:
 	rm -rf "$(LIB)"
-	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2" "$(DESTDIR)$(PREFIX)/bin/hawserd" "$(UNITS)/hawserd.service" "$(MAN)/man8/hawserd.8"
 
 clean:
-	rm -rf dist bin/containerd-shim-runc-v2 src/api/gen src/ttrpc/gen
+	rm -rf dist bin/containerd-shim-runc-v2 bin/hawserd src/api/gen src/ttrpc/gen

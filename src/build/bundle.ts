@@ -2,23 +2,9 @@
  * Bundles the shim into dist/shim.bundle.js, one file with only what a shim needs, and what few containers need into
  * files of their own. Run by `make build`.
  */
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { copyFileSync } from 'node:fs';
 import { build, type BuildOptions } from 'esbuild';
-
-const top = fileURLToPath(new URL('../..', import.meta.url));
-const { version } = JSON.parse(readFileSync(`${top}/package.json`, 'utf8')) as { version: string };
-
-/** The commit this is built from, or nothing outside a checkout. */
-function revision(): string {
-  try {
-    return execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: top, stdio: ['ignore', 'pipe', 'ignore'] }).toString().trim();
-  } catch (error) {
-    if (error instanceof Error) return 'unknown';
-    throw error;
-  }
-}
+import { revision, top, version } from './version.js';
 
 const shared: BuildOptions = {
   absWorkingDir: top,
@@ -38,7 +24,7 @@ const shared: BuildOptions = {
   define: {
     HAWSER_ADDON: 'HAWSER_ADDON_PATH',
     HAWSER_VERSION: JSON.stringify(version),
-    HAWSER_REVISION: JSON.stringify(revision()),
+    HAWSER_REVISION: JSON.stringify(revision() ?? 'unknown'),
     'import.meta.url': '"file:///"',
   },
 };

@@ -1,0 +1,60 @@
+/**
+ * Bundles the daemon into dist/hawserd.mjs, with lmdb's native part beside it. Run by `make build`. It is an ES module, as
+ * external plugins are.
+ */
+import { copyFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { arch } from 'node:process';
+import { build } from 'esbuild';
+import { revision, top, version } from './version.js';
+
+/** Of lmdb's binaries the one for Node's stable interface: it fits every version. */
+function lmdbBinary(): string {
+  const require = createRequire(import.meta.url);
+  const { glibcVersionRuntime } = (process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header;
+  const directory = dirname(require.resolve(`@lmdb/lmdb-linux-${arch}/package.json`));
+  return join(directory, `node.napi.${glibcVersionRuntime === undefined ? 'musl' : 'glibc'}.node`);
+}
+
+await build({
+  absWorkingDir: top,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  charset: 'ascii',
+  minify: true,
+  keepNames: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  entryPoints: ['src/daemon/main.ts'],
+  outfile: 'dist/hawserd.mjs',
+  // 64-bit numbers are written as two halves or read as numbers; without the package there is no WebAssembly for them.
+  alias: { long: './src/build/no-long.cjs' },
+  define: {
+    HAWSER_ADDON: 'HAWSER_ADDON_PATH',
+    HAWSER_VERSION: JSON.stringify(version),
+    HAWSER_REVISION: JSON.stringify(revision() ?? ''),
+  },
+  // Libraries that are CommonJS find what they need of it here.
+  banner: {
+    js: [
+      "import{createRequire as hawserRequire}from'node:module';import{fileURLToPath as hawserPath}from'node:url';",
+      'const require=hawserRequire(import.meta.url),__filename=hawserPath(import.meta.url),__dirname=hawserPath(new URL(".",import.meta.url)).slice(0,-1);',
+      'const HAWSER_ADDON_PATH=__dirname+"/hawser_sys.node";',
+    ].join(''),
+  },
+  plugins: [{
+    name: 'native-parts',
+    setup(builder) {
+      // lmdb looks for its binary around its own package, which is not there any more.
+      builder.onResolve({ filter: /^node-gyp-build-optional-packages$/ }, () => ({ path: 'lmdb-binary', namespace: 'native' }));
+      builder.onLoad({ filter: /.*/, namespace: 'native' }, () => ({ contents: 'export default () => require(__dirname + "/lmdb.node");', loader: 'js' }));
+      // An encoder of lmdb's that has a native accelerator of its own, and does without.
+      builder.onResolve({ filter: /^msgpackr-extract$/ }, () => ({ path: 'none', namespace: 'none' }));
+      builder.onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: 'throw new Error("not bundled");', loader: 'js' }));
+    },
+  }],
+});
+copyFileSync(lmdbBinary(), join(top, 'dist/lmdb.node'));

@@ -1,7 +1,8 @@
 /** The daemon: its directories, plugins and sockets, from the first to the last. */
-import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Config } from './config/index.js';
+import { makeDirectory } from './directory.js';
 import { EventExchange } from './events/exchange.js';
 import { EarlyListener } from './grpc/listener.js';
 import { GrpcServer } from './grpc/server.js';
@@ -70,8 +71,8 @@ export class Daemon {
 
   async #start(): Promise<void> {
     const { config, log, plugins } = this.options;
-    makeDirectory('root', config.root);
-    makeDirectory('state', config.state);
+    useDirectory('root', config.root);
+    useDirectory('state', config.state);
     this.#undo.push(lockRoot(config.root));
     if (config.oomScore !== 0) adjustOomScore(config.oomScore, log);
     if (config.unused.length > 0) log.debug({ keys: config.unused }, 'keys of the configuration that have no use here');
@@ -149,10 +150,9 @@ export class Daemon {
   }
 }
 
-function makeDirectory(what: string, path: string): void {
+function useDirectory(what: string, path: string): void {
   try {
-    // Others may pass, for the sake of containers with user namespaces, but not look around.
-    mkdirSync(path, { recursive: true, mode: 0o711 });
+    makeDirectory(path);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new Error(`${what} directory ${path} cannot be used: ${(error as Error).message}. Give another one with --${what}, or run hawserd as root`, { cause: error });

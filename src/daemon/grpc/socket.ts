@@ -1,8 +1,9 @@
 /** The daemon's sockets: who may use them, and what is in their place already. */
-import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { peerCredentials } from '../../sys/index.js';
+import { makeDirectory } from '../directory.js';
 
 // unix(7): sun_path has room for this and a NUL.
 const MAX_PATH = 107;
@@ -21,7 +22,7 @@ export interface SocketOptions {
 export async function listen(path: string, { uid = 0, gid = 0 }: SocketOptions = {}): Promise<Server> {
   if (Buffer.byteLength(path) > MAX_PATH) throw new Error(`socket ${path}: the path is longer than the ${MAX_PATH} bytes that a socket's may have; give a shorter one`);
   if (!path.startsWith('/')) throw new Error(`socket ${JSON.stringify(path)}: the address must be an absolute path`);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+  makeDirectory(dirname(path));
   await makeWay(path);
   const server = createServer();
   try {

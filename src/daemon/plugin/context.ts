@@ -1,7 +1,7 @@
 /** What one plugin is given, and what it has left to be done at its end. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { makeDirectory } from '../directory.js';
 import type { Exchange } from '../events/types.js';
 import type { Metadata } from '../metadata/types.js';
 import type { RuntimeRegistry } from '../runtime/types.js';
@@ -92,8 +92,7 @@ export class Context implements InitContext {
   #directory(parent: string): string {
     const path = join(parent, this.#name);
     if (!this.#made.has(path)) {
-      // Others may pass, for the sake of containers with user namespaces, but not look around.
-      mkdirSync(path, { recursive: true, mode: 0o711 });
+      makeDirectory(path);
       this.#made.add(path);
     }
     return path;

@@ -4,12 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { containerd, type google } from '../../src/api/full.js';
+import { BlobFiles } from '../../src/daemon/content/files.js';
+import { Content } from '../../src/daemon/content/store.js';
+import type { BoundService, Call } from '../../src/daemon/grpc/service.js';
 import type { Exchange } from '../../src/daemon/events/types.js';
 import { Containers } from '../../src/daemon/metadata/containers.js';
 import { Database } from '../../src/daemon/metadata/database.js';
 import { Images } from '../../src/daemon/metadata/images.js';
 import { Leases } from '../../src/daemon/metadata/leases.js';
 import { Namespaces } from '../../src/daemon/metadata/namespaces.js';
+import type { Handlers } from '../../src/ttrpc/handlers.js';
+import type { ServiceDefinition } from '../../src/ttrpc/service.js';
 import { publisher, type Publish } from '../../src/daemon/metadata/publisher.js';
 
 export interface Published {
@@ -39,12 +44,25 @@ export function workDirectory(t: TestContext): string {
   return dir;
 }
 
+/** A call as the gRPC server would make it. */
+export function call(namespace = 'ns', lease?: string): Call {
+  return { service: '', method: '', namespace, lease, signal: new AbortController().signal, deadline: undefined, header: () => undefined };
+}
+
+/** What answers a service, by its methods' names, for tests that call it without a server. */
+export function handlersOf<S extends ServiceDefinition>(service: BoundService, definition: S): Required<Handlers<S, Call>> {
+  if (service.definition.name !== definition.name) throw new Error(`${service.definition.name} is not ${definition.name}`);
+  return service.handlers as Required<Handlers<S, Call>>;
+}
+
 export interface Records {
   db: Database;
   namespaces: Namespaces;
   containers: Containers;
   images: Images;
   leases: Leases;
+  content: Content;
+  files: BlobFiles;
   published: Published[];
   /** How often something was deleted. */
   deletions(): number;
@@ -57,11 +75,12 @@ export function openRecords(t: TestContext, dir = workDirectory(t)): Records {
   let deletions = 0;
   const changed = (): void => void deletions++;
   const namespaces = new Namespaces(db, publish);
+  const leases = new Leases(db, namespaces, changed);
+  const files = new BlobFiles(join(dir, 'content'));
   return {
-    db, namespaces, published, deletions: () => deletions,
+    db, namespaces, published, leases, files, content: new Content({ db, files, namespaces, leases, publish, changed }), deletions: () => deletions,
     containers: new Containers(db, namespaces, publish, changed),
     images: new Images(db, namespaces, publish, changed),
-    leases: new Leases(db, namespaces, changed),
   };
 }
 

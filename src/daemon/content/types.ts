@@ -14,6 +14,8 @@ export interface Blob {
 /** A write under way, by its reference; it is on disk and goes on after a restart. */
 export interface Ingest {
   status(): ContentStatus;
+  /** Of what is written so far. */
+  digest(): string;
   write(data: Uint8Array): Promise<void>;
   truncate(size: number): Promise<void>;
   /** Makes it a blob. AlreadyExists when there is one; FailedPrecondition when size or digest are not as expected. Gives the digest. */
@@ -27,13 +29,13 @@ export interface ContentStore {
   info(namespace: string, digest: string): ContentInfo;
   list(namespace: string, filters: readonly string[]): ContentInfo[];
   update(namespace: string, info: ContentInfo, paths: readonly string[]): Promise<ContentInfo>;
-  delete(namespace: string, digest: string): Promise<void>;
+  delete(namespace: string, digest: string, lease?: string): Promise<void>;
   open(namespace: string, digest: string): Promise<Blob>;
   /** Opens or resumes a write; Unavailable while another holds the reference; AlreadyExists when `expected` is there. */
   ingest(namespace: string, ref: string, options: { total?: number; expected?: string; lease?: string | undefined }): Promise<Ingest>;
   statuses(namespace: string, filters: readonly string[]): ContentStatus[];
   status(namespace: string, ref: string): ContentStatus;
-  abort(namespace: string, ref: string): Promise<void>;
+  abort(namespace: string, ref: string, lease?: string): Promise<void>;
   /** Writes a whole blob; one that is there already is fine. */
   put(namespace: string, ref: string, data: Uint8Array | AsyncIterable<Uint8Array>, options?: { expected?: string; labels?: Record<string, string>; lease?: string | undefined }): Promise<{ digest: string; size: number }>;
 }

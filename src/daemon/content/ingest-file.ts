@@ -1,0 +1,129 @@
+import { createHash, type Hash } from 'node:crypto';
+import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errdefs, timestamp } from '../../api/full.js';
+import type { BlobFiles } from './files.js';
+import type { ContentStatus } from './types.js';
+
+const CHUNK = 1 << 20;
+
+/** A write to disk under way. One at a time has a reference's file: whoever opens it sees to that. */
+export class IngestFile {
+  readonly #dir: string;
+  #hash: Hash = createHash('sha256');
+  #offset = 0;
+
+  private constructor(readonly files: BlobFiles, readonly ref: string, readonly handle: FileHandle, readonly total: number, readonly startedMs: number, private updatedMs: number) {
+    this.#dir = files.ingestDirectory(ref);
+  }
+
+  /** Begins a write, or goes on with one that is on disk; what is there is read again for its digest. */
+  static async open(files: BlobFiles, ref: string, total: number): Promise<IngestFile> {
+    const old = files.ingestStatus(ref);
+    const known = Number(old?.total ?? 0);
+    const resumes = old !== undefined && (total === 0 || known === 0 || total === known);
+    if (!resumes) await begin(files.ingestDirectory(ref), ref, total);
+    const handle = await open(join(files.ingestDirectory(ref), 'data'), resumes ? 'r+' : 'w+', 0o666);
+    const now = Date.now();
+    const file = new IngestFile(files, ref, handle, (resumes ? known : total) || total, resumes ? old.startedMs : now, resumes ? old.updatedMs : now);
+    try {
+      await file.#readAgain();
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    return file;
+  }
+
+  async #readAgain(): Promise<void> {
+    const buffer = Buffer.allocUnsafe(CHUNK);
+    for (;;) {
+      const { bytesRead } = await this.handle.read(buffer, 0, CHUNK, this.#offset);
+      if (bytesRead === 0) return;
+      this.#hash.update(buffer.subarray(0, bytesRead));
+      this.#offset += bytesRead;
+    }
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Of what is written so far. */
+  digest(): string {
+    return `sha256:${this.#hash.copy().digest('hex')}`;
+  }
+
+  status(): ContentStatus {
+    return { ref: this.ref, offset: this.#offset, total: this.total, startedAt: timestamp(this.startedMs), updatedAt: timestamp(this.updatedMs) };
+  }
+
+  async write(data: Uint8Array): Promise<void> {
+    let done = 0;
+    while (done < data.length) {
+      const { bytesWritten } = await this.handle.write(data, done, data.length - done, this.#offset);
+      this.#hash.update(data.subarray(done, done + bytesWritten));
+      done += bytesWritten;
+      this.#offset += bytesWritten;
+    }
+    this.updatedMs = Date.now();
+  }
+
+  /** Only to nothing: a digest cannot be taken back. */
+  async truncate(size: number): Promise<void> {
+    if (size !== 0) throw errdefs.unknown(`cannot cut ${this.ref} to ${size} bytes: a write can only begin anew`);
+    await this.handle.truncate(0);
+    this.#offset = 0;
+    this.#hash = createHash('sha256');
+  }
+
+  /** Makes it a blob, unless there is one already, and ends the write. Its bytes are on disk before its name is. */
+  async publish(): Promise<{ digest: string; size: number; existed: boolean }> {
+    const digest = this.digest();
+    await this.handle.sync();
+    await this.handle.close();
+    const target = this.files.path(digest);
+    const existed = statSync(target, { throwIfNoEntry: false }) !== undefined;
+    if (!existed) {
+      const data = join(this.#dir, 'data');
+      const file = await open(data, 'r');
+      await file.chmod(0o444);
+      await file.close();
+      await rename(data, target);
+      await syncDirectory(dirname(target));
+    }
+    await rm(this.#dir, { recursive: true, force: true });
+    return { digest, size: this.#offset, existed };
+  }
+
+  /** Lets go of it; it can be opened again. */
+  async close(): Promise<void> {
+    await this.handle.close();
+    // It may have been aborted meanwhile.
+    if (existsSync(this.#dir)) writeTime(join(this.#dir, 'updatedat'), this.updatedMs);
+  }
+}
+
+async function begin(dir: string, ref: string, total: number): Promise<void> {
+  await rm(dir, { recursive: true, force: true });
+  await mkdir(dir, { recursive: true, mode: 0o755 });
+  writeFileSync(join(dir, 'ref'), ref);
+  writeTime(join(dir, 'startedat'), Date.now());
+  writeTime(join(dir, 'updatedat'), Date.now());
+  if (total > 0) writeFileSync(join(dir, 'total'), String(total));
+}
+
+function writeTime(file: string, ms: number): void {
+  writeFileSync(`${file}.tmp`, new Date(ms).toISOString());
+  renameSync(`${file}.tmp`, file);
+}
+
+async function syncDirectory(dir: string): Promise<void> {
+  const handle = await open(dir, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -2,7 +2,7 @@
 import { closeSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { attachMount, cloneMapped, makeUserNamespace, unmount } from '../sys/index.js';
-import { splitLowers, unescapeLower, type Lowers } from './overlay.js';
+import { splitLowers, unescapeLower, type Lowers } from '../oci/overlay.js';
 
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;

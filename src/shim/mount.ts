@@ -5,8 +5,8 @@ import { attachLoop, mount, SysError } from '../sys/index.js';
 import { mountWithHelper } from './fuse.js';
 import { mapLowers, openMaps, remap } from './idmap.js';
 import { lockedFlags } from './mountinfo.js';
-import { mountFlags, parseOptions, type MountOptions } from './mount-options.js';
-import { fitLowers, PAGE, type Lowers } from './overlay.js';
+import { mountFlags, parseOptions, type MountOptions } from '../oci/mount-options.js';
+import { fitLowers, PAGE, type Lowers } from '../oci/overlay.js';
 
 /** One mount, as the daemon describes it (containerd.types.Mount). */
 export interface Mount {

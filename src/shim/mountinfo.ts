@@ -1,7 +1,7 @@
 /** What is mounted, as the kernel tells it (proc(5), mountinfo). */
 import { readFileSync, realpathSync } from 'node:fs';
 import { sep } from 'node:path';
-import { flagsOf, mountFlags } from './mount-options.js';
+import { flagsOf, mountFlags } from '../oci/mount-options.js';
 
 /**
  * Mount points at and below a directory, deepest first. A stack counts once.

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, SysError, unmount } from '../../src/sys/index.js';
-import { mountFlags } from '../../src/shim/mount-options.js';
+import { mountFlags } from '../../src/oci/mount-options.js';
 import { eventually } from '../support/eventually.js';
 import { leavesNothingOpen, tempDir } from './fixtures/support.js';
 

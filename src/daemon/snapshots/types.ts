@@ -10,10 +10,25 @@ export interface Snapshotter {
   mounts(namespace: string, key: string): Promise<Mount[]>;
   commit(namespace: string, name: string, key: string, labels: Record<string, string>, lease?: string): Promise<void>;
   /** FailedPrecondition while others stand on it. */
-  remove(namespace: string, key: string): Promise<void>;
+  remove(namespace: string, key: string, lease?: string): Promise<void>;
   stat(namespace: string, key: string): SnapshotInfo;
   update(namespace: string, info: SnapshotInfo, paths: readonly string[]): Promise<SnapshotInfo>;
   list(namespace: string, filters: readonly string[]): SnapshotInfo[];
   /** Bytes and inodes. */
   usage(namespace: string, key: string): Promise<{ size: number; inodes: number }>;
+  /** Removes layers on disk that no snapshot has: what a crash or a failed removal has left. */
+  cleanup(): Promise<void>;
+}
+
+export type SnapshotKind = 'active' | 'view' | 'committed';
+
+/** Where a snapshotter's layers lie, and how they are mounted. Layers have numbers; names and namespaces are not its concern. */
+export interface SnapshotDriver {
+  /** Makes an empty layer on top of others, nearest first, whole or not at all. A view is never written to. */
+  create(id: string, parents: readonly string[], kind: SnapshotKind): Promise<void>;
+  mounts(id: string, parents: readonly string[], kind: SnapshotKind): Mount[];
+  usage(id: string, parents: readonly string[]): Promise<{ size: number; inodes: number }>;
+  remove(id: string): Promise<void>;
+  /** All that are on disk, those that a crash has left too. */
+  layers(): string[];
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { flagsOf, mountFlags, parseOptions } from '../../src/shim/mount-options.js';
+import { flagsOf, mountFlags, parseOptions } from '../../src/oci/mount-options.js';
 
 // Flags of mount(2), from linux/mount.h.
 const RDONLY = 0x1, NOSUID = 0x2, NODEV = 0x4, NOEXEC = 0x8, SYNC = 0x10, REMOUNT = 0x20, MANDLOCK = 0x40, DIRSYNC = 0x80, NOATIME = 0x400,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { fitLowers, PAGE, splitLowers } from '../../src/shim/overlay.js';
+import { fitLowers, PAGE, splitLowers } from '../../src/oci/overlay.js';
 import { mount, unmount } from '../../src/sys/index.js';
 import { tempDir } from './fixtures/support.js';
 

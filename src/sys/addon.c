@@ -36,6 +36,7 @@
 
 #define NAPI_VERSION 8
 #include <node_api.h>
+#include "files.h"
 #include "job.h"
 
 #ifndef SYS_pidfd_open
@@ -825,5 +826,6 @@ NAPI_MODULE_INIT() {
     napi_create_function(env, table[i].name, NAPI_AUTO_LENGTH, table[i].function, NULL, &fn);
     napi_set_named_property(env, exports, table[i].name, fn);
   }
+  register_files(env, exports);
   return exports;
 }

@@ -12,6 +12,7 @@ export type { Job } from './native.js';
 export { SysError } from './error.js';
 export { Watch, READABLE, WRITABLE } from './watch.js';
 export { onExit, isWatched, type ExitStatus } from './exit.js';
+export { getAttribute, listAttributes, mknod, setAttribute, setTimes, syncFileSystem, type Time } from './files.js';
 export { spawn, searchPath, execFailure, type Child, type SpawnOptions } from './spawn.js';
 export { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, unmount } from './mount.js';
 export { isChild, reapableOrphans, reap } from './orphans.js';

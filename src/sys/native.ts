@@ -64,6 +64,12 @@ export interface Native {
   makeUserNamespace(uidMap: string, gidMap: string): Promise<number>;
   cloneMapped(path: string, userns: number, recursive: number, attributes: number): Promise<number>;
   attachMount(target: string, tree: number): Promise<number>;
+  mknod(path: string, mode: number, major: number, minor: number): number;
+  setTimes(path: string, accessed: number, accessedNanos: number, modified: number, modifiedNanos: number): number;
+  setAttribute(path: string, name: string, value: Buffer): number;
+  getAttribute(path: string, name: string): Buffer | number;
+  listAttributes(path: string): Buffer | number;
+  syncFileSystem(path: string): Promise<number>;
 }
 
 /** Where the addon lies. In the bundled shim it is beside the bundle: esbuild replaces this expression. */

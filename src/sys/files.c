@@ -1,0 +1,191 @@
+/*
+ * What a file has beyond what Node's fs can set: device nodes, extended attributes, times to the nanosecond; and flushing a
+ * whole file system. Paths are never followed where they end in a symbolic link.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include "files.h"
+
+#define MAX_ARGS 8
+#define ARGS(n)                                             \
+  napi_value arg[MAX_ARGS];                                 \
+  size_t argc = MAX_ARGS;                                   \
+  napi_get_cb_info(env, info, &argc, arg, NULL, NULL);      \
+  if (argc < (n)) {                                         \
+    napi_throw_type_error(env, NULL, "too few arguments");  \
+    return NULL;                                            \
+  }
+
+static napi_value number(napi_env env, int64_t value) {
+  napi_value result;
+  napi_create_int64(env, value, &result);
+  return result;
+}
+
+static int64_t integer(napi_env env, napi_value value) {
+  int64_t result = 0;
+  napi_get_value_int64(env, value, &result);
+  return result;
+}
+
+/* A copy of a string or Buffer, to be freed. */
+static char *string(napi_env env, napi_value value) {
+  size_t length;
+  void *data;
+  bool buffer = false;
+  if (napi_is_buffer(env, value, &buffer) == napi_ok && buffer) {
+    napi_get_buffer_info(env, value, &data, &length);
+    char *copy = malloc(length + 1);
+    if (copy) {
+      memcpy(copy, data, length);
+      copy[length] = 0;
+    }
+    return copy;
+  }
+  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
+  char *copy = malloc(length + 1);
+  if (copy) napi_get_value_string_utf8(env, value, copy, length + 1, &length);
+  return copy;
+}
+
+static napi_value outcome(napi_env env, long result, char *path, char *name) {
+  int why = errno;
+  free(path);
+  free(name);
+  return number(env, result == -1 ? -why : result);
+}
+
+/* mknod(path, mode, major, minor) */
+static napi_value make_node(napi_env env, napi_callback_info info) {
+  ARGS(4);
+  char *path = string(env, arg[0]);
+  dev_t device = makedev((unsigned)integer(env, arg[2]), (unsigned)integer(env, arg[3]));
+  return outcome(env, mknod(path, (mode_t)integer(env, arg[1]), device), path, NULL);
+}
+
+/* setTimes(path, atime seconds, nanoseconds, mtime seconds, nanoseconds) */
+static napi_value set_times(napi_env env, napi_callback_info info) {
+  ARGS(5);
+  char *path = string(env, arg[0]);
+  struct timespec times[2] = {
+      {.tv_sec = (time_t)integer(env, arg[1]), .tv_nsec = (long)integer(env, arg[2])},
+      {.tv_sec = (time_t)integer(env, arg[3]), .tv_nsec = (long)integer(env, arg[4])},
+  };
+  return outcome(env, utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW), path, NULL);
+}
+
+/* setAttribute(path, name, value) */
+static napi_value set_attribute(napi_env env, napi_callback_info info) {
+  ARGS(3);
+  void *data;
+  size_t length;
+  if (napi_get_buffer_info(env, arg[2], &data, &length) != napi_ok) return number(env, -EINVAL);
+  char *path = string(env, arg[0]), *name = string(env, arg[1]);
+  return outcome(env, lsetxattr(path, name, data, length, 0), path, name);
+}
+
+/* A list or a value of which only a first call tells the size; it may grow between the two. */
+static napi_value sized(napi_env env, char *path, char *name) {
+  ssize_t size;
+  char *data = NULL;
+  for (;;) {
+    size = name ? lgetxattr(path, name, NULL, 0) : llistxattr(path, NULL, 0);
+    if (size <= 0) break;
+    char *grown = realloc(data, (size_t)size);
+    if (!grown) {
+      size = -1;
+      errno = ENOMEM;
+      break;
+    }
+    data = grown;
+    size = name ? lgetxattr(path, name, data, (size_t)size) : llistxattr(path, data, (size_t)size);
+    if (size != -1 || errno != ERANGE) break;
+  }
+  napi_value result;
+  if (size == -1) {
+    result = number(env, -errno);
+  } else {
+    void *copy;
+    napi_create_buffer_copy(env, (size_t)size, data ? data : "", &copy, &result);
+  }
+  free(data);
+  free(path);
+  free(name);
+  return result;
+}
+
+/* getAttribute(path, name): a Buffer or -errno. */
+static napi_value get_attribute(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  return sized(env, string(env, arg[0]), string(env, arg[1]));
+}
+
+/* listAttributes(path): names, each with a NUL behind it, as a Buffer; or -errno. */
+static napi_value list_attributes(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  return sized(env, string(env, arg[0]), NULL);
+}
+
+struct flush {
+  napi_async_work work;
+  napi_deferred deferred;
+  char *path;
+  int result;
+};
+
+static void flush_run(napi_env env, void *data) {
+  (void)env;
+  struct flush *job = data;
+  int fd = open(job->path, O_RDONLY | O_CLOEXEC);
+  job->result = fd == -1 ? -errno : syncfs(fd) == -1 ? -errno : 0;
+  if (fd != -1) close(fd);
+}
+
+static void flush_done(napi_env env, napi_status status, void *data) {
+  struct flush *job = data;
+  napi_resolve_deferred(env, job->deferred, number(env, status == napi_ok ? job->result : -ECANCELED));
+  napi_delete_async_work(env, job->work);
+  free(job->path);
+  free(job);
+}
+
+/* syncFileSystem(path): a promise of 0 or -errno. */
+static napi_value flush_start(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  struct flush *job = calloc(1, sizeof *job);
+  napi_value promise, name;
+  job->path = string(env, arg[0]);
+  napi_create_promise(env, &job->deferred, &promise);
+  napi_create_string_utf8(env, "syncfs", NAPI_AUTO_LENGTH, &name);
+  napi_create_async_work(env, NULL, name, flush_run, flush_done, job, &job->work);
+  napi_queue_async_work(env, job->work);
+  return promise;
+}
+
+void register_files(napi_env env, napi_value exports) {
+  static const struct {
+    const char *name;
+    napi_callback function;
+  } table[] = {
+      {"mknod", make_node},          {"setTimes", set_times},
+      {"setAttribute", set_attribute}, {"getAttribute", get_attribute},
+      {"listAttributes", list_attributes}, {"syncFileSystem", flush_start},
+  };
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    napi_value fn;
+    napi_create_function(env, table[i].name, NAPI_AUTO_LENGTH, table[i].function, NULL, &fn);
+    napi_set_named_property(env, exports, table[i].name, fn);
+  }
+}

@@ -1,0 +1,72 @@
+/** Mounts of snapshots for the daemon's own use: for the time of one piece of work. */
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { errdefs } from '../../api/full.js';
+import { mountFlags, parseOptions } from '../../oci/mount-options.js';
+import { fitLowers } from '../../oci/overlay.js';
+import { mount, unmount } from '../../sys/index.js';
+import type { Mount } from '../snapshots/types.js';
+
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+
+/** Runs something with the mounts at a directory, and unmounts them. */
+export async function withMounts<R>(mounts: readonly Mount[], work: (dir: string) => Promise<R>): Promise<R> {
+  const dir = mkdtempSync(join(tmpdir(), 'hawser-mount-'));
+  let mounted = 0;
+  try {
+    for (const one of mounts) {
+      await mountOne(one, dir);
+      mounted++;
+    }
+    return await work(dir);
+  } finally {
+    for (; mounted > 0; mounted--) await unmount(dir, MNT_DETACH | UMOUNT_NOFOLLOW);
+    rmdirSync(dir);
+  }
+}
+
+/** The same for reading: nothing is written to an upper directory, which a container may be using. */
+export function withReadOnlyMounts<R>(mounts: readonly Mount[], work: (dir: string) => Promise<R>): Promise<R> {
+  return withMounts(mounts.map(readOnly), work);
+}
+
+async function mountOne(one: Mount, dir: string): Promise<void> {
+  const { set, data, loop, mapped } = parseOptions(one.options ?? []);
+  if (loop || mapped !== undefined || one.target) throw errdefs.notImplemented(`mounts with loop devices, shifted owners or targets inside, for a diff (${one.type ?? ''} of ${one.source ?? ''})`);
+  const undo: (() => void)[] = [];
+  try {
+    const { data: fitted, cwd } = one.type === 'overlay' ? fitLowers(data, join(tmpdir(), 'hawser-lowers-'), undo) : { data };
+    const bind = (set & mountFlags.BIND) !== 0;
+    await mount(one.source ?? '', dir, one.type ?? '', bind ? set & (mountFlags.BIND | mountFlags.REC) : set, fitted.join(','), cwd);
+    // A bind takes no other flags but in a second call.
+    if (bind && (set & mountFlags.RDONLY) !== 0) await mount('', dir, '', mountFlags.REMOUNT | mountFlags.BIND | mountFlags.RDONLY, '');
+  } finally {
+    for (const step of undo.reverse()) step();
+  }
+}
+
+function readOnly(one: Mount): Mount {
+  const options = one.options ?? [];
+  if (one.type !== 'overlay') return { ...one, options: [...options.filter((option) => option !== 'rw'), 'ro'] };
+  const upper = valueOf(options, 'upperdir');
+  const lowers = valueOf(options, 'lowerdir') ?? '';
+  const others = options.filter((option) => !/^(?:upperdir|workdir|lowerdir)=/.test(option));
+  return { ...one, options: [...others, 'ro', `lowerdir=${upper === undefined ? lowers : `${upper}:${lowers}`}`] };
+}
+
+/** What an option of an overlay says. */
+export function valueOf(options: readonly string[], name: string): string | undefined {
+  return options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
+/** An empty directory, for a side that has no mounts. */
+export async function withEmpty<R>(work: (dir: string) => Promise<R>): Promise<R> {
+  const dir = mkdtempSync(join(tmpdir(), 'hawser-empty-'));
+  try {
+    return await work(dir);
+  } finally {
+    rmdirSync(dir);
+  }
+}

@@ -1,0 +1,51 @@
+import { chmodSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { copyTree } from '../diff/copy.js';
+import { diskUsage } from './usage.js';
+import type { Mount, SnapshotDriver, SnapshotKind } from './types.js';
+
+const PREFIX = 'new-';
+
+/** Layers as whole copies, `snapshots/ID`: slow and large, for wherever overlayfs does not work. */
+export class NativeDriver implements SnapshotDriver {
+  readonly #layers: string;
+
+  constructor(root: string) {
+    this.#layers = join(root, 'snapshots');
+    mkdirSync(this.#layers, { recursive: true, mode: 0o700 });
+  }
+
+  async create(id: string, parents: readonly string[], kind: SnapshotKind): Promise<void> {
+    const dir = join(this.#layers, PREFIX + id);
+    try {
+      mkdirSync(dir, { mode: 0o755 });
+      chmodSync(dir, 0o755);
+      if (parents.length > 0 && kind === 'active') await copyTree(join(this.#layers, parents[0]!), dir);
+      renameSync(dir, join(this.#layers, id));
+    } catch (error) {
+      await rm(dir, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  mounts(id: string, parents: readonly string[], kind: SnapshotKind): Mount[] {
+    const readOnly = kind !== 'active';
+    // A view of a layer is that layer.
+    const source = join(this.#layers, kind === 'view' && parents.length > 0 ? parents[0]! : id);
+    return [{ type: 'bind', source, options: ['rbind', readOnly ? 'ro' : 'rw'] }];
+  }
+
+  usage(id: string): Promise<{ size: number; inodes: number }> {
+    return diskUsage(join(this.#layers, id));
+  }
+
+  async remove(id: string): Promise<void> {
+    await rm(join(this.#layers, id), { recursive: true, force: true });
+    await rm(join(this.#layers, PREFIX + id), { recursive: true, force: true });
+  }
+
+  layers(): string[] {
+    return readdirSync(this.#layers).map((name) => name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name);
+  }
+}

@@ -1,0 +1,195 @@
+import { containerd, errdefs, timestamp } from '../../api/full.js';
+import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
+import { Table, type Database } from '../metadata/database.js';
+import type { Leases } from '../metadata/leases.js';
+import { applyMask, kept, replaceEntries } from '../metadata/mask.js';
+import type { Namespaces } from '../metadata/namespaces.js';
+import type { Publish } from '../metadata/publisher.js';
+import { checkLabels, checkName } from '../metadata/validate.js';
+import type { Mount, SnapshotDriver, SnapshotInfo, SnapshotKind, Snapshotter } from './types.js';
+
+const { Kind } = containerd.services.snapshots.v1;
+const KINDS = new Map<number, SnapshotKind>([[Kind.VIEW, 'view'], [Kind.ACTIVE, 'active'], [Kind.COMMITTED, 'committed']]);
+
+export interface SnapshotParts {
+  readonly db: Database;
+  readonly namespaces: Namespaces;
+  readonly leases: Leases;
+  readonly publish: Publish;
+  /** Called after something was deleted. */
+  readonly changed: () => void;
+}
+
+/**
+ * The snapshots of one snapshotter: names and parents in the database, layers with its driver.
+ *
+ * A layer is on disk before its snapshot is recorded, and goes after the record: what a crash leaves is never a snapshot
+ * without its files but at most files without a snapshot, which {@link cleanup} removes.
+ */
+export class Snapshots implements Snapshotter {
+  readonly #table: Table<SnapshotInfo>;
+  /** Layers on disk that have no record yet. */
+  readonly #unrecorded = new Set<string>();
+  #next: number;
+
+  constructor(readonly name: string, readonly driver: SnapshotDriver, readonly parts: SnapshotParts) {
+    this.#table = new Table(parts.db, 'snapshot', containerd.services.snapshots.v1.Info);
+    this.#next = Math.max(0, ...[...driver.layers(), ...this.#recorded()].map(Number).filter(Number.isInteger)) + 1;
+  }
+
+  prepare(namespace: string, key: string, parent: string, labels: Record<string, string>, lease?: string): Promise<Mount[]> {
+    return this.#make(namespace, key, parent, labels, lease, Kind.ACTIVE);
+  }
+
+  view(namespace: string, key: string, parent: string, labels: Record<string, string>, lease?: string): Promise<Mount[]> {
+    return this.#make(namespace, key, parent, labels, lease, Kind.VIEW);
+  }
+
+  async #make(namespace: string, key: string, parent: string, labels: Record<string, string>, lease: string | undefined, kind: number): Promise<Mount[]> {
+    checkName('', namespace);
+    if (key === '') throw errdefs.invalidArgument('a snapshot needs a key');
+    checkLabels('info.Labels', labels);
+    const { db, leases, namespaces, publish } = this.parts;
+    const check = (): string[] => {
+      if (this.#table.has(namespace, this.name, key)) throw errdefs.alreadyExists(`snapshot ${JSON.stringify(key)}`);
+      return this.#parents(namespace, parent);
+    };
+    const parents = check();
+    const id = String(this.#next++);
+    this.#unrecorded.add(id);
+    try {
+      await this.driver.create(id, parents, KINDS.get(kind)!);
+      await db.write(() => {
+        check();
+        leases.keep(namespace, lease, `snapshots/${this.name}`, key);
+        const now = timestamp(Date.now());
+        this.#table.put([namespace, this.name, key], { name: key, parent, kind, labels: kept(labels), createdAt: now, updatedAt: now });
+        db.put(['layer', namespace, this.name, key], Buffer.from(id));
+        namespaces.ensure(namespace);
+      });
+    } catch (error) {
+      await this.driver.remove(id);
+      throw error;
+    } finally {
+      this.#unrecorded.delete(id);
+    }
+    if (kind === Kind.ACTIVE) publish(namespace, '/snapshot/prepare', 'SnapshotPrepare', { key, parent, snapshotter: this.name });
+    return this.driver.mounts(id, parents, KINDS.get(kind)!);
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- a driver from elsewhere may take its time
+  async mounts(namespace: string, key: string): Promise<Mount[]> {
+    const { kind, parent } = this.stat(namespace, key);
+    return this.driver.mounts(this.#layer(namespace, key), this.#parents(namespace, parent ?? ''), KINDS.get(kind ?? 0)!);
+  }
+
+  async commit(namespace: string, name: string, key: string, labels: Record<string, string>, lease?: string): Promise<void> {
+    if (name === '') throw errdefs.invalidArgument('a snapshot needs a name to be committed under');
+    checkLabels('info.Labels', labels);
+    const { db, leases, publish } = this.parts;
+    await db.write(() => {
+      if (this.#table.has(namespace, this.name, name)) throw errdefs.alreadyExists(`snapshot ${JSON.stringify(name)}`);
+      const old = this.stat(namespace, key);
+      if (old.kind !== Kind.ACTIVE) throw errdefs.failedPrecondition(`snapshot ${key} is not active`);
+      leases.keep(namespace, lease, `snapshots/${this.name}`, name);
+      leases.release(namespace, lease, `snapshots/${this.name}`, key);
+      const now = timestamp(Date.now());
+      const id = this.#layer(namespace, key);
+      this.#forget(namespace, key);
+      this.#table.put([namespace, this.name, name], { name, parent: old.parent ?? '', kind: Kind.COMMITTED, labels: kept(labels), createdAt: now, updatedAt: now });
+      db.put(['layer', namespace, this.name, name], Buffer.from(id));
+    });
+    publish(namespace, '/snapshot/commit', 'SnapshotCommit', { key, name, snapshotter: this.name });
+  }
+
+  async remove(namespace: string, key: string, lease?: string): Promise<void> {
+    const id = await this.parts.db.write(() => {
+      this.stat(namespace, key);
+      if (this.#table.list(namespace, this.name).some(({ parent }) => parent === key)) throw errdefs.failedPrecondition('cannot remove snapshot with child');
+      const layer = this.#layer(namespace, key);
+      this.#forget(namespace, key);
+      this.parts.leases.release(namespace, lease, `snapshots/${this.name}`, key);
+      return layer;
+    });
+    this.parts.changed();
+    this.parts.publish(namespace, '/snapshot/remove', 'SnapshotRemove', { key, snapshotter: this.name });
+    await this.driver.remove(id);
+  }
+
+  stat(namespace: string, key: string): SnapshotInfo {
+    const found = this.#table.get(namespace, this.name, key);
+    if (found === undefined) throw errdefs.notFound(`snapshot ${key} does not exist`);
+    return found;
+  }
+
+  update(namespace: string, info: SnapshotInfo, paths: readonly string[]): Promise<SnapshotInfo> {
+    const key = info.name ?? '';
+    return this.parts.db.write(() => {
+      const result = { ...this.stat(namespace, key) };
+      applyMask(paths.length === 0 ? ['labels'] : paths, `snapshot ${JSON.stringify(key)}`, {
+        labels: (label) => result.labels = replaceEntries(result.labels, info.labels, label),
+      });
+      checkLabels('info.Labels', result.labels);
+      result.labels = kept(result.labels);
+      result.updatedAt = timestamp(Date.now());
+      this.#table.put([namespace, this.name, key], result);
+      return result;
+    });
+  }
+
+  list(namespace: string, filters: readonly string[]): SnapshotInfo[] {
+    const matches = compileFilters(filters);
+    return this.#table.list(namespace, this.name).filter((info) => matches(adapt(info)));
+  }
+
+  async usage(namespace: string, key: string): Promise<{ size: number; inodes: number }> {
+    const { parent } = this.stat(namespace, key);
+    return this.driver.usage(this.#layer(namespace, key), this.#parents(namespace, parent ?? ''));
+  }
+
+  async cleanup(): Promise<void> {
+    const layers = this.driver.layers();
+    const recorded = this.#recorded();
+    for (const id of layers) if (!recorded.has(id) && !this.#unrecorded.has(id)) await this.driver.remove(id);
+  }
+
+  /** Layers below a snapshot whose parent this is, nearest first. */
+  #parents(namespace: string, parent: string): string[] {
+    const ids: string[] = [];
+    for (let key = parent; key !== '';) {
+      const info = this.#table.get(namespace, this.name, key);
+      if (info === undefined) throw errdefs.notFound(`parent snapshot ${key} does not exist`);
+      if (info.kind !== Kind.COMMITTED) throw errdefs.invalidArgument(`parent ${JSON.stringify(key)} is not committed snapshot`);
+      ids.push(this.#layer(namespace, key));
+      key = info.parent ?? '';
+    }
+    return ids;
+  }
+
+  #layer(namespace: string, key: string): string {
+    const id = this.parts.db.get(['layer', namespace, this.name, key])?.toString();
+    if (id === undefined) throw errdefs.notFound(`snapshot ${key} does not exist`);
+    return id;
+  }
+
+  #forget(namespace: string, key: string): void {
+    this.#table.remove(namespace, this.name, key);
+    this.parts.db.remove(['layer', namespace, this.name, key]);
+  }
+
+  #recorded(): Set<string> {
+    return new Set(this.parts.db.range(['layer']).filter(({ key }) => key[2] === this.name).map(({ value }) => value.toString()));
+  }
+}
+
+function adapt(info: SnapshotInfo): Adapter {
+  return ([name, ...rest]) => {
+    switch (name) {
+      case 'kind': return KINDS.get(info.kind ?? 0);
+      case 'name': return field(info.name);
+      case 'parent': return field(info.parent);
+      case 'labels': return entry(info.labels, rest);
+      default: return undefined;
+    }
+  };
+}

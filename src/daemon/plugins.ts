@@ -1,6 +1,7 @@
 /** The plugins that come with the daemon. Those that tell of the daemon itself are made by it: daemon.ts. */
 import { eventsPlugin, exchangePlugin } from './events/service.js';
 import { versionPlugin } from './introspection/version.js';
+import { storePlugins } from './metadata/plugins.js';
 import type { Registration } from './plugin/types.js';
 
-export const stockPlugins: readonly Registration[] = [exchangePlugin, eventsPlugin, versionPlugin];
+export const stockPlugins: readonly Registration[] = [exchangePlugin, eventsPlugin, versionPlugin, ...storePlugins];

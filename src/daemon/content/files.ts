@@ -76,10 +76,12 @@ export class BlobFiles {
     return join(this.root, 'ingest', createHash('sha256').update(ref).digest('hex'));
   }
 
-  /** References of all ingests; of one without a reference, which a crash can leave, its directory's name. */
-  ingests(): string[] {
+  /** Removes every ingest but those of these references. */
+  async keepIngests(refs: Iterable<string>): Promise<void> {
+    const kept = new Set([...refs].map((ref) => this.ingestDirectory(ref)));
     const root = join(this.root, 'ingest');
-    return readdirSync(root).map((name) => readText(join(root, name, 'ref')) ?? name);
+    const others = readdirSync(root).map((name) => join(root, name)).filter((dir) => !kept.has(dir));
+    await Promise.all(others.map((dir) => rm(dir, { recursive: true, force: true })));
   }
 
   /** How far an ingest is that nobody writes to now; undefined when there is none. */
@@ -101,11 +103,6 @@ export class BlobFiles {
 
   async removeIngest(ref: string): Promise<void> {
     await rm(this.ingestDirectory(ref), { recursive: true, force: true });
-  }
-
-  /** Removes an ingest directory that has lost its reference. */
-  async removeNamelessIngest(name: string): Promise<void> {
-    if (/^[0-9a-f]{64}$/.test(name)) await rm(join(this.root, 'ingest', name), { recursive: true, force: true });
   }
 }
 

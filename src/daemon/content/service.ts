@@ -2,7 +2,7 @@ import { ContainerdServicesContentV1Content, containerd, errdefs } from '../../a
 import { bindService, type BoundService, type Call } from '../grpc/service.js';
 import { checkDigest } from '../metadata/validate.js';
 import { isNotFound, outOfRange } from '../metadata/failures.js';
-import type { ContentInfo, ContentStore, Ingest } from './types.js';
+import type { ContentStore, Ingest } from './types.js';
 
 const { WriteAction } = containerd.services.content.v1;
 type WriteRequest = containerd.services.content.v1.WriteContentRequest;

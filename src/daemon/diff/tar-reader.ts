@@ -35,7 +35,7 @@ type Pax = Map<string, Buffer>;
 /** An archive, entry by entry: {@link next}, then all of {@link body}. */
 export class TarReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
-  #chunk = Buffer.alloc(0);
+  #chunk: Buffer = Buffer.alloc(0);
   /** What is left of the entry's body, and of its last block. */
   #left = 0;
   #padding = 0;

@@ -38,12 +38,17 @@ export class OutputCapture {
    * dropped until the last of them is gone, as a closed pipe would kill them.
    */
   finish(): string {
+    return this.finishBytes().toString();
+  }
+
+  /** The same as {@link finish}, as it was written. */
+  finishBytes(): Buffer {
     this.handedOver();
     if (!this.#closed && this.#readAll()) this.#close();
-    const text = Buffer.concat(this.#kept).toString();
+    const bytes = Buffer.concat(this.#kept);
     this.#kept.length = 0;
     this.#length = MAX_OUTPUT;
-    return text;
+    return bytes;
   }
 
   #close(): void {

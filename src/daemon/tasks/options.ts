@@ -1,0 +1,57 @@
+/** What the daemon reads of a runtime's options; all else is passed on to the shim as it is (contract §5). */
+import { containerd, errdefs, isType, pack, type google } from '../../api/full.js';
+
+type Any = google.protobuf.Any.$Properties;
+
+const OPTIONS = 'containerd.runc.v1.Options';
+const CHECKPOINT = 'containerd.runc.v1.CheckpointOptions';
+const LINUX_RUNTIME = 'containerd.linux.runc.RuncOptions';
+const LINUX_CREATE = 'containerd.linux.runc.CreateOptions';
+const LINUX_CHECKPOINT = 'containerd.linux.runc.CheckpointOptions';
+
+/**
+ * The options that a shim gets: those of the request if there are any, else the container's. The first runtime of containerd 1
+ * had two types that go together, one for the runtime and one for the task: they are made one.
+ */
+export function mergeOptions(forTask: Any | null | undefined, forRuntime: Any | null | undefined): Any | undefined {
+  const [task, runtime] = [given(forTask), given(forRuntime)];
+  if (task !== undefined && runtime !== undefined && isType(task, LINUX_CREATE) && isType(runtime, LINUX_RUNTIME)) {
+    const { runtime: binaryName, runtimeRoot: root, criuPath, systemdCgroup } = containerd.linux.runc.RuncOptions.decode(runtime.value!);
+    const { noPivotRoot, noNewKeyring, shimCgroup, ioUid, ioGid, criuWorkPath, criuImagePath } = containerd.linux.runc.CreateOptions.decode(task.value!);
+    return pack(OPTIONS, containerd.runc.v1.Options, {
+      binaryName, root, criuPath, systemdCgroup, noPivotRoot, noNewKeyring, shimCgroup, ioUid, ioGid, criuWorkPath, criuImagePath,
+    });
+  }
+  return task ?? runtime;
+}
+
+/** The directory of a checkpoint that the container is to be restored from; empty for none. */
+export function restorePath(options: Any | null | undefined): string {
+  if (!options?.value?.length) return '';
+  if (isType(options, OPTIONS)) return containerd.runc.v1.Options.decode(options.value).criuImagePath;
+  return isType(options, LINUX_CREATE) ? containerd.linux.runc.CreateOptions.decode(options.value).criuImagePath : '';
+}
+
+/**
+ * The directory that a checkpoint is to be left in; empty when it is to go to the content store.
+ *
+ * @throws InvalidArgument for options of another type, if the runtime is one of ours
+ */
+export function checkpointPath(options: Any | null | undefined, runtime: string): string {
+  if (!options?.value?.length) return '';
+  if (isType(options, CHECKPOINT)) return containerd.runc.v1.CheckpointOptions.decode(options.value).imagePath;
+  if (isType(options, LINUX_CHECKPOINT)) return containerd.linux.runc.CheckpointOptions.decode(options.value).imagePath;
+  if (/^(io\.containerd\.)?runc\b|^io\.containerd\.runtime\.v1\.linux$/.test(runtime)) {
+    throw errdefs.invalidArgument(`invalid task checkpoint option for ${runtime}: ${options.type_url}`);
+  }
+  return '';
+}
+
+/** Options for a checkpoint that are given by name. */
+export function checkpointOptions(options: containerd.runc.v1.CheckpointOptions.$Properties): Any {
+  return pack(CHECKPOINT, containerd.runc.v1.CheckpointOptions, options);
+}
+
+function given(any: Any | null | undefined): Any | undefined {
+  return any?.value?.length ? any : undefined;
+}

@@ -1,0 +1,114 @@
+/** Tasks as plugins: what runs them, their gRPC service, and their monitor. */
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { containerd, errdefs, isType } from '../../api/full.js';
+import { monitorPlugin } from '../monitor/plugins.js';
+import { PluginType, type GrpcPlugin, type InitContext, type Informative, type Registration } from '../plugin/types.js';
+import { defaultSearch } from '../shims/binary.js';
+import { ShimLauncher } from '../shims/launcher.js';
+import { TtrpcError } from '../../ttrpc/index.js';
+import { CheckpointStore } from './checkpoints.js';
+import { taskConfig, type TaskConfig } from './config.js';
+import { ContainerRuntime } from './container.js';
+import { TaskManager } from './manager.js';
+import { tasksService } from './service.js';
+
+/** Runs tasks in shims. It makes a {@link ContainerRuntime}. */
+const taskPlugin: Registration<TaskConfig> = {
+  type: PluginType.Task,
+  id: 'task',
+  requires: [PluginType.Event, PluginType.Metadata, PluginType.Runtime],
+  config: taskConfig,
+  init: async (context) => {
+    const { events, log, signal, runtimes, metadata, onClose } = context;
+    // containerd has one directory for all plugins of this type, named after it.
+    const dirs = taskDirs(context);
+    for (const dir of Object.values(dirs)) mkdirSync(dir, { recursive: true, mode: 0o711 });
+    const { timeouts } = context.config;
+    const manager = new TaskManager({
+      dirs, events, log, timeouts, launcher: launcherOf(context),
+      recordedRuntime: (namespace, id) => {
+        try {
+          return runtimes.get(metadata.containers.get(namespace, id).runtime?.name ?? '').shim;
+        } catch (error) {
+          if (error instanceof TtrpcError) return undefined;
+          throw error;
+        }
+      },
+    });
+    const checkpoints = new CheckpointStore(join(dirs.root, '.checkpoints'));
+    await checkpoints.prune((namespace, id) => hasRecord(context, namespace, id));
+    forgetCheckpoints(context, checkpoints);
+    await manager.load();
+    onClose(() => manager.close());
+    signal.addEventListener('abort', () => manager.close());
+    return withInfo(new ContainerRuntime(manager, runtimes, events, checkpoints));
+  },
+};
+
+/** The service `containerd.services.tasks.v1.Tasks`. */
+const servicePlugin: Registration = {
+  type: PluginType.Grpc,
+  id: 'tasks',
+  requires: [`${PluginType.Task}.task`, PluginType.Metadata],
+  init: ({ get, metadata, log, daemon }): GrpcPlugin => {
+    const temporary = join(daemon.root, 'io.containerd.grpc.v1.tasks');
+    // Of a daemon that was killed in the middle of a checkpoint.
+    rmSync(temporary, { recursive: true, force: true });
+    return { services: [tasksService({ runtime: get<ContainerRuntime>(PluginType.Task, 'task'), metadata, log, temporary })] };
+  },
+};
+
+export const taskPlugins: readonly Registration[] = [taskPlugin as Registration, servicePlugin, monitorPlugin as Registration];
+
+function taskDirs({ daemon }: InitContext): { state: string; root: string } {
+  const name = 'io.containerd.runtime.v2.task';
+  return { state: join(daemon.state, name), root: join(daemon.root, name) };
+}
+
+function launcherOf({ config, daemon, log }: InitContext<TaskConfig>): ShimLauncher {
+  const search = defaultSearch();
+  return new ShimLauncher({
+    address: daemon.address, ttrpcAddress: daemon.ttrpcAddress,
+    publishBinary: process.argv[1] ?? process.execPath,
+    search: { ...search, first: [...config.shim_dirs, ...search.first] },
+    debug: log.isLevelEnabled('debug'), schedCore: config.sched_core,
+    startMs: config.timeouts.start, cleanupMs: config.timeouts.cleanup,
+  });
+}
+
+function hasRecord({ metadata }: InitContext, namespace: string, id: string): boolean {
+  try {
+    metadata.containers.get(namespace, id);
+    return true;
+  } catch (error) {
+    if (error instanceof TtrpcError) return false;
+    throw error;
+  }
+}
+
+/** A container's checkpoints go with its record. */
+function forgetCheckpoints({ events, signal, log }: InitContext, checkpoints: CheckpointStore): void {
+  const follow = async (): Promise<void> => {
+    for await (const { namespace, event } of events.subscribe(['topic==/containers/delete'], signal)) {
+      // ContainerDelete has the id as its only field, the first, as this event has.
+      const { containerId } = containerd.events.TaskOOM.decode(event?.value ?? new Uint8Array());
+      await checkpoints.deleteAll(namespace ?? '', containerId);
+    }
+  };
+  follow().catch((error: unknown) => log.error({ err: error }, 'checkpoints of deleted containers are no longer removed'));
+}
+
+/** `ctr plugins inspect-runtime` asks a shim what it can do. */
+function withInfo(runtime: ContainerRuntime): ContainerRuntime & Informative {
+  const info: Informative['info'] = async (request) => {
+    if (!request?.value || !isType({ type_url: request.type_url ?? '' }, 'containerd.types.RuntimeRequest')) {
+      throw errdefs.invalidArgument('say which runtime by a containerd.types.RuntimeRequest');
+    }
+    const { runtimePath, options } = containerd.types.RuntimeRequest.decode(request.value);
+    const { launcher } = runtime;
+    const value = await launcher.info(launcher.resolve(runtime.shimOf(runtimePath)), options ?? undefined);
+    return { type_url: 'containerd.types.RuntimeInfo', value };
+  };
+  return Object.assign(runtime, { info });
+}

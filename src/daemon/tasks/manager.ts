@@ -90,11 +90,9 @@ export class TaskManager {
 
   /** Ends a task that has stopped: the shim forgets it, and nothing is left of it. Throws what the shim says against it. */
   async delete(task: Task, call: CallOptions = {}): Promise<Exit> {
-    if (task.deletion !== undefined) {
-      // Whoever comes first is told how it ended.
-      await task.deletion.catch(() => undefined);
-      if (this.find(task.namespace, task.id) !== task) throw errdefs.notFound(`task ${task.id} not found`);
-    }
+    // Whoever comes first is told how it ended.
+    await task.deletion?.catch(() => undefined);
+    if (this.find(task.namespace, task.id) !== task) throw errdefs.notFound(`task ${task.id} not found`);
     const deletion = this.#delete(task, call);
     task.deletion = deletion;
     try {

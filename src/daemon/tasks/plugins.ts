@@ -17,7 +17,7 @@ import { tasksService } from './service.js';
 const taskPlugin: Registration<TaskConfig> = {
   type: PluginType.Task,
   id: 'task',
-  requires: [PluginType.Event, PluginType.Metadata, PluginType.Runtime],
+  requires: [PluginType.Event, PluginType.Metadata],
   config: taskConfig,
   init: async (context) => {
     const { events, log, signal, runtimes, metadata, onClose } = context;

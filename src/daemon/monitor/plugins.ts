@@ -6,8 +6,6 @@ import { serveMetrics } from './endpoint.js';
 import { OomCounter } from './oom.js';
 
 export interface MonitorConfig {
-  /** Where to serve, as in `[metrics] address`; empty for nowhere. */
-  readonly address: string;
   /** As containerd's: no metrics of tasks. */
   readonly no_prometheus: boolean;
 }
@@ -17,15 +15,13 @@ export const monitorPlugin: Registration<MonitorConfig> = {
   type: PluginType.Monitor,
   id: 'cgroups',
   requires: [`${PluginType.Task}.task`],
-  config: (given) => {
-    for (const [key, value] of Object.entries(given)) {
-      if (key === 'address' ? typeof value !== 'string' : key === 'no_prometheus' ? typeof value !== 'boolean' : true) {
-        throw new Error(`${key} ${key === 'address' ? 'must be text like "127.0.0.1:1338"' : key === 'no_prometheus' ? 'must be true or false' : 'is no key of this plugin: it has address and no_prometheus'}`);
-      }
-    }
-    return { address: '', no_prometheus: false, ...given };
+  config: ({ no_prometheus = false, ...rest }) => {
+    const [unknown] = Object.keys(rest);
+    if (unknown !== undefined) throw new Error(`${unknown} is no key of this plugin: it has no_prometheus; where to serve is said in [metrics]`);
+    if (typeof no_prometheus !== 'boolean') throw new Error('no_prometheus must be true or false');
+    return { no_prometheus };
   },
-  init: async ({ config, events, log, signal, get, onClose }) => {
+  init: async ({ config, daemon, events, log, signal, get, onClose }) => {
     const runtime = get<ContainerRuntime>(PluginType.Task, 'task');
     const ooms = new OomCounter();
     ooms.follow(events, signal).catch((error: unknown) => log.error({ err: error }, 'out-of-memory events are no longer counted'));
@@ -36,13 +32,13 @@ export const monitorPlugin: Registration<MonitorConfig> = {
         namespace, id, stats: () => task.stats({ timeoutMs: runtime.timeouts.stats }),
       })),
     });
-    if (config.address !== '') {
-      const server = await serveMetrics(collector, config.address, log);
+    if (daemon.metricsAddress) {
+      const server = await serveMetrics(collector, daemon.metricsAddress, log);
       onClose(() => {
         server.closeAllConnections();
         server.close();
       });
-      log.info({ address: config.address }, 'serving metrics');
+      log.info({ address: daemon.metricsAddress }, 'serving metrics');
     }
     return collector;
   },

@@ -12,6 +12,7 @@ import { taskConfig, type TaskConfig } from './config.js';
 import { ContainerRuntime } from './container.js';
 import { TaskManager } from './manager.js';
 import { tasksService } from './service.js';
+import { timeoutsOf, type Timeouts } from './timeouts.js';
 
 /** Runs tasks in shims. It makes a {@link ContainerRuntime}. */
 const taskPlugin: Registration<TaskConfig> = {
@@ -24,9 +25,9 @@ const taskPlugin: Registration<TaskConfig> = {
     // containerd has one directory for all plugins of this type, named after it.
     const dirs = taskDirs(context);
     for (const dir of Object.values(dirs)) mkdirSync(dir, { recursive: true, mode: 0o711 });
-    const { timeouts } = context.config;
+    const timeouts = timeoutsOf(context.daemon.timeouts);
     const manager = new TaskManager({
-      dirs, events, log, timeouts, launcher: launcherOf(context),
+      dirs, events, log, timeouts, launcher: launcherOf(context, timeouts),
       recordedRuntime: (namespace, id) => {
         try {
           return runtimes.get(metadata.containers.get(namespace, id).runtime?.name ?? '').shim;
@@ -66,14 +67,14 @@ function taskDirs({ daemon }: InitContext): { state: string; root: string } {
   return { state: join(daemon.state, name), root: join(daemon.root, name) };
 }
 
-function launcherOf({ config, daemon, log }: InitContext<TaskConfig>): ShimLauncher {
+function launcherOf({ config, daemon, log }: InitContext<TaskConfig>, timeouts: Timeouts): ShimLauncher {
   const search = defaultSearch();
   return new ShimLauncher({
     address: daemon.address, ttrpcAddress: daemon.ttrpcAddress,
     publishBinary: process.argv[1] ?? process.execPath,
     search: { ...search, first: [...config.shim_dirs, ...search.first] },
     debug: log.isLevelEnabled('debug'), schedCore: config.sched_core,
-    startMs: config.timeouts.start, cleanupMs: config.timeouts.cleanup,
+    startMs: timeouts.start, cleanupMs: timeouts.cleanup,
   });
 }
 
@@ -90,7 +91,7 @@ function hasRecord({ metadata }: InitContext, namespace: string, id: string): bo
 /** A container's checkpoints go with its record. */
 function forgetCheckpoints({ events, signal, log }: InitContext, checkpoints: CheckpointStore): void {
   const follow = async (): Promise<void> => {
-    for await (const { namespace, event } of events.subscribe(['topic==/containers/delete'], signal)) {
+    for await (const { namespace, event } of events.subscribe(['topic=="/containers/delete"'], signal)) {
       // ContainerDelete has the id as its only field, the first, as this event has.
       const { containerId } = containerd.events.TaskOOM.decode(event?.value ?? new Uint8Array());
       await checkpoints.deleteAll(namespace ?? '', containerId);

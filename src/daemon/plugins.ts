@@ -3,5 +3,6 @@ import { eventsPlugin, exchangePlugin } from './events/service.js';
 import { versionPlugin } from './introspection/version.js';
 import { storePlugins } from './metadata/plugins.js';
 import type { Registration } from './plugin/types.js';
+import { taskPlugins } from './tasks/plugins.js';
 
-export const stockPlugins: readonly Registration[] = [exchangePlugin, eventsPlugin, versionPlugin, ...storePlugins];
+export const stockPlugins: readonly Registration[] = [exchangePlugin, ...storePlugins, ...taskPlugins, eventsPlugin, versionPlugin];

@@ -1,5 +1,5 @@
 /** The ttrpc server, for shims: only peers of the daemon's own user are heard. */
-import type { Socket } from 'node:net';
+import type { Server as NetServer, Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { Server, type CallContext } from '../../ttrpc/index.js';
 import { memberOf, type Handlers } from '../../ttrpc/handlers.js';
@@ -31,6 +31,11 @@ export class TtrpcServer {
       adapted[name] = (input: unknown, context: CallContext) => run(input, ttrpcCall(context));
     }
     this.#server.add(definition, adapted as Handlers<typeof definition>);
+  }
+
+  /** Answers whoever connects to a listening socket. */
+  serve(listener: NetServer): Promise<void> {
+    return this.#server.serve(listener);
   }
 
   /** Answers one connection, if its peer is of our own user. */

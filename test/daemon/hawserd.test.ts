@@ -98,6 +98,20 @@ test('ctr finds it, under any name and from anywhere; it comes with the shim of 
   assert.deepEqual(await within('the end', one.ended), { code: 0, signal: null });
 });
 
+test('what it keeps is there after a restart', async () => {
+  const one = await start();
+  const ctr = async (...args: string[]): Promise<string> => (await execa('ctr', ['-a', one.address, ...args], { timeout: 20_000 })).stdout;
+  await ctr('namespaces', 'create', 'crew', 'port=Kiel', 'sign=\u2693');
+  await ctr('-n', 'crew', 'leases', 'create', '--id', 'l1');
+  one.child.kill('SIGKILL');
+  await one.ended;
+  const again = await start(['--root', one.root, '--address', one.address]);
+  assert.match(await ctr('namespaces', 'ls'), /crew +port=Kiel,sign=\u2693/);
+  assert.match(await ctr('-n', 'crew', 'leases', 'ls'), /^l1 /m);
+  again.child.kill('SIGTERM');
+  await again.ended;
+});
+
 test('events go through it, and a signal ends it while somebody listens', async () => {
   const one = await start();
   const listening = execa('ctr', ['-a', one.address, 'events'], { reject: false, timeout: 30_000, buffer: false });

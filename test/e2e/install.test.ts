@@ -1,10 +1,10 @@
 /** What `make install` puts down works from anywhere, without the checkout; and the package is importable by its names. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { execa } from 'execa';
-import { Containerd, temporaryDirectory, top } from '../support/daemons.js';
+import { Containerd, makeRootfs, temporaryDirectory, top, until } from '../support/daemons.js';
 
 const dest = temporaryDirectory('install');
 
@@ -27,6 +27,25 @@ test('make install: the installed shim serves a container and knows nothing of t
     assert.equal((await containerd.run('installed', ['/bin/echo', 'it works'])).stdout, 'it works');
   } finally {
     await containerd.cleanUp();
+  }
+
+  const state = temporaryDirectory('installed');
+  const address = join(state, 'sock');
+  const unit = readFileSync(join(dest, 'opt/hawser/lib/systemd/system/hawserd.service'), 'utf8');
+  assert.match(unit, /^ExecStart=\/opt\/hawser\/bin\/hawserd$/m);
+  assert.match(readFileSync(join(dest, 'opt/hawser/share/man/man8/hawserd.8'), 'utf8'), /^\.TH HAWSERD 8/);
+  // In a mount namespace where the checkout is not there any more.
+  const hidden = ['unshare', '-m', 'sh', '-ec', 'mount -t tmpfs none "$1"; shift; exec "$@"', 'sh', top];
+  const daemon = execa(hidden[0]!, [...hidden.slice(1), join(bin, 'hawserd'), '--root', join(state, 'root'), '--state', join(state, 'state'), '-a', address], { reject: false, stdin: 'ignore', cwd: '/' });
+  try {
+    await until('the installed hawserd serves', () => existsSync(address));
+    const rootfs = makeRootfs(join(state, 'rootfs'));
+    const { stdout: said } = await execa('ctr', ['-a', address, 'run', '--rm', '--rootfs', rootfs, 'installed', '/bin/echo', 'it works'], { stdin: 'ignore', timeout: 60_000 });
+    assert.equal(said, 'it works');
+  } finally {
+    daemon.kill('SIGTERM');
+    await daemon;
+    rmSync(state, { recursive: true, force: true });
   }
 
   await execa('make', ['uninstall', 'PREFIX=/opt/hawser', `DESTDIR=${dest}`], { cwd: top, stdin: 'ignore' });

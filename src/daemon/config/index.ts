@@ -1,15 +1,14 @@
 /** The daemon's configuration: a file, those that it imports, and the command line over them. */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { didYouMean } from '../nearest.js';
 import type { Runtime } from '../runtime/types.js';
 import { parseDuration } from './duration.js';
 import { ConfigError, readConfigFile, type ConfigFile, type Table } from './file.js';
 import { runtimeOptions } from './runtime-options.js';
-import { SECTIONS } from './schema.js';
+import { DEFAULT_FILE, SECTIONS } from './schema.js';
 
 export { ConfigError } from './file.js';
-export { DEFAULT_FILE } from './schema.js';
 
 export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'panic'] as const;
 export type Level = (typeof LEVELS)[number];
@@ -46,6 +45,11 @@ export interface Overrides {
   readonly state?: string;
   readonly logLevel?: string;
   readonly logFormat?: string;
+}
+
+/** The file that is read when none is named, if it is there. */
+export function findConfig(): string | undefined {
+  return existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined;
 }
 
 /**

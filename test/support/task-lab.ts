@@ -1,5 +1,6 @@
 /** The daemon's tasks without the daemon: a manager of shims, real ones or made up, with the exchange and the socket that they send events to. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server as NetServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -85,8 +86,10 @@ export class TaskLab {
     this.#ttrpc = new TtrpcServer({ log: this.log });
     for (const service of eventServices(this.exchange).ttrpc ?? []) this.#ttrpc.add(service, 'test');
     rmSync(join(this.dir, 'd.sock.ttrpc'), { force: true });
-    this.#listener = createServer().listen(join(this.dir, 'd.sock.ttrpc'));
-    await this.#ttrpc.serve(this.#listener);
+    const ttrpc = this.#ttrpc;
+    const listener = createServer((socket) => void ttrpc.accept(socket)).listen(join(this.dir, 'd.sock.ttrpc'));
+    this.#listener = listener;
+    await once(listener, 'listening');
   }
 
   /** And now it is not. */

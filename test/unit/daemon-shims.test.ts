@@ -60,9 +60,9 @@ test('an answer that is none', () => {
   const cases: [string, RegExp][] = [
     ['', /printed nothing/], [' \n', /printed nothing/], ['two words', /is no address/], ['unix:///a\nwarning: x', /is no address/],
     ['{"version":3}', /holds no address/], ['{', /neither an address nor JSON/], ['vsock://1:2', /is no address/], ['\u0001\u0002', /is no address/],
-    ['unix://', /./], [`unix:///${'x'.repeat(200)}`, /is no address/],
+    [`unix:///${'x'.repeat(200)}`, /is no address/],
   ];
-  for (const [text, error] of cases.filter(([text]) => text !== 'unix://')) assert.throws(() => parseAnswer(bytes(text)), error, text);
+  for (const [text, error] of cases) assert.throws(() => parseAnswer(bytes(text)), error, text);
   assert.throws(() => parseAnswer(bytes('{"version":4,"address":"unix:///a"}')), /unsupported shim version \(4\).*not implemented/);
   assert.throws(() => parseAnswer(bytes('{"version":3,"address":"unix:///a","protocol":"grpc"}')), /unsupported shim protocol "grpc".*not implemented/);
   assert.throws(() => parseAnswer(Buffer.from([0xff, 0xfe, 0x00])), /is no address/);

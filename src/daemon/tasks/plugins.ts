@@ -1,10 +1,10 @@
 /** Tasks as plugins: what runs them, their gRPC service, and their monitor. */
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { containerd, errdefs, isType } from '../../api/full.js';
 import { monitorPlugin } from '../monitor/plugins.js';
 import { PluginType, type GrpcPlugin, type InitContext, type Informative, type Registration } from '../plugin/types.js';
-import { defaultSearch } from '../shims/binary.js';
+import { defaultSearch, programDir } from '../shims/binary.js';
 import { ShimLauncher } from '../shims/launcher.js';
 import { TtrpcError } from '../../ttrpc/index.js';
 import { CheckpointStore } from './checkpoints.js';
@@ -71,11 +71,17 @@ function launcherOf({ config, daemon, log }: InitContext<TaskConfig>, timeouts: 
   const search = defaultSearch();
   return new ShimLauncher({
     address: daemon.address, ttrpcAddress: daemon.ttrpcAddress,
-    publishBinary: process.argv[1] ?? process.execPath,
+    publishBinary: ownProgram(),
     search: { ...search, first: [...config.shim_dirs, ...search.first] },
     debug: log.isLevelEnabled('debug'), schedCore: config.sched_core,
     startMs: timeouts.start, cleanupMs: timeouts.cleanup,
   });
+}
+
+/** The daemon's program: some shims run it as `hawserd publish`. */
+function ownProgram(): string {
+  const program = join(programDir() ?? '', 'hawserd');
+  return existsSync(program) ? program : process.argv[1] ?? process.execPath;
 }
 
 function hasRecord({ metadata }: InitContext, namespace: string, id: string): boolean {

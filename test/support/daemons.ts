@@ -2,7 +2,8 @@
  * Real daemons for the end-to-end tests: a private containerd, a dockerd on top of it, their clients and their logs.
  * The machine's own ones, unless the environment names others: HAWSER_TEST_CONTAINERD, HAWSER_TEST_CTR,
  * HAWSER_TEST_DOCKERD, HAWSER_TEST_DOCKER (programs), HAWSER_TEST_STOCK (directory of that containerd's own shim) and
- * HAWSER_TEST_RUNC (a runtime). `make test-matrix` sets them.
+ * HAWSER_TEST_RUNC (a runtime). `make test-matrix` sets them. HAWSER_TEST_DAEMON=hawserd has our own daemon take
+ * containerd's place.
  */
 import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
@@ -21,7 +22,9 @@ export const shimDir = process.env.HAWSER_TEST_SHIM_DIR ?? join(top, 'bin');
 /** Where the Go shim of the containerd under test lies. */
 export const stockDir = process.env.HAWSER_TEST_STOCK || '/usr/bin';
 
-const CONTAINERD = process.env.HAWSER_TEST_CONTAINERD || 'containerd';
+/** The tests' containerd is Hawser's own. */
+export const onHawserd = process.env.HAWSER_TEST_DAEMON === 'hawserd';
+const CONTAINERD = onHawserd ? join(top, 'bin/hawserd') : process.env.HAWSER_TEST_CONTAINERD || 'containerd';
 const CTR = process.env.HAWSER_TEST_CTR || 'ctr';
 const DOCKERD = process.env.HAWSER_TEST_DOCKERD || 'dockerd';
 /** The client of the Debian package, whatever other one the machine has. */
@@ -122,8 +125,14 @@ const UNUSED_PLUGINS = [
   'io.containerd.podsandbox.controller.v1.podsandbox', 'io.containerd.nri.v1.nri', 'io.containerd.internal.v1.opt',
 ];
 
-/** The first number of a daemon's version. */
+/** hawserd prefers its own shim, whatever PATH has; which one it is to run must be said. */
+function hawserdConfig(shims: string): string {
+  return `[runtimes."io.containerd.runc.v2"]\n  shim = "${join(shims, 'containerd-shim-runc-v2')}"\n`;
+}
+
+/** The first number of a daemon's version; hawserd counts as what it takes the place of. */
 function majorVersion(daemon: string): number {
+  if (basename(daemon) === 'hawserd') return 1;
   const text = execFileSync(daemon, ['--version'], { encoding: 'utf8', env: { PATH: SYSTEM_PATH } });
   const major = /\s(\d+)\.\d+\.\d/.exec(text)?.[1];
   if (!major) throw new Error(`${daemon} --version prints no version: ${text}`);
@@ -160,7 +169,7 @@ disabled_plugins = [${UNUSED_PLUGINS.map((name) => `"${name}"`).join(', ')}]
   address = "${this.socket}"
 [debug]
   level = "trace"
-`);
+${basename(daemonPath) === 'hawserd' ? hawserdConfig(shims) : ''}`);
   }
 
   async start(): Promise<this> {

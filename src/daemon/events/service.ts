@@ -1,4 +1,5 @@
 /** The Events service, for clients by gRPC and for shims by ttrpc. */
+import type { Logger } from 'pino';
 import {
   ContainerdServicesEventsTtrpcV1Events as TtrpcEvents, ContainerdServicesEventsV1Events as Events, errdefs,
 } from '../../api/full.js';
@@ -6,13 +7,15 @@ import { bindService } from '../grpc/service.js';
 import { PluginType, type GrpcPlugin, type Registration } from '../plugin/types.js';
 import type { Envelope, Exchange } from './types.js';
 
-function forward(exchange: Exchange, envelope: Envelope | null | undefined): object {
+function forward(exchange: Exchange, envelope: Envelope | null | undefined, log?: Logger): object {
   if (envelope == null) throw errdefs.invalidArgument('the request to forward an event has no envelope');
   exchange.forward(envelope);
+  log?.trace({ topic: envelope.topic, ns: envelope.namespace, type: envelope.event?.type_url }, 'event forwarded');
   return {};
 }
 
-export function eventServices(exchange: Exchange): GrpcPlugin {
+/** @param log is told of each forwarded event, at its lowest level */
+export function eventServices(exchange: Exchange, log?: Logger): GrpcPlugin {
   return {
     services: [bindService(Events, {
       Publish: ({ topic, event }, call) => {
@@ -20,10 +23,10 @@ export function eventServices(exchange: Exchange): GrpcPlugin {
         exchange.publish(call.namespace, topic ?? '', event);
         return {};
       },
-      Forward: ({ envelope }) => forward(exchange, envelope),
+      Forward: ({ envelope }) => forward(exchange, envelope, log),
       Subscribe: ({ filters }, { signal }) => exchange.subscribe(filters ?? [], signal),
     })],
-    ttrpc: [bindService(TtrpcEvents, { Forward: ({ envelope }) => forward(exchange, envelope) })],
+    ttrpc: [bindService(TtrpcEvents, { Forward: ({ envelope }) => forward(exchange, envelope, log) })],
   };
 }
 
@@ -32,7 +35,7 @@ export const eventsPlugin: Registration = {
   type: PluginType.Grpc,
   id: 'events',
   requires: [PluginType.Event],
-  init: ({ events }) => eventServices(events),
+  init: ({ events, log }) => eventServices(events, log),
 };
 
 /** The exchange, where plugins and clients look for it. */

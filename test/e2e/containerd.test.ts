@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Containerd, makeImage, shimDir, until } from '../support/daemons.js';
+import { onHawserd, Containerd, makeImage, shimDir, until } from '../support/daemons.js';
 import { rounds } from '../support/eventually.js';
 import { Terminal } from '../support/terminal.js';
 
@@ -120,7 +120,7 @@ test('a daemon that knows the newer Task API is told of it, others are not', asy
   await withSleeper('versioned', async () => {
     const file = join(containerd.bundle('versioned'), 'bootstrap.json');
     // containerd 2 writes down what it understood of the shim's answer; older ones read the address only.
-    assert.equal(existsSync(file), containerd.major >= 2);
+    assert.equal(existsSync(file), containerd.major >= 2 || onHawserd);
     if (containerd.major < 2) return;
     const { version, protocol } = JSON.parse(readFileSync(file, 'utf8')) as { version: number; protocol: string };
     assert.deepEqual({ version, protocol }, { version: 3, protocol: 'ttrpc' });

@@ -11,6 +11,8 @@ import { NativeDriver } from '../snapshots/native.js';
 import { OverlayDriver } from '../snapshots/overlay.js';
 import { snapshotsService } from '../snapshots/service.js';
 import type { SnapshotDriver } from '../snapshots/types.js';
+import { transferService } from '../transfer/service.js';
+import { Streams, streamingService } from '../transfer/streams.js';
 import { checkKeys, readNumber, readString } from './settings.js';
 import { containersService, imagesService, leasesService, namespacesService } from './services.js';
 import { MetadataStore } from './store.js';
@@ -87,6 +89,12 @@ const walking: Registration = {
   init: (context) => new WalkingDiffer(context.metadata.content, context.log),
 };
 
+const streams: Registration = {
+  type: PluginType.Transfer,
+  id: 'streams',
+  init: () => new Streams(),
+};
+
 function service(id: string, make: (context: InitContext, store: MetadataStore) => BoundService, requires: readonly string[] = []): Registration {
   return {
     type: PluginType.Grpc,
@@ -97,7 +105,7 @@ function service(id: string, make: (context: InitContext, store: MetadataStore) 
 }
 
 export const storePlugins: readonly Registration[] = [
-  content, overlayfs, native, metadata as Registration, walking,
+  content, overlayfs, native, metadata as Registration, walking, streams,
   service('containers', (_, store) => containersService(store)),
   service('namespaces', (_, store) => namespacesService(store)),
   service('leases', (_, store) => leasesService({ leases: store.leases, collect: () => store.collect() })),
@@ -105,4 +113,9 @@ export const storePlugins: readonly Registration[] = [
   service('content', (_, store) => contentService(store.content)),
   service('snapshots', (_, store) => snapshotsService(store)),
   service('diff', (context) => diffService(context.get<Differ>(PluginType.Differ, 'walking')), [PluginType.Differ]),
+  service('streaming', (context) => streamingService(context.get<Streams>(PluginType.Transfer, 'streams')), [PluginType.Transfer]),
+  service('transfer', (context, store) => transferService({
+    metadata: store, differ: context.get<Differ>(PluginType.Differ, 'walking'), streams: context.get<Streams>(PluginType.Transfer, 'streams'),
+    defaultSnapshotter: store.options.defaultSnapshotter,
+  }), [PluginType.Differ, PluginType.Transfer]),
 ];

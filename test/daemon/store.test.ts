@@ -38,7 +38,7 @@ test('an image is imported, unpacked, exported, and goes with all that it led to
   // The archive's index is no image's: it goes with the import's lease.
   await eventually('the index to go', async () => (await daemon.table('content', 'ls')).length === 3);
   const manifest = (await daemon.table('images', 'ls'))[0]![2]!;
-  assert.equal(JSON.parse((await daemon.ctr(['content', 'get', manifest])).stdout).schemaVersion, 2);
+  assert.equal((JSON.parse((await daemon.ctr(['content', 'get', manifest])).stdout) as { schemaVersion: number }).schemaVersion, 2);
   const snapshots = await daemon.table('snapshots', 'ls');
   assert.deepEqual(snapshots.map((words) => words.at(-1)), ['Committed']);
   const mounted = join(daemon.dir, 'mounted');
@@ -105,7 +105,7 @@ test('snapshots, leases, namespaces and containers come and go', async (t) => {
   assert.deepEqual((await daemon.table('containers', 'ls')).map((words) => words.slice(0, 3)), [['c', NAME, 'io.containerd.runc.v2']]);
   await daemon.ctr(['containers', 'label', 'c', 'one=two']);
   const info = JSON.parse((await daemon.ctr(['containers', 'info', 'c'])).stdout) as { Labels: Record<string, string>; SnapshotKey: string; Snapshotter: string };
-  assert.deepEqual([info.Labels['one'], info.SnapshotKey, info.Snapshotter], ['two', 'c', 'overlayfs']);
+  assert.deepEqual([info.Labels.one, info.SnapshotKey, info.Snapshotter], ['two', 'c', 'overlayfs']);
   assert.match((await daemon.ctr(['containers', 'create', NAME, 'c', '/bin/sh'], { reject: false })).stderr, /already exists/);
   assert.match((await daemon.ctr(['namespaces', 'rm', 'default'], { reject: false })).stderr, /namespace "default" must be empty, but it still has images, blobs, containers, snapshots on "overlayfs" snapshotter: failed precondition/);
 

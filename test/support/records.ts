@@ -65,7 +65,7 @@ export interface Records {
   files: BlobFiles;
   published: Published[];
   /** How often something was deleted. */
-  deletions(): number;
+  readonly deletions: () => number;
 }
 
 export function openRecords(t: TestContext, dir = workDirectory(t)): Records {

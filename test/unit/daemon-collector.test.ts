@@ -56,7 +56,7 @@ test('an image keeps what it leads to, and a sync delete takes all of it', async
   assert.deepEqual(new Set(blobs()), new Set([layer, config, manifest, rooted]));
   assert.deepEqual(snapshots(), ['base', 'rooted', 'upper']);
   assert.deepEqual([files(), layers()], [4, 3]);
-  assert.ok(published.some(({ topic, event }) => topic === '/content/delete' && event['digest'] === stray));
+  assert.ok(published.some(({ topic, event }) => topic === '/content/delete' && event.digest === stray));
   const remove = handlersOf(imagesService({ images: store.images, collect: () => store.collect() }), ContainerdServicesImagesV1Images).Delete;
   const request = (name: string) => new containerd.services.images.v1.DeleteImageRequest({ name, sync: true });
   await remove(request('i'), call());

@@ -18,7 +18,7 @@ test('a container comes back as it was given, with its times, in its namespace a
   const found = containers.get('one', 'c');
   assert.deepEqual({ ...found.labels }, { a: 'b' }, 'an empty label is none');
   assert.equal(found.image, 'i');
-  assert.equal(Buffer.from(found.extensions!['x']!.value!).toString(), 'v');
+  assert.equal(Buffer.from(found.extensions!.x!.value!).toString(), 'v');
   assert.ok(millis(found.createdAt)! >= before - 1 && millis(found.createdAt) === millis(made.createdAt));
   assert.throws(() => containers.get('two', 'c'), failure('container "c" in namespace "two": not found'));
   assert.deepEqual(containers.list('two', []), []);
@@ -55,7 +55,7 @@ test('an update changes what its mask names, and nothing else', async (t) => {
   assert.equal((await update({ snapshotKey: 'k' }, 'snapshotkey')).snapshotKey, 'k');
   await assert.rejects(update({}, 'runtime'), failure('cannot update "runtime" field on "c": invalid argument'));
   await assert.rejects(update({}, 'labels.b', 'created_at'), failure('cannot update "created_at" field on "c": invalid argument'));
-  assert.equal(containers.get('ns', 'c').labels!['b'], '2', 'a mask that is refused changes nothing');
+  assert.equal(containers.get('ns', 'c').labels!.b, '2', 'a mask that is refused changes nothing');
   await assert.rejects(update({ spec: null }, 'spec'), failure('update failed validation: container.Spec must be set: invalid argument'));
   await assert.rejects(containers.update('ns', container('c'), []), failure('container.Snapshotter field is immutable: invalid argument'));
   await assert.rejects(containers.update('ns', container('c', { snapshotter: 's', runtime: { name: 'x' } }), []), failure('container.Runtime.Name field is immutable: invalid argument'));

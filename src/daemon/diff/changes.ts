@@ -77,7 +77,7 @@ function alike(oldPath: string, old: BigIntStats, path: string, now: BigIntStats
 export function attributesOf(path: string): Map<string, Buffer> {
   const found = new Map<string, Buffer>();
   for (const name of listAttributes(path).sort()) {
-    const value = OVERLAY.test(name) || name.startsWith('system.') ? undefined : getAttribute(path, name);
+    const value = name.startsWith("trusted.overlay.") || name.startsWith('system.') ? undefined : getAttribute(path, name);
     if (value !== undefined) found.set(name, value);
   }
   return found;

@@ -121,10 +121,10 @@ export class TarReader {
 
   async #fill(): Promise<boolean> {
     for (;;) {
-      const { done, value } = await this.#chunks.next();
-      if (done === true) return false;
-      if (value.length === 0) continue;
-      this.#chunk = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+      const next = await this.#chunks.next();
+      if (next.done === true) return false;
+      if (next.value.length === 0) continue;
+      this.#chunk = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength);
       return true;
     }
   }

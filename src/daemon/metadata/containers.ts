@@ -99,7 +99,7 @@ function refuseImmutable(old: Container, given: Container): void {
 }
 
 function adapt(container: Container): Adapter {
-  return ([name, ...rest]) => {
+  return ([name = '', ...rest]) => {
     switch (name) {
       case 'id': return field(container.id);
       case 'runtime': return rest[0] === 'name' ? field(container.runtime?.name) : undefined;

@@ -95,7 +95,7 @@ function checkImage(image: Image): void {
 }
 
 function adapt(image: Image): Adapter {
-  return ([name, ...rest]) => {
+  return ([name = '', ...rest]) => {
     switch (name) {
       case 'name': return field(image.name);
       case 'target': return rest[0] === 'digest' ? field(image.target?.digest) : rest[0] === 'mediatype' ? field(image.target?.mediaType) : undefined;

@@ -94,7 +94,7 @@ export class Leases implements LeaseStore {
 function checkResource(resource: Resource): { type: string; key: string } {
   const type = resource.type ?? '';
   const key = resource.id ?? '';
-  const [kind, ...rest] = type.split('/');
+  const [kind = '', ...rest] = type.split('/');
   switch (kind) {
     case 'content':
       if (rest.length > 0) throw errdefs.invalidArgument(`invalid content resource type: ${type}`);

@@ -31,7 +31,7 @@ const content: Registration = {
   type: PluginType.Content,
   id: 'content',
   init: (context) => {
-    context.exports['root'] = context.root;
+    context.exports.root = context.root;
     return new BlobFiles(context.root);
   },
 };
@@ -40,7 +40,7 @@ const overlayfs: Registration = {
   type: PluginType.Snapshotter,
   id: OVERLAY,
   init: (context) => {
-    context.exports['root'] = context.root;
+    context.exports.root = context.root;
     return OverlayDriver.open(context.root);
   },
 };
@@ -49,7 +49,7 @@ const native: Registration = {
   type: PluginType.Snapshotter,
   id: NATIVE,
   init: (context) => {
-    context.exports['root'] = context.root;
+    context.exports.root = context.root;
     return new NativeDriver(context.root);
   },
 };
@@ -77,7 +77,7 @@ const metadata: Registration<MetadataConfig> = {
       events: context.events, log: context.log, collectDelayMs: collect_delay_ms, collectIntervalMs: collect_interval_s * 1000,
     });
     context.onClose(() => store.close());
-    context.exports['root'] = context.root;
+    context.exports.root = context.root;
     return store;
   },
 };

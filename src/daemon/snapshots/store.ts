@@ -9,6 +9,7 @@ import { checkLabels, checkName } from '../metadata/validate.js';
 import type { Mount, SnapshotDriver, SnapshotInfo, SnapshotKind, Snapshotter } from './types.js';
 
 const { Kind } = containerd.services.snapshots.v1;
+type Kind = containerd.services.snapshots.v1.Kind;
 const KINDS = new Map<number, SnapshotKind>([[Kind.VIEW, 'view'], [Kind.ACTIVE, 'active'], [Kind.COMMITTED, 'committed']]);
 
 export interface SnapshotParts {
@@ -45,7 +46,7 @@ export class Snapshots implements Snapshotter {
     return this.#make(namespace, key, parent, labels, lease, Kind.VIEW);
   }
 
-  async #make(namespace: string, key: string, parent: string, labels: Record<string, string>, lease: string | undefined, kind: number): Promise<Mount[]> {
+  async #make(namespace: string, key: string, parent: string, labels: Record<string, string>, lease: string | undefined, kind: Kind): Promise<Mount[]> {
     checkName('', namespace);
     if (key === '') throw errdefs.invalidArgument('a snapshot needs a key');
     checkLabels('info.Labels', labels);
@@ -183,7 +184,7 @@ export class Snapshots implements Snapshotter {
 }
 
 function adapt(info: SnapshotInfo): Adapter {
-  return ([name, ...rest]) => {
+  return ([name = '', ...rest]) => {
     switch (name) {
       case 'kind': return KINDS.get(info.kind ?? 0);
       case 'name': return field(info.name);

@@ -14,8 +14,9 @@ export async function* receiveBytes(stream: OpenStream): AsyncGenerator<Uint8Arr
       stream.send(pack('containerd.types.transfer.WindowUpdate', WindowUpdate, { update: WINDOW }));
       window += WINDOW;
     }
-    const { done, value } = await stream.received.next();
-    if (done === true) return;
+    const next = await stream.received.next();
+    if (next.done === true) return;
+    const { value } = next;
     if (!isType(value, 'containerd.types.transfer.Data')) throw errdefs.invalidArgument(`the stream has a ${value.type_url ?? ''} among its data`);
     const { data } = Data.decode(value.value ?? new Uint8Array(0));
     window -= data.length;
@@ -28,8 +29,9 @@ export async function sendBytes(stream: OpenStream, chunks: AsyncIterable<Uint8A
   for await (const chunk of chunks) {
     for (let at = 0; at < chunk.length;) {
       while (room <= 0) {
-        const { done, value } = await stream.received.next();
-        if (done === true) throw errdefs.unavailable('the client has gone in the midst of the archive');
+        const next = await stream.received.next();
+        if (next.done === true) throw errdefs.unavailable('the client has gone in the midst of the archive');
+        const { value } = next;
         if (isType(value, 'containerd.types.transfer.WindowUpdate')) room += WindowUpdate.decode(value.value ?? new Uint8Array(0)).update;
       }
       const data = chunk.subarray(at, at + Math.min(PIECE, room));

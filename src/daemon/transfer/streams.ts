@@ -28,9 +28,9 @@ export class Streams {
   /** Keeps a stream for as long as the client has it open and nobody has closed it. */
   async* serve(namespace: string, requests: AsyncIterable<Any>, signal: AbortSignal): AsyncGenerator<Any> {
     const received = requests[Symbol.asyncIterator]();
-    const { done, value: first } = await received.next();
-    if (done === true || !isType(first, 'containerd.services.streaming.v1.StreamInit')) throw errdefs.invalidArgument('a stream begins with its id, in a StreamInit');
-    const { id } = StreamInit.decode(first.value ?? new Uint8Array(0));
+    const first = await received.next();
+    if (first.done === true || !isType(first.value, 'containerd.services.streaming.v1.StreamInit')) throw errdefs.invalidArgument('a stream begins with its id, in a StreamInit');
+    const { id } = StreamInit.decode(first.value.value ?? new Uint8Array(0));
     const key = `${namespace} ${id}`;
     if (this.#open.has(key)) throw errdefs.alreadyExists(`stream ${JSON.stringify(id)}`);
     const queue = new Queue();

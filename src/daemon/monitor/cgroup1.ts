@@ -1,6 +1,6 @@
 /** What the Stats of a container on cgroup v1 say (contract §3.6). */
 import { io } from '../../api/gen/metrics.js';
-import { sample, samplesOf, type Sample } from './sample.js';
+import { numberOf, sample, samplesOf, type Sample } from './sample.js';
 
 type Entry = io.containerd.cgroups.v1.BlkIOEntry.$Properties;
 
@@ -61,6 +61,6 @@ function blkioSamples(blkio: io.containerd.cgroups.v1.BlkIOStat.$Properties): Sa
   };
   return Object.entries(lists).flatMap(([name, entries]) => (entries ?? []).map(({ op, device, major, minor, value }) => {
     const unit = name === 'io_service_bytes' ? 'bytes' : 'total';
-    return sample(`blkio_${name}_recursive`, unit, `The blkio ${name.replaceAll('_', ' ')} recursive`, value, { op: op ?? '', device: device ?? '', major: String(major ?? 0), minor: String(minor ?? 0) });
+    return sample(`blkio_${name}_recursive`, unit, `The blkio ${name.replaceAll('_', ' ')} recursive`, value, { op: op ?? '', device: device ?? '', major: String(numberOf(major)), minor: String(numberOf(minor)) });
   }));
 }

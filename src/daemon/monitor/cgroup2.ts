@@ -1,6 +1,6 @@
 /** What the Stats of a container on cgroup v2 say (contract §3.6). */
 import { io } from '../../api/gen/metrics.js';
-import { sample, samplesOf, type Sample } from './sample.js';
+import { numberOf, sample, samplesOf, type Sample } from './sample.js';
 
 export function cgroup2Samples(value: Uint8Array): Sample[] {
   const { pids, cpu, memory, io: disk, hugetlb, memoryEvents } = io.containerd.cgroups.v2.Metrics.decode(value);
@@ -20,7 +20,7 @@ export function cgroup2Samples(value: Uint8Array): Sample[] {
     ...(memory ? samplesOf('memory_', 'bytes', memory) : []),
     ...(memoryEvents ? [sample('memory_oom', 'total', OOM_HELP, memoryEvents.oom)] : []),
     ...(disk?.usage ?? []).flatMap(({ major, minor, rbytes, wbytes, rios, wios }) => {
-      const device = { major: String(major ?? 0), minor: String(minor ?? 0) };
+      const device = { major: String(numberOf(major)), minor: String(numberOf(minor)) };
       return [
         sample('io_rbytes', 'bytes', 'IO bytes read', rbytes, device),
         sample('io_wbytes', 'bytes', 'IO bytes written', wbytes, device),

@@ -21,8 +21,9 @@ export const monitorPlugin: Registration<MonitorConfig> = {
     if (typeof no_prometheus !== 'boolean') throw new Error('no_prometheus must be true or false');
     return { no_prometheus };
   },
-  init: async ({ config, daemon, events, log, signal, get, onClose }) => {
-    const runtime = get<ContainerRuntime>(PluginType.Task, 'task');
+  init: async (context) => {
+    const { config, daemon, events, log, signal } = context;
+    const runtime = context.get<ContainerRuntime>(PluginType.Task, 'task');
     const ooms = new OomCounter();
     ooms.follow(events, signal).catch((error: unknown) => log.error({ err: error }, 'out-of-memory events are no longer counted'));
     const collector = new Collector({
@@ -34,7 +35,7 @@ export const monitorPlugin: Registration<MonitorConfig> = {
     });
     if (daemon.metricsAddress) {
       const server = await serveMetrics(collector, daemon.metricsAddress, log);
-      onClose(() => {
+      context.onClose(() => {
         server.closeAllConnections();
         server.close();
       });

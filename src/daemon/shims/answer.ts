@@ -61,7 +61,7 @@ function fromMessage(output: Uint8Array): Bootstrap | undefined {
 function checked({ version, address, protocol }: Bootstrap): Bootstrap {
   if (version > MAX_VERSION || version < 1) throw notImplemented(`unsupported shim version (${version}): at most ${MAX_VERSION} is spoken here`);
   if (protocol.toLowerCase() !== 'ttrpc') throw notImplemented(`unsupported shim protocol ${JSON.stringify(protocol)}: only ttrpc is spoken here`);
-  // eslint-disable-next-line no-control-regex -- an address is one line of printable text
+  // An address is one line of printable text.
   if (address === '' || address.length > MAX_ADDRESS || /[\s\x00-\x1f\x7f\ufffd]/.test(address) || /^(?!unix:)\w+:\/\//.test(address)) {
     throw unknown(`the shim printed ${quoted(address)}, which is no address of a unix socket`);
   }

@@ -40,7 +40,7 @@ export class ShimConnection {
 }
 
 function taskClient(client: Client, version: number): TaskClient {
-  return version >= 3 ? client.service(TaskV3) as unknown as TaskClient : client.service(TaskV2);
+  return version >= 3 ? client.service(TaskV3) : client.service(TaskV2);
 }
 
 /** Whatever is no `unix://` address names an abstract socket (contract §1.6). */

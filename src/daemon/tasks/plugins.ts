@@ -21,7 +21,7 @@ const taskPlugin: Registration<TaskConfig> = {
   requires: [PluginType.Event, PluginType.Metadata],
   config: taskConfig,
   init: async (context) => {
-    const { events, log, signal, runtimes, metadata, onClose } = context;
+    const { events, log, signal, runtimes, metadata } = context;
     // containerd has one directory for all plugins of this type, named after it.
     const dirs = taskDirs(context);
     for (const dir of Object.values(dirs)) mkdirSync(dir, { recursive: true, mode: 0o711 });
@@ -41,7 +41,7 @@ const taskPlugin: Registration<TaskConfig> = {
     await checkpoints.prune((namespace, id) => hasRecord(context, namespace, id));
     forgetCheckpoints(context, checkpoints);
     await manager.load();
-    onClose(() => manager.close());
+    context.onClose(() => manager.close());
     signal.addEventListener('abort', () => manager.close());
     return withInfo(new ContainerRuntime(manager, runtimes, events, checkpoints));
   },
@@ -52,11 +52,12 @@ const servicePlugin: Registration = {
   type: PluginType.Grpc,
   id: 'tasks',
   requires: [`${PluginType.Task}.task`, PluginType.Metadata],
-  init: ({ get, metadata, log, daemon }): GrpcPlugin => {
+  init: (context): GrpcPlugin => {
+    const { metadata, log, daemon } = context;
     const temporary = join(daemon.root, 'io.containerd.grpc.v1.tasks');
     // Of a daemon that was killed in the middle of a checkpoint.
     rmSync(temporary, { recursive: true, force: true });
-    return { services: [tasksService({ runtime: get<ContainerRuntime>(PluginType.Task, 'task'), metadata, log, temporary })] };
+    return { services: [tasksService({ runtime: context.get<ContainerRuntime>(PluginType.Task, 'task'), metadata, log, temporary })] };
   },
 };
 

@@ -26,7 +26,7 @@ const boundaries = Object.entries(above).map(([room, forbidden]) => ({
 }));
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'bin/**', '**/gen/**', 'node_modules/**', '**/*.cjs', '.eslint.config.js'] },
+  { ignores: ['dist/**', 'bin/**', '**/gen/**', 'node_modules/**', '**/*.cjs', '**/*.mjs', '.eslint.config.js'] },
   ...tseslint.configs.recommendedTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
   {

@@ -34,7 +34,7 @@ async function start(flags: string[] = [], env: Record<string, string> = {}): Pr
   const child = spawn(hawserd, ['--root', root, '--state', `${root}.state`, '--address', address, ...flags], { cwd: '/', stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } });
   running.add(child);
   const logged: Record<string, unknown>[] = [];
-  createInterface({ input: child.stderr! }).on('line', (line) => logged.push(line.startsWith('{') ? JSON.parse(line) as Record<string, unknown> : { text: line }));
+  createInterface({ input: child.stderr }).on('line', (line) => logged.push(line.startsWith('{') ? JSON.parse(line) as Record<string, unknown> : { text: line }));
   const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) => child.once('exit', (code, signal) => {
     running.delete(child);
     resolve({ code, signal });

@@ -80,12 +80,9 @@ function isKind(value: unknown, kind: Kind): boolean {
 function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (value instanceof Date) return 'a date';
-  switch (typeof value) {
-    case 'string': return KIND_NAMES.string;
-    case 'boolean': return KIND_NAMES.boolean;
-    case 'number': return Number.isSafeInteger(value) ? KIND_NAMES.integer : 'a number with a fraction';
-    default: return KIND_NAMES.table;
-  }
+  if (typeof value === 'string' || typeof value === 'boolean') return KIND_NAMES[typeof value === 'string' ? 'string' : 'boolean'];
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? KIND_NAMES.integer : 'a number with a fraction';
+  return KIND_NAMES.table;
 }
 
 /** @throws ConfigError when it cannot be read */

@@ -63,11 +63,11 @@ export interface InitContext<Config = unknown> {
   /** Only for a plugin that requires {@link PluginType.Metadata}; reading it throws otherwise. */
   readonly metadata: Metadata;
   /** What a plugin that this one requires has made; throws when it is not among the required. */
-  get<Instance = unknown>(type: PluginType, id?: string): Instance;
+  readonly get: <Instance = unknown>(type: PluginType, id?: string) => Instance;
   /** All of a type, by id. */
-  all<Instance = unknown>(type: PluginType): ReadonlyMap<string, Instance>;
+  readonly all: <Instance = unknown>(type: PluginType) => ReadonlyMap<string, Instance>;
   /** Runs when the daemon ends, last registered first. */
-  onClose(close: () => void | Promise<void>): void;
+  readonly onClose: (close: () => void | Promise<void>) => void;
   /** Shown by `ctr plugins ls -d`. */
   readonly exports: Record<string, string>;
   readonly capabilities: string[];

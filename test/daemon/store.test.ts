@@ -115,6 +115,18 @@ test('snapshots, leases, namespaces and containers come and go', async (t) => {
   await daemon.ctr(['namespaces', 'rm', 'n']);
 });
 
+test('a container runs from an imported image, and what it changed is a layer', async (t) => {
+  const daemon = await withImage(t);
+  const { stdout } = await daemon.ctr(['run', '--rm', NAME, 'hello', '/bin/busybox', 'echo', 'from the image']);
+  assert.equal(stdout, 'from the image');
+  assert.deepEqual((await daemon.table('snapshots', 'ls')).map((words) => words.at(-1)), ['Committed'], 'its snapshot goes with it');
+  await daemon.ctr(['run', NAME, 'writer', '/bin/busybox', 'touch', '/made']);
+  const [[, parent = '']] = (await daemon.table('snapshots', 'ls')).filter(([key]) => key === 'writer') as [string[]];
+  const diff = (await execa('ctr', ['-a', daemon.socket, 'snapshots', 'diff', parent, 'writer'], { encoding: 'buffer', stdin: 'ignore' })).stdout;
+  assert.match(execFileSync('tar', ['-tzf', '-'], { input: Buffer.from(diff) }).toString(), /^made$/m);
+  await daemon.ctr(['containers', 'rm', 'writer']);
+});
+
 test('content is written, listed, labelled, read and deleted', async (t) => {
   const daemon = await StoreDaemon.start(t);
   writeFileSync(join(daemon.dir, 'data'), 'hello');

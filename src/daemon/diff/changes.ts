@@ -9,7 +9,6 @@ export interface Change {
   readonly kind: 'added' | 'modified' | 'deleted' | 'same';
 }
 
-const OVERLAY = /^trusted\.overlay\./;
 const BREATH = 100;
 const CHUNK = 256 << 10;
 

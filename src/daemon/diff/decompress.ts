@@ -15,10 +15,10 @@ export async function* decompressed(chunks: AsyncIterable<Uint8Array>): AsyncGen
   const first: Uint8Array[] = [];
   let length = 0;
   while (length < 4) {
-    const { done, value } = await iterator.next();
-    if (done === true) break;
-    first.push(value);
-    length += value.length;
+    const next = await iterator.next();
+    if (next.done === true) break;
+    first.push(next.value);
+    length += next.value.length;
   }
   const head = Buffer.concat(first);
   const whole = rejoined(head, iterator);
@@ -30,9 +30,9 @@ export async function* decompressed(chunks: AsyncIterable<Uint8Array>): AsyncGen
 async function* rejoined(head: Buffer, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
   if (head.length > 0) yield head;
   for (;;) {
-    const { done, value } = await iterator.next();
-    if (done === true) return;
-    yield value;
+    const next = await iterator.next();
+    if (next.done === true) return;
+    yield next.value;
   }
 }
 

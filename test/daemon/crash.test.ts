@@ -3,7 +3,7 @@
  * client's call that was under way may fail; the next one must find things in order.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -49,7 +49,9 @@ async function nothingLeft(id: string): Promise<void> {
 
 test('between the steps: created, running, paused, stopped, deleted', { timeout: patiently(180_000) }, async () => {
   const { namespace, rootfs } = hawserd;
-  await hawserd.ctr(['containers', 'create', '--rootfs', rootfs, 'steps', '/bin/sh', '-c', 'trap "exit 9" TERM; while :; do sleep 0.1; done']);
+  // ctr would take the flags of a shell for its own here.
+  writeFileSync(join(rootfs, 'bin/steps'), '#!/bin/sh\ntrap "exit 9" TERM\nwhile :; do /bin/sleep 0.1; done\n', { mode: 0o755 });
+  await hawserd.ctr(['containers', 'create', '--rootfs', rootfs, 'steps', '/bin/steps']);
   await restart();
   assert.match((await hawserd.ctr(['containers', 'ls', '-q'])).stdout, /^steps$/m);
   await hawserd.ctr(['tasks', 'start', '-d', 'steps']);

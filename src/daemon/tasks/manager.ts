@@ -1,33 +1,18 @@
 /** All tasks by namespace and id: made, found, ended (contract §1.10, §1.15, §7.4). */
 import { containerd, errdefs, pack, timestamp, type google } from '../../api/full.js';
 import { Code, TtrpcError, type CallOptions } from '../../ttrpc/index.js';
-import type { Runtime } from '../runtime/types.js';
 import type { Bootstrap } from '../shims/answer.js';
 import { ShimConnection } from '../shims/connection.js';
 import type { LastWord } from '../shims/launcher.js';
 import type { LogFifo } from '../shims/log-fifo.js';
 import { TaskBundle } from './bundle.js';
 import { cleanUp, openLog, type TaskManagerOptions } from './remains.js';
+import { prefixed, tolerated } from './failure.js';
+import { createIn, restoreFrom, type TaskRequest } from './request.js';
 import { loadTasks } from './restart.js';
-import { isClosed, Task, type Exit, type TaskIo } from './task.js';
+import { Task, type Exit } from './task.js';
 
 type Any = google.protobuf.Any.$Properties;
-type Mount = containerd.types.Mount.$Properties;
-
-/** What a task is made of. */
-export interface TaskRequest {
-  readonly namespace: string;
-  readonly id: string;
-  /** `config.json`, byte for byte. */
-  readonly spec: Uint8Array;
-  readonly runtime: Runtime;
-  /** The runtime's. */
-  readonly options?: Any | undefined;
-  readonly rootfs: readonly Mount[];
-  readonly io: TaskIo;
-  /** A directory to restore from, or what fills the one that it is given, which goes with the task. */
-  readonly checkpoint?: string | ((dir: string) => Promise<void>) | undefined;
-}
 
 /** How long a new connection may take; somebody who listens is connected to at once. */
 const CONNECT_MS = 10_000;
@@ -91,7 +76,7 @@ export class TaskManager {
   /** Ends a task that has stopped: the shim forgets it, and nothing is left of it. Throws what the shim says against it. */
   async delete(task: Task, call: CallOptions = {}): Promise<Exit> {
     // Whoever comes first is told how it ended.
-    await task.deletion?.catch(() => undefined);
+    if (task.deletion !== undefined) await task.deletion.catch(() => undefined);
     if (this.find(task.namespace, task.id) !== task) throw errdefs.notFound(`task ${task.id} not found`);
     const deletion = this.#delete(task, call);
     task.deletion = deletion;
@@ -248,37 +233,6 @@ export class TaskManager {
   /** The shim's own clean-up; undefined when it failed, which is logged. */
   async #cleanUp(bundle: TaskBundle, binary: string): Promise<LastWord | undefined> {
     return cleanUp(this.options, bundle, binary);
-  }
-}
-
-async function restoreFrom({ checkpoint = '' }: TaskRequest, bundle: TaskBundle): Promise<string> {
-  if (typeof checkpoint === 'string') return checkpoint;
-  const dir = `${bundle.work}/restore`;
-  await checkpoint(dir);
-  return dir;
-}
-
-async function createIn(task: Task, { rootfs, io, checkpoint, options }: TaskRequest & { checkpoint: string }, call: CallOptions): Promise<{ pid: number }> {
-  try {
-    return await task.connection.task.Create({ id: task.id, bundle: task.bundle.path, rootfs: [...rootfs], ...io, checkpoint, options: options ?? null }, call);
-  } catch (error) {
-    throw prefixed('failed to create shim task', isClosed(error) ? errdefs.unknown(`the shim ${task.binary} died while creating it: ttrpc: closed`, error) : error);
-  }
-}
-
-/** The same error, of the same class, and what was attempted. */
-function prefixed(what: string, error: unknown): TtrpcError {
-  const { code, message } = TtrpcError.from(error);
-  return new TtrpcError(code === Code.NotFound && !(error instanceof TtrpcError) ? Code.Unknown : code, `${what}: ${message}`, { cause: error });
-}
-
-async function tolerated(work: Promise<unknown>, onError: (error: TtrpcError) => void): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    const failure = TtrpcError.from(error);
-    // What is gone need not be told to go.
-    if (failure.code !== Code.NotFound && !isClosed(failure)) onError(failure);
   }
 }
 

@@ -1,5 +1,6 @@
 /** The daemon's tasks without the daemon: a manager of shims, real ones or made up, with the exchange and the socket that they send events to. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server as NetServer } from 'node:net';
@@ -75,6 +76,8 @@ export class TaskLab {
 
   static async open(timeouts: Partial<Timeouts> = {}): Promise<TaskLab> {
     const lab = new TaskLab();
+    // Shims get this process's environment; their spares are to be this lab's.
+    process.env.HAWSER_RUN_DIR = lab.dir;
     for (const dir of Object.values(lab.dirs)) mkdirSync(dir);
     await lab.listen();
     void lab.#watch();
@@ -175,6 +178,8 @@ export class TaskLab {
     for (const manager of this.#managers) manager.close();
     for (const server of this.#servers) server.close();
     await this.deafen();
+    // A spare waits for some minutes.
+    spawnSync('pkill', ['-f', '--', `spare ${this.dir}/`]);
     this.#stop.abort();
     removeCgroups(this.cgroup);
     rmSync(join('/run/containerd/runc', this.namespace), { recursive: true, force: true });

@@ -5,4 +5,4 @@ import { storePlugins } from './metadata/plugins.js';
 import type { Registration } from './plugin/types.js';
 import { taskPlugins } from './tasks/plugins.js';
 
-export const stockPlugins: readonly Registration[] = [exchangePlugin, eventsPlugin, versionPlugin, ...storePlugins, ...taskPlugins];
+export const stockPlugins: readonly Registration[] = [exchangePlugin, ...storePlugins, ...taskPlugins, eventsPlugin, versionPlugin];

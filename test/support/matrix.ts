@@ -43,6 +43,8 @@ interface Cell {
   containerd?: Program;
   docker?: Program;
   runtime: Program;
+  /** Our own daemon takes containerd's place; of `containerd` it has the client and the stock shim. */
+  hawserd?: boolean;
   /** Among those that `make test` runs. */
   small?: boolean;
 }
@@ -59,8 +61,14 @@ function cells(): Cell[] {
     files: ['test/e2e/docker.test.ts', 'test/e2e/docker-options.test.ts', 'test/e2e/logs.test.ts'], containerd, docker, runtime,
     small: docker !== dockerOld && runtime === runcNew,
   })));
+  const ownClients = [containerdOld, containerdNew].map((containerd): Cell => ({
+    files: ['containerd', 'pod', 'checkpoint', 'logging'].map((name) => `test/e2e/${name}.test.ts`), containerd, runtime: runcOld, hawserd: true, small: true,
+  }));
+  const ownDockers = [dockerOld, dockerMiddle, dockerNew].map((docker): Cell => ({
+    files: ['test/e2e/docker.test.ts', 'test/e2e/logs.test.ts'], docker, runtime: runcOld, hawserd: true, small: docker !== dockerNew,
+  }));
   const alone = [runcNew, crun].map((runtime): Cell => ({ files: ['test/shim/*.test.ts'], runtime }));
-  return [...onContainerd, ...onDocker, ...alone];
+  return [...onContainerd, ...onDocker, ...ownClients, ...ownDockers, ...alone];
 }
 
 /** Fetches what isn't the machine's own, and finds out the version. */
@@ -83,10 +91,14 @@ function label({ package: name, version = '' }: Program): string {
   return name === 'crun' ? name : `${name}-${numbers.slice(0, isCounted ? 1 : 2).join('.')}`;
 }
 
-const nameOf = (cell: Cell): string => [cell.docker ? label(cell.docker) : cell.containerd ? label(cell.containerd) : 'shim', label(cell.runtime)].join('/');
+function nameOf({ docker, containerd, hawserd, runtime }: Cell): string {
+  const peer = docker ? label(docker) : containerd ? label(containerd) : 'shim';
+  return `${hawserd ? `hawserd+${peer.replace('containerd', 'ctr')}` : peer}/${label(runtime)}`;
+}
 
-function environment({ containerd, docker, runtime }: Cell): Record<string, string> {
+function environment({ containerd, docker, hawserd, runtime }: Cell): Record<string, string> {
   const env: Record<string, string> = {};
+  if (hawserd) env.HAWSER_TEST_DAEMON = 'hawserd';
   if (containerd?.dir) {
     env.HAWSER_TEST_CONTAINERD = join(containerd.dir, 'containerd');
     env.HAWSER_TEST_CTR = join(containerd.dir, 'ctr');

@@ -1,10 +1,10 @@
 /** Listening where the daemon will look for us, or finding that another shim already does (contract §1.7). */
-import { closeSync, mkdirSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { removeFile } from '../oci/bundle.js';
-import { listenUnix } from '../sys/index.js';
+import { listenUnix, tryLock } from '../sys/index.js';
 
 /** How long a shim that lives may take to accept, on a host that has other things to do. */
 const PROBE_MS = 2_000;
@@ -57,29 +57,29 @@ async function tryListen(path: string): Promise<Listening | undefined> {
 }
 
 /**
- * Runs alone among all processes that would remove a dead socket at this path. The lock is an abstract socket: the kernel
- * gives a name to one process only, and takes it back when that process ends, however it does.
+ * Runs alone among all processes that would remove a dead socket at this path. The lock is a file beside it, in a directory
+ * that is root's alone; the kernel takes it back when its holder ends, however that does. It is there only meanwhile.
  */
 async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const name = `hawser/${basename(path)}`;
+  const file = `${path}.lock`;
   let lock: number | undefined;
-  for (const deadline = Date.now() + LOCK_MS; (lock = tryLock(name)) === undefined; await delay(5)) {
-    if (Date.now() > deadline) throw new Error(`another process has been holding the lock on ${name} for ${LOCK_MS / 1000} s`);
+  for (const deadline = Date.now() + LOCK_MS; (lock = lockFile(file)) === undefined; await delay(5)) {
+    if (Date.now() > deadline) throw new Error(`another process has been holding the lock on ${file} for ${LOCK_MS / 1000} s`);
   }
   try {
     return await work();
   } finally {
+    // Who waits for it holds a file that is no more, and begins again.
+    removeFile(file);
     closeSync(lock);
   }
 }
 
-function tryLock(name: string): number | undefined {
-  try {
-    return listenUnix(`\0${name}`);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined;
-    throw error;
-  }
+function lockFile(file: string): number | undefined {
+  const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  if (tryLock(fd) && statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) return fd;
+  closeSync(fd);
+  return undefined;
 }
 
 async function listen(path: string): Promise<Listening> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { listenAt, type Listening } from '../../src/shim/listen.js';
 import { listenUnix } from '../../src/sys/index.js';
@@ -54,8 +54,11 @@ test('what a dead one left is replaced', async (t) => {
   const path = join(tempDir(t), 's');
   closeSync(listenUnix(path));
   assert.ok(existsSync(path));
+  // So did one that was killed while it replaced another's.
+  writeFileSync(`${path}.lock`, '');
   await listening(t, path);
   assert.equal(await connects(path), true);
+  assert.deepEqual(readdirSync(dirname(path)), ['s']);
 });
 
 test('two who start at once: one listens, the other finds it', async (t) => {

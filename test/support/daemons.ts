@@ -278,7 +278,17 @@ export class Dockerd extends Daemon {
     return ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', script, DOCKERD];
   }
 
-  docker(args: string[], options: Options & { reject?: boolean } = {}): Promise<Result<{ encoding: 'utf8' }>> {
+  async docker(args: string[], options: Options & { reject?: boolean } = {}): Promise<Result<{ encoding: 'utf8' }>> {
+    try {
+      return await this.#docker(args, options);
+    } catch (error) {
+      // The client's words alone seldom tell why, and the logs are gone when the tests are over.
+      for (const daemon of [this, this.containerd]) (error as Error).message += `\n\n${daemon.name} said last:\n${daemon.logText().split('\n').slice(-40).join('\n')}`;
+      throw error;
+    }
+  }
+
+  #docker(args: string[], options: Options & { reject?: boolean }): Promise<Result<{ encoding: 'utf8' }>> {
     return execa(DOCKER, ['-H', `unix://${this.socket}`, ...args], {
       ...(options.input === undefined && options.stdin === undefined ? { stdin: 'ignore' } : {}),
       timeout: COMMAND_MS, killSignal: 'SIGKILL', env: { PATH: SYSTEM_PATH, HOME: this.dir }, ...options,

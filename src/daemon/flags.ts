@@ -6,11 +6,13 @@ export const USAGE = `hawserd: runs containers' shims, and serves containerd's A
 
 Usage: hawserd [flags]
        hawserd [flags] config default|check|dump
+       hawserd [flags] publish --topic TOPIC --namespace NAME <EVENT
 
 Commands:
   config default   print a configuration file with every key explained
   config check     read the configuration, and say what is wrong with it
   config dump      print what holds, with the file and the flags taken together
+  publish          have the hawserd that runs tell an event, for shims; standard input is the event as a google.protobuf.Any
 
 Flags:
   -c, --config FILE       configuration (default /etc/hawser/config.toml, if there is one)
@@ -19,18 +21,22 @@ Flags:
       --state DIR         what a reboot clears (default /run/hawser/state)
   -l, --log-level LEVEL   trace, debug, info (default), warn, error, fatal or panic
       --log-format FORM   json or text (default: text on a terminal, else json)
+      --topic TOPIC       with publish: what it is about, as /tasks/oom
+      --namespace NAME    with publish: whose it is
   -v, --version           print the version
   -h, --help              print this
 
 Signals: SIGTERM and SIGINT end the daemon, and containers live on; SIGUSR1 writes its state to the log.
 `;
 
-export type Command = 'run' | 'version' | 'help' | 'config default' | 'config check' | 'config dump';
+export type Command = 'run' | 'version' | 'help' | 'config default' | 'config check' | 'config dump' | 'publish';
 
 export interface Invocation {
   readonly command: Command;
   readonly config: string | undefined;
   readonly overrides: Overrides;
+  /** What `publish` is to tell, and of whom. */
+  readonly event?: { readonly topic: string; readonly namespace: string };
 }
 
 /** The command line cannot be understood; the text says why. */
@@ -39,8 +45,9 @@ export class UsageError extends Error {
 }
 
 const SHORT: Readonly<Record<string, string>> = { c: 'config', a: 'address', l: 'log-level', v: 'version', h: 'help' };
-const VALUED: Readonly<Record<string, keyof Overrides | 'config'>> = {
+const VALUED: Readonly<Record<string, keyof Overrides | 'config' | 'topic' | 'namespace'>> = {
   config: 'config', address: 'address', root: 'root', state: 'state', 'log-level': 'logLevel', 'log-format': 'logFormat',
+  topic: 'topic', namespace: 'namespace',
 };
 const CONFIG_COMMANDS = ['default', 'check', 'dump'];
 
@@ -65,14 +72,26 @@ export function parseFlags(args: readonly string[]): Invocation {
     if (value === undefined || value === '') throw new UsageError(`flag --${name} needs a value`);
     values[VALUED[name]!] = value;
   }
-  const { config, ...overrides } = values;
-  return { command: command === 'run' ? commandOf(words) : command, config, overrides };
+  if (command === 'run') command = commandOf(words);
+  const { config, topic, namespace, ...overrides } = values;
+  const event = command === 'help' || command === 'version' ? undefined : eventOf(command, topic, namespace);
+  return { command, config, overrides, ...(event === undefined ? {} : { event }) };
+}
+
+function eventOf(command: Command, topic: string | undefined, namespace: string | undefined): Invocation['event'] {
+  if (command !== 'publish') {
+    if (topic !== undefined || namespace !== undefined) throw new UsageError(`flag --${topic === undefined ? 'namespace' : 'topic'} goes with publish only`);
+    return undefined;
+  }
+  if (topic === undefined || namespace === undefined) throw new UsageError(`publish needs the flag --${topic === undefined ? 'topic' : 'namespace'}`);
+  return { topic, namespace };
 }
 
 function commandOf([first, second, third]: readonly string[]): Command {
+  if (first === 'publish' && second !== undefined) throw new UsageError(`nothing can stand after publish: ${second}`);
   if (first === undefined) return 'run';
-  if (first === 'help') return 'help';
-  if (first !== 'config') throw new UsageError(`unknown command ${first}${didYouMean(first, ['config', 'help'])}`);
+  if (first === 'help' || first === 'publish') return first;
+  if (first !== 'config') throw new UsageError(`unknown command ${first}${didYouMean(first, ['config', 'publish', 'help'])}`);
   if (second === undefined || !CONFIG_COMMANDS.includes(second)) throw new UsageError(`config needs one of ${CONFIG_COMMANDS.join(', ')}`);
   if (third !== undefined) throw new UsageError(`nothing can stand after config ${second}: ${third}`);
   return `config ${second}` as Command;

@@ -8,6 +8,7 @@ async function main(args: readonly string[]): Promise<void> {
     case 'help': return print(USAGE);
     case 'version': return print(`${VERSION_LINE}\n`);
     case 'run': return (await import('./run.js')).run(await configOf(invocation));
+    case 'publish': return publish(invocation);
     case 'config default': return print((await import('./config/print.js')).defaultConfig());
     case 'config dump': return print((await import('./config/print.js')).dumpConfig(await configOf(invocation)));
     case 'config check': return print(`${(await configOf(invocation)).files.join(', ') || 'the defaults'}: good\n`);
@@ -21,6 +22,14 @@ function print(text: string): void {
 async function configOf({ config, overrides }: Invocation) {
   const { findConfig, loadConfig } = await import('./config/index.js');
   return loadConfig(config ?? findConfig(), overrides);
+}
+
+/** Shims are told the daemon's socket for events by their environment. */
+async function publish(invocation: Invocation): Promise<void> {
+  const { overrides: { address }, event } = invocation;
+  const socket = process.env.TTRPC_ADDRESS || (address === undefined ? (await configOf(invocation)).ttrpc.address : `${address}.ttrpc`);
+  const [{ publishEvent }, { buffer }] = await Promise.all([import('./publish.js'), import('node:stream/consumers')]);
+  await publishEvent(socket, event!, await buffer(process.stdin));
 }
 
 /** One line for what can be put right by whoever started it; all there is for a defect. */

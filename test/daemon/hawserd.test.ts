@@ -128,6 +128,31 @@ test('events go through it, and a signal ends it while somebody listens', async 
   await listening;
 });
 
+test('publish: a shim without a connection of its own tells an event, and is told when it cannot', async () => {
+  const one = await start();
+  const listening = execa('ctr', ['-a', one.address, 'events'], { reject: false, timeout: 60_000, buffer: false });
+  let heard = '';
+  listening.stdout.on('data', (chunk: Buffer) => { heard += chunk.toString(); });
+  const event = (containerId: string): Buffer => Buffer.from(google.protobuf.Any.encode(pack('containerd.events.TaskOOM', containerd.events.TaskOOM, { containerId })).finish());
+  const publish = async (args: string[], input: Buffer, env: Record<string, string> = {}): Promise<string> => {
+    const { exitCode, stderr, stdout } = await execa(hawserd, [...args, '--namespace', 'ns'], { input, env, reject: false, timeout: 30_000, cwd: '/' });
+    assert.deepEqual([stdout, exitCode], ['', stderr === '' ? 0 : 1], stderr);
+    return stderr;
+  };
+  await eventually('the event is heard', async () => {
+    assert.equal(await publish(['--address', one.address, 'publish', '--topic', '/tasks/oom'], event('by-address')), '');
+    return /ns \/tasks\/oom .*by-address/.test(heard);
+  });
+  assert.equal(await publish(['--address', '/nowhere', 'publish', '--topic', '/tasks/oom'], event('by-environment'), { TTRPC_ADDRESS: `${one.address}.ttrpc` }), '');
+  await eventually('the event is heard', () => /ns \/tasks\/oom .*by-environment/.test(heard));
+  assert.match(await publish(['--address', '/nowhere', 'publish', '--topic', '/tasks/oom'], event('x')), /^hawserd: cannot reach a hawserd to tell \/tasks\/oom to: .*\/nowhere\.ttrpc; is one running\? Name its socket with --address$/);
+  assert.match(await publish(['-a', one.address, 'publish', '--topic', 'tasks'], event('x')), /^hawserd: .*"tasks" must start with "\/"/);
+  for (const input of [Buffer.alloc(0), Buffer.from([10, 200, 1])]) assert.match(await publish(['-a', one.address, 'publish', '--topic', '/t'], input), /^hawserd: standard input is no google\.protobuf\.Any: .*$/);
+  one.child.kill('SIGTERM');
+  await one.ended;
+  await listening;
+});
+
 test('after SIGKILL it starts on what is left', async () => {
   const one = await start();
   const second = await refusal('--root', one.root, '--state', `${one.root}.state`, '--address', `${one.address}2`);

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { parseFlags, UsageError } from '../../src/daemon/flags.js';
 
 const parse = (text: string) => {
-  const { command, config, overrides } = parseFlags(text.split(' ').filter((word) => word !== ''));
-  return { command, config, ...overrides };
+  const { command, config, overrides, ...rest } = parseFlags(text.split(' ').filter((word) => word !== ''));
+  return { command, config, ...overrides, ...rest };
 };
 
 for (const [text, expected] of [
@@ -14,6 +14,7 @@ for (const [text, expected] of [
   ['-config=/c -log-level=warn', { command: 'run', config: '/c', logLevel: 'warn' }],
   ['--version', { command: 'version' }], ['-v', { command: 'version' }], ['-h', { command: 'help' }], ['help', { command: 'help' }],
   ['config default', { command: 'config default' }], ['-c /c config check', { command: 'config check', config: '/c' }], ['config dump -c /c', { command: 'config dump', config: '/c' }],
+  ['--address /a publish --topic /tasks/oom --namespace ns', { command: 'publish', address: '/a', event: { topic: '/tasks/oom', namespace: 'ns' } }],
 ] as const) {
   test(`hawserd ${text}`, () => assert.deepEqual(parse(text), { config: undefined, ...expected }));
 }
@@ -21,7 +22,9 @@ for (const [text, expected] of [
 for (const [text, expected] of [
   ['--adress /x', 'unknown flag --adress; did you mean --address?'], ['--root', 'flag --root needs a value'], ['--root=', 'flag --root needs a value'], ['-x', 'unknown flag -x'],
   ['confg', 'unknown command confg; did you mean config?'], ['config', 'config needs one of default, check, dump'], ['config foo', 'config needs one of default, check, dump'],
-  ['config dump x', 'nothing can stand after config dump: x'], ['run', 'unknown command run'], ['--', 'unknown command --'],
+  ['config dump x', 'nothing can stand after config dump: x'], ['run', 'unknown command run'],
+  ['publish --topic /t', 'publish needs the flag --namespace'], ['publish --namespace n', 'publish needs the flag --topic'], ['publish x --topic /t --namespace n', 'nothing can stand after publish: x'],
+  ['--topic /t', 'flag --topic goes with publish only'], ['config dump --namespace n', 'flag --namespace goes with publish only'], ['--', 'unknown command --'],
 ] as const) {
   test(`hawserd ${text}: refused`, () => assert.throws(() => parse(text), (error) => error instanceof UsageError && error.message === expected));
 }

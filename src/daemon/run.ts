@@ -17,9 +17,13 @@ export async function run(config: Config): Promise<void> {
   const log = await makeLog(config.debug.level, config.debug.format);
   setName('hawserd');
   const manager = new ServiceManager(process.env, (err) => log.warn({ err }, 'cannot tell the service manager'));
-  // One request's defect is no reason to leave all others alone.
+  // It leaves one request's work undone, which is no reason to leave all others alone.
   process.on('unhandledRejection', (err) => log.error({ err }, 'defect: a failure that nobody has waited for'));
-  process.on('uncaughtException', (err) => log.error({ err }, 'defect: a failure outside of any call'));
+  // It may have come in the middle of a change to what all requests share: a new daemon loses nothing, this one might.
+  process.on('uncaughtException', (err) => {
+    log.fatal({ err }, 'defect: a failure outside of any call has left hawserd in an unknown state; it ends with exit status 1, and containers live on');
+    process.exit(1);
+  });
   const starting = Daemon.start({ config, log, shim: ownShim(fileURLToPath(new URL('.', import.meta.url))), plugins: stockPlugins });
   endOnSignals(starting, manager, log);
   const daemon = await starting;

@@ -102,6 +102,13 @@ class Daemon {
     return this.process.pid;
   }
 
+  /** Its exit status, once it has ended by itself. */
+  ended(): Promise<number | null> {
+    const child = this.process;
+    if (child === undefined) throw new Error(`${this.name} does not run`);
+    return new Promise((resolve) => child.once('exit', resolve));
+  }
+
   /** Ends it by a signal, SIGKILL when it does not go. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const child = this.process;

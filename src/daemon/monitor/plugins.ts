@@ -1,4 +1,5 @@
 /** The task monitor as a plugin. */
+import type { AddressInfo } from 'node:net';
 import { PluginType, type Registration } from '../plugin/types.js';
 import type { ContainerRuntime } from '../tasks/container.js';
 import { Collector } from './collector.js';
@@ -39,7 +40,7 @@ export const monitorPlugin: Registration<MonitorConfig> = {
         server.closeAllConnections();
         server.close();
       });
-      log.info({ address: daemon.metricsAddress }, 'serving metrics');
+      log.info({ address: daemon.metricsAddress, port: (server.address() as AddressInfo).port }, 'serving metrics');
     }
     return collector;
   },

@@ -11,7 +11,7 @@ async function main(args: readonly string[]): Promise<void> {
     case 'publish': return publish(invocation);
     case 'config default': return print((await import('./config/print.js')).defaultConfig());
     case 'config dump': return print((await import('./config/print.js')).dumpConfig(await configOf(invocation)));
-    case 'config check': return print(`${(await configOf(invocation)).files.join(', ') || 'the defaults'}: good\n`);
+    case 'config check': return print(await check(await configOf(invocation)));
   }
 }
 
@@ -22,6 +22,12 @@ function print(text: string): void {
 async function configOf({ config, overrides }: Invocation) {
   const { findConfig, loadConfig } = await import('./config/index.js');
   return loadConfig(config ?? findConfig(), overrides);
+}
+
+async function check(config: Awaited<ReturnType<typeof configOf>>): Promise<string> {
+  const [{ checkSections }, { stockPlugins }] = await Promise.all([import('./check.js'), import('./plugins.js')]);
+  checkSections(config, stockPlugins);
+  return `${config.files.join(', ') || 'the defaults'}: good\n`;
 }
 
 /** Shims are told the daemon's socket for events by their environment. */

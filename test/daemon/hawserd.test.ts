@@ -59,6 +59,8 @@ test('version, help and the commands of the configuration', async () => {
   const file = join(directory, 'default.toml');
   writeFileSync(file, defaults);
   assert.equal((await execa(hawserd, ['config', 'check', '-c', file])).stdout, `${file}: good`);
+  writeFileSync(file, defaults.replace(/^# (?=["[]| +\w+ = )/gm, ''));
+  assert.equal((await execa(hawserd, ['config', 'check', '-c', file])).stdout, `${file}: good`, 'with its examples, too');
   assert.match((await execa(hawserd, ['--root', '/elsewhere', '-c', file, 'config', 'dump'])).stdout, /^root = "\/elsewhere"$/m);
   writeFileSync(file, 'version = 2\n[grpc]\nadress = "/x"\n');
   assert.equal(await refusal('config', 'check', '-c', file), `hawserd: ${file}:3:1: unknown key adress in [grpc]; did you mean address?`);
@@ -75,7 +77,7 @@ test("the real containerd's own default configuration is read", async () => {
 test('every key of the configuration is in the manual', async () => {
   const manual = readFileSync(join(top, 'src/daemon/packaging/hawserd.8'), 'utf8');
   const { stdout } = await execa(hawserd, ['config', 'default']);
-  for (const [, key] of stdout.matchAll(/^#? ? ?(\w+) = /gm)) if (key !== 'greeting') assert.ok(manual.includes(key!), `${key} is not in hawserd.8`);
+  for (const [, key] of stdout.matchAll(/^#? *"?([\w.]+)"? = /gm)) if (key !== 'greeting') assert.ok(manual.includes(key!), `${key} is not in hawserd.8`);
   const { stderr } = await execa('man', ['--warnings', '-l', join(top, 'src/daemon/packaging/hawserd.8')], { reject: false, env: { MANPAGER: 'cat' } });
   assert.equal(stderr.replace(/.*(ENOENT|not found).*/s, ''), '');
 });

@@ -6,11 +6,14 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { parse, stringify } from 'smol-toml';
 import { containerd } from '../../src/api/full.js';
+import { checkSections } from '../../src/daemon/check.js';
 import { parseDuration } from '../../src/daemon/config/duration.js';
 import { ConfigError, loadConfig, type Config, type Overrides } from '../../src/daemon/config/index.js';
 import { locate } from '../../src/daemon/config/locate.js';
 import { defaultConfig, dumpConfig } from '../../src/daemon/config/print.js';
 import { SECTIONS } from '../../src/daemon/config/schema.js';
+import { stockPlugins } from '../../src/daemon/plugins.js';
+import { DEFAULT_TIMEOUTS, TIMEOUT_KEYS, timeoutsOf } from '../../src/daemon/tasks/timeouts.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'hawser-config-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -53,13 +56,31 @@ test('the printed defaults change nothing, and explain every key that is of use'
   }
 });
 
-test('the examples in the printed defaults are good', () => {
+/** The printed defaults with their examples no longer behind a comment sign. */
+function uncommented(): string {
   const printed = defaultConfig();
-  const examples = printed.slice(printed.indexOf('[timeouts]')).replace(/^# (?=["[]| +\w+ = )/gm, '');
-  const config = load(examples.replace('[runtimes]', '').replace('[plugins]', ''));
-  assert.equal(config.timeouts['io.containerd.timeout.shim.load'], 5000);
+  const at = printed.indexOf('[timeouts]');
+  return printed.slice(0, at) + printed.slice(at).replace(/^# (?=["[]| +\w+ = )/gm, '');
+}
+
+test('the examples in the printed defaults are good, and say what holds anyway', () => {
+  const config = load(uncommented());
+  assert.deepEqual(timeoutsOf(config.timeouts), DEFAULT_TIMEOUTS);
+  assert.deepEqual(Object.keys(config.timeouts).sort(), Object.values(TIMEOUT_KEYS).sort());
   assert.equal(config.runtimes[0]?.name, 'crun');
   assert.deepEqual({ ...config.plugins['io.containerd.grpc.v1.greeter'] }, { greeting: 'Hello' });
+  checkSections(config, stockPlugins);
+  for (const { type, id, config: configure } of stockPlugins) {
+    const defaults = configure?.({}) as Record<string, unknown> | undefined;
+    assert.deepEqual(defaults && { ...config.plugins[`${type}.${id}`] }, defaults, `every key of ${type}.${id}, with its default`);
+  }
+});
+
+test("what a plugin does not take is found by the check, at its section's place", () => {
+  const path = write('version = 2\n[plugins]\n  [plugins."io.containerd.runtime.v2.task"]\n  sched_core = 1\n');
+  assert.throws(() => checkSections(loadConfig(path), stockPlugins),
+    new ConfigError(`${path}:3:4: plugin io.containerd.runtime.v2.task: sched_core must be true or false`));
+  checkSections(load('disabled_plugins = ["io.containerd.runtime.v2"]\n[plugins."io.containerd.runtime.v2.task"]\nsched_core = 1'), stockPlugins);
 });
 
 test('all that can be set', () => {

@@ -77,7 +77,14 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
 export const TABLES: Readonly<Record<string, { readonly doc?: string; readonly example?: string }>> = {
   timeouts: {
     doc: 'How long is waited for shims, as "5s" or "1m30s".',
-    example: '"io.containerd.timeout.shim.load" = "5s"\n"io.containerd.timeout.shim.cleanup" = "5s"\n"io.containerd.timeout.shim.shutdown" = "3s"\n"io.containerd.timeout.task.state" = "2s"',
+    example: [
+      '"io.containerd.timeout.shim.load" = "5s"          # finding a shim again after a restart',
+      '"io.containerd.timeout.shim.cleanup" = "5s"       # cleaning up after a shim that died',
+      '"io.containerd.timeout.shim.shutdown" = "3s"      # asking a shim to end',
+      '"io.containerd.timeout.task.state" = "2s"         # asking a shim for a task\'s state',
+      '"io.containerd.timeout.metrics.shimstats" = "2s"  # asking a shim for a task\'s metrics',
+      '"io.hawser.timeout.shim.start" = "1m"             # starting a shim',
+    ].join('\n'),
   },
   runtimes: {
     doc: 'Runtimes that containers can name, besides io.containerd.runc.v2, io.containerd.runtime.v1.linux and runc, which are all hawser\'s own shim.\n'
@@ -87,8 +94,21 @@ export const TABLES: Readonly<Record<string, { readonly doc?: string; readonly e
     example: '[runtimes.crun]\n  shim = "io.containerd.runc.v2"\n  options = { BinaryName = "/usr/bin/crun", SystemdCgroup = false }',
   },
   plugins: {
-    doc: 'Settings of single plugins, each in a section [plugins."TYPE.ID"].',
-    example: '[plugins."io.containerd.grpc.v1.greeter"]\n  greeting = "Hello"',
+    doc: 'Settings of single plugins, each in a section [plugins."TYPE.ID"]. These are all that the plugins of hawserd\'s own have (snapshotters,\n'
+      + 'for instance, have none), and, as the last, those of an external plugin.',
+    example: [
+      '[plugins."io.containerd.metadata.v1.lmdb"]',
+      '  default_snapshotter = ""  # of clients that name none; when it is empty overlayfs, or native where that does not work',
+      '  collect_delay_ms = 500    # what is no longer needed is removed so long after something was deleted, in milliseconds',
+      '  collect_interval_s = 300  # and besides so often, as leases expire, in seconds',
+      '[plugins."io.containerd.runtime.v2.task"]',
+      '  sched_core = false        # each shim and its containers share cores with nobody else',
+      '  shim_dirs = []            # directories that shims are looked for in before all others',
+      '[plugins."io.containerd.monitor.task.v1.cgroups"]',
+      '  no_prometheus = false     # no metrics of containers; those of the daemon itself are served all the same',
+      '[plugins."io.containerd.grpc.v1.greeter"]',
+      '  greeting = "Hello"',
+    ].join('\n'),
   },
   proxy_plugins: {},
   stream_processors: {},

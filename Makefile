@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: all setup build lib lint test test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons run bench soak-exec install uninstall clean
+.PHONY: all setup build lib lint test test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons run bench bench-daemon soak-exec install uninstall clean
 
 all: build
 
@@ -114,6 +114,9 @@ test-daemons:
 
 bench: setup build
 	$(TSX) test/bench/bench.ts
+
+bench-daemon: setup build
+	$(TSX) test/bench/daemon.ts
 
 # N execs through one shim: what it has then must be what it had.
 N ?= 2000

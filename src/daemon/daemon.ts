@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config/index.js';
 import { makeDirectory } from './directory.js';
 import { EventExchange } from './events/exchange.js';
+import { UnheardExits } from './events/unheard.js';
 import { EarlyListener } from './grpc/listener.js';
 import { GrpcServer } from './grpc/server.js';
 import { TtrpcServer } from './grpc/ttrpc-server.js';
@@ -31,7 +32,7 @@ export interface DaemonOptions {
 export class Daemon {
   readonly #ending = new AbortController();
   readonly #undo: (() => void | Promise<void>)[] = [];
-  readonly #events = new EventExchange();
+  readonly #events = new EventExchange(undefined, new UnheardExits());
   readonly #runtimes: Runtimes;
   readonly #plugins: PluginRegistry;
   readonly #grpc: GrpcServer;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { Containerd, Dockerd, shimDir, until } from '../support/daemons.js';
+import { Containerd, Dockerd, onHawserd, shimDir, until } from '../support/daemons.js';
 import { isCrun } from '../support/runtime.js';
 import { Terminal } from '../support/terminal.js';
 
@@ -186,6 +186,44 @@ test('dockerd is killed and comes back with --live-restore: the container runs o
     assert.deepEqual(stdout.split('\n'), Array.from({ length: 200 }, (_, i) => String(i + 1)));
     assert.equal((await dockerd.docker(['exec', 'lives', 'echo', 'alive'])).stdout, 'alive');
   }, [], ['sh', '-c', 'for i in $(seq 200); do echo $i; sleep 0.02; done; exec sleep 1000']);
+});
+
+test(`${onHawserd ? 'hawserd' : 'containerd'} is killed and comes back under dockerd: the container runs on, and nothing of it is lost`, async () => {
+  await withContainer('floats', async () => {
+    const pid = await inspect('floats', '{{.State.Pid}}');
+    await containerd.stop('SIGKILL');
+    await containerd.start();
+    assert.equal(await inspect('floats', '{{.State.Pid}} {{.State.Running}}'), `${pid} true`);
+    assert.ok(isRunning(Number(pid)));
+    // dockerd finds its way back by itself, and now and then waits before it tries.
+    await until('exec to work', async () => (await dockerd.docker(['exec', 'floats', 'echo', 'alive'], { reject: false })).stdout === 'alive');
+    const exec = await dockerd.docker(['exec', 'floats', 'sh', '-c', 'echo from exec; exit 6'], { reject: false });
+    assert.deepEqual([exec.stdout, exec.exitCode], ['from exec', 6]);
+    await until('it to have counted far', async () => (await dockerd.docker(['logs', '--tail', '1', 'floats'])).stdout === '200');
+    const { stdout } = await dockerd.docker(['logs', 'floats']);
+    assert.deepEqual(stdout.split('\n'), Array.from({ length: 200 }, (_, i) => String(i + 1)));
+    const waiting = dockerd.docker(['wait', 'floats']);
+    await dockerd.docker(['stop', '-t', '10', 'floats']);
+    assert.equal((await waiting).stdout, '5');
+    assert.equal(await inspect('floats', '{{.State.ExitCode}} {{.State.Running}}'), '5 false', 'it ended by its own handler of SIGTERM');
+    await dockerd.docker(['start', 'floats']);
+    assert.equal((await dockerd.docker(['exec', 'floats', 'echo', 'again'])).stdout, 'again');
+  }, [], ['sh', '-c', 'trap "exit 5" TERM; for i in $(seq 200); do echo $i; sleep 0.02; done; while :; do sleep 0.1; done']);
+});
+
+test('a container that ends while the daemon under dockerd is away: dockerd learns of it, with its exit status', { skip: !onHawserd && 'containerd may pass the exit on before dockerd listens again, which then never learns of it' }, async () => {
+  await withContainer('sinks', async () => {
+    const pid = Number(await inspect('sinks', '{{.State.Pid}}'));
+    const waiting = dockerd.docker(['wait', 'sinks']);
+    await containerd.stop('SIGKILL');
+    process.kill(pid, 'SIGTERM');
+    await until('it to end', () => !isRunning(pid));
+    await containerd.start();
+    assert.equal((await waiting).stdout, '5');
+    assert.equal(await inspect('sinks', '{{.State.ExitCode}} {{.State.Running}}'), '5 false');
+    await dockerd.docker(['start', 'sinks']);
+    assert.equal((await dockerd.docker(['exec', 'sinks', 'echo', 'again'])).stdout, 'again');
+  }, [], ['sh', '-c', 'trap "exit 5" TERM; while :; do sleep 0.1; done']);
 });
 
 test('nothing is left of all that', async () => {

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { containerd, pack, ZERO_TIME } from '../../src/api/full.js';
 import { EventExchange } from '../../src/daemon/events/exchange.js';
 import type { Envelope } from '../../src/daemon/events/types.js';
+import { UnheardExits } from '../../src/daemon/events/unheard.js';
 import { Code, TtrpcError } from '../../src/ttrpc/index.js';
 import { isPending, within } from '../support/eventually.js';
 
@@ -140,4 +141,40 @@ test('whatever order of publishing and reading: each gets its own, once, in orde
     const topics = (await Promise.all(reads)).filter(({ done }) => !done).map(({ value }) => (value as Envelope).topic);
     assert.deepEqual(topics, Array.from({ length: published }, (_, i) => `/n${i}`));
   }));
+});
+
+/** What a subscriber finds waiting, as the ids of containers. */
+async function waiting(exchange: EventExchange, filter: string): Promise<string[]> {
+  const stream = exchange.subscribe([filter], never);
+  exchange.publish('moby', '/the/end', exit('end'));
+  const ids: string[] = [];
+  for await (const { topic, event } of stream) {
+    if (topic === '/the/end') break;
+    ids.push(containerd.events.TaskExit.decode(event!.value!).containerId);
+  }
+  return ids;
+}
+
+test('after a start an exit that nobody has heard is kept for those who come, and nothing else is', async () => {
+  const told = (topic: string, id: string): Envelope => ({ namespace: 'moby', topic, timestamp: { seconds: 1, nanos: 2 }, event: exit(id) });
+  const exchange = new EventExchange(undefined, new UnheardExits());
+  exchange.forward(told('/tasks/exit', 'a'));
+  exchange.forward(told('/tasks/start', 'b'));
+  exchange.publish('moby', '/tasks/exit', exit('the-daemons-own'));
+  const stopping = new AbortController();
+  const deaf = exchange.subscribe(['namespace==other'], stopping.signal);
+  exchange.forward(told('/tasks/exit', 'c'));
+  assert.deepEqual(await waiting(exchange, 'namespace==moby'), ['a', 'c']);
+  assert.deepEqual(await waiting(exchange, 'namespace==moby'), ['a', 'c'], 'for each of them');
+  assert.deepEqual(await waiting(exchange, 'topic=="/the/end"'), []);
+  stopping.abort();
+  assert.deepEqual(await take(deaf, 1), []);
+  const listening = exchange.subscribe(['topic=="/tasks/exit"'], never);
+  exchange.forward(told('/tasks/exit', 'heard'));
+  assert.deepEqual(await waiting(exchange, 'namespace==moby'), ['a', 'c']);
+  assert.deepEqual(await take(listening, 3), ['/tasks/exit', '/tasks/exit', '/tasks/exit']);
+
+  const late = new EventExchange(undefined, new UnheardExits(0));
+  late.forward(told('/tasks/exit', 'a'));
+  assert.deepEqual(await waiting(late, 'namespace==moby'), []);
 });

@@ -6,6 +6,7 @@ import { compileFilters, type Filter } from '../filter/index.js';
 import { checkEnvelope, envelopeAdapter } from './envelope.js';
 import { Subscriber } from './subscriber.js';
 import type { Envelope, Exchange } from './types.js';
+import type { UnheardExits } from './unheard.js';
 
 /** How much may wait for one subscriber, in bytes. */
 const QUEUE_LIMIT = 16 * 1024 * 1024;
@@ -16,8 +17,11 @@ const ENVELOPE_SIZE = 256;
 export class EventExchange implements Exchange {
   readonly #subscribers = new Map<Subscriber<Envelope>, Filter>();
 
-  /** @param queueLimit bytes that may wait for a subscriber who does not read, before it is cut off: see {@link Subscriber} */
-  constructor(private readonly queueLimit = QUEUE_LIMIT) {}
+  /**
+   * @param queueLimit bytes that may wait for a subscriber who does not read, before it is cut off: see {@link Subscriber}
+   * @param unheard keeps what shims tell while nobody listens yet; without it that is lost
+   */
+  constructor(private readonly queueLimit = QUEUE_LIMIT, private readonly unheard?: UnheardExits) {}
 
   /** How many subscribe now. */
   get subscribers(): number {
@@ -25,14 +29,11 @@ export class EventExchange implements Exchange {
   }
 
   publish(namespace: string, topic: string, event: google.protobuf.Any.$Properties): void {
-    this.forward({ timestamp: timestamp(now()), namespace, topic, event });
+    this.#send({ timestamp: timestamp(now()), namespace, topic, event });
   }
 
   forward(envelope: Envelope): void {
-    checkEnvelope(envelope);
-    const adapt = envelopeAdapter(envelope);
-    const size = ENVELOPE_SIZE + (envelope.event?.value?.length ?? 0);
-    for (const [subscriber, filter] of this.#subscribers) if (filter(adapt)) subscriber.push(envelope, size);
+    if (!this.#send(envelope)) this.unheard?.keep(envelope);
   }
 
   subscribe(filters: readonly string[], signal: AbortSignal): AsyncIterable<Envelope> {
@@ -43,6 +44,7 @@ export class EventExchange implements Exchange {
     });
     const aborted = (): void => subscriber.end();
     this.#subscribers.set(subscriber, filter);
+    for (const envelope of this.unheard?.matching(filter) ?? []) subscriber.push(envelope, sizeOf(envelope));
     if (signal.aborted) subscriber.end();
     else {
       // Any number of subscriptions may hang on one signal; Node would take more than ten for a leak.
@@ -51,4 +53,21 @@ export class EventExchange implements Exchange {
     }
     return subscriber;
   }
+
+  /** Whether anybody has heard it. */
+  #send(envelope: Envelope): boolean {
+    checkEnvelope(envelope);
+    const adapt = envelopeAdapter(envelope);
+    let heard = false;
+    for (const [subscriber, filter] of this.#subscribers) {
+      if (!filter(adapt)) continue;
+      subscriber.push(envelope, sizeOf(envelope));
+      heard = true;
+    }
+    return heard;
+  }
+}
+
+function sizeOf({ event }: Envelope): number {
+  return ENVELOPE_SIZE + (event?.value?.length ?? 0);
 }

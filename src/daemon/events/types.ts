@@ -10,7 +10,7 @@ export interface Exchange {
   /** One that comes from elsewhere with its envelope; InvalidArgument when the envelope is not in order (contract §4.2). */
   forward(envelope: Envelope): void;
   /**
-   * Events from now on that match one of the filters (all, when there is none), in order, until the signal aborts. Each
+   * Events from now on (and, just after the daemon's start, exits that nobody has heard) that match one of the filters (all, when there is none), in order, until the signal aborts. Each
    * subscriber has a queue of its own. InvalidArgument for a filter that cannot be read.
    */
   subscribe(filters: readonly string[], signal: AbortSignal): AsyncIterable<Envelope>;

@@ -16,7 +16,7 @@ export function checkSections({ plugins: sections, disabledPlugins, files }: Con
       plugin.config?.(sections[name] ?? {});
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      const file = files.map(readConfigFile).findLast(({ table }) => Object.hasOwn((table.plugins ?? {}) as object, name));
+      const file = files.map(readConfigFile).findLast(({ table }) => Object.hasOwn(table.plugins ?? {}, name));
       throw file?.fault(['plugins', name], `plugin ${name}: ${error.message}`) ?? new ConfigError(`plugin ${name}: ${error.message}`);
     }
   }

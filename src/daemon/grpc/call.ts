@@ -10,7 +10,12 @@ export const LEASE_HEADER = 'containerd-lease';
 
 function namespaceOf(value: string | undefined, header: string): string {
   if (!value) throw errdefs.failedPrecondition(`namespace is required: name one in the header ${header}`);
-  checkIdentifier('namespace', value);
+  try {
+    checkIdentifier('identifier', value);
+  } catch (error) {
+    if (error instanceof Error) error.message = `namespace validation: ${error.message}`;
+    throw error;
+  }
   return value;
 }
 

@@ -96,7 +96,7 @@ test('offsets, sizes and digests have to be as they are expected', async (t) => 
   await assert.rejects(converse(records, [...begun, { action: WriteAction.COMMIT, offset: 3, total: 4 }]), failure('"r" failed size validation: 3 != 4: failed precondition'));
   const wrong = digestOf('other');
   await assert.rejects(converse(records, [...begun, { action: WriteAction.COMMIT, offset: 3, expected: wrong }]),
-    failure(`"r" unexpected commit digest ${digestOf('abc')}, expected ${wrong}: failed precondition`));
+    failure(`unexpected commit digest ${digestOf('abc')}, expected ${wrong}: failed precondition`));
   const again = await converse(records, [{ ref: 'r', action: WriteAction.STAT }, { action: WriteAction.WRITE, data: Buffer.from('new'), offset: 0 }, { action: WriteAction.COMMIT, offset: 3 }]);
   assert.equal(again[2]!.digest, digestOf('new'), 'a write at 0 begins anew');
 });

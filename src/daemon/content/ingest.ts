@@ -75,7 +75,7 @@ export class NamespacedIngest implements Ingest {
     const offset = Number(this.status().offset ?? 0);
     const digest = this.digest();
     if (size > 0 && size !== offset) throw errdefs.failedPrecondition(`${JSON.stringify(ref)} failed size validation: ${offset} != ${size}`);
-    if (expected !== '' && expected !== digest) throw errdefs.failedPrecondition(`${JSON.stringify(ref)} unexpected commit digest ${digest}, expected ${expected}`);
+    if (expected !== '' && expected !== digest) throw errdefs.failedPrecondition(`unexpected commit digest ${digest}, expected ${expected}`);
     const unpin = files.pin(digest);
     try {
       this.#ended = true;

@@ -81,6 +81,7 @@ export class Snapshots implements Snapshotter {
   // eslint-disable-next-line @typescript-eslint/require-await -- a driver from elsewhere may take its time
   async mounts(namespace: string, key: string): Promise<Mount[]> {
     const { kind, parent } = this.stat(namespace, key);
+    if (kind === Kind.COMMITTED) throw errdefs.failedPrecondition(`failed to get active mount: requested snapshot ${key} not active or view`);
     return this.driver.mounts(this.#layer(namespace, key), this.#parents(namespace, parent ?? ''), KINDS.get(kind ?? 0)!);
   }
 

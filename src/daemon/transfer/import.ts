@@ -69,7 +69,7 @@ async function dockerImage(documents: Documents, image: DockerImage, blobs: Read
     layers.push(await layerOf(documents, blob, compress));
   }
   const manifest = await documents.write({
-    schemaVersion: 2, mediaType: MediaType.DockerManifest, config: { mediaType: MediaType.DockerConfig, size: config.size, digest: config.digest }, layers,
+    schemaVersion: 2, mediaType: MediaType.DockerManifest, config: { mediaType: MediaType.DockerConfig, digest: config.digest, size: config.size }, layers,
   }, MediaType.DockerManifest);
   const { os, architecture, variant } = await documents.read<Config>(config);
   const platform = os && architecture ? { platform: { architecture, os, ...(variant ? { variant } : {}) } } : {};

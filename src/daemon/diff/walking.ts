@@ -4,6 +4,7 @@ import { createGzip } from 'node:zlib';
 import type { Logger } from 'pino';
 import { errdefs } from '../../api/full.js';
 import { syncFileSystem } from '../../sys/index.js';
+import { within } from '../metadata/validate.js';
 import type { Blob, ContentStore, Ingest } from '../content/types.js';
 import { isAlreadyExists } from '../metadata/failures.js';
 import type { Mount } from '../snapshots/types.js';
@@ -23,7 +24,7 @@ export class WalkingDiffer implements Differ {
 
   async apply(namespace: string, layer: Descriptor, mounts: readonly Mount[], { sync = false } = {}): Promise<Descriptor> {
     const digest = layer.digest ?? '';
-    const blob = await this.content.open(namespace, digest);
+    const blob = await this.content.open(namespace, digest).catch((error: unknown) => within('failed to get reader from content store', () => { throw error; }));
     try {
       const hash = createHash('sha256');
       let size = 0;

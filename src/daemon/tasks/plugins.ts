@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { containerd, errdefs, isType } from '../../api/full.js';
+import { within } from '../metadata/validate.js';
 import { monitorPlugin } from '../monitor/plugins.js';
 import { PluginType, type GrpcPlugin, type InitContext, type Informative, type Registration } from '../plugin/types.js';
 import { defaultSearch, programDir } from '../shims/binary.js';
@@ -115,7 +116,7 @@ function withInfo(runtime: ContainerRuntime): ContainerRuntime & Informative {
     }
     const { runtimePath, options } = containerd.types.RuntimeRequest.decode(request.value);
     const { launcher } = runtime;
-    const value = await launcher.info(launcher.resolve(runtime.shimOf(runtimePath)), options ?? undefined);
+    const value = await launcher.info(within('failed to resolve runtime path', () => launcher.resolve(runtime.shimOf(runtimePath))), options ?? undefined);
     return { type_url: 'containerd.types.RuntimeInfo', value };
   };
   return Object.assign(runtime, { info });

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { useCriu } from './criu.js';
@@ -51,6 +51,9 @@ function normal(text: string, { daemon }: World, step: Step): string {
     .replaceAll(/\b(\d+|About an?|Less than an?) (second|minute|hour|day)s?( ago)?/g, 'AGO')
     .replaceAll(/(elapsed: )[\d.]+ *\w+|(\()[\d.]+ \w+\/s/g, '$1$2N')
     .replaceAll(/\bextract-\d+-\S+/g, 'EXTRACT').replaceAll(/(containerd-mount|snapshots\/|manifest-tmp|edit-)\d+/g, '$1N')
+    
+    .replaceAll(/(\/run\/containerd\/fifo\/)\d+|(\/run\/containerd\/s\/)[\da-f]+/g, '$1$2N').replaceAll(/"seconds":\d+,"nanos":\d+/g, 'TIME')
+    .replaceAll(/(?<=^|\s)[^\s,=]+=[^\s,]+(,[^\s,=]+=[^\s,]+)+/g, (labels) => labels.split(',').sort().join(','))
     .replaceAll(/("?pid"?:) *\d+/gi, '$1 N').replaceAll(/\b[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\b/g, 'UUID');
   if (step.digests) result = result.replaceAll(/sha256:[\da-f]{64}/g, 'DIGEST');
   if (step.numbers) result = result.replaceAll(/\d+(\.\d+)?(e\+\d+)?/g, 'N');
@@ -59,8 +62,8 @@ function normal(text: string, { daemon }: World, step: Step): string {
 }
 
 async function take(step: Step, world: World): Promise<Outcome> {
-  await step.before?.(world);
   const args = words(step.command, variables(world));
+  await step.before?.(world);
   const outcome = await (step.play ? step.play(world, args) : world.daemon.ctr(args, { reject: false, ...(step.input === undefined ? {} : { input: step.input }) }));
   const { exitCode, stdout, stderr } = outcome;
   return { exitCode, stdout: normal(stdout ?? '', world, step), stderr: normal(stderr ?? '', world, step).split('\n').at(-1) ?? '' };
@@ -76,6 +79,7 @@ export async function compare({ major, ctr, containerd }: Version, tell: (row: R
   const rows: Row[] = [];
   try {
     const archive = await makeImage(shared, makeRootfs(join(shared, 'rootfs')), IMAGE);
+    writeFileSync(`${archive}.rubbish`, 'no archive'.repeat(200));
     const digest = (name: string): string => `sha256:${createHash('sha256').update(readFileSync(join(shared, 'image', name))).digest('hex')}`;
     const worlds = daemons.map((daemon): World => ({ daemon, archive, layer: digest('layer.tar'), config: digest('config.json') }));
     for (const { daemon } of worlds) {
@@ -90,7 +94,7 @@ export async function compare({ major, ctr, containerd }: Version, tell: (row: R
       const count = (seen.get(step.command) ?? 0) + 1;
       seen.set(step.command, count);
       const command = count > 1 ? `${step.command} (${count})` : step.command;
-      const row: Row = { command, hawserd, containerd: real, same: equal(hawserd, real), reason: DIFFERENCES.find(({ rows: [pattern, only] }) => pattern.test(command) && (only ?? major) === major)?.reason };
+      const row: Row = { command, hawserd, containerd: real, same: equal(hawserd, real), reason: DIFFERENCES.find(({ rows: pattern, only }) => pattern.test(command) && (only ?? major) === major)?.reason };
       rows.push(row);
       tell(row);
     }
@@ -123,6 +127,11 @@ export function markdown(version: Version, rows: readonly Row[]): string {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const version of versions().filter(({ name }) => process.argv.length < 3 || process.argv.includes(name))) {
-    console.log(markdown(version, await compare(version, ({ command, same }) => { if (!same) console.error(`differs: ${command}`); })));
+    const rows = await compare(version);
+    console.log(markdown(version, rows));
+    for (const { command } of rows.filter(({ same, reason }) => !same && reason === undefined)) {
+      console.error(`differs: ${command}`);
+      process.exitCode = 1;
+    }
   }
 }

@@ -1,8 +1,10 @@
 /** Starts shims and cleans up after them, by their binaries (contract §1.2–1.7, §1.9, §1.10). */
+import { availableParallelism } from 'node:os';
 import { containerd, google, millis } from '../../api/full.js';
 import { parseAnswer, type Bootstrap } from './answer.js';
 import { resolveShim, type ShimSearch } from './binary.js';
 import { runShim } from './command.js';
+import { Gate } from './gate.js';
 
 type Any = google.protobuf.Any.$Properties;
 
@@ -41,6 +43,9 @@ export interface LastWord {
 }
 
 export class ShimLauncher {
+  /** Where hundreds of shims die at once, each clean-up is to have the time that it is given. */
+  readonly #deletions = new Gate(Math.max(2, availableParallelism()));
+
   constructor(readonly options: LauncherOptions) {}
 
   /** The binary of a runtime; throws as {@link resolveShim} does. */
@@ -73,12 +78,12 @@ export class ShimLauncher {
    * @throws Error with what the shim wrote, when it failed
    */
   async delete(binary: string, subject: ShimSubject): Promise<LastWord> {
-    const { stdout, stderr } = await runShim(binary, {
+    const { stdout, stderr } = await this.#deletions.run(() => runShim(binary, {
       args: [...this.#flags(subject), '-bundle', subject.path, ...this.#debugFlag(), 'delete'],
       cwd: subject.path,
       env: this.#environment(subject),
       timeoutMs: this.options.cleanupMs,
-    });
+    }));
     const { pid, exitStatus, exitedAt } = containerd.task.v2.DeleteResponse.decode(stdout);
     // The Go shim's "no pid" is -1.
     return { pid: pid === 0xffff_ffff ? 0 : pid, exitStatus, exitedAt: millis(exitedAt) ?? Date.now(), warnings: stderr.trim() };

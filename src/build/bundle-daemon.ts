@@ -48,8 +48,6 @@ await build({
   plugins: [{
     name: 'native-parts',
     setup(builder) {
-      // It evals code that reads its own variables; as a CommonJS module they keep their names.
-      builder.onResolve({ filter: /^ordered-binary$/ }, () => ({ path: join(top, 'node_modules/ordered-binary/dist/index.cjs') }));
       // lmdb looks for its binary around its own package, which is not there any more.
       builder.onResolve({ filter: /^node-gyp-build-optional-packages$/ }, () => ({ path: 'lmdb-binary', namespace: 'native' }));
       builder.onLoad({ filter: /.*/, namespace: 'native' }, () => ({ contents: 'export default () => require(__dirname + "/lmdb.node");', loader: 'js' }));

@@ -142,6 +142,7 @@ for (const [text, expected] of [
   ['[debug]\nformat = "xml"', '2:1: unknown format "xml": give json or text'],
   ['[metrics]\naddress = "here"', '2:1: address must be HOST:PORT'],
   ['[timeouts]\n"a.b" = "5"', '2:1: a.b must be a time such as "5s" or "1m30s", not "5"'],
+  ['[timeouts]\n"io.containerd.timeout.shim.start" = "5s"', '2:1: unknown key io.containerd.timeout.shim.start in [timeouts]; did you mean io.containerd.timeout.shim.load?'],
   ['[timeouts]\na = 5', '2:1: timeouts.a must be a text in quotes, not a whole number'],
   ['[plugins]\n"a.b" = 1', '2:1: plugins.a.b must be a section, not a whole number'],
   ['[runtimes.x]\noptions = {}', '1:2: runtime x needs a shim: an absolute path, or a name such as io.containerd.runc.v2'],

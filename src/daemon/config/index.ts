@@ -7,8 +7,12 @@ import { parseDuration } from './duration.js';
 import { ConfigError, readConfigFile, type ConfigFile, type Table } from './file.js';
 import { runtimeOptions } from './runtime-options.js';
 import { DEFAULT_FILE, SECTIONS } from './schema.js';
+import { TIMEOUT_KEYS } from '../tasks/timeouts.js';
 
 export { ConfigError } from './file.js';
+
+/** Ours, and those of containerd's for what is not here. */
+const KNOWN_TIMEOUTS = new Set([...Object.values(TIMEOUT_KEYS), 'io.containerd.timeout.bolt.open', 'io.containerd.timeout.cri.defercleanup']);
 
 export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'panic'] as const;
 export type Level = (typeof LEVELS)[number];
@@ -140,6 +144,7 @@ function mergeTables(config: Config, file: ConfigFile): void {
   for (const [key, text] of Object.entries((file.table.timeouts ?? {}) as Record<string, string>)) {
     const ms = parseDuration(text);
     if (ms === undefined) throw file.fault(['timeouts', key], `${key} must be a time such as "5s" or "1m30s", not ${JSON.stringify(text)}`);
+    if (!KNOWN_TIMEOUTS.has(key)) throw file.fault(['timeouts', key], `unknown key ${key} in [timeouts]${didYouMean(key, KNOWN_TIMEOUTS)}`);
     config.timeouts[key] = ms;
   }
   Object.assign(config.plugins, file.table.plugins);

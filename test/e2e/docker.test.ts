@@ -149,6 +149,20 @@ test('pause, unpause, update, stats', async () => {
   });
 });
 
+test('events: each step of a container and of an exec in it, once and in order', async () => {
+  const since = String(Math.floor(Date.now() / 1000) - 1);
+  await withContainer('watched', async () => {
+    await dockerd.docker(['exec', 'watched', 'true']);
+    await dockerd.docker(['pause', 'watched']);
+    await dockerd.docker(['unpause', 'watched']);
+    await dockerd.docker(['kill', 'watched']);
+    await dockerd.docker(['wait', 'watched']);
+  });
+  const { stdout } = await dockerd.docker(['events', '--since', since, '--until', String(Math.floor(Date.now() / 1000) + 1), '--filter', 'container=watched', '--format', '{{.Action}}']);
+  const steps = stdout.split('\n').map((action) => action.split(':')[0]);
+  assert.deepEqual(steps, ['create', 'start', 'exec_create', 'exec_start', 'exec_die', 'pause', 'unpause', 'kill', 'die', 'destroy']);
+});
+
 test('a container that needs more memory than it may have is reported as killed for that', async () => {
   const name = 'hungry';
   await run(['--name', name, '-m', '20m', '--memory-swap', '20m'], ['sh', '-c', 'x=0123456789abcdef; while :; do x=$x$x; done']);

@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: all setup build lib lint test test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons run bench bench-daemon soak-exec install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons run bench bench-daemon soak-exec install uninstall clean
 
 all: build
 
@@ -111,6 +111,10 @@ test-matrix: setup build
 # One pair for each version of the daemons that isn't the machine's own.
 test-daemons:
 	$(TSX) test/support/matrix.ts --small
+
+# What ctr of two versions gets from hawserd, beside what it gets from its own containerd; test/daemon/ctr.test.ts holds it.
+ctr-table: setup build
+	@$(TSX) test/support/ctr-table.ts
 
 bench: setup build
 	$(TSX) test/bench/bench.ts

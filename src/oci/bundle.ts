@@ -105,7 +105,8 @@ export function removeFile(file: string): void {
   if (existsSync(file)) unlinkSync(file);
 }
 
-function tryRead(file: string): string | undefined {
+/** A file's text; undefined when there is no such file. */
+export function tryRead(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {

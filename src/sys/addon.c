@@ -34,8 +34,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NAPI_VERSION 8
-#include <node_api.h>
+#include "arguments.h"
 #include "files.h"
 #include "job.h"
 
@@ -74,44 +73,6 @@ extern void *uv_handle_get_data(const uv_handle_t *handle);
 extern void uv_handle_set_data(uv_handle_t *handle, void *data);
 extern void uv_unref(uv_handle_t *handle);
 #define UV_POLL 8
-
-/* ---- arguments ------------------------------------------------------------------------------------------------ */
-
-#define MAX_ARGS 8
-#define ARGS(n)                                                                 \
-  napi_value arg[MAX_ARGS];                                                     \
-  size_t argc = MAX_ARGS;                                                       \
-  napi_get_cb_info(env, info, &argc, arg, NULL, NULL);                          \
-  if (argc < (n)) return throw_type(env, "too few arguments")
-
-static napi_value throw_type(napi_env env, const char *message) {
-  napi_throw_type_error(env, NULL, message);
-  return NULL;
-}
-
-static napi_value number(napi_env env, int64_t value) {
-  napi_value result;
-  napi_create_int64(env, value, &result);
-  return result;
-}
-
-/* The call's result, or -errno where it returned -1. */
-static napi_value result_of(napi_env env, long result) { return number(env, result == -1 ? -errno : result); }
-
-static int64_t integer(napi_env env, napi_value value) {
-  int64_t result = 0;
-  napi_get_value_int64(env, value, &result);
-  return result;
-}
-
-/* A copy of a string, to be freed; NULL for null and undefined. */
-static char *string(napi_env env, napi_value value) {
-  size_t length;
-  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
-  char *result = malloc(length + 1);
-  if (result) napi_get_value_string_utf8(env, value, result, length + 1, &length);
-  return result;
-}
 
 /* A NULL-terminated copy of an array of strings, to be freed with free_strings. */
 static char **strings(napi_env env, napi_value array) {

@@ -14,51 +14,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define NAPI_VERSION 8
-#include <node_api.h>
+#include "arguments.h"
 #include "files.h"
-
-#define MAX_ARGS 8
-#define ARGS(n)                                             \
-  napi_value arg[MAX_ARGS];                                 \
-  size_t argc = MAX_ARGS;                                   \
-  napi_get_cb_info(env, info, &argc, arg, NULL, NULL);      \
-  if (argc < (n)) {                                         \
-    napi_throw_type_error(env, NULL, "too few arguments");  \
-    return NULL;                                            \
-  }
-
-static napi_value number(napi_env env, int64_t value) {
-  napi_value result;
-  napi_create_int64(env, value, &result);
-  return result;
-}
-
-static int64_t integer(napi_env env, napi_value value) {
-  int64_t result = 0;
-  napi_get_value_int64(env, value, &result);
-  return result;
-}
-
-/* A copy of a string or Buffer, to be freed. */
-static char *string(napi_env env, napi_value value) {
-  size_t length;
-  void *data;
-  bool buffer = false;
-  if (napi_is_buffer(env, value, &buffer) == napi_ok && buffer) {
-    napi_get_buffer_info(env, value, &data, &length);
-    char *copy = malloc(length + 1);
-    if (copy) {
-      memcpy(copy, data, length);
-      copy[length] = 0;
-    }
-    return copy;
-  }
-  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
-  char *copy = malloc(length + 1);
-  if (copy) napi_get_value_string_utf8(env, value, copy, length + 1, &length);
-  return copy;
-}
 
 static napi_value outcome(napi_env env, long result, char *path, char *name) {
   int why = errno;

@@ -1,9 +1,9 @@
 /** A task's directories, in containerd's layout, so that a shim cannot tell the two daemons apart (contract §1.11). */
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { invalidArgument } from '../../api/errdefs.js';
 import { checkIdentifier } from '../../api/identifier.js';
-import { writeAtomic } from '../../oci/bundle.js';
+import { tryRead, writeAtomic } from '../../oci/bundle.js';
 import { parseAnswer, parseBootstrap, type Bootstrap } from '../shims/answer.js';
 import { removeTree, unmountBelow } from './mounts.js';
 
@@ -118,13 +118,4 @@ function remappedGid(spec: Uint8Array, id: string): number | undefined {
     throw invalidArgument(`the spec of container ${id} is not valid JSON: ${(error as Error).message}`, error);
   }
   return value?.linux?.gidMappings?.find((mapping) => (mapping.containerID ?? 0) === 0)?.hostID;
-}
-
-function tryRead(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

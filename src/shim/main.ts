@@ -15,6 +15,7 @@ import { duplicate, limitChildrenNofile, peerCredentials, setName } from '../sys
 const PROGRAM = 'containerd-shim-runc-v2';
 /** As the kernel cuts the Go shim's: what `pgrep containerd-shim` finds. */
 const PROCESS_NAME = 'containerd-shim';
+const SPARE_NAME = 'hawser-spare';
 const RUNTIME = 'io.containerd.runc.v2';
 /** Executed by this name, the shim fails where its container's annotations say so: for tests of what is above it. */
 const FAILING_PROGRAM = 'containerd-shim-runc-fp-v1';
@@ -68,9 +69,11 @@ function takeSettings(): { daemonPid: number; nofile: number } {
 }
 
 async function main(): Promise<number> {
-  setName(PROCESS_NAME);
+  // Who counts shims by their name must not count what has no container.
+  setName(isSpare() ? SPARE_NAME : PROCESS_NAME);
   const task = isSpare() ? await standIn() : ownTask();
   if (!task) return 0;
+  setName(PROCESS_NAME);
   const reply = replyFunction(task.reply);
   const { daemonPid, nofile } = takeSettings();
   limitChildrenNofile(nofile);

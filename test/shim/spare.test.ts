@@ -60,6 +60,7 @@ function looksOf(pid: number, id: string): Record<string, unknown> {
 shimTest('a start is taken over by the spare that the one before has left', async (lab) => {
   const first = await start(lab, 'a');
   const spare = await readySpare(lab);
+  assert.equal(processInfo(spare)?.name, 'hawser-spare', 'until it has a container it is not counted as a shim');
   const second = await start(lab, 'b');
   assert.equal(second.pid, spare);
   const next = await readySpare(lab);

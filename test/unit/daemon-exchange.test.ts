@@ -174,6 +174,16 @@ test('after a start an exit that nobody has heard is kept for those who come, an
   assert.deepEqual(await waiting(exchange, 'namespace==moby'), ['a', 'c']);
   assert.deepEqual(await take(listening, 3), ['/tasks/exit', '/tasks/exit', '/tasks/exit']);
 
+  // One that is deleted, or that was created after the start, is nobody's to be missed.
+  const about = (topic: string, containerId: string): Envelope => ({
+    ...told(topic, containerId), event: pack('containerd.events.TaskDelete', containerd.events.TaskDelete, { containerId }),
+  });
+  exchange.publish('moby', '/tasks/delete', about('/tasks/delete', 'a').event!);
+  assert.deepEqual(await waiting(exchange, 'namespace==moby'), ['c']);
+  exchange.forward({ ...told('/tasks/create', 'c'), event: pack('containerd.events.TaskCreate', containerd.events.TaskCreate, { containerId: 'c' }) });
+  exchange.forward(told('/tasks/exit', 'c'));
+  assert.deepEqual(await waiting(exchange, 'namespace==moby'), []);
+
   const late = new EventExchange(undefined, new UnheardExits(0));
   late.forward(told('/tasks/exit', 'a'));
   assert.deepEqual(await waiting(late, 'namespace==moby'), []);

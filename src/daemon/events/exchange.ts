@@ -57,6 +57,7 @@ export class EventExchange implements Exchange {
   /** Whether anybody has heard it. */
   #send(envelope: Envelope): boolean {
     checkEnvelope(envelope);
+    this.unheard?.see(envelope);
     const adapt = envelopeAdapter(envelope);
     let heard = false;
     for (const [subscriber, filter] of this.#subscribers) {

@@ -25,7 +25,7 @@ function layer(...parts: Part[]): Buffer {
 }
 
 async function setUp(t: TestContext, name: 'overlayfs' | 'native') {
-  const dir = workDirectory(t);
+  const dir = workDirectory();
   const records = openRecords(t, dir);
   const driver = name === 'native' ? new NativeDriver(join(dir, name)) : await OverlayDriver.open(join(dir, name));
   const snapshots = new Snapshots(name, driver, { ...records, publish: recorder().publish, changed: () => undefined });

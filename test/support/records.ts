@@ -37,10 +37,10 @@ export function recorder(): { published: Published[]; publish: Publish; exchange
   return { published, publish: publisher(exchange), exchange };
 }
 
-/** A directory that goes with the test. */
-export function workDirectory(t: TestContext): string {
+/** A directory that goes when the tests end: hooks run in the order of their making, so one of the test's own would take it from a store that is still open. */
+export function workDirectory(): string {
   const dir = mkdtempSync(join(tmpdir(), 'hawser-store-'));
-  t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
   return dir;
 }
 
@@ -68,7 +68,7 @@ export interface Records {
   readonly deletions: () => number;
 }
 
-export function openRecords(t: TestContext, dir = workDirectory(t)): Records {
+export function openRecords(t: TestContext, dir = workDirectory()): Records {
   const db = new Database(join(dir, 'meta.mdb'));
   t.after(() => db.close());
   const { published, publish } = recorder();

@@ -19,7 +19,7 @@ export class StoreDaemon {
 
   /** One that ends with the test, its directories with it. */
   static async start(t: TestContext): Promise<StoreDaemon> {
-    const dir = workDirectory(t);
+    const dir = workDirectory();
     const daemon = new StoreDaemon(dir);
     // Hooks run in the order in which they were set: the directory must not go first.
     t.after(() => daemon.kill('SIGTERM'));

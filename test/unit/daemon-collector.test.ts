@@ -13,7 +13,7 @@ import { call, handlersOf, recorder, workDirectory } from '../support/records.js
 
 const NEVER = 1 << 30;
 
-function open(t: TestContext, { dir = workDirectory(t), delayMs = NEVER } = {}) {
+function open(t: TestContext, { dir = workDirectory(), delayMs = NEVER } = {}) {
   const { exchange, published } = recorder();
   const warnings: unknown[] = [];
   const store = new MetadataStore({

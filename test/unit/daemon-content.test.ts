@@ -35,7 +35,7 @@ async function readAll(records: Records, digest: string, offset = 0, size = 0, c
 }
 
 function names(t: TestContext) {
-  const dir = workDirectory(t);
+  const dir = workDirectory();
   return { dir, records: openRecords(t, dir), blob: (digest: string) => join(dir, 'content', 'blobs', 'sha256', digest.slice(7)), ingests: () => readdirSync(join(dir, 'content', 'ingest')) };
 }
 
@@ -67,7 +67,7 @@ test('a blob is written in pieces, and read back in pieces', async (t) => {
 });
 
 test('a write that broke off goes on where it was, also after a restart', async (t) => {
-  const dir = workDirectory(t);
+  const dir = workDirectory();
   await t.test('first', async (t) => {
     const records = openRecords(t, dir);
     await converse(records, [{ ref: 'r', action: WriteAction.WRITE, data: Buffer.from('abc'), total: 6 }]);

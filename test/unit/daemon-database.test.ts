@@ -42,14 +42,14 @@ test('keys that begin alike do not mix', async (t) => {
   await assert.rejects(db.write(() => db.put(['t', 'x\0y'], Buffer.from('1'))), /must not have a NUL/);
 });
 
-test('a file that is no database is named', (t) => {
-  const file = join(workDirectory(t), 'meta.mdb');
+test('a file that is no database is named', () => {
+  const file = join(workDirectory(), 'meta.mdb');
   writeFileSync(file, 'x'.repeat(8192));
   assert.throws(() => new Database(file), failure(`cannot open the metadata database ${file}: it is not an LMDB database; move it away to start with an empty one`));
 });
 
-test('what was acknowledged is there after SIGKILL at any moment', { timeout: 120_000 }, async (t) => {
-  const file = join(workDirectory(t), 'meta.mdb');
+test('what was acknowledged is there after SIGKILL at any moment', { timeout: 120_000 }, async () => {
+  const file = join(workDirectory(), 'meta.mdb');
   const acknowledged = new Map<string, string>();
   for (let round = 0; round < rounds(8); round++) {
     const writer = fork(fileURLToPath(new URL('fixtures/writer.ts', import.meta.url)), [file, String(round)], { stdio: 'inherit', execArgv: ['--import', 'tsx'] });

@@ -5,4 +5,4 @@ export { RuntimeError } from './error.js';
 export { ConsoleSocket } from './console.js';
 export { LogTail } from './log.js';
 export { runCommand, runningCommands, type RunningCommand } from './command.js';
-export { commandTotals, type CommandTotal } from './totals.js';
+export { commandTotals, forgetCommands, observeCommands, type CommandObserver, type CommandTotal } from './totals.js';

@@ -9,6 +9,7 @@ import { parseFlags, usage, UsageError, type Invocation } from './flags.js';
 import type { Listening } from './listen.js';
 import { FifoLogger } from './log.js';
 import { isSpare, standIn, type StandIn } from './spare.js';
+import { mark, note } from './timeline.js';
 import { VERSION, REVISION } from './version.js';
 import { duplicate, limitChildrenNofile, peerCredentials, setName } from '../sys/index.js';
 
@@ -60,7 +61,8 @@ function ownTask(): StandIn {
 
 /** What the launcher says by the environment, which goes no further: the runtime and its hooks have no business with it. */
 function takeSettings(): { daemonPid: number; nofile: number } {
-  const { HAWSER_DAEMON_PID: daemonPid, HAWSER_NOFILE: nofile, HAWSER_ARENAS: ours } = process.env;
+  const { HAWSER_DAEMON_PID: daemonPid, HAWSER_NOFILE: nofile, HAWSER_ARENAS: ours, HAWSER_LAUNCHED_AT: launchedAt } = process.env;
+  if (launchedAt) note({ what: 'launched', at: Number(launchedAt) });
   if (ours !== undefined) delete process.env.MALLOC_ARENA_MAX;
   for (const name of Object.keys(process.env)) {
     if (name.startsWith('HAWSER_')) delete process.env[name];
@@ -73,6 +75,7 @@ async function main(): Promise<number> {
   setName(isSpare() ? SPARE_NAME : PROCESS_NAME);
   const task = isSpare() ? await standIn() : ownTask();
   if (!task) return 0;
+  mark('taken on');
   setName(PROCESS_NAME);
   const reply = replyFunction(task.reply);
   const { daemonPid, nofile } = takeSettings();
@@ -140,6 +143,7 @@ async function startAndServe(invocation: Invocation, reply: Reply, { name, input
   }
   try {
     reply(0, answer);
+    mark('answered');
   } catch (error) {
     // The daemon gave up on us.
     listening.unlink();

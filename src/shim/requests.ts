@@ -1,6 +1,7 @@
 /** The requests that are being handled, with what they are about, and how many there have been. */
 import type { CallContext } from '../ttrpc/index.js';
 import { busy } from './rest.js';
+import { mark } from './timeline.js';
 
 export interface PendingRequest {
   readonly method: string;
@@ -18,6 +19,9 @@ export interface RequestTotal {
 
 type Handle = (request: { id?: string; execId?: string }, context: CallContext) => unknown;
 
+/** What is asked over and over, and changes nothing. */
+const QUIET = new Set(['State', 'Pids', 'Stats', 'Connect', 'Wait']);
+
 const pending = new Set<PendingRequest>();
 const totals = new Map<string, RequestTotal>();
 let current: PendingRequest | undefined;
@@ -30,6 +34,11 @@ export function pendingRequests(): PendingRequest[] {
 /** By method. */
 export function requestTotals(): ReadonlyMap<string, Readonly<RequestTotal>> {
   return totals;
+}
+
+/** Those so far do not count. */
+export function forgetRequests(): void {
+  totals.clear();
 }
 
 /** On whose account this runs. Known only until the handler first waits for something. */
@@ -48,6 +57,7 @@ function accounted(method: string, handle: Handle): Handle {
   return (request, context) => {
     total.count++;
     busy();
+    if (!QUIET.has(method)) mark(`${method}: asked`, request.id);
     const entry = { method, id: request.id ?? '', execId: request.execId ?? '', context };
     current = entry;
     let result: unknown;
@@ -64,6 +74,7 @@ function accounted(method: string, handle: Handle): Handle {
     pending.add(entry);
     return result.then((reply: unknown) => {
       pending.delete(entry);
+      if (!QUIET.has(method)) mark(`${method}: done`, request.id);
       return reply;
     }, (error: unknown) => {
       pending.delete(entry);

@@ -8,6 +8,7 @@ import { answer, answerForRunning, dialectOf } from './dialect.js';
 import type { Invocation } from './flags.js';
 import { checkIdentifier } from '../api/identifier.js';
 import { listenAt, type Listening } from './listen.js';
+import { mark } from './timeline.js';
 
 export interface Started {
   /** What the daemon is told, in its own words. */
@@ -19,29 +20,43 @@ export interface Started {
 
 /** @param daemonPid the process that ran us: it tells which answer is understood, and the score of the out-of-memory killer */
 export async function start(invocation: Invocation, input: Uint8Array, daemonPid: number): Promise<Started> {
+  const { shimCgroup, ...started } = await takePlace(invocation, new Bundle(process.cwd()), input, daemonPid);
+  if (!started.listening) return started;
+  try {
+    if (shimCgroup) joinCgroup(shimCgroup);
+    adjustOomScore(daemonPid);
+  } catch (error) {
+    started.listening.unlink();
+    throw error;
+  }
+  return started;
+}
+
+/** All of a start that leaves this process as it is: finds the place of the container's group, and listens there if nobody does. */
+export async function takePlace(invocation: Invocation, bundle: Bundle, input: Uint8Array, daemonPid: number): Promise<Started & { shimCgroup: string }> {
   const { id, namespace, address: grpcAddress } = invocation;
   checkIdentifier('id', id);
-  const bundle = new Bundle(process.cwd());
   const bootstrap = parseBootstrap(input, id, namespace);
   const path = socketPath(grpcAddress, namespace, groupOf(bundle.spec().annotations, id), bootstrap.socketDir || SOCKET_DIR);
   const address = `unix://${path}`;
   const debug = invocation.debug || bootstrap.debug;
   const dialect = dialectOf(bootstrap.isParams, daemonPid);
 
+  mark('bundle read');
+  const { shimCgroup } = bootstrap.options;
   const listening = await listenAt(path);
+  mark('listening');
   if (listening === 'taken') {
     bundle.writeAddress(address);
-    return { answer: await answerForRunning(dialect, address), debug };
+    return { answer: await answerForRunning(dialect, address), debug, shimCgroup: shimCgroup ?? '' };
   }
   try {
     bundle.writeAddress(address);
-    if (bootstrap.options.shimCgroup) joinCgroup(bootstrap.options.shimCgroup);
-    adjustOomScore(daemonPid);
   } catch (error) {
     listening.unlink();
     throw error;
   }
-  return { answer: answer(dialect, address), listening, debug };
+  return { answer: answer(dialect, address), listening, debug, shimCgroup: shimCgroup ?? '' };
 }
 
 /** Moves this process into a cgroup: on cgroup v1 in those hierarchies that have it. */

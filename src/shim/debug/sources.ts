@@ -6,6 +6,7 @@ import type { Complaint } from '../log.js';
 import type { ContainerRecord, ShimRecord } from '../record.js';
 import type { PendingRequest, RequestTotal } from '../requests.js';
 import type { SerialEntry } from '../serial.js';
+import type { Moment } from '../timeline.js';
 import type { Wait } from '../waits.js';
 
 /** A process of a container, besides its record. */
@@ -39,6 +40,7 @@ export interface Sources {
   waits(): Wait[];
   events(): EventsSnapshot;
   orphans(): { adoptions: number[]; zombies: number[] };
+  timeline(): Moment[];
   log(): { complaints: readonly Complaint[]; dropped: number };
   connections(): number;
   /** True when the end of this process will be noticed. */

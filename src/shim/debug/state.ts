@@ -5,6 +5,7 @@ import { measure, type Metrics } from './metrics.js';
 import { inspect, type ProcessInfo } from './procfs.js';
 import type { Sources } from './sources.js';
 import { Reasons, type Reason } from './reasons.js';
+import type { Moment } from '../timeline.js';
 
 /** Changes with any change of a key's meaning; new keys may come without. */
 export const FORMAT = 1;
@@ -32,6 +33,8 @@ export interface State {
     adoptionAgesMs: number[];
     zombies: number[];
   };
+  /** When what happened: the first moments of this shim, and the last. */
+  timeline: Moment[];
   connections: number;
   openDescriptors: number;
   /** The last warnings and errors of the shim, oldest first. */
@@ -110,6 +113,7 @@ export async function takeState(sources: Sources): Promise<State> {
     waits: reasons.all(),
     events: describeEvents(sources, now),
     orphans: { adoptionAgesMs: sources.orphans().adoptions.map((since) => now - since), zombies: sources.orphans().zombies },
+    timeline: sources.timeline(),
     connections: sources.connections(),
     openDescriptors: metrics.openDescriptors,
     recentErrors: sources.log().complaints.map(({ time, level, text }) => ({ time: new Date(time).toISOString(), level, text })),

@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef PR_SCHED_CORE
@@ -95,12 +96,16 @@ static int start_anew(const char *library, char **argv, int argc) {
 }
 
 static int start(const char *library, char **argv, int argc) {
-  char daemon[32], spare[108];
+  char daemon[32], launched[48], spare[108];
   const char *core = getenv("SCHED_CORE");
   if (core && *core && prctl(PR_SCHED_CORE, SCHED_CORE_CREATE, 0, SCHED_CORE_SCOPE_PROCESS_GROUP, 0) == -1)
     return fail("enable sched core support", NULL);
   snprintf(daemon, sizeof daemon, "%d", (int)getppid());
   setenv("HAWSER_DAEMON_PID", daemon, 1);
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  snprintf(launched, sizeof launched, "%lld.%06ld", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, now.tv_nsec % 1000000);
+  setenv("HAWSER_LAUNCHED_AT", launched, 1);
   bool spares = spare_socket(library, argv[0], spare, sizeof spare);
   /* A unit that is stopped signals all its processes; a start under way still gets to its end. */
   for (size_t i = 0; i < HANDLED; i++) sigaction(handled[i], &(struct sigaction){.sa_handler = SIG_IGN}, &before[i]);
@@ -111,7 +116,7 @@ static int start(const char *library, char **argv, int argc) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const ours[] = {"HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_SPARE_SOCKET", "HAWSER_SPARE_LOCK", "HAWSER_ARENAS"};
+  static const char *const ours[] = {"HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_SPARE_SOCKET", "HAWSER_SPARE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT"};
   char library[PATH_MAX];
   if (!find_library(library)) {
     fprintf(stderr, RUNTIME ": shim.cjs is neither in ../lib/hawser nor in ../dist, seen from this program; run 'make build' or 'make install'");

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { busy } from '../../src/shim/rest.js';
+import { busy, forgetWork } from '../../src/shim/rest.js';
 
-test('memory is given back once when nothing has been asked for two seconds, and not for a trifle', (t) => {
+test('memory is given back when nothing has been asked for two seconds, once more after eight, and not for a trifle', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const before = globalThis.gc;
   t.after(() => void (globalThis.gc = before));
@@ -14,12 +14,26 @@ test('memory is given back once when nothing has been asked for two seconds, and
   assert.equal(collected, 0);
   t.mock.timers.tick(1_000);
   assert.equal(collected, 1, 'the first rest, after the start');
+  t.mock.timers.tick(5_000);
+  assert.equal(collected, 1);
+  t.mock.timers.tick(1_000);
+  assert.equal(collected, 2, 'the second look');
+  t.mock.timers.tick(20_000);
+  assert.equal(collected, 2, 'that was all');
 
   for (let n = 0; n < 49; n++) busy();
-  t.mock.timers.tick(5_000);
-  assert.equal(collected, 1, '49 requests are not worth it');
+  t.mock.timers.tick(20_000);
+  assert.equal(collected, 2, '49 requests are not worth it');
 
   busy();
-  t.mock.timers.tick(5_000);
-  assert.equal(collected, 2);
+  t.mock.timers.tick(2_000);
+  assert.equal(collected, 3);
+  for (let n = 0; n < 50; n++) busy();
+  t.mock.timers.tick(2_000);
+  assert.equal(collected, 4, 'much that is asked between the two is looked at as at first');
+
+  for (let n = 0; n < 50; n++) busy();
+  forgetWork();
+  t.mock.timers.tick(20_000);
+  assert.equal(collected, 4);
 });

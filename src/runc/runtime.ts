@@ -1,11 +1,14 @@
 /** An OCI runtime (runc, crun, …) as typed calls (contract §6). */
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { readPidFile, removeFile } from '../oci/bundle.js';
 import type { Process } from '../oci/spec.js';
+import { searchPath } from '../sys/index.js';
 import { runCommand, type CommandOptions, type CommandResult } from './command.js';
 import { CommandLog } from './command-log.js';
 import { RuntimeError } from './error.js';
-import { noteCommand } from './totals.js';
+import { isRunc, releaseInit } from './exec-fifo.js';
+import { commandBegins, noteCommand } from './totals.js';
 
 export interface RuntimeOptions {
   /** A path, or a name to look up in PATH. Default `runc`. */
@@ -77,6 +80,8 @@ export interface CheckpointOptions {
 /** Drives one runtime binary with one state directory. Every call is one process, awaited to its end. */
 export class Runtime {
   readonly binary: string;
+  /** Known once it has created a container. */
+  #isRunc = false;
 
   constructor(readonly options: RuntimeOptions = {}) {
     this.binary = options.binary || 'runc';
@@ -92,10 +97,26 @@ export class Runtime {
     const args = ['create', '--bundle', options.bundle, '--pid-file', options.pidFile, ...consoleArgs(options)];
     if (options.noPivotRoot) args.push('--no-pivot');
     if (options.noNewKeyring) args.push('--no-new-keyring');
-    return this.#runForPid([...args, id], options.pidFile, ioOf(options));
+    const created = this.#runForPid([...args, id], options.pidFile, ioOf(options));
+    this.#lookAtProgram();
+    return created;
   }
 
-  async start(id: string): Promise<void> {
+  /** While it does something else. */
+  #lookAtProgram(): void {
+    const file = searchPath(this.binary);
+    this.#isRunc = file !== undefined && isRunc(file);
+  }
+
+  /**
+   * Lets the init of a created container go on.
+   *
+   * @param ended settles when the init has ended. With it no process is run, where this object has created the container and
+   *   the runtime is runc itself: see exec-fifo.ts
+   */
+  async start(id: string, ended?: Promise<unknown>): Promise<void> {
+    const { root } = this.options;
+    if (this.#isRunc && root && ended && (await releaseInit(join(root, id, 'exec.fifo'), ended))) return;
     await this.#run(['start', id]);
   }
 
@@ -198,6 +219,7 @@ export class Runtime {
   async #run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const log = this.options.log === undefined ? undefined : new CommandLog(this.options.log);
     const begun = Date.now();
+    commandBegins(args[0]!);
     let failed = true;
     try {
       const result = await this.#runCommand([...this.#globals(log?.file), ...args], { name: args[0], ...options });

@@ -58,6 +58,8 @@ export class Container {
   readonly #bundle: Bundle;
   readonly #events: TaskEvents;
   #oom: OomWatch | undefined;
+  #initIsGone: () => void = () => undefined;
+  readonly #initGone = new Promise<void>((resolve) => (this.#initIsGone = resolve));
   #restoreTried = false;
   /** See abandon(). */
   #unwanted = false;
@@ -170,7 +172,7 @@ export class Container {
       try {
         this.#init.stdio?.beforeStart();
         if (init.state === 'createdCheckpoint') await this.#restore();
-        else await this.#runtime.start(this.record.id).catch((error: unknown) => { throw runtimeFailure('OCI runtime start failed', error); });
+        else await this.#runtime.start(this.record.id, this.#initGone).catch((error: unknown) => { throw runtimeFailure('OCI runtime start failed', error); });
         init.state = 'running';
         this.#events.start(init.pid);
         return init.pid;
@@ -251,6 +253,7 @@ export class Container {
   #initEnded(status: ExitStatus): void {
     const { record } = this;
     record.initExited = true;
+    this.#initIsGone();
     setTimeout(() => this.#over.abort(), AFTER_EXIT_MS).unref();
     record.init.exitStatus = status;
     record.init.exitedAt = Date.now();

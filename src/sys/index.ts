@@ -10,6 +10,7 @@ import { native, type Job } from './native.js';
 
 export type { Job } from './native.js';
 export { SysError } from './error.js';
+export { goBuildInfo } from './build-info.js';
 export { Watch, READABLE, WRITABLE } from './watch.js';
 export { onExit, isWatched, type ExitStatus } from './exit.js';
 export { getAttribute, listAttributes, mknod, setAttribute, setTimes, syncFileSystem, type Time } from './files.js';

@@ -31,7 +31,7 @@ node_modules/.ready: package.json package-lock.json
 
 SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.checkpoint.cjs shim.debug.cjs shim.failpoint.cjs shim.cache
 
-build: bin/containerd-shim-runc-v2 dist/shim.cache bin/hawserd
+build: bin/containerd-shim-runc-v2 dist/shim.cache dist/hawser-stand-in bin/hawserd
 
 src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	$(TSX) src/build/gen.ts
@@ -48,6 +48,11 @@ dist/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h)
 bin/containerd-shim-runc-v2: $(LAUNCHER) $(wildcard src/sys/launcher/*.h)
 	@mkdir -p bin
 	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ $(LAUNCHER) 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ $(LAUNCHER)
+
+# Stands in for the runtime when a spare rehearses.
+dist/hawser-stand-in: src/sys/rehearsal/stand-in.c
+	@mkdir -p dist
+	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ $< 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ $<
 
 dist/shim.cjs: src/api/gen/services.ts src/shim/load.cjs $(TS)
 	@mkdir -p dist
@@ -141,6 +146,7 @@ install: build
 	install -m 755 bin/containerd-shim-runc-v2 "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2"
 	install -m 644 $(SHIM_FILES:%=dist/%) "$(LIB)/"
 	install -m 755 dist/hawser_sys.node "$(LIB)/hawser_sys.node"
+	install -m 755 dist/hawser-stand-in "$(LIB)/hawser-stand-in"
 	install -m 755 bin/hawserd "$(DESTDIR)$(PREFIX)/bin/hawserd"
 	install -m 644 dist/hawserd.mjs "$(LIB)/"
 	install -m 755 dist/lmdb.node "$(LIB)/lmdb.node"

@@ -23,6 +23,7 @@ const shared: BuildOptions = {
   alias: { long: './src/build/no-long.cjs' },
   define: {
     HAWSER_ADDON: 'HAWSER_ADDON_PATH',
+    HAWSER_LIBRARY: '__dirname',
     HAWSER_VERSION: JSON.stringify(version),
     HAWSER_REVISION: JSON.stringify(revision() ?? 'unknown'),
     'import.meta.url': '"file:///"',

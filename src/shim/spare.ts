@@ -4,7 +4,11 @@
  */
 import { closeSync } from 'node:fs';
 import { removeFile } from '../oci/bundle.js';
-import { awaitJob, setIdentity } from '../sys/index.js';
+import { mark } from './timeline.js';
+import { awaitJob, READABLE, setIdentity, Watch } from '../sys/index.js';
+
+/** Where the installed files lie; set when the shim is bundled. */
+declare const HAWSER_LIBRARY: string;
 
 /** How long a spare waits for a container, unless HAWSER_SPARE says otherwise (in seconds). */
 const IDLE_S = 600;
@@ -41,6 +45,7 @@ export async function standIn(): Promise<StandIn | undefined> {
     removeFile(path);
     throw error;
   }
+  await rehearseUntilWanted(listener);
   const job = awaitJob(listener, idleMs);
   removeFile(path);
   if (!job) {
@@ -56,6 +61,25 @@ export async function standIn(): Promise<StandIn | undefined> {
   closeSync(job.directory);
   setIdentity([name, ...process.execArgv, program, ...args], job.settings);
   return { name, args, input: job.input, reply: job.reply };
+}
+
+/** A rehearsal saves time, and nothing depends on it. */
+async function rehearseUntilWanted(listener: number): Promise<void> {
+  let wanted = false;
+  const watch = new Watch(listener, () => {
+    wanted = true;
+    watch.want(0);
+  });
+  watch.want(READABLE);
+  try {
+    const { rehearse } = await import('./rehearsal.js');
+    await rehearse(`${HAWSER_LIBRARY}/hawser-stand-in`, process.cwd(), () => wanted);
+  } catch (error) {
+    // For the state dump; there is no log yet.
+    mark(`rehearsal failed: ${(error as Error).message}`);
+  } finally {
+    watch.close();
+  }
 }
 
 function replaceEnvironment(settings: readonly string[]): void {

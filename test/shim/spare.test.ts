@@ -9,6 +9,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { containerd, google, pack } from '../../src/api/index.js';
 import { eventually } from '../support/eventually.js';
+import { stateOf } from '../support/debug.js';
 import { allProcesses, isAlive, processInfo } from '../support/machine.js';
 import { hawserOnly, SHIM, shimTest, type ActionOptions, type Lab, type Shim } from '../support/shim.js';
 
@@ -19,17 +20,17 @@ function spareOf(lab: Lab): number | undefined {
   return allProcesses().find(({ command, state }) => state !== 'Z' && command.includes(` spare ${lab.runDir}/`))?.pid;
 }
 
-/** The spare, once it has booted: it shows its own words then, and waits in poll(2). */
+/** The spare, once it has rehearsed: it shows its own words, and waits in poll(2), not in the event loop's epoll_wait(2). */
 function readySpare(lab: Lab): Promise<number> {
   return eventually('a spare waits', () => {
     const pid = spareOf(lab);
-    return pid !== undefined && readFileSync(`/proc/${pid}/environ`, 'latin1') === '' ? pid : undefined;
+    return pid !== undefined && readFileSync(`/proc/${pid}/environ`, 'latin1') === '' && /^(do_sys_poll|poll_schedule_timeout)/.test(readFileSync(`/proc/${pid}/wchan`, 'latin1')) ? pid : undefined;
   });
 }
 
 /** Where the spare waits. */
 function socketOf(lab: Lab): string {
-  return join(lab.runDir, readdirSync(lab.runDir).find((name) => !name.endsWith('.lock'))!);
+  return join(lab.runDir, readdirSync(lab.runDir).find((name) => /^spare-\w+$/.test(name))!);
 }
 
 async function start(lab: Lab, id: string, action: ActionOptions = {}): Promise<Shim> {
@@ -49,7 +50,7 @@ function looksOf(pid: number, id: string): Record<string, unknown> {
   return {
     status, cgroup: text('cgroup'), limits: text('limits'), oom: text('oom_score_adj'), filter: text('coredump_filter'),
     words: text('cmdline').replaceAll(id, 'ID').split('\0'),
-    environment: text('environ').split('\0').filter((setting) => !/^(HAWSER_(REPLY_FD|DAEMON_PID|ARENAS)|MALLOC_ARENA_MAX)=/.test(setting)).sort(),
+    environment: text('environ').split('\0').filter((setting) => !/^(HAWSER_(REPLY_FD|DAEMON_PID|ARENAS|LAUNCHED_AT)|MALLOC_ARENA_MAX)=/.test(setting)).sort(),
     cwd: readlinkSync(`/proc/${pid}/cwd`).replaceAll(id, 'ID'), root: readlinkSync(`/proc/${pid}/root`),
     namespaces: readdirSync(`/proc/${pid}/ns`).map((name) => readlinkSync(`/proc/${pid}/ns/${name}`)),
     leadsGroup: Number(stat[2]) === pid, session: stat[3], parent: stat[1], nice: stat[16], policy: stat[38],
@@ -69,6 +70,28 @@ shimTest('a start is taken over by the spare that the one before has left', asyn
   await task.start();
   assert.equal((await task.remove()).exitStatus, 137);
   await end(first, second);
+}, options);
+
+shimTest('a spare has rehearsed, and nothing of that is left', async (lab) => {
+  const first = await start(lab, 'a');
+  const spare = await readySpare(lab);
+  assert.deepEqual(readdirSync(lab.runDir).filter((name) => !name.startsWith('spare-')), []);
+  assert.deepEqual(allProcesses().filter(({ ppid }) => ppid === spare), []);
+  const second = await start(lab, 'b');
+  assert.equal(second.pid, spare);
+  const { timeline, metrics, containers, orphans } = await stateOf(second);
+  assert.deepEqual(timeline.map(({ what }) => what), ['launched', 'taken on', 'bundle read', 'listening', 'answered', 'serving']);
+  assert.deepEqual([containers, orphans.zombies], [[], []]);
+  assert.equal(JSON.stringify(metrics).includes('"create"'), false, 'no command has been run for a container');
+  await end(first, second);
+}, options);
+
+shimTest('a rehearsal that was killed is cleaned up by the next', async (lab) => {
+  mkdirSync(join(lab.runDir, 'r4194303'), { recursive: true, mode: 0o700 });
+  const first = await start(lab, 'a');
+  await readySpare(lab);
+  assert.deepEqual(readdirSync(lab.runDir).filter((name) => !name.startsWith('spare-')), []);
+  await end(first);
 }, options);
 
 shimTest('what is to become a spare shows itself as one from the first moment, and not as another shim of the container', async (lab) => {

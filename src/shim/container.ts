@@ -81,7 +81,7 @@ export class Container {
   /** The container's runtime, its commands killed when the signal aborts. */
   #runtimeUntil(signal: AbortSignal): Runtime {
     const { binary, root, systemdCgroup, criu } = this.record.runtime;
-    return new Runtime({ binary, root, log: this.#bundle.log, systemdCgroup, criu, signal });
+    return this.shim.custom?.runtime?.(this.record, signal) ?? new Runtime({ binary, root, log: this.#bundle.log, systemdCgroup, criu, signal });
   }
 
   /** For cleaning up, which outlives the container, but not by much. */
@@ -220,7 +220,7 @@ export class Container {
   /** Stats and out-of-memory need it; a container without them is still a container. */
   #loadCgroup(): void {
     const { record } = this;
-    if (this.#abandoned) return;
+    if (this.#abandoned || this.shim.custom?.hasCgroup?.(record.init.pid) === false) return;
     try {
       record.cgroup = cgroupsOf(record.init.pid);
       if (record.cgroup) this.#oom = OomWatch.start(record.cgroup, () => this.#init.whenFree(() => this.#events.oom()));

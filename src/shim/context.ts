@@ -1,3 +1,4 @@
+import type { Custom } from './custom.js';
 import type { EventPublisher } from './events.js';
 import type { OrphanReaper } from './exits.js';
 import type { Logger } from './log.js';
@@ -9,4 +10,5 @@ export interface ShimContext {
   readonly events: EventPublisher;
   readonly orphans: OrphanReaper;
   readonly log: Logger;
+  readonly custom?: Custom | undefined;
 }

@@ -33,12 +33,17 @@ export async function deleteAction(invocation: Invocation, warn: (text: string) 
       if (!isUnknownContainer(error)) warn(`failed to remove runc container: ${(error as Error).message}`);
     });
   }
+  await removeRemains(bundle, warn);
+  return encodeDeleteResponse({ ...exit, pid });
+}
+
+/** What every shim leaves that was killed, whatever its runtime: mounts, and its socket. */
+export async function removeRemains(bundle: Bundle, warn: (text: string) => void): Promise<void> {
   // The daemon would detach what is in use, as its next step.
   await unmountRootfs(bundle.rootfs, { lazy: true }).catch((error: unknown) => warn(`failed to unmount ${bundle.rootfs}: ${(error as Error).message}`));
   // A shim that was killed leaves its socket. One that still answers serves others of the group.
   const socket = quietly(() => addressOf(bundle), warn);
   if (socket !== undefined) await removeDeadSocket(socket).catch((error: unknown) => warn((error as Error).message));
-  return encodeDeleteResponse({ ...exit, pid });
 }
 
 /** runc keeps a directory for each container it knows: without one, asking it to delete would only cost a process. */
@@ -46,14 +51,16 @@ function isThere(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-function addressOf(bundle: Bundle): string | undefined {
+/** The path of the socket of the shim that serves this bundle's container; undefined when none was noted. */
+export function addressOf(bundle: Bundle): string | undefined {
   const file = join(bundle.path, 'address');
   if (!isThere(file)) return undefined;
   const address = readFileSync(file, 'utf8').trim();
   return address.startsWith('unix://') ? address.slice('unix://'.length) : undefined;
 }
 
-function quietly<T>(work: () => T, warn: (text: string) => void): T | undefined {
+/** Does something of which a failure is only warned. */
+export function quietly<T>(work: () => T, warn: (text: string) => void): T | undefined {
   try {
     return work();
   } catch (error) {

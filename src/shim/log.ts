@@ -34,7 +34,7 @@ export class FifoLogger implements Logger {
   #droppedTotal = 0;
   readonly #complaints: Complaint[] = [];
 
-  constructor(private readonly debugEnabled: boolean) {}
+  constructor(private readonly debugEnabled: boolean, private readonly runtime = RUNTIME) {}
 
   /**
    * Starts writing to the daemon's FIFO; standard error goes there too, for what Node itself has to say. The FIFO is
@@ -75,7 +75,7 @@ export class FifoLogger implements Logger {
 
   #write(level: Level, message: string, fields: Record<string, unknown> = {}): void {
     if (this.#fd === undefined) return;
-    const all = { ...fields, ...(this.#dropped ? { dropped_lines: this.#dropped } : {}), runtime: RUNTIME };
+    const all = { ...fields, ...(this.#dropped ? { dropped_lines: this.#dropped } : {}), runtime: this.runtime };
     const line = formatLine(new Date(), level, message, all);
     try {
       // A pipe takes up to 4096 bytes whole or not at all; of a longer line some may be lost.

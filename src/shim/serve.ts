@@ -5,6 +5,7 @@ import { becomeSubreaper, isWatched } from '../sys/index.js';
 import { Server, type ServerInterceptor } from '../ttrpc/index.js';
 import { Containers } from './containers.js';
 import type { ShimContext } from './context.js';
+import type { Custom } from './custom.js';
 import { counters } from './counters.js';
 import { answerDebug, logDebug } from './debug.js';
 import type { Sources } from './debug/sources.js';
@@ -30,6 +31,8 @@ export interface ServeOptions {
   interceptors: readonly ServerInterceptor[];
   /** The daemon's ttrpc socket. */
   ttrpcAddress: string;
+  /** What is not done as runc's shim does it. */
+  custom?: Custom;
 }
 
 /** Serves until it is shut down, by the daemon or by a signal, and everything is cleaned up. */
@@ -58,12 +61,13 @@ export class Service {
   end: (why: string) => void = () => undefined;
 
   constructor(private readonly options: ServeOptions) {
-    const { invocation: { namespace, id }, listening, log, interceptors, ttrpcAddress } = options;
+    const { invocation: { namespace, id }, listening, log, interceptors, ttrpcAddress, custom } = options;
     const shim: ShimContext = this.#shim = {
       record: { namespace, id, address: `unix://${listening.path}`, startedAt: Date.now(), containers: {} },
       events: new EventPublisher(ttrpcAddress, namespace, log),
       orphans: new OrphanReaper(),
       log,
+      custom,
     };
     const containers = new Containers(shim);
     const server = this.#server = new Server({
@@ -77,7 +81,8 @@ export class Service {
       timeline, log: () => log.describe(), connections: () => server.connections, isWatched,
     };
     this.#ended = new Promise((resolve) => (this.end = resolve));
-    const handlers = accountedFor(taskService(shim, containers, () => this.end('the daemon asked for it')));
+    const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
+    const handlers = accountedFor(custom?.handlers?.(service) ?? service);
     server.add(ContainerdTaskV2Task, handlers).add(ContainerdTaskV3Task, handlers);
     this.#forgotten = new Forgotten((forLong) => (forLong || server.connections === 0) && containers.endIfEmpty(), () => this.end('nobody needs it'));
     containers.onEmpty = () => this.#forgotten.emptied();

@@ -1,14 +1,13 @@
 /** The Task service: protobuf in, protobuf out. What holds for tasks is decided in container.ts. */
 import { invalidArgument, notFound } from '../api/errdefs.js';
 import { containerd, type google } from '../api/gen/api.js';
-import type { ContainerdTaskV2Task } from '../api/gen/services.js';
 import { timestamp } from '../api/timestamp.js';
 import { isType, pack } from '../api/typeurl.js';
 import { Bundle } from '../oci/bundle.js';
 import { sharesPidNamespace, type Process, type Spec } from '../oci/spec.js';
-import type { Handlers } from '../ttrpc/index.js';
 import type { Containers } from './containers.js';
 import type { ShimContext } from './context.js';
+import type { TaskHandlers } from './custom.js';
 import { checkIdentifier } from '../api/identifier.js';
 import { decodeOptions, optionsFile, runtimeSettings } from './options.js';
 import type { InitState } from './process.js';
@@ -22,7 +21,7 @@ const { Status } = containerd.task.v2;
 const empty = {};
 
 /** The handlers of containerd.task.v2.Task and containerd.task.v3.Task, which are the same. */
-export function taskService(shim: ShimContext, containers: Containers, shutdown: () => void): Handlers<typeof ContainerdTaskV2Task> {
+export function taskService(shim: ShimContext, containers: Containers, shutdown: () => void): TaskHandlers {
   return {
     async Create(request, context) {
       try {

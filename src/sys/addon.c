@@ -37,6 +37,7 @@
 #include "arguments.h"
 #include "files.h"
 #include "job.h"
+#include "terminal.h"
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
@@ -788,5 +789,6 @@ NAPI_MODULE_INIT() {
     napi_set_named_property(env, exports, table[i].name, fn);
   }
   register_files(env, exports);
+  register_terminal(env, exports);
   return exports;
 }

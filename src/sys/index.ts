@@ -158,6 +158,16 @@ export function openTerminalPeer(master: number): number {
   return checked(native.openTerminalPeer(master), 'ioctl', 'TIOCGPTPEER');
 }
 
+/**
+ * Makes a pseudo-terminal and sends its master through the unix socket at the path, as an OCI runtime does with its console
+ * socket (see `ConsoleSocket` of hawser/runc).
+ *
+ * @returns the slave, close-on-exec, to be given to a process and closed by the caller
+ */
+export function sendTerminal(path: string): number {
+  return checked(native.sendTerminal(path), 'sendTerminal', path);
+}
+
 /** Blocks until a launcher hands over a job; undefined when none has come in time. The other side is launcher/spare.c. */
 export function awaitJob(listener: number, idleMs: number): Job | undefined {
   return native.awaitJob(listener, idleMs) ?? undefined;

@@ -49,6 +49,7 @@ export interface Native {
   receiveDescriptor(fd: number): number;
   setWindowSize(fd: number, columns: number, rows: number): number;
   openTerminalPeer(master: number): number;
+  sendTerminal(path: string): number;
   watchOpen(fd: number, callback: (status: number, events: number) => void): unknown;
   watchFor(handle: unknown, events: number): number;
   watchClose(handle: unknown): void;

@@ -1,0 +1,251 @@
+/** A shim's author in the OCI runtime's place: everything else about a task is done by the parts of our own shim. */
+import { readFileSync, readlinkSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { notImplemented, unknown } from '../../api/errdefs.js';
+import { containerd } from '../../api/gen/api.js';
+import { pack } from '../../api/typeurl.js';
+import { Bundle, writeAtomic } from '../../oci/bundle.js';
+import { Runtime, type CreateOptions, type ExecOptions, type ProcessIo } from '../../runc/index.js';
+import { isChild } from '../../sys/index.js';
+import { TtrpcError } from '../../ttrpc/index.js';
+import type { Custom, TaskHandlers } from '../custom.js';
+import type { Logger } from '../log.js';
+import type { ContainerRecord, ProcessRecord } from '../record.js';
+import { writeInit } from './init-file.js';
+import type { Any, CallOptions, Container, Exec, ProcessSpec, Shim, Spec, TaskProcess } from './types.js';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+const SIGKILL = 9;
+
+/** One process, as its author sees it. */
+class Live implements TaskProcess {
+  stdio: readonly number[] = [];
+  consoleSocket: string | undefined;
+
+  constructor(readonly id: string, private readonly process: ProcessRecord) {}
+
+  get terminal(): boolean { return this.process.terminal; }
+  get pid(): number { return this.process.pid; }
+
+  /** Has the stdio while the work lasts: it is closed after that. */
+  async withIo<T>({ stdio, consoleSocket, onSpawn }: ProcessIo, work: () => Promise<T>): Promise<T> {
+    this.stdio = stdio ?? [];
+    this.consoleSocket = consoleSocket;
+    try {
+      const result = await work();
+      onSpawn?.();
+      return result;
+    } finally {
+      this.stdio = [];
+      this.consoleSocket = undefined;
+    }
+  }
+}
+
+class LiveContainer extends Live implements Container {
+  readonly bundle: string;
+  readonly rootfs: string;
+  readonly spec: Spec;
+
+  constructor(readonly record: ContainerRecord, readonly namespace: string, readonly options: Any | undefined) {
+    super(record.id, record.init);
+    const bundle = new Bundle(record.bundle);
+    this.bundle = bundle.path;
+    this.spec = bundle.spec() as Spec;
+    this.rootfs = resolve(bundle.path, this.spec.root?.path || 'rootfs');
+  }
+}
+
+class LiveExec extends Live implements Exec {
+  constructor(id: string, record: ProcessRecord, readonly spec: ProcessSpec) {
+    super(id, record);
+  }
+}
+
+/** The calls that a container makes of its runtime, answered by the author. */
+class AuthoredRuntime extends Runtime implements CallOptions {
+  readonly #name: string;
+
+  constructor(private readonly shim: Shim, private readonly around: Around, private readonly container: LiveContainer, readonly signal: AbortSignal) {
+    super({ binary: around.name });
+    this.#name = around.name;
+  }
+
+  override async create(_id: string, options: CreateOptions): Promise<number> {
+    const { container } = this;
+    const pid = await this.#ask('create', () => container.withIo(options, async () => this.shim.create(container, this)));
+    this.#check('create', pid);
+    writeInit(container.bundle, pid);
+    writeAtomic(options.pidFile, String(pid), 0o644);
+    // What outlives the init is killed then; in a pid namespace of its own the kernel does it.
+    container.record.sharesPidNamespace = pidNamespace(pid) === pidNamespace(process.pid);
+    return pid;
+  }
+
+  override async start(): Promise<void> {
+    await this.#ask('start', async () => this.shim.start(this.container, this));
+  }
+
+  override async exec(_id: string, spec: ProcessSpec, options: ExecOptions): Promise<number> {
+    const bundle = new Bundle(this.container.bundle);
+    const record = Object.values(this.container.record.execs).find(({ id }) => bundle.execPid(id) === options.pidFile)!;
+    const exec = new LiveExec(record.id, record, spec);
+    const call = { signal: options.signal ?? this.signal };
+    const pid = await this.#ask('exec', () => exec.withIo(options, async () => this.shim.exec!(this.container, exec, call)));
+    this.#check('exec', pid);
+    return pid;
+  }
+
+  override async kill(_id: string, signal: number, { all = false }: { all?: boolean } = {}): Promise<void> {
+    await this.#ask('kill', async () => this.shim.kill(this.container, signal, { all }));
+  }
+
+  /** With `force` for a container whose making has failed. One that was never started has an init yet, as with runc. */
+  override async delete(): Promise<void> {
+    const { container } = this;
+    if (container.record.init.exitedAt === undefined && container.pid > 0) {
+      await this.#ask('kill', async () => this.shim.kill(container, SIGKILL, { all: true })).catch((error: unknown) => {
+        this.around.log.warn('killing a container before it is deleted failed', { id: container.id, error });
+      });
+    }
+    await this.#ask('delete', async () => this.shim.delete(container));
+  }
+
+  override async pause(): Promise<void> { await this.#ask('pause', async () => this.shim.pause!(this.container)); }
+
+  override async resume(): Promise<void> { await this.#ask('resume', async () => this.shim.resume!(this.container)); }
+
+  override async update(_id: string, resources: Uint8Array): Promise<void> {
+    const parsed = JSON.parse(Buffer.from(resources).toString('utf8')) as Record<string, unknown>;
+    await this.#ask('update', async () => this.shim.update!(this.container, parsed));
+  }
+
+  override ps(): Promise<number[]> {
+    const { init, execs } = this.container.record;
+    const live = [init, ...Object.values(execs)].filter(({ pid, exitedAt }) => pid > 0 && exitedAt === undefined);
+    return Promise.resolve(live.map(({ pid }) => pid));
+  }
+
+  override checkpoint(): Promise<void> { return Promise.reject(notImplemented(`checkpoint of ${this.#name}`)); }
+
+  override restore(): Promise<number> { return Promise.reject(notImplemented(`restore of ${this.#name}`)); }
+
+  /** Says who failed at what; an error that has a class keeps it. What hangs is left behind when the signal aborts. */
+  async #ask<T>(what: string, work: () => Promise<T>): Promise<T> {
+    let stop: () => void = () => undefined;
+    const over = new Promise<never>((_, reject) => {
+      stop = () => reject(new Error('it did not end in time', { cause: this.signal.reason }));
+      if (this.signal.aborted) stop();
+      else this.signal.addEventListener('abort', stop, { once: true });
+    });
+    try {
+      return await Promise.race([work(), over]);
+    } catch (error) {
+      if (error instanceof TtrpcError) throw error;
+      const text = error instanceof Error ? error.message : String(error);
+      this.around.log.error(`${what} failed`, { id: this.container.id, error: text, stack: (error as Error | undefined)?.stack });
+      throw unknown(`${this.#name}: ${what} failed: ${text}`, error);
+    } finally {
+      this.signal.removeEventListener('abort', stop);
+    }
+  }
+
+  #check(what: string, pid: unknown): void {
+    if (typeof pid === 'number' && Number.isInteger(pid) && pid > 0 && isChild(pid)) return;
+    throw unknown(`${this.#name}: ${what} failed: it gave ${String(pid)}, which is the pid of no child process of this shim; use startProcess or holdProcess`);
+  }
+}
+
+interface Around {
+  name: string;
+  namespace: string;
+  log: Logger;
+  /** Called when everything is ready to be served. */
+  onServing: () => void;
+}
+
+/** What of the Task service is the author's. */
+export function authored(shim: Shim, around: Around): Custom {
+  const containers = new WeakMap<ContainerRecord, LiveContainer>();
+  const byId = new Map<string, LiveContainer>();
+  /** Of the Create at hand; its container is made before it first waits for anything. */
+  let options: Any | undefined;
+  const refuse = (what: string) => (): never => {
+    throw notImplemented(`${around.name} has no ${what}`);
+  };
+  return {
+    runtime(record, signal) {
+      let container = containers.get(record);
+      if (!container) {
+        container = new LiveContainer(record, around.namespace, options);
+        containers.set(record, container);
+        byId.set(record.id, container);
+      }
+      return new AuthoredRuntime(shim, around, container, signal);
+    },
+    hasCgroup,
+    handlers(inner) {
+      around.onServing();
+      const { stats, pids } = shim;
+      const own: Partial<Mutable<TaskHandlers>> = {
+        Create(request, context) {
+          if (request.checkpoint) throw notImplemented(`${around.name} has no restore`);
+          options = request.options ?? undefined;
+          try {
+            return inner.Create({ ...request, options: ownOptions(request.bundle) } as typeof request, context);
+          } finally {
+            options = undefined;
+          }
+        },
+        async Delete(request, context) {
+          const container = byId.get(request.id);
+          const reply = await inner.Delete(request, context);
+          if (!request.execId && byId.get(request.id) === container) byId.delete(request.id);
+          return reply;
+        },
+        Checkpoint: refuse('checkpoint'),
+        Stats: stats ? async (request, context) => {
+          await inner.State({ ...request, execId: '' } as never, context);
+          return { stats: await stats.call(shim, byId.get(request.id)!) };
+        } : refuse('stats'),
+      };
+      if (pids) {
+        own.Pids = async (request, context) => {
+          await inner.State({ ...request, execId: '' } as never, context);
+          return { processes: (await pids.call(shim, byId.get(request.id)!)).map((pid) => ({ pid })) };
+        };
+      }
+      if (!shim.exec) own.Exec = refuse('exec');
+      if (!shim.pause) own.Pause = refuse('pause');
+      if (!shim.resume) own.Resume = refuse('resume');
+      if (!shim.update) own.Update = refuse('update');
+      return { ...inner, ...own };
+    },
+  };
+}
+
+/** The client's options are for the author; of runc's own only the state directory counts, for which there is no runc. */
+function ownOptions(bundle: string): Any {
+  return pack('containerd.runc.v1.Options', containerd.runc.v1.Options, { root: join(bundle, 'state') });
+}
+
+/** A process that shares the shim's cgroup has none that would tell anything of the container. */
+function hasCgroup(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, 'utf8') !== readFileSync('/proc/self/cgroup', 'utf8');
+  } catch (error) {
+    // It has ended already.
+    if (error instanceof Error && 'code' in error) return false;
+    throw error;
+  }
+}
+
+/** Undefined for a process that has ended. */
+function pidNamespace(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,167 @@
+/** A shim's program: containerd's command line, and what it asks for. */
+import { realpathSync } from 'node:fs';
+import { basename } from 'node:path';
+import { containerd } from '../../api/gen/api.js';
+import { peerCredentials, setName } from '../../sys/index.js';
+import { readInput } from '../bootstrap.js';
+import type { Custom } from '../custom.js';
+import { deleteAction } from '../delete.js';
+import { parseFlags, usage, UsageError, type Invocation } from '../flags.js';
+import { info } from '../info.js';
+import { FifoLogger, type Logger } from '../log.js';
+import { pendingRequests } from '../requests.js';
+import { serve } from '../serve.js';
+import { start } from '../start.js';
+import { aroundRunc } from './around-runc.js';
+import { authored } from './authored.js';
+import { bundleOf, cleanUp, deleteAuthored } from './delete.js';
+import { inheritedListener, launch, sayReady } from './launch.js';
+import type { RuncShim, Shim } from './types.js';
+
+/** As the kernel cuts any shim's name: what `pgrep containerd-shim` finds. */
+const PROCESS_NAME = 'containerd-shim';
+
+/** What differs from one kind of shim to another. */
+interface Program {
+  /** The runtime's name. */
+  name: string;
+  version: string;
+  custom(around: { name: string; namespace: string; log: Logger; onServing: () => void }): Custom;
+  /** An encoded DeleteResponse. */
+  delete(invocation: Invocation, warn: (text: string) => void): Promise<Uint8Array>;
+  /** An encoded RuntimeInfo. */
+  info(input: Uint8Array): Promise<Uint8Array>;
+}
+
+/**
+ * Runs a shim: the whole of its program. It does what containerd's command line asks for, be it start, delete, -info or
+ * -v, or serves containers until there are none any more, and ends the process then. Never returns.
+ *
+ * @param shim what makes, starts, signals and deletes containers
+ */
+export function runShim(shim: Shim): Promise<never> {
+  const name = shim.name ?? nameOfProgram();
+  const version = shim.version ?? '';
+  return run({
+    name, version,
+    custom: (around) => authored(shim, around),
+    delete: ({ id, namespace }, warn) => deleteAuthored(id, namespace, shim.cleanup?.bind(shim), warn),
+    info: () => Promise.resolve(containerd.types.RuntimeInfo.encode({ name, version: { version } }).finish()),
+  });
+}
+
+/**
+ * Runs a shim whose containers are Hawser's own, made by runc or another OCI runtime, with hooks around them. Runtime
+ * options, execs, checkpoints, statistics and all else are as with `containerd-shim-runc-v2`. Never returns.
+ *
+ * @param shim what is to be done before or after
+ */
+export function runRuncShim(shim: RuncShim): Promise<never> {
+  const name = shim.name ?? nameOfProgram();
+  const version = shim.version ?? '';
+  return run({
+    name, version,
+    custom: (around) => aroundRunc(shim, around),
+    async delete(invocation, warn) {
+      const response = await deleteAction(invocation, warn);
+      const { id, namespace } = invocation;
+      const { pid } = containerd.task.v2.DeleteResponse.decode(response);
+      await cleanUp(shim.cleanup?.bind(shim), { id, namespace, bundle: bundleOf(id).path, pid }, warn);
+      return response;
+    },
+    async info(input) {
+      const { RuntimeInfo } = containerd.types;
+      return RuntimeInfo.encode({ ...RuntimeInfo.decode(await info(input)), name, version: { version } }).finish();
+    },
+  });
+}
+
+/** `containerd-shim-NAME-v1` runs `io.containerd.NAME.v1`; containerd makes the one from the other. */
+function nameOfProgram(): string {
+  const program = basename(process.argv[1] ?? '');
+  const [, name, version] = /^containerd-shim-(.+)-(v\d+)$/.exec(program) ?? [];
+  return name === undefined ? program : `io.containerd.${name}.${version}`;
+}
+
+async function run(program: Program): Promise<never> {
+  const args = process.argv.slice(2);
+  let invocation: Invocation;
+  try {
+    invocation = parseFlags(args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return end(2, `${error.message}\n${usage(program.name)}`);
+  }
+  try {
+    const answer = await dispatch(program, invocation, args);
+    return end(0, answer);
+  } catch (error) {
+    return end(1, `${program.name}: ${(error as Error).message}\n`);
+  }
+}
+
+/** What it is asked for, once all of it is written. */
+function end(status: number, text: string | Uint8Array): Promise<never> {
+  return new Promise(() => {
+    (status === 0 ? process.stdout : process.stderr).write(text, () => process.exit(status));
+  });
+}
+
+async function dispatch(program: Program, invocation: Invocation, args: readonly string[]): Promise<string | Uint8Array> {
+  if (invocation.help) return usage(program.name);
+  if (invocation.version) return `${program.name}:\n  Version:  ${program.version}\n  Node version: ${process.version}\n  Program: ${realpathSync(process.argv[1]!)}\n\n`;
+  if (invocation.info) return program.info(readInput());
+  if (invocation.action === 'debug') return (await import('../debug/index.js')).ask(invocation, peerCredentials);
+  if (!invocation.namespace) throw new Error('shim namespace cannot be empty; containerd gives it by -namespace');
+  switch (invocation.action) {
+    case 'start':
+      return startAction(invocation, args);
+    case 'delete': {
+      // systemd stops a unit by signalling all its processes, and cleaning up must get to its end.
+      for (const signal of ['SIGTERM', 'SIGINT', 'SIGPIPE'] as const) process.on(signal, () => undefined);
+      const warnings: string[] = [];
+      const response = await program.delete(invocation, (text) => warnings.push(text));
+      if (warnings.length > 0) process.stderr.write(`${warnings.join('\n')}\n`);
+      return response;
+    }
+    default:
+      await serveAction(program, invocation);
+      return '';
+  }
+}
+
+/** Answers when another process serves. */
+async function startAction(invocation: Invocation, args: readonly string[]): Promise<string | Uint8Array> {
+  const { answer, listening } = await start(invocation, readInput(), process.ppid);
+  if (!listening) return answer;
+  try {
+    await launch(listening, args.slice(0, args.lastIndexOf('start')));
+  } catch (error) {
+    listening.unlink();
+    throw error;
+  }
+  return answer;
+}
+
+async function serveAction(program: Program, invocation: Invocation): Promise<void> {
+  setName(PROCESS_NAME);
+  const listening = inheritedListener();
+  const { namespace } = invocation;
+  const log = new FifoLogger(invocation.debug, program.name);
+  // What makes an author's code end the process is hard to find otherwise: containerd only sees that nobody answers.
+  process.on('exit', (status) => {
+    const [request] = pendingRequests();
+    if (request) log.error(`the shim ends with status ${status} during ${request.method}`, { id: request.id });
+  });
+  await serve({
+    invocation, listening, log, interceptors: [],
+    ttrpcAddress: process.env.TTRPC_ADDRESS ?? (invocation.address ? `${invocation.address}.ttrpc` : ''),
+    custom: program.custom({
+      name: program.name, namespace, log,
+      onServing() {
+        log.open('log');
+        sayReady();
+      },
+    }),
+  });
+}

@@ -192,7 +192,8 @@ export function authored(shim: Shim, around: Around): Custom {
           if (request.checkpoint) throw notImplemented(`${around.name} has no restore`);
           options = request.options ?? undefined;
           try {
-            return inner.Create({ ...request, options: ownOptions(request.bundle) } as typeof request, context);
+            request.options = ownOptions(request.bundle) as typeof request.options;
+            return inner.Create(request, context);
           } finally {
             options = undefined;
           }
@@ -205,13 +206,13 @@ export function authored(shim: Shim, around: Around): Custom {
         },
         Checkpoint: refuse('checkpoint'),
         Stats: stats ? async (request, context) => {
-          await inner.State({ ...request, execId: '' } as never, context);
+          await inner.State({ id: request.id, execId: '' } as never, context);
           return { stats: await stats.call(shim, byId.get(request.id)!) };
         } : refuse('stats'),
       };
       if (pids) {
         own.Pids = async (request, context) => {
-          await inner.State({ ...request, execId: '' } as never, context);
+          await inner.State({ id: request.id, execId: '' } as never, context);
           return { processes: (await pids.call(shim, byId.get(request.id)!)).map((pid) => ({ pid })) };
         };
       }

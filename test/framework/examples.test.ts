@@ -83,9 +83,10 @@ for (const [name, programs] of daemons) {
       const terminal = new Terminal(...containerd.command(['run', '--rm', '-t', ...PROCESS, '--rootfs', containerd.rootfs, 'tty', '/bin/sh']), { cols: 101, rows: 33 });
       try {
         await terminal.showsSize(101, 33);
-        terminal.type('sleep 1000\r');
-        await terminal.shows(/sleep 1000/);
+        terminal.type("echo sta''rts; sleep 1000\r");
+        await terminal.shows(/starts/);
         terminal.type('\x03');
+        await terminal.shows(/# /);
         terminal.type('exit 5\r');
         assert.equal(await terminal.ends(), 5);
       } finally {

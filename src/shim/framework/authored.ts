@@ -192,7 +192,7 @@ export function authored(shim: Shim, around: Around): Custom {
           if (request.checkpoint) throw notImplemented(`${around.name} has no restore`);
           options = request.options ?? undefined;
           try {
-            request.options = ownOptions(request.bundle) as typeof request.options;
+            request.options = ownOptions(request.bundle) as NonNullable<typeof request.options>;
             return inner.Create(request, context);
           } finally {
             options = undefined;

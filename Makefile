@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons run bench bench-daemon soak-exec install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec install uninstall clean
 
 all: build
 
@@ -79,16 +79,23 @@ lib: src/api/gen/services.ts dist/hawser_sys.node
 	node_modules/.bin/tsc -p .tsconfig.build.json
 	@for dir in api ttrpc; do mkdir -p dist/$$dir/gen && cp src/$$dir/gen/*.js src/$$dir/gen/*.d.ts dist/$$dir/gen/; done
 
+# The API reference of the libraries, from their docstrings: one that is missing is an error.
+docs: dist/docs/README.md
+
+dist/docs/README.md: src/api/gen/services.ts .typedoc.json $(TS)
+	node_modules/.bin/typedoc --options .typedoc.json
+
 # ---- checks --------------------------------------------------------------------------------------------------------
 
 lint: src/api/gen/services.ts
 	node_modules/.bin/tsc -p .
 	node_modules/.bin/eslint -c .eslint.config.js src test
+	node_modules/.bin/typedoc --options .typedoc.json --emit none
 
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible
 
-test: setup build lib test-unit test-shim test-hawserd test-e2e test-daemons
+test: setup build lib test-unit test-shim test-hawserd test-framework test-docs test-e2e test-daemons
 	$(TSX) test/vm/suite.ts $(CGROUP2)
 
 TEST := $(TSX) --test --test-reporter=spec --test-concurrency=1
@@ -104,6 +111,14 @@ test-hawserd:
 
 test-e2e:
 	$(TEST) test/e2e/*.test.ts
+
+# Shims made with hawser/shim, from outside of the repository.
+test-framework: setup build lib
+	$(TEST) test/framework/*.test.ts
+
+# Every sample in every page, run where the page's files, processes and mounts are its own.
+test-docs: setup build lib docs
+	$(TEST) test/docs/*.test.ts
 
 # What has to do with cgroups, on a kernel that has cgroup v2 alone; see test/vm/README.md.
 test-cgroup2: setup build

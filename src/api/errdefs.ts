@@ -20,12 +20,19 @@ function errorClass(code: Code) {
   return (message: string, cause?: unknown): TtrpcError => new TtrpcError(code, `${message}: ${suffix}`, { cause });
 }
 
+/** The request is wrong in itself. The message gets the words by which clients know the class. */
 export const invalidArgument = errorClass(Code.InvalidArgument);
+/** What the request names is not there. The message gets the words by which clients know the class. */
 export const notFound = errorClass(Code.NotFound);
+/** What the request would make is there. The message gets the words by which clients know the class. */
 export const alreadyExists = errorClass(Code.AlreadyExists);
+/** The state at hand does not allow it. The message gets the words by which clients know the class. */
 export const failedPrecondition = errorClass(Code.FailedPrecondition);
+/** There is no such operation here. The message gets the words by which clients know the class. */
 export const notImplemented = errorClass(Code.Unimplemented);
+/** A limit is reached. The message gets the words by which clients know the class. */
 export const resourceExhausted = errorClass(Code.ResourceExhausted);
+/** Not now; the same request may succeed later. The message gets the words by which clients know the class. */
 export const unavailable = errorClass(Code.Unavailable);
 
 /** An error of no class: its text is passed on as it is. */

@@ -1,4 +1,8 @@
-/** `hawser/api`: containerd's messages, services, error classes and Any types. */
+/**
+ * `hawser/api`: containerd's messages, services, error classes and Any types.
+ *
+ * @module hawser/api
+ */
 export { containerd, google, runtimeoptions } from './gen/api.js';
 export * from './gen/services.js';
 export * as errdefs from './errdefs.js';

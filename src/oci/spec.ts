@@ -6,12 +6,14 @@ export interface Namespace {
   path?: string;
 }
 
+/** A container's `config.json`. */
 export interface Spec {
   annotations?: Record<string, string>;
   process?: Process;
   linux?: { namespaces?: Namespace[]; cgroupsPath?: string };
 }
 
+/** A process as the OCI spec describes it; what is not declared here passes through. */
 export interface Process {
   terminal?: boolean;
   selinuxLabel?: string;

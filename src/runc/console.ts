@@ -11,6 +11,7 @@ export class ConsoleSocket {
   #closed = false;
   #stop: ((reason: Error) => void) | undefined;
 
+  /** Makes the socket, in a directory of its own below XDG_RUNTIME_DIR or the directory for temporary files. */
   constructor() {
     this.#dir = mkdtempSync(join(process.env.XDG_RUNTIME_DIR || tmpdir(), 'pty'));
     this.path = join(this.#dir, 'pty.sock');

@@ -10,6 +10,7 @@ export class RuntimeError extends Error {
   /** The last error it logged, trimmed: the text to show to people. */
   readonly logged: string | undefined;
 
+  /** What the command said, and how it ended. */
   constructor(message: string, options: { status?: ExitStatus; output?: string; logged?: string | undefined; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.status = options.status;

@@ -1,4 +1,8 @@
-/** `hawser/runc`: an OCI runtime as a typed object. */
+/**
+ * `hawser/runc`: an OCI runtime as a typed object.
+ *
+ * @module hawser/runc
+ */
 export { Runtime } from './runtime.js';
 export type { CheckpointOptions, CreateOptions, ExecOptions, ProcessIo, RestoreOptions, RuntimeOptions } from './runtime.js';
 export { RuntimeError } from './error.js';

@@ -10,6 +10,7 @@ import { RuntimeError } from './error.js';
 import { isRunc, releaseInit } from './exec-fifo.js';
 import { commandBegins, noteCommand } from './totals.js';
 
+/** Which runtime, and how all its commands are called. */
 export interface RuntimeOptions {
   /** A path, or a name to look up in PATH. Default `runc`. */
   binary?: string;
@@ -64,6 +65,7 @@ export interface ExecOptions extends ProcessIo {
   signal?: AbortSignal;
 }
 
+/** Where a checkpoint goes, and what of the container is let through. */
 export interface CheckpointOptions {
   imagePath: string;
   workPath: string;
@@ -83,6 +85,7 @@ export class Runtime {
   /** Known once it has created a container. */
   #isRunc = false;
 
+  /** Nothing is run before a method is called. */
   constructor(readonly options: RuntimeOptions = {}) {
     this.binary = options.binary || 'runc';
   }
@@ -141,10 +144,12 @@ export class Runtime {
     await this.#run(['delete', ...(options.force ? ['--force'] : []), id]);
   }
 
+  /** Freezes all processes of the container. */
   async pause(id: string): Promise<void> {
     await this.#run(['pause', id]);
   }
 
+  /** Lets a frozen container go on. */
   async resume(id: string): Promise<void> {
     await this.#run(['resume', id]);
   }
@@ -165,6 +170,7 @@ export class Runtime {
     await this.#run(['update', '--resources=-', id], { input: resources });
   }
 
+  /** Writes the images of the container with criu; it ends then, unless it is to be left running. */
   async checkpoint(id: string, options: CheckpointOptions): Promise<void> {
     const args = ['checkpoint', '--image-path', options.imagePath, '--work-path', options.workPath];
     if (options.parentPath) args.push('--parent-path', options.parentPath);

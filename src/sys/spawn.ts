@@ -4,6 +4,7 @@ import { checked } from './error.js';
 import { onExit, type ExitStatus } from './exit.js';
 import { native } from './native.js';
 
+/** What a process gets, and how it is bound to this one. */
 export interface SpawnOptions {
   /** Descriptors the child gets as its 0, 1, 2, …; it gets no others. They stay open here. */
   stdio: readonly number[];
@@ -16,6 +17,7 @@ export interface SpawnOptions {
   ownGroup?: boolean;
 }
 
+/** A process that was started. */
 export interface Child {
   readonly pid: number;
   /** Settles when the process has ended, whoever may still hold its descriptors. */

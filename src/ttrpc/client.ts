@@ -27,6 +27,7 @@ export interface OutgoingCall {
 /** Sees every unary call before it is sent and its reply before the caller does; may change, answer or repeat it. */
 export type ClientInterceptor = (call: OutgoingCall, next: (call: OutgoingCall) => Promise<unknown>) => Promise<unknown>;
 
+/** What holds for all calls of a client. */
 export interface ClientOptions {
   /** The first is the outermost. */
   readonly interceptors?: readonly ClientInterceptor[] | undefined;

@@ -2,6 +2,7 @@ import { connect as connectSocket } from 'node:net';
 import { Client, type ClientOptions } from './client.js';
 import { Code, TtrpcError } from './status.js';
 
+/** What holds for all calls, and how long connecting may take. */
 export interface ConnectOptions extends ClientOptions {
   /** Gives up connecting after this long. */
   readonly timeoutMs?: number | undefined;

@@ -7,6 +7,7 @@ export type MetadataInit = Metadata | Readonly<Record<string, string | readonly 
 export class Metadata {
   readonly #values = new Map<string, string[]>();
 
+  /** From pairs, or from an object whose values are texts or lists of texts. */
   constructor(init: MetadataInit = []) {
     if (Symbol.iterator in init) {
       for (const [key, value] of init) this.append(key, value);
@@ -28,6 +29,7 @@ export class Metadata {
     return this.#values.get(key.toLowerCase()) ?? [];
   }
 
+  /** True when the key has a value. */
   has(key: string): boolean {
     return this.#values.has(key.toLowerCase());
   }
@@ -48,6 +50,7 @@ export class Metadata {
     return this;
   }
 
+  /** Takes a key's values away; false when it had none. */
   delete(key: string): boolean {
     return this.#values.delete(key.toLowerCase());
   }

@@ -9,6 +9,7 @@ import type { ServiceDefinition } from './service.js';
 
 const MAX_UNSENT_BYTES = 1024 * 1024;
 
+/** Who may connect, what sees every call, and limits. */
 export interface ServerOptions {
   /** Who may connect; `same-user` unless given. Others are hung up on without a word. */
   readonly authorize?: Authorize | undefined;
@@ -42,6 +43,7 @@ export class Server {
   #draining: (() => void) | undefined;
   #stopped = false;
 
+  /** A server without services, which nobody can reach yet: see add() and serve(). */
   constructor(options: ServerOptions = {}) {
     this.#authorize = options.authorize ?? 'same-user';
     this.#onError = options.onError ?? ((error) => process.emitWarning(error));

@@ -5,10 +5,13 @@
  * they are; anything else with the two functions will do.
  */
 export interface MessageType<Init, Message = Init> {
+  /** The message as bytes, once finish() is called. */
   encode(message: Init): { finish(): Uint8Array };
+  /** The message of these bytes; throws when they are none. */
   decode(bytes: Uint8Array): Message;
 }
 
+/** Which sides of a method send a stream: none, the client, the server, both. */
 export type MethodKind = 'unary' | 'clientStream' | 'serverStream' | 'bidi';
 
 /**
@@ -48,8 +51,12 @@ function maker<Kind extends MethodKind>(kind: Kind) {
 
 /** Makes method definitions: `method.unary(Request, Response)`, and the three streaming kinds alike. */
 export const method = {
+  /** One request, one reply. */
   unary: maker('unary'),
+  /** Many requests, one reply. */
   clientStream: maker('clientStream'),
+  /** One request, many replies. */
   serverStream: maker('serverStream'),
+  /** Many requests, many replies, in any order. */
   bidi: maker('bidi'),
 } as const;

@@ -44,6 +44,7 @@ export class TtrpcError extends Error {
   readonly code: Code;
   readonly details: readonly AnyMessage[];
 
+  /** The message goes to the client as it is; of the options the cause stays here. */
   constructor(code: Code, message: string, options: TtrpcErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;

@@ -1,0 +1,106 @@
+/** The configurations of the Kubernetes page: real containerds read them, and their CRI plugin runs a pod by them. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parse as parseYaml } from 'yaml';
+import { Cri, NAMESPACE, podConfig } from '../support/cri.js';
+import { Containerd, makeImage, shimDir, top, until } from '../support/daemons.js';
+import { samplesOf } from '../support/samples.js';
+
+const IMAGE = 'docker.io/library/busybox:cri-docs';
+const page = samplesOf(top, 'src/docs/kubernetes.md');
+const sample = (name: string): string => page.find(({ file }) => file === name)!.code;
+
+function newContainerd(): [string, string] {
+  const [, , dir] = execFileSync('sh', [join(top, 'test/support/packages.sh'), 'containerd@forky'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim().split(' ');
+  return [join(dir!, 'containerd'), join(dir!, 'ctr')];
+}
+
+const V2 = (dir: string): string => `version = 2
+[grpc]
+  address = "${dir}/containerd.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "${IMAGE}"
+  restrict_oom_score_adj = true
+  stream_server_port = "0"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "${dir}/cni"
+    conf_dir = "${dir}/cni"
+`;
+const V3 = (dir: string): string => `version = 3
+[grpc]
+  address = "${dir}/containerd.sock"
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = "${IMAGE}"
+[plugins.'io.containerd.cri.v1.runtime']
+  restrict_oom_score_adj = true
+  [plugins.'io.containerd.cri.v1.runtime'.cni]
+    bin_dirs = ["${dir}/cni"]
+    conf_dir = "${dir}/cni"
+[plugins.'io.containerd.grpc.v1.cri']
+  stream_server_port = "0"
+`;
+
+/** The sample, with what only a real node has: the shim at its place, and systemd. */
+function adapted(name: string, shim: string): string {
+  const text = sample(name);
+  for (const part of ['"/usr/local/bin/containerd-shim-runc-v2"', 'SystemdCgroup = true']) assert.ok(text.includes(part), `${name} has no ${part}`);
+  return text.replace('"/usr/local/bin/containerd-shim-runc-v2"', JSON.stringify(shim)).replace('SystemdCgroup = true', 'SystemdCgroup = false');
+}
+
+const cases = [
+  // containerd 1 replaces whole sections by those of a drop-in, so there it goes into the file itself, as the page says.
+  { name: 'containerd 1', file: 'conf.d/hawser-v2.toml', base: V2, programs: (): [string?, string?] => [], dropIn: false },
+  { name: 'containerd 2', file: 'conf.d/hawser-v3.toml', base: V3, programs: (): [string?, string?] => newContainerd(), dropIn: true },
+];
+
+for (const { name, file, base, programs, dropIn } of cases) {
+  test(`${name} runs a pod of the runtime class`, { timeout: 150_000 }, async () => {
+    const shims = mkdtempSync(join(tmpdir(), 'hawser-shims-'));
+    // By another path than PATH would lead to, so that it is the sample that is seen to work.
+    const chosen = join(shims, 'chosen');
+    mkdirSync(chosen);
+    symlinkSync(join(shimDir, 'containerd-shim-runc-v2'), join(chosen, 'containerd-shim-runc-v2'));
+    symlinkSync('/usr/bin/containerd-shim-runc-v2', join(shims, 'containerd-shim-runc-v2'));
+    const containerd = new Containerd(shims, ...programs());
+    let cri: Cri | undefined;
+    try {
+      const more = adapted(file, join(chosen, 'containerd-shim-runc-v2'));
+      const root = `root = "${containerd.root}"\nstate = "${containerd.state}"\n`;
+      mkdirSync(join(containerd.dir, 'conf.d'));
+      if (dropIn) writeFileSync(join(containerd.dir, 'conf.d/hawser.toml'), more);
+      const [head = '', ...rest] = base(containerd.dir).split('\n');
+      const imports = dropIn ? `imports = ["${containerd.dir}/conf.d/*.toml"]\n` : '';
+      const body = rest.join('\n') + (dropIn ? '' : more.replace(/^version.*$/m, ''));
+      writeFileSync(join(containerd.dir, 'config.toml'), `${head}\n${imports}${root}${body}`);
+      await containerd.start();
+      await containerd.ctr(['-n', 'k8s.io', 'images', 'import', await makeImage(containerd.dir, containerd.rootfs, IMAGE, ['/bin/sleep', '100000'])]);
+      cri = new Cri(containerd.socket);
+      const config = podConfig('docs', join(containerd.dir, 'logs'), NAMESPACE.POD);
+      const pod = await cri.runPod(config, 'hawser');
+      const a = await cri.run(pod, config, IMAGE, 'a', ['/bin/sh', '-c', 'echo hello; exec sleep 100000']);
+      const [shim] = await containerd.shimPids();
+      assert.match(readlinkSync(`/proc/${shim}/exe`), /node/, 'the shim is not ours');
+      assert.equal((await cri.exec(a, ['/bin/echo', 'in it'])).stdout, 'in it\n');
+      await until('the log', () => readFileSync(join(config.log_directory, 'a.log'), 'utf8').includes('hello'));
+      await cri.stopPod(pod);
+      await cri.removePod(pod);
+      await until('the shim to end', async () => (await containerd.shimPids()).length === 0);
+    } finally {
+      cri?.close();
+      await containerd.cleanUp();
+      rmSync(shims, { recursive: true });
+    }
+  });
+}
+
+test('the runtime class has the name that containerd knows, and the pod asks for it', () => {
+  const runtimeClass = parseYaml(sample('runtime-class.yaml')) as { kind: string; metadata: { name: string }; handler: string };
+  const pod = parseYaml(sample('pod.yaml')) as { kind: string; spec: { runtimeClassName: string } };
+  assert.equal(runtimeClass.kind, 'RuntimeClass');
+  assert.equal(pod.spec.runtimeClassName, runtimeClass.metadata.name);
+  for (const name of ['conf.d/hawser-v2.toml', 'conf.d/hawser-v3.toml']) assert.match(sample(name), new RegExp(`runtimes\\.${runtimeClass.handler}\\]`));
+});

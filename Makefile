@@ -82,15 +82,15 @@ lib: src/api/gen/services.ts dist/hawser_sys.node
 # The API reference of the libraries, from their docstrings: one that is missing is an error.
 docs: dist/docs/README.md
 
-dist/docs/README.md: src/api/gen/services.ts .typedoc.json $(TS)
-	node_modules/.bin/typedoc --options .typedoc.json
+dist/docs/README.md: src/api/gen/services.ts .typedoc.mjs $(TS)
+	node_modules/.bin/typedoc --options .typedoc.mjs
 
 # ---- checks --------------------------------------------------------------------------------------------------------
 
 lint: src/api/gen/services.ts
 	node_modules/.bin/tsc -p .
 	node_modules/.bin/eslint -c .eslint.config.js src test
-	node_modules/.bin/typedoc --options .typedoc.json --emit none
+	node_modules/.bin/typedoc --options .typedoc.mjs --emit none
 
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible

@@ -12,7 +12,7 @@ export type { Authorize } from './authorize.js';
 export type { ActiveCall, CallContext, ConnectionInfo, PeerCredentials, ServerInterceptor } from './call-context.js';
 export type { Handler, Handlers } from './handlers.js';
 export { defineService, method } from './service.js';
-export type { AnyMethod, MessageType, MethodDefinition, MethodKind, ServiceDefinition } from './service.js';
+export type { AnyMethod, Encoded, MessageType, MethodDefinition, MethodKind, ServiceDefinition } from './service.js';
 export { Code, TtrpcError, type AnyMessage, type TtrpcErrorOptions } from './status.js';
 export { Metadata, type MetadataInit } from './metadata.js';
 export type { StallLimits } from './inbox.js';

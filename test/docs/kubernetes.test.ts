@@ -1,7 +1,7 @@
 /** The configurations of the Kubernetes page: real containerds read them, and their CRI plugin runs a pod by them. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -44,11 +44,15 @@ const V3 = (dir: string): string => `version = 3
   stream_server_port = "0"
 `;
 
-/** The sample, with what only a real node has: the shim at its place, and systemd. */
-function adapted(name: string, shim: string): string {
-  const text = sample(name);
-  for (const part of ['"/usr/local/bin/containerd-shim-runc-v2"', 'SystemdCgroup = true']) assert.ok(text.includes(part), `${name} has no ${part}`);
-  return text.replace('"/usr/local/bin/containerd-shim-runc-v2"', JSON.stringify(shim)).replace('SystemdCgroup = true', 'SystemdCgroup = false');
+/** The sample, with what only a real node has in another place: the shim, systemd, and the file with the options. */
+function adapted(name: string, dir: string, shim: string): string {
+  let text = sample(name);
+  const here = [['"/usr/local/bin/containerd-shim-runc-v2"', JSON.stringify(shim)], ['/etc/containerd/hawser-options.toml', join(dir, 'options.toml')]] as const;
+  const found = here.filter(([there]) => text.includes(there));
+  assert.equal(found.length, 1, `${name} says where neither the shim nor its options are`);
+  for (const [there, place] of found) text = text.replace(there, place);
+  assert.ok(text.includes('SystemdCgroup = true'));
+  return text.replaceAll('SystemdCgroup = true', 'SystemdCgroup = false');
 }
 
 const cases = [
@@ -65,10 +69,12 @@ for (const { name, file, base, programs, dropIn } of cases) {
     mkdirSync(chosen);
     symlinkSync(join(shimDir, 'containerd-shim-runc-v2'), join(chosen, 'containerd-shim-runc-v2'));
     symlinkSync('/usr/bin/containerd-shim-runc-v2', join(shims, 'containerd-shim-runc-v2'));
+    if (!dropIn) symlinkSync('chosen/containerd-shim-runc-v2', join(shims, 'containerd-shim-hawser-v2'));
     const containerd = new Containerd(shims, ...programs());
     let cri: Cri | undefined;
     try {
-      const more = adapted(file, join(chosen, 'containerd-shim-runc-v2'));
+      const more = adapted(file, containerd.dir, join(chosen, 'containerd-shim-runc-v2'));
+      writeFileSync(join(containerd.dir, 'options.toml'), `Root = "${containerd.dir}/runc"\n`);
       const root = `root = "${containerd.root}"\nstate = "${containerd.state}"\n`;
       mkdirSync(join(containerd.dir, 'conf.d'));
       if (dropIn) writeFileSync(join(containerd.dir, 'conf.d/hawser.toml'), more);
@@ -85,6 +91,7 @@ for (const { name, file, base, programs, dropIn } of cases) {
       const [shim] = await containerd.shimPids();
       assert.match(readlinkSync(`/proc/${shim}/exe`), /node/, 'the shim is not ours');
       assert.equal((await cri.exec(a, ['/bin/echo', 'in it'])).stdout, 'in it\n');
+      if (!dropIn) assert.ok(existsSync(join(containerd.dir, 'runc/k8s.io', a)), 'the options do not hold');
       await until('the log', () => readFileSync(join(config.log_directory, 'a.log'), 'utf8').includes('hello'));
       await cri.stopPod(pod);
       await cri.removePod(pod);

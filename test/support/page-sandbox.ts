@@ -23,6 +23,9 @@ for dir in usr/local etc var srv; do
   mount -t overlay -o "lowerdir=/$dir,upperdir=$SANDBOX/ns/$dir/upper,workdir=$SANDBOX/ns/$dir/work" overlay "/$dir"
 done
 mount -t tmpfs none /run
+# Overlays can't be made of overlays.
+mkdir -p /var/lib/hawser
+mount -t tmpfs none /var/lib/hawser
 export PATH="/usr/local/sbin:/usr/local/bin:$SANDBOX/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 wait_for() {
   for _ in $(seq 400); do [ -e "$1" ] && return; sleep 0.05; done

@@ -51,7 +51,7 @@ export function samplesOf(top: string, page: string): Sample[] {
       if (end < 0) throw new Error(`${where}: a comment without an end`);
       const comment = lines.slice(at, end + 1).join('\n').replace(/^<!--\s*|\s*-->\s*$/g, '');
       const [, key, text = ''] = /^(not run|file|is|hidden sh|hidden ts)(?::|\n|$)([\s\S]*)$/.exec(comment) ?? [];
-      if (key === 'hidden sh') samples.push({ page, line: at + 1, language: 'sh', code: text, whole: text, isHidden: true });
+      if (key === 'hidden sh') samples.push({ page, line: at + 1, language: 'sh', code: `${text}\n`, whole: `${text}\n`, isHidden: true });
       else if (key === 'hidden ts') before += `${text}\n`;
       else if (key === 'not run') said.notRun = text.trim();
       else if (key === 'file') said.file = text.trim();

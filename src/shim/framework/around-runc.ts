@@ -41,14 +41,14 @@ export function aroundRunc(shim: RuncShim, { name, namespace, log, onServing }: 
         },
         async Start(request, context) {
           if (shim.beforeStart && !request.execId) {
-            const { status, bundle, pid, id } = await inner.State(request as never, context);
+            const { status, bundle, pid, id } = await inner.State(request, context);
             // In any other state the start fails, and in words that clients know.
             if (status === Status.CREATED) await run('beforeStart', request.id, () => shim.beforeStart!(describe(id!, bundle!, pid!), context));
           }
           return inner.Start(request, context);
         },
         async Delete(request, context) {
-          const bundle = request.execId || !shim.cleanup ? '' : (await inner.State(request as never, context)).bundle ?? '';
+          const bundle = request.execId || !shim.cleanup ? '' : (await inner.State(request, context)).bundle ?? '';
           const reply = await inner.Delete(request, context);
           if (bundle) await run('cleanup', request.id, () => shim.cleanup!({ id: request.id, namespace, bundle, pid: reply.pid ?? 0 }));
           return reply;

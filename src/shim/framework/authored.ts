@@ -186,13 +186,12 @@ export function authored(shim: Shim, around: Around): Custom {
     hasCgroup,
     handlers(inner) {
       around.onServing();
-      const { stats, pids } = shim;
       const own: Partial<Mutable<TaskHandlers>> = {
         Create(request, context) {
           if (request.checkpoint) throw notImplemented(`${around.name} has no restore`);
           options = request.options ?? undefined;
           try {
-            request.options = ownOptions(request.bundle) as NonNullable<typeof request.options>;
+            request.options = ownOptions(request.bundle);
             return inner.Create(request, context);
           } finally {
             options = undefined;
@@ -205,15 +204,15 @@ export function authored(shim: Shim, around: Around): Custom {
           return reply;
         },
         Checkpoint: refuse('checkpoint'),
-        Stats: stats ? async (request, context) => {
-          await inner.State({ id: request.id, execId: '' } as never, context);
-          return { stats: await stats.call(shim, byId.get(request.id)!) };
+        Stats: shim.stats ? async (request, context) => {
+          await inner.State({ id: request.id, execId: '' }, context);
+          return { stats: await shim.stats!(byId.get(request.id)!) };
         } : refuse('stats'),
       };
-      if (pids) {
+      if (shim.pids) {
         own.Pids = async (request, context) => {
-          await inner.State({ id: request.id, execId: '' } as never, context);
-          return { processes: (await pids.call(shim, byId.get(request.id)!)).map((pid) => ({ pid })) };
+          await inner.State({ id: request.id, execId: '' }, context);
+          return { processes: (await shim.pids!(byId.get(request.id)!)).map((pid) => ({ pid })) };
         };
       }
       if (!shim.exec) own.Exec = refuse('exec');

@@ -97,6 +97,19 @@ test('what is TypeScript has no type errors, with the types of the built package
   }
 });
 
+for (const [language, code] of [['sh', 'true\nfalse\n'], ['ts', "throw new Error('no');\n"]] as const) {
+  test(`a sample in ${language} that fails is found`, { timeout: 60_000 }, async () => {
+    const sandbox = new PageSandbox();
+    try {
+      const sample: Sample = { page: 'wrong.md', line: 7, language, code, whole: code, isHidden: false };
+      sandbox.write([sample]);
+      await assert.rejects(sandbox.run([sample]), /wrong\.md does not do what it says[^]*failed at line 7/);
+    } finally {
+      sandbox.cleanUp();
+    }
+  });
+}
+
 for (const page of all) {
   test(`${page} does what it says`, { timeout: 180_000 }, async () => {
     const sandbox = new PageSandbox();

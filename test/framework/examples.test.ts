@@ -47,10 +47,11 @@ const daemons: readonly [name: string, programs: () => [daemon?: string, ctr?: s
 
 for (const [name, programs] of daemons) {
   describe(name, { timeout: 120_000 }, () => {
-    const dir = temporaryDirectory('shims');
+    let dir: string;
     let containerd: Containerd;
 
     before(async () => {
+      dir = temporaryDirectory('shims');
       const shims = makeShims(dir, { process: example('process-shim'), hooked: example('hooked-shim'), broken: BROKEN, unloadable: UNLOADABLE });
       containerd = await new Containerd(shims, ...programs()).start();
     });

@@ -1,0 +1,53 @@
+/** What calls fail with: one class for each of containerd's classes of errors. */
+import { Code, TtrpcError } from '../ttrpc/status.js';
+
+/** A call that the daemon, or the way to it, has failed. `code` is gRPC's. */
+export class ClientError extends TtrpcError {
+  override readonly name: string = 'ClientError';
+}
+
+export class NotFoundError extends ClientError { override readonly name = 'NotFoundError'; }
+export class AlreadyExistsError extends ClientError { override readonly name = 'AlreadyExistsError'; }
+export class FailedPreconditionError extends ClientError { override readonly name = 'FailedPreconditionError'; }
+export class InvalidArgumentError extends ClientError { override readonly name = 'InvalidArgumentError'; }
+export class PermissionDeniedError extends ClientError { override readonly name = 'PermissionDeniedError'; }
+export class ResourceExhaustedError extends ClientError { override readonly name = 'ResourceExhaustedError'; }
+export class UnimplementedError extends ClientError { override readonly name = 'UnimplementedError'; }
+/** The daemon is not there, or has gone away during the call. */
+export class UnavailableError extends ClientError { override readonly name = 'UnavailableError'; }
+export class DeadlineExceededError extends ClientError { override readonly name = 'DeadlineExceededError'; }
+/** Of no class: what the shim or the runtime said. */
+export class UnknownError extends ClientError { override readonly name = 'UnknownError'; }
+
+/** The call's signal was aborted. `cause` is the signal's reason. */
+export class AbortError extends Error {
+  override readonly name = 'AbortError';
+  readonly code = 'ABORT_ERR';
+
+  constructor(reason: unknown) {
+    super('the call was aborted', { cause: reason });
+  }
+}
+
+const CLASSES = new Map<Code, new (code: Code, message: string, options?: { cause?: unknown }) => ClientError>([
+  [Code.NotFound, NotFoundError],
+  [Code.AlreadyExists, AlreadyExistsError],
+  [Code.FailedPrecondition, FailedPreconditionError],
+  [Code.InvalidArgument, InvalidArgumentError],
+  [Code.PermissionDenied, PermissionDeniedError],
+  [Code.ResourceExhausted, ResourceExhaustedError],
+  [Code.Unimplemented, UnimplementedError],
+  [Code.Unavailable, UnavailableError],
+  [Code.DeadlineExceeded, DeadlineExceededError],
+  [Code.Unknown, UnknownError],
+]);
+
+/** The error of a code's class, its text as given. */
+export function errorOf(code: Code, message: string, cause?: unknown): ClientError {
+  return new (CLASSES.get(code) ?? ClientError)(code, message, { cause });
+}
+
+/** Throws an AbortError when the signal is aborted. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AbortError(signal.reason);
+}

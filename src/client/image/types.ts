@@ -1,0 +1,67 @@
+/** Images of a daemon. */
+import type { Readable } from 'node:stream';
+import type { CallOptions, Mount } from '../types.js';
+
+export interface Images {
+  /** All, or those that containerd's filters select, such as `name~=busybox`. */
+  list(filters?: readonly string[], options?: CallOptions): Promise<Image[]>;
+  /** By its name as given or in full (`busybox` is `docker.io/library/busybox:latest`). @throws NotFoundError */
+  get(name: string, options?: CallOptions): Promise<Image>;
+  /** Deletes the name; content that nothing else refers to goes with it. @throws NotFoundError */
+  delete(name: string, options?: CallOptions): Promise<void>;
+  /**
+   * Takes in an archive: an OCI layout, or what `docker save` writes, compressed or not. A string is a path. Names that
+   * are there already are replaced. Images for this machine's platform are unpacked.
+   */
+  import(archive: string | Readable, options?: ImportOptions): Promise<Image[]>;
+  /** Makes snapshots of its layers, unless they are there. @returns name of the topmost one */
+  unpack(image: Image | string, options?: UnpackOptions): Promise<string>;
+  /** What the image says about its containers, for this machine's platform. */
+  config(image: Image | string, options?: CallOptions): Promise<ImageConfig>;
+  /** A new snapshot to write to, on top of the image's. @returns mounts of a root file system, for `create({ rootfsMounts })` */
+  prepare(image: Image | string, key: string, options?: UnpackOptions): Promise<Mount[]>;
+}
+
+export interface Image {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly target: { readonly mediaType: string; readonly digest: string; readonly size: number };
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+export interface UnpackOptions extends CallOptions {
+  readonly snapshotter?: string | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export interface ImportOptions extends UnpackOptions {
+  /** Names the image, instead of the archive's own name; for an archive of one image. */
+  readonly name?: string | undefined;
+  /** Default true. */
+  readonly unpack?: boolean | undefined;
+}
+
+/** How far an import has come. */
+export interface Progress {
+  /** What is being done: a file of the archive is read, or a layer is unpacked. */
+  readonly step: 'read' | 'unpack' | 'done';
+  /** Name of the file in the archive, digest of the layer, or name of the image. */
+  readonly what: string;
+  /** Bytes of it so far, and in all. For `unpack`: layers. */
+  readonly at: number;
+  readonly total: number;
+}
+
+/** The part of an image's configuration that is about its containers (OCI image specification). */
+export interface ImageConfig {
+  readonly User?: string;
+  readonly Env?: readonly string[];
+  readonly Entrypoint?: readonly string[];
+  readonly Cmd?: readonly string[];
+  readonly WorkingDir?: string;
+  readonly Labels?: Readonly<Record<string, string>>;
+  readonly StopSignal?: string;
+  readonly ExposedPorts?: Readonly<Record<string, object>>;
+  readonly Volumes?: Readonly<Record<string, object>>;
+}

@@ -1,0 +1,27 @@
+/**
+ * Containers of hawserd or of any containerd, from Node.
+ *
+ * @module hawser/client
+ */
+import { connect } from './connect.js';
+import type { Client as ClientInterface, ConnectOptions } from './types.js';
+
+export type * from './types.js';
+export type * from './image/types.js';
+export type * from './spec/types.js';
+export type { Stats } from './stats.js';
+export type { Services } from './grpc/services.js';
+export type { RpcDuplex, RpcMethod, RpcOptions, RpcSending, RpcService } from './grpc/types.js';
+export * from './errors.js';
+export { Code } from '../ttrpc/status.js';
+
+export type Client = ClientInterface;
+/** `Client.connect()` is where everything begins. */
+export const Client = {
+  /**
+   * Connects to a daemon, and finds out that it answers.
+   *
+   * @throws UnavailableError that says what is wrong with the socket
+   */
+  connect: (options?: ConnectOptions): Promise<ClientInterface> => connect(options),
+};

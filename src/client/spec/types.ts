@@ -1,0 +1,122 @@
+/** The OCI runtime spec as far as containers are described here, and the options that it is made of. */
+
+export interface SpecMount {
+  destination: string;
+  type?: string;
+  source?: string;
+  options?: string[];
+}
+
+export interface SpecUser {
+  uid: number;
+  gid: number;
+  umask?: number;
+  additionalGids?: number[];
+  username?: string;
+}
+
+export interface SpecProcess {
+  terminal?: boolean;
+  consoleSize?: { width: number; height: number };
+  user: SpecUser;
+  args?: string[];
+  env?: string[];
+  cwd: string;
+  capabilities?: Partial<Record<'bounding' | 'effective' | 'inheritable' | 'permitted' | 'ambient', string[]>>;
+  rlimits?: { type: string; hard: number; soft: number }[];
+  noNewPrivileges?: boolean;
+  apparmorProfile?: string;
+  selinuxLabel?: string;
+  oomScoreAdj?: number;
+}
+
+/** linux.resources of the runtime spec. */
+export interface LinuxResources {
+  devices?: { allow: boolean; type?: string; major?: number; minor?: number; access?: string }[];
+  memory?: { limit?: number; reservation?: number; swap?: number; kernel?: number; swappiness?: number; disableOOMKiller?: boolean };
+  cpu?: { shares?: number; quota?: number; period?: number; burst?: number; realtimeRuntime?: number; realtimePeriod?: number; cpus?: string; mems?: string; idle?: number };
+  pids?: { limit: number };
+  blockIO?: { weight?: number; leafWeight?: number; [key: string]: unknown };
+  hugepageLimits?: { pageSize: string; limit: number }[];
+  unified?: Record<string, string>;
+  [key: string]: unknown;
+}
+
+export interface SpecLinux {
+  namespaces?: { type: string; path?: string }[];
+  uidMappings?: { containerID: number; hostID: number; size: number }[];
+  gidMappings?: { containerID: number; hostID: number; size: number }[];
+  devices?: { path: string; type: string; major?: number; minor?: number; fileMode?: number; uid?: number; gid?: number }[];
+  cgroupsPath?: string;
+  resources?: LinuxResources;
+  rootfsPropagation?: string;
+  seccomp?: unknown;
+  sysctl?: Record<string, string>;
+  maskedPaths?: string[];
+  readonlyPaths?: string[];
+  [key: string]: unknown;
+}
+
+export interface Spec {
+  ociVersion: string;
+  process?: SpecProcess;
+  root?: { path: string; readonly?: boolean };
+  hostname?: string;
+  mounts?: SpecMount[];
+  hooks?: Record<string, { path: string; args?: string[]; env?: string[]; timeout?: number }[]>;
+  annotations?: Record<string, string>;
+  linux?: SpecLinux;
+  [key: string]: unknown;
+}
+
+/** What a process is: of a container's first one and of an exec. */
+export interface ProcessOptions {
+  readonly args?: readonly string[] | undefined;
+  /** Added to the environment that is there, by name: of the image, or for an exec of the container's first process. */
+  readonly env?: readonly string[] | Readonly<Record<string, string>> | undefined;
+  readonly cwd?: string | undefined;
+  /** `UID`, `UID:GID`, or names that the root file system's /etc/passwd and /etc/group have. */
+  readonly user?: string | undefined;
+  readonly terminal?: boolean | undefined;
+  /** Names with or without CAP_; `ALL` for all that there are. */
+  readonly capAdd?: readonly string[] | undefined;
+  readonly capDrop?: readonly string[] | undefined;
+  /** All capabilities; for a container also all devices, and nothing of /proc and /sys hidden or read-only. */
+  readonly privileged?: boolean | undefined;
+  readonly noNewPrivileges?: boolean | undefined;
+}
+
+export interface SpecOptions extends ProcessOptions {
+  /** Instead of the image's entry point; empty for none. `args` then replace the image's command. */
+  readonly entrypoint?: readonly string[] | undefined;
+  readonly hostname?: string | undefined;
+  /** Added to the usual ones; one for the same destination takes its place. */
+  readonly mounts?: readonly SpecMount[] | undefined;
+  readonly readonlyRootfs?: boolean | undefined;
+  /** `none`: a network of its own with nothing in it (the default); `host`: the host's; or the path of a namespace. */
+  readonly network?: 'none' | 'host' | (string & {}) | undefined;
+  /** The host's, instead of namespaces of its own. */
+  readonly hostNamespaces?: readonly ('pid' | 'ipc' | 'uts' | 'cgroup')[] | undefined;
+  readonly limits?: Limits | undefined;
+  /** Devices of the host by path, such as `/dev/fuse`, or `HOST:CONTAINER:rwm`. */
+  readonly devices?: readonly string[] | undefined;
+  readonly rlimits?: readonly { readonly type: string; readonly soft: number; readonly hard: number }[] | undefined;
+  readonly sysctl?: Readonly<Record<string, string>> | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  /** Default `/NAMESPACE/ID`. */
+  readonly cgroupsPath?: string | undefined;
+}
+
+export interface Limits {
+  /** Bytes. */
+  readonly memory?: number | undefined;
+  /** Memory and swap together, in bytes; -1 for as much swap as there is. */
+  readonly memorySwap?: number | undefined;
+  readonly memoryReservation?: number | undefined;
+  /** How many processors' worth of time: 1.5. */
+  readonly cpus?: number | undefined;
+  readonly cpuShares?: number | undefined;
+  /** Which processors: `0-1,3`. */
+  readonly cpuset?: string | undefined;
+  readonly pids?: number | undefined;
+}

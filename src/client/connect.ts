@@ -1,8 +1,58 @@
-import { UnimplementedError } from './errors.js';
+/** The way to a daemon. */
+import { connect as connectSocket } from 'node:net';
 import { Code } from '../ttrpc/status.js';
+import { abortable, limit } from './abort.js';
+import { DaemonClient } from './client.js';
+import { errorOf, InvalidArgumentError } from './errors.js';
+import { Connection } from './grpc/connection.js';
 import type { Client, ConnectOptions } from './types.js';
 
+const DEFAULT_ADDRESS = '/run/containerd/containerd.sock';
+const DEFAULT_NAMESPACE = 'default';
+const DEFAULT_FIFO_DIR = '/run/hawser/fifo';
+
+/** What is wrong with a socket, and what to do. */
+const REASONS: Readonly<Record<string, [Code, string]>> = {
+  ENOENT: [Code.Unavailable, 'there is no such socket; is the daemon running, and is this its address?'],
+  ECONNREFUSED: [Code.Unavailable, 'nobody listens there; the daemon has ended'],
+  EACCES: [Code.PermissionDenied, 'this user may not use it; try as root'],
+  ENOTSOCK: [Code.InvalidArgument, 'that is no socket'],
+};
+
 /** Connects to a daemon. @throws UnavailableError that says what is wrong with the socket */
-export function connect(_options: ConnectOptions = {}): Promise<Client> {
-  return Promise.reject(new UnimplementedError(Code.Unimplemented, 'under construction'));
+export async function connect(options: ConnectOptions = {}): Promise<Client> {
+  const path = pathOf(options.address ?? (process.env.CONTAINERD_ADDRESS || DEFAULT_ADDRESS));
+  const signal = limit(options);
+  await abortable(probe(path), signal);
+  const connection = new Connection(path);
+  try {
+    const namespace = options.namespace ?? (process.env.CONTAINERD_NAMESPACE || DEFAULT_NAMESPACE);
+    const client = new DaemonClient(connection, namespace, options.fifoDir ?? DEFAULT_FIFO_DIR);
+    await client.version({ signal });
+    return client;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+function pathOf(address: string): string {
+  const path = address.replace(/^unix:(?:\/\/)?/, '');
+  if (!path.startsWith('/')) throw new InvalidArgumentError(Code.InvalidArgument, `address ${JSON.stringify(address)} must be a socket's absolute path: invalid argument`);
+  return path;
+}
+
+/** The gRPC library does not say clearly why it can't connect. */
+function probe(path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connectSocket({ path });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      const [code, reason] = REASONS[error.code ?? ''] ?? [Code.Unavailable, error.message];
+      reject(errorOf(code, `${path}: ${reason}`, error));
+    });
+  });
 }

@@ -46,8 +46,3 @@ const CLASSES = new Map<Code, new (code: Code, message: string, options?: { caus
 export function errorOf(code: Code, message: string, cause?: unknown): ClientError {
   return new (CLASSES.get(code) ?? ClientError)(code, message, { cause });
 }
-
-/** Throws an AbortError when the signal is aborted. */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new AbortError(signal.reason);
-}

@@ -224,10 +224,10 @@ export interface StdioOptions {
 }
 
 export interface StartOptions extends StdioOptions, CallOptions {
-  /** Default: what the spec says. */
-  readonly terminal?: boolean | undefined;
-  /** A terminal's first size. */
+  /** A terminal's first size. Whether there is one the spec says. */
   readonly size?: WindowSize | undefined;
+  /** Mounts that make the root file system, for a container that was loaded: its record does not have them. */
+  readonly rootfsMounts?: readonly Mount[] | undefined;
   /** What `createCheckpoint` has written. */
   readonly checkpointDir?: string | undefined;
   /** Called between the task's creation and its start, when it has a pid and nothing of it has run. */

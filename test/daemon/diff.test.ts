@@ -9,7 +9,7 @@ import { OverlayDriver } from '../../src/daemon/snapshots/overlay.js';
 import { NativeDriver } from '../../src/daemon/snapshots/native.js';
 import { Snapshots } from '../../src/daemon/snapshots/store.js';
 import { WalkingDiffer } from '../../src/daemon/diff/walking.js';
-import { withMounts } from '../../src/daemon/diff/mounts.js';
+import { withMounts } from '../../src/oci/temporary-mounts.js';
 import { encodeHeader, END, padding, type Header } from '../../src/daemon/diff/tar-writer.js';
 import { getAttribute, setAttribute } from '../../src/sys/index.js';
 import { mountsBelow } from '../support/daemons.js';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
-import { decompressed } from '../../src/daemon/diff/decompress.js';
-import { TarReader, type Entry } from '../../src/daemon/diff/tar-reader.js';
+import { decompressed } from '../../src/oci/decompress.js';
+import { TarReader, type Entry } from '../../src/oci/tar-reader.js';
 import { encodeHeader, END, padding, type Header } from '../../src/daemon/diff/tar-writer.js';
 import { failure, workDirectory } from '../support/records.js';
 

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { attributesOf, changes } from './changes.js';
 import { deviceOf, timeOf } from './copy.js';
-import type { EntryType } from './tar-reader.js';
+import type { EntryType } from '../../oci/tar-reader.js';
 import { encodeHeader, END, padding, type Header } from './tar-writer.js';
 
 const CHUNK = 256 << 10;

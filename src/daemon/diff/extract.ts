@@ -8,7 +8,7 @@ import { errdefs } from '../../api/full.js';
 import { getAttribute, listAttributes, mknod, setAttribute, setTimes } from '../../sys/index.js';
 import { timeOf } from './copy.js';
 import { Scope } from './scope.js';
-import { TarReader, type Entry } from './tar-reader.js';
+import { TarReader, type Entry } from '../../oci/tar-reader.js';
 
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';

@@ -1,5 +1,5 @@
 /** Writes headers of tar archives: ustar, with PAX records for what does not fit (pax(1)). */
-import type { EntryType } from './tar-reader.js';
+import type { EntryType } from '../../oci/tar-reader.js';
 
 const BLOCK = 512;
 const FLAGS: Record<EntryType, string> = { file: '0', link: '1', symlink: '2', character: '3', block: '4', directory: '5', fifo: '6' };

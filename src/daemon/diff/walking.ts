@@ -9,9 +9,9 @@ import type { Blob, ContentStore, Ingest } from '../content/types.js';
 import { isAlreadyExists } from '../metadata/failures.js';
 import type { Mount } from '../snapshots/types.js';
 import { archive } from './archive.js';
-import { decompressed } from './decompress.js';
+import { decompressed } from '../../oci/decompress.js';
 import { extract, type ExtractOptions } from './extract.js';
-import { valueOf, withEmpty, withMounts, withReadOnlyMounts } from './mounts.js';
+import { valueOf, withEmpty, withMounts, withReadOnlyMounts } from '../../oci/temporary-mounts.js';
 import type { CompareOptions, Descriptor, Differ } from './types.js';
 
 const CHUNK = 256 << 10;

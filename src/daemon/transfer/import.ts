@@ -3,8 +3,8 @@ import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { errdefs } from '../../api/full.js';
-import { decompressed } from '../diff/decompress.js';
-import { TarReader } from '../diff/tar-reader.js';
+import { decompressed } from '../../oci/decompress.js';
+import { TarReader } from '../../oci/tar-reader.js';
 import { IMAGE_NAME, normalize, REF_NAME, tagOf } from './names.js';
 import { MediaType, type Config, type Descriptor, type Documents } from './oci.js';
 

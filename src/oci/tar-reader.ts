@@ -2,7 +2,7 @@
  * Reads tar archives as they occur in images: ustar with GNU's long names and PAX records (pax(1), tar(5)). tar-stream would do
  * but for PAX values, which it takes for text: extended attributes have any bytes.
  */
-import { errdefs } from '../../api/full.js';
+import * as errdefs from '../api/errdefs.js';
 
 export type EntryType = 'file' | 'link' | 'symlink' | 'character' | 'block' | 'directory' | 'fifo';
 

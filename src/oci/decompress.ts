@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { Decompress } from 'fzstd';
-import { errdefs } from '../../api/full.js';
+import * as errdefs from '../api/errdefs.js';
 
 /** Small enough that the event loop comes round in between. */
 const CHUNK = 256 << 10;

@@ -1,12 +1,14 @@
-/** Mounts of snapshots for the daemon's own use: for the time of one piece of work. */
+/** Mounts of snapshots for the time of one piece of work. */
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { errdefs } from '../../api/full.js';
-import { mountFlags, parseOptions } from '../../oci/mount-options.js';
-import { fitLowers } from '../../oci/overlay.js';
-import { mount, unmount } from '../../sys/index.js';
-import type { Mount } from '../snapshots/types.js';
+import * as errdefs from '../api/errdefs.js';
+import { mountFlags, parseOptions } from './mount-options.js';
+import { fitLowers } from './overlay.js';
+import { mount, unmount } from '../sys/index.js';
+import type { containerd } from '../api/full.js';
+
+type Mount = containerd.types.Mount.$Properties;
 
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;

@@ -1,0 +1,68 @@
+/** A daemon's containers, tasks and events. */
+import { createContainer, type CreateContext } from './create.js';
+import { ClientContainer } from './container.js';
+import { envelopeOf } from './events/decode.js';
+import { EventWatcher } from './events/watcher.js';
+import type { Connection } from './grpc/connection.js';
+import type { Services } from './grpc/services.js';
+import { ClientImages } from './image/images.js';
+import { recordOf, statusOf } from './record.js';
+import type {
+  Backend, CallOptions, Client, Container, CreateOptions, EventEnvelope, EventsOptions, LoadOptions, TaskStatus, Version, Watcher, WatchOptions,
+} from './types.js';
+
+export class DaemonClient implements Client {
+  readonly services: Services;
+  readonly images: ClientImages;
+  readonly #context: CreateContext;
+
+  constructor(private readonly connection: Connection, readonly namespace: string, private readonly fifoDir: string) {
+    this.services = connection.services(namespace);
+    this.images = new ClientImages(this.services);
+    this.#context = { services: this.services, images: this.images, namespace, fifoDir };
+  }
+
+  get address(): string { return this.connection.path; }
+
+  inNamespace(namespace: string): Client {
+    return new DaemonClient(this.connection, namespace, this.fifoDir);
+  }
+
+  async version(options: CallOptions = {}): Promise<Version> {
+    const { version, revision } = await this.services.version.Version({}, options);
+    return { version, revision };
+  }
+
+  async containers(filters: readonly string[] = [], options: CallOptions = {}): Promise<Container[]> {
+    const { containers } = await this.services.containers.List({ filters: [...filters] }, options);
+    return containers.map((container) => new ClientContainer(this.#context, recordOf(container)));
+  }
+
+  async tasks(options: CallOptions = {}): Promise<TaskStatus[]> {
+    const { tasks } = await this.services.tasks.List({}, options);
+    return tasks.map((task) => statusOf(task.containerId || task.id || '', task));
+  }
+
+  async load(id: string, { attach = false, ...options }: LoadOptions = {}): Promise<Container> {
+    const { container } = await this.services.containers.Get({ id }, options);
+    const loaded = new ClientContainer(this.#context, recordOf(container ?? {}));
+    if (attach !== false) await loaded.attachIfRunning({ ...(attach === true ? {} : attach), ...options });
+    return loaded;
+  }
+
+  create(options: CreateOptions): Promise<Container> {
+    return createContainer(this.#context, options);
+  }
+
+  async *events({ filters = [], signal }: EventsOptions = {}): AsyncGenerator<EventEnvelope> {
+    for await (const envelope of this.services.events.Subscribe({ filters: [...filters] }, { signal })) yield envelopeOf(envelope);
+  }
+
+  watch(backend: Backend, options: WatchOptions = {}): Promise<Watcher> {
+    return EventWatcher.start(this.services, this.namespace, backend, options);
+  }
+
+  close(): void {
+    this.connection.close();
+  }
+}

@@ -1,0 +1,213 @@
+/** One container of a daemon's. */
+import { containerd, isType, pack } from '../api/full.js';
+import { Code } from '../ttrpc/status.js';
+import { abortable, limit, quietly } from './abort.js';
+import { FailedPreconditionError, NotFoundError } from './errors.js';
+import type { Services } from './grpc/services.js';
+import { closeIo, ContainerProcess, waitForExit } from './process.js';
+import { exitOf, packResources, recordOf, statusOf } from './record.js';
+import { signalNumber } from './signals.js';
+import { statsOf, type Stats } from './stats.js';
+import { removeFifos, type StreamName } from './stdio/fifos.js';
+import { Streams } from './stdio/streams.js';
+import { execProcess, startTask, type TaskContext } from './task.js';
+import type { LinuxResources } from './spec/types.js';
+import type {
+  AttachOptions, CallOptions, CheckpointOptions, Container, ContainerRecord, ExecOptions, Exit, Mount, OfProcess, Output,
+  OutputOptions, Process, ProcessSummary, Signal, StartOptions, TaskStatus, WindowSize,
+} from './types.js';
+
+const CHECKPOINT = 'containerd.runc.v1.CheckpointOptions';
+const DETAILS = 'containerd.runc.v1.ProcessDetails';
+/** A label of containers whose snapshot was made with them. */
+export const OWN_SNAPSHOT = 'io.hawser.snapshot';
+
+export class ClientContainer implements Container {
+  #record: ContainerRecord;
+  #process: ContainerProcess | undefined;
+  readonly #services: Services;
+
+  /** @param rootfs mounts that the daemon does not know of */
+  constructor(private readonly context: TaskContext, record: ContainerRecord, private readonly rootfs: readonly Mount[] = []) {
+    this.#record = record;
+    this.#services = context.services;
+  }
+
+  get id(): string { return this.#record.id; }
+
+  get record(): ContainerRecord { return this.#record; }
+
+  get process(): Process | undefined { return this.#process; }
+
+  async refresh(options: CallOptions = {}): Promise<ContainerRecord> {
+    const { container } = await this.#services.containers.Get({ id: this.id }, options);
+    return (this.#record = recordOf(container ?? {}));
+  }
+
+  async setLabels(labels: Readonly<Record<string, string>>, options: CallOptions = {}): Promise<void> {
+    const { container } = await this.#services.containers.Update({
+      container: { id: this.id, labels: { ...labels } }, updateMask: { paths: Object.keys(labels).map((name) => `labels.${name}`) },
+    }, options);
+    this.#record = recordOf(container ?? {});
+  }
+
+  async start(options: StartOptions = {}): Promise<Process> {
+    return (this.#process = await startTask(this.context, this.#record, options, await this.#mounts(options)));
+  }
+
+  async attach(options: AttachOptions = {}): Promise<Process> {
+    const status = await this.status(options);
+    const exec = options.exec ?? '';
+    const wanted = (['stdin', 'stdout', 'stderr'] as const).filter((name: StreamName) => options[name] ?? true);
+    const { tasks } = this.#services;
+    const streams = Streams.reopen(this.context.fifoDir, status, wanted, () => closeIo(tasks, this.id, exec));
+    const process = new ContainerProcess({ tasks, containerId: this.id, exec, streams, own: false });
+    process.started(status.pid, true);
+    if (exec === '') this.#process = process;
+    return process;
+  }
+
+  /** Attaches, if there is a task that can be attached to. */
+  async attachIfRunning(options: AttachOptions): Promise<void> {
+    const status = await unlessGone(this.status(options));
+    if (status !== undefined) await this.attach(options);
+  }
+
+  exec(options: ExecOptions): Promise<Process> {
+    return execProcess(this.context, this.#record, options);
+  }
+
+  output(args: readonly string[], options?: OutputOptions & { readonly encoding?: 'utf8' }): Promise<Output<string>>;
+  output(args: readonly string[], options: OutputOptions & { readonly encoding: 'buffer' }): Promise<Output<Buffer>>;
+  async output(args: readonly string[], options: OutputOptions = {}): Promise<Output<string> | Output<Buffer>> {
+    const { input, encoding, maxBytes, ...rest } = options;
+    const signal = limit(options);
+    const process = await execProcess(this.context, this.#record, { ...rest, signal, timeoutMs: undefined, args, stdin: input === undefined ? 'ignore' : 'pipe' });
+    try {
+      if (input !== undefined) {
+        process.stdin.on('error', () => undefined);
+        process.stdin.end(input);
+      }
+      const limits = { signal, maxBytes };
+      return encoding === 'buffer' ? await process.result({ ...limits, encoding }) : await process.result(limits);
+    } catch (error) {
+      await quietly(process.kill('SIGKILL'));
+      process.stdout.resume();
+      process.stderr.resume();
+      await quietly(process.done);
+      throw error;
+    }
+  }
+
+  wait({ exec = '', ...options }: OfProcess = {}): Promise<Exit> {
+    return waitForExit(this.#services.tasks, this.id, exec, limit(options));
+  }
+
+  async signalProcess(signal: Signal = 'SIGTERM', { exec = '', all = false, ...options }: OfProcess & { readonly all?: boolean | undefined } = {}): Promise<void> {
+    await this.#services.tasks.Kill({ containerId: this.id, execId: exec, signal: signalNumber(signal), all }, options);
+  }
+
+  async resizeTerminal({ columns, rows }: WindowSize, { exec = '', ...options }: OfProcess = {}): Promise<void> {
+    await this.#services.tasks.ResizePty({ containerId: this.id, execId: exec, width: columns, height: rows }, options);
+  }
+
+  async closeStdin({ exec = '', ...options }: OfProcess = {}): Promise<void> {
+    if (this.#process !== undefined && exec === '' && !this.#process.stdin.destroyed) await this.#process.closeStdin(options);
+    else await abortable(closeIo(this.#services.tasks, this.id, exec), limit(options));
+  }
+
+  async pause(options: CallOptions = {}): Promise<void> {
+    await this.#services.tasks.Pause({ containerId: this.id }, options);
+  }
+
+  async resume(options: CallOptions = {}): Promise<void> {
+    await this.#services.tasks.Resume({ containerId: this.id }, options);
+  }
+
+  async stats(options: CallOptions = {}): Promise<Stats> {
+    const { metrics } = await this.#services.tasks.Metrics({ filters: [`id==${this.id}`] }, options);
+    const metric = metrics.find(({ id }) => id === this.id);
+    // Whoever collects leaves out what has none.
+    if (metric === undefined) {
+      const { state } = await this.status(options);
+      throw new FailedPreconditionError(Code.FailedPrecondition, `container ${this.id} has no figures: it is ${state}: failed precondition`);
+    }
+    return statsOf(metric);
+  }
+
+  async listPids(options: CallOptions = {}): Promise<number[]> {
+    return (await this.summary(options)).map(({ pid }) => pid);
+  }
+
+  async summary(options: CallOptions = {}): Promise<ProcessSummary[]> {
+    const { processes } = await this.#services.tasks.ListPids({ containerId: this.id }, options);
+    return processes.map(({ pid, info }) => ({
+      pid: pid ?? 0,
+      exec: info?.value && isType(info, DETAILS) ? containerd.runc.v1.ProcessDetails.decode(info.value).execId || undefined : undefined,
+    }));
+  }
+
+  async status({ exec = '', ...options }: OfProcess = {}): Promise<TaskStatus> {
+    const { process } = await this.#services.tasks.Get({ containerId: this.id, execId: exec }, options);
+    return statusOf(this.id, process ?? {});
+  }
+
+  async updateResources(resources: LinuxResources, options: CallOptions = {}): Promise<void> {
+    await this.#services.tasks.Update({ containerId: this.id, resources: packResources(resources) }, options);
+  }
+
+  async createCheckpoint(directory: string, { signal, timeoutMs, ...options }: CheckpointOptions = {}): Promise<void> {
+    const given = pack(CHECKPOINT, containerd.runc.v1.CheckpointOptions, {
+      exit: options.exit ?? false, openTcp: options.openTcp ?? false, externalUnixSockets: options.externalUnixSockets ?? false,
+      terminal: options.terminal ?? false, fileLocks: options.fileLocks ?? false, imagePath: directory,
+    });
+    await this.#services.tasks.Checkpoint({ containerId: this.id, options: given }, { signal, timeoutMs });
+  }
+
+  async deleteTask({ kill = false, ...options }: CallOptions & { readonly kill?: boolean | undefined } = {}): Promise<Exit> {
+    const signal = limit(options);
+    const status = await this.status({ signal });
+    if (kill && status.state !== 'stopped') await this.#end(status, signal);
+    const exit = exitOf(await this.#services.tasks.Delete({ containerId: this.id }, { signal }));
+    this.#process?.deleted();
+    removeFifos(this.context.fifoDir, [status.stdin, status.stdout, status.stderr]);
+    return exit;
+  }
+
+  async delete({ kill = false, snapshot, ...options }: CallOptions & { readonly kill?: boolean | undefined; readonly snapshot?: boolean | undefined } = {}): Promise<void> {
+    const signal = limit(options);
+    if (kill) await unlessGone(this.deleteTask({ kill, signal }));
+    else {
+      const task = await unlessGone(this.status({ signal }));
+      if (task !== undefined) throw new FailedPreconditionError(Code.FailedPrecondition, `container ${this.id} has a task that is ${task.state}: delete that first, or give kill: failed precondition`);
+    }
+    await this.#services.containers.Delete({ id: this.id }, { signal });
+    const { snapshotter, snapshotKey: key, labels } = this.#record;
+    if (key !== '' && (snapshot ?? OWN_SNAPSHOT in labels)) await unlessGone(this.#services.snapshots.Remove({ snapshotter, key }, { signal }));
+  }
+
+  async #end({ state }: TaskStatus, signal: AbortSignal | undefined): Promise<void> {
+    const { tasks } = this.#services;
+    await quietly(tasks.Kill({ containerId: this.id, signal: signalNumber('SIGKILL'), all: true }, { signal }));
+    // What is frozen does not end.
+    if (state === 'paused' || state === 'pausing') await quietly(tasks.Resume({ containerId: this.id }, { signal }));
+    await waitForExit(tasks, this.id, '', signal);
+  }
+
+  async #mounts({ signal, rootfsMounts }: StartOptions): Promise<readonly Mount[]> {
+    const { snapshotter, snapshotKey: key } = this.#record;
+    if (rootfsMounts !== undefined) return rootfsMounts;
+    if (this.rootfs.length > 0 || key === '') return this.rootfs;
+    return (await this.#services.snapshots.Mounts({ snapshotter, key }, { signal })).mounts;
+  }
+}
+
+/** Undefined when it is not there. */
+async function unlessGone<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,121 @@
+/** Makes a container: root file system, spec, record. */
+import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { containerd } from '../api/full.js';
+import { checkIdentifier } from '../api/identifier.js';
+import { withReadOnlyMounts } from '../oci/temporary-mounts.js';
+import { Code } from '../ttrpc/status.js';
+import { change, limit, quietly, throwIfAborted, Undo } from './abort.js';
+import { ClientContainer, OWN_SNAPSHOT } from './container.js';
+import { errorOf, InvalidArgumentError } from './errors.js';
+import type { ClientImages } from './image/images.js';
+import { DEFAULT_SNAPSHOTTER } from './image/unpack.js';
+import { packOptions, packSpec, recordOf } from './record.js';
+import { makeSpec } from './spec/make.js';
+import type { WithRoot } from './spec/process.js';
+import type { TaskContext } from './task.js';
+import { TtrpcError } from '../ttrpc/status.js';
+import type { CreateOptions, Mount } from './types.js';
+import type { Spec } from './spec/types.js';
+
+const DEFAULT_RUNTIME = 'io.containerd.runc.v2';
+
+export interface CreateContext extends TaskContext {
+  readonly namespace: string;
+  readonly images: ClientImages;
+}
+
+interface RootFs {
+  /** A directory. */
+  readonly directory?: string;
+  readonly mounts?: readonly Mount[];
+  readonly snapshotKey?: string;
+  readonly snapshotter?: string;
+  readonly own?: boolean;
+}
+
+export async function createContainer(context: CreateContext, options: CreateOptions): Promise<ClientContainer> {
+  const { services } = context;
+  const { id } = options;
+  const signal = limit(options);
+  throwIfAborted(signal);
+  check(options);
+  const undo = new Undo();
+  try {
+    const lease = options.image === undefined ? undefined : await makeLease(context, undo, signal);
+    const rootfs = await makeRoot(context, options, undo, lease, signal);
+    const spec = await specOf(context, options, rootfs, signal);
+    const container: containerd.services.containers.v1.Container.$Properties = {
+      id, image: options.image === undefined ? '' : (await context.images.get(options.image, { signal })).name,
+      labels: { ...options.labels, ...(rootfs.own === true ? { [OWN_SNAPSHOT]: 'own' } : {}) },
+      runtime: { name: options.runtime ?? DEFAULT_RUNTIME, ...(options.options === undefined ? {} : { options: packOptions(options.options) }) },
+      spec: packSpec(spec), snapshotter: rootfs.snapshotter ?? '', snapshotKey: rootfs.snapshotKey ?? '', extensions: { ...options.extensions },
+    };
+    const made = await change(undo, signal, {
+      make: (own) => services.containers.Create({ container }, { signal: own }),
+      back: () => services.containers.Delete({ id }),
+    });
+    // The record keeps the snapshot from now on. A lease that stays ends by itself.
+    if (lease !== undefined) await quietly(services.leases.Delete({ id: lease }));
+    return new ClientContainer(context, recordOf(made.container ?? container), rootfs.mounts);
+  } catch (error) {
+    return undo.because(error);
+  }
+}
+
+function check({ id, image, rootfs, rootfsMounts, snapshotKey, spec }: CreateOptions): void {
+  try {
+    checkIdentifier('container id', id);
+  } catch (error) {
+    const { code, message } = TtrpcError.from(error);
+    throw errorOf(code, message, error);
+  }
+  const given = [image, rootfs, rootfsMounts].filter((one) => one !== undefined);
+  if (given.length > 1) throw invalid(`container ${id}: give one of image, rootfs and rootfsMounts`);
+  if (given.length === 0 && snapshotKey === undefined && typeof spec !== 'object') throw invalid(`container ${id}: nobody says where its files are: give image, rootfs, rootfsMounts or snapshotKey`);
+  if (rootfs !== undefined && statSync(rootfs, { throwIfNoEntry: false })?.isDirectory() !== true) throw invalid(`container ${id}: its root file system ${rootfs} is no directory`);
+}
+
+/** Keeps the snapshot until there is a container that does. */
+async function makeLease({ services }: CreateContext, undo: Undo, signal: AbortSignal | undefined): Promise<string> {
+  const id = `hawser-${randomBytes(8).toString('hex')}`;
+  const expire = new Date(Date.now() + 3_600_000).toISOString();
+  await change(undo, signal, {
+    make: (own) => services.leases.Create({ id, labels: { 'containerd.io/gc.expire': expire } }, { signal: own }),
+    back: () => services.leases.Delete({ id }),
+  });
+  return id;
+}
+
+async function makeRoot({ services, images }: CreateContext, options: CreateOptions, undo: Undo, lease: string | undefined, signal: AbortSignal | undefined): Promise<RootFs> {
+  const { id, image, rootfs, rootfsMounts, snapshotKey, snapshotter = DEFAULT_SNAPSHOTTER } = options;
+  if (rootfs !== undefined) return { directory: resolve(rootfs) };
+  if (rootfsMounts !== undefined) return { mounts: rootfsMounts };
+  if (image === undefined) return snapshotKey === undefined ? {} : { snapshotKey, snapshotter };
+  const parent = await images.unpack(image, { snapshotter, signal });
+  const key = snapshotKey ?? id;
+  await change(undo, signal, {
+    make: (own) => services.snapshots.Prepare({ snapshotter, key, parent }, { signal: own, lease }),
+    back: () => services.snapshots.Remove({ snapshotter, key }),
+  });
+  return { snapshotKey: key, snapshotter, own: true };
+}
+
+async function specOf({ services, images, namespace }: CreateContext, options: CreateOptions, rootfs: RootFs, signal: AbortSignal | undefined): Promise<Spec> {
+  if (typeof options.spec === 'object') return options.spec;
+  const withRoot: WithRoot = async (look) => {
+    if (rootfs.directory !== undefined) return look(rootfs.directory);
+    const { snapshotKey: key, snapshotter = '' } = rootfs;
+    const mounts = rootfs.mounts ?? (key === undefined ? [] : (await services.snapshots.Mounts({ snapshotter, key }, { signal })).mounts);
+    if (mounts.length === 0) return look(undefined);
+    return withReadOnlyMounts(mounts, (dir) => Promise.resolve(look(dir)));
+  };
+  const config = options.image === undefined ? undefined : await images.config(options.image, { signal });
+  const spec = await makeSpec({ id: options.id, namespace, options, rootfs: rootfs.directory, config, withRoot });
+  return options.spec?.(spec) ?? spec;
+}
+
+function invalid(text: string): InvalidArgumentError {
+  return new InvalidArgumentError(Code.InvalidArgument, `${text}: invalid argument`);
+}

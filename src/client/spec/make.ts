@@ -1,0 +1,102 @@
+/** A container's spec, of what is said about it. */
+import { Code } from '../../ttrpc/status.js';
+import { FailedPreconditionError, InvalidArgumentError } from '../errors.js';
+import type { ImageConfig } from '../image/types.js';
+import { DEFAULT_PATH, defaultSpec } from './defaults.js';
+import { addDevice } from './devices.js';
+import { applyProcess, mergeEnv, type WithRoot } from './process.js';
+import type { Limits, LinuxResources, Spec, SpecMount, SpecOptions } from './types.js';
+
+/** docker's: a processor's time is dealt out in periods of so many microseconds. */
+const PERIOD_US = 100_000;
+
+export interface SpecInput {
+  readonly id: string;
+  readonly namespace: string;
+  readonly options: SpecOptions;
+  /** A directory as root file system, instead of what is mounted in the bundle. */
+  readonly rootfs?: string | undefined;
+  readonly config?: ImageConfig | undefined;
+  readonly withRoot: WithRoot;
+}
+
+/** @throws InvalidArgumentError, FailedPreconditionError when nobody says what to run */
+export async function makeSpec({ id, namespace, options, rootfs, config, withRoot }: SpecInput): Promise<Spec> {
+  const spec = defaultSpec(options.cgroupsPath ?? `/${namespace}/${id}`);
+  const process = spec.process!;
+  const linux = spec.linux!;
+  spec.root = { path: rootfs ?? 'rootfs', ...(options.readonlyRootfs === true ? { readonly: true } : {}) };
+  if (options.hostname !== undefined) spec.hostname = options.hostname;
+  if (options.annotations !== undefined) spec.annotations = { ...options.annotations };
+
+  process.env = mergeEnv([DEFAULT_PATH], config?.Env ?? []);
+  if (config?.WorkingDir) process.cwd = config.WorkingDir;
+  await applyProcess(process, { ...options, user: options.user ?? config?.User, args: command(options, config) }, withRoot);
+  if (options.rlimits !== undefined) {
+    const named = options.rlimits.map((limit) => ({ ...limit, type: limit.type.startsWith('RLIMIT_') ? limit.type : `RLIMIT_${limit.type.toUpperCase()}` }));
+    process.rlimits = [...process.rlimits!.filter(({ type }) => !named.some((limit) => limit.type === type)), ...named];
+  }
+
+  if (options.privileged === true) {
+    linux.maskedPaths = [];
+    linux.readonlyPaths = [];
+    linux.resources = { devices: [{ allow: true, access: 'rwm' }] };
+    for (const mount of spec.mounts!) if (mount.type === 'sysfs') mount.options = mount.options!.filter((word) => word !== 'ro');
+  }
+  spec.mounts = mergeMounts(spec.mounts!, options.mounts ?? []);
+  for (const device of options.devices ?? []) addDevice(linux, device);
+  if (options.sysctl !== undefined) linux.sysctl = { ...options.sysctl };
+  applyNamespaces(spec, options);
+  linux.resources = { ...linux.resources, ...limitResources(options.limits ?? {}) };
+  return spec;
+}
+
+function command({ entrypoint, args }: SpecOptions, config: ImageConfig | undefined): string[] {
+  // With another entry point the image's command has lost its meaning, as for docker.
+  const words = [...entrypoint ?? config?.Entrypoint ?? [], ...args ?? (entrypoint === undefined ? config?.Cmd ?? [] : [])];
+  if (words.length === 0) throw new InvalidArgumentError(Code.InvalidArgument, 'no command is given, and the image has none: give args: invalid argument');
+  return words;
+}
+
+function mergeMounts(base: readonly SpecMount[], more: readonly SpecMount[]): SpecMount[] {
+  const clean = more.map((mount) => {
+    if (!mount.destination.startsWith('/')) throw new InvalidArgumentError(Code.InvalidArgument, `mount destination ${JSON.stringify(mount.destination)} must be an absolute path: invalid argument`);
+    return { ...mount };
+  });
+  return [...base.filter(({ destination }) => !clean.some((mount) => mount.destination === destination)), ...clean];
+}
+
+function applyNamespaces(spec: Spec, { network = 'none', hostNamespaces = [] }: SpecOptions): void {
+  const linux = spec.linux!;
+  const without = new Set<string>(hostNamespaces);
+  if (network === 'host') without.add('network');
+  linux.namespaces = linux.namespaces!.filter(({ type }) => !without.has(type));
+  if (network === 'host') {
+    // The host's names are of use only with the host's way of resolving them.
+    spec.mounts = mergeMounts(['/etc/hosts', '/etc/resolv.conf'].map((path) => ({ destination: path, type: 'bind', source: path, options: ['rbind', 'ro'] })), spec.mounts ?? []);
+  } else if (network !== 'none') {
+    if (!network.startsWith('/')) throw new FailedPreconditionError(Code.FailedPrecondition, `network ${JSON.stringify(network)}: there are none, host, and the path of a network namespace: failed precondition`);
+    linux.namespaces = linux.namespaces.map((one) => one.type === 'network' ? { type: 'network', path: network } : one);
+  }
+  if (hostNamespaces.includes('pid') && hostNamespaces.includes('ipc')) spec.mounts = spec.mounts!.filter(({ type }) => type !== 'mqueue');
+}
+
+/** linux.resources for limits; also for `updateResources`. */
+export function limitResources(limits: Limits): LinuxResources {
+  const { memory, memorySwap, memoryReservation, cpus, cpuShares, cpuset, pids } = limits;
+  const resources: LinuxResources = {};
+  if (memory !== undefined || memorySwap !== undefined || memoryReservation !== undefined) {
+    resources.memory = {
+      ...(memory === undefined ? {} : { limit: memory }), ...(memorySwap === undefined ? {} : { swap: memorySwap }),
+      ...(memoryReservation === undefined ? {} : { reservation: memoryReservation }),
+    };
+  }
+  if (cpus !== undefined || cpuShares !== undefined || cpuset !== undefined) {
+    resources.cpu = {
+      ...(cpus === undefined ? {} : { quota: Math.round(cpus * PERIOD_US), period: PERIOD_US }),
+      ...(cpuShares === undefined ? {} : { shares: cpuShares }), ...(cpuset === undefined ? {} : { cpus: cpuset }),
+    };
+  }
+  if (pids !== undefined) resources.pids = { limit: pids };
+  return resources;
+}

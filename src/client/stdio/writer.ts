@@ -1,0 +1,110 @@
+/** The end of a FIFO that a process's input is written to. */
+import { closeSync, constants, openSync } from 'node:fs';
+import { Writable } from 'node:stream';
+import { tryWrite, Watch, WRITABLE } from '../../sys/index.js';
+
+type Callback = (error?: Error | null) => void;
+
+/**
+ * What is written before {@link open} waits. Ending it closes the FIFO, then has the shim close its own end: the process finds the
+ * end of its input. When the process has ended, what is left is dropped, which is no error.
+ */
+export class FifoWritable extends Writable {
+  #fd: number | undefined;
+  #watch: Watch | undefined;
+  #constructed: Callback | undefined;
+  #pending: { chunk: Buffer; at: number; callback: Callback } | undefined;
+  #retry: NodeJS.Timeout | undefined;
+
+  /** @param closeIo has the shim close its end */
+  constructor(private readonly path: string, private readonly closeIo: () => Promise<void>) {
+    super({ highWaterMark: 64 * 1024 });
+  }
+
+  /** The shim has been told of the FIFO. It may not have opened it yet: nobody waits for it in a system call. */
+  open(pauseMs = 1): void {
+    if (this.#fd !== undefined) return;
+    if (this.destroyed) {
+      this.abandon();
+      return;
+    }
+    try {
+      this.#fd = openSync(this.path, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENXIO') {
+        this.#ready(error as Error);
+        return;
+      }
+      this.#retry = setTimeout(() => this.open(Math.min(pauseMs * 2, 50)), pauseMs);
+      return;
+    }
+    this.#watch = new Watch(this.#fd, () => this.#flush());
+    this.#ready();
+  }
+
+  /** Nobody will read. What was not written is dropped. */
+  abandon(): void {
+    clearTimeout(this.#retry);
+    this.destroy();
+    this.#ready();
+  }
+
+  override _construct(callback: Callback): void {
+    this.#constructed = callback;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
+    this.#pending = { chunk, at: 0, callback };
+    this.#flush();
+  }
+
+  override _final(callback: Callback): void {
+    this.#close();
+    this.closeIo().then(() => callback(), callback);
+  }
+
+  override _destroy(error: Error | null, callback: Callback): void {
+    this.#close();
+    const pending = this.#pending;
+    this.#pending = undefined;
+    pending?.callback(new Error(`${this.path}: nobody reads it any more`));
+    callback(error);
+  }
+
+  #flush(): void {
+    const pending = this.#pending;
+    if (pending === undefined || this.#fd === undefined) return;
+    try {
+      while (pending.at < pending.chunk.length) {
+        const n = tryWrite(this.#fd, pending.chunk, pending.at);
+        if (n === undefined) {
+          this.#watch?.want(WRITABLE);
+          return;
+        }
+        pending.at += n;
+      }
+    } catch (error) {
+      // Nobody reads any more.
+      if ((error as NodeJS.ErrnoException).code === 'EPIPE') this.destroy();
+      else this.destroy(error as Error);
+      return;
+    }
+    this.#watch?.want(0);
+    this.#pending = undefined;
+    pending.callback();
+  }
+
+  /** Writing may begin, or what waits for that may end. */
+  #ready(error?: Error): void {
+    const constructed = this.#constructed;
+    this.#constructed = undefined;
+    constructed?.(error);
+  }
+
+  #close(): void {
+    clearTimeout(this.#retry);
+    this.#watch?.close();
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+}

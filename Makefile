@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-client test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec install uninstall clean
 
 all: build
 
@@ -95,7 +95,7 @@ lint: src/api/gen/services.ts
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible
 
-test: setup build lib test-unit test-shim test-hawserd test-framework test-docs test-e2e test-daemons
+test: setup build lib test-unit test-shim test-hawserd test-client test-framework test-docs test-e2e test-daemons
 	$(TSX) test/vm/suite.ts $(CGROUP2)
 
 TEST := $(TSX) --test --test-reporter=spec --test-concurrency=1
@@ -108,6 +108,13 @@ test-shim:
 
 test-hawserd:
 	$(TEST) test/daemon/*.test.ts
+
+# The client's tests against three daemons: our own, the machine's containerd, and that of a newer Debian suite.
+test-client: build
+	HAWSER_TEST_DAEMON=hawserd $(TEST) test/client/*.test.ts
+	$(TEST) test/client/*.test.ts
+	dir=$$(sh test/support/packages.sh containerd@forky | cut -d ' ' -f 3) && \
+	  HAWSER_TEST_CONTAINERD=$$dir/containerd HAWSER_TEST_CTR=$$dir/ctr HAWSER_TEST_STOCK=$$dir $(TEST) test/client/*.test.ts
 
 test-e2e:
 	$(TEST) test/e2e/*.test.ts

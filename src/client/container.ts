@@ -168,6 +168,8 @@ export class ClientContainer implements Container {
     const signal = limit(options);
     const status = await this.status({ signal });
     if (kill && status.state !== 'stopped') await this.#end(status, signal);
+    // The shim's own words have no class.
+    else if (status.state === 'running' || status.state === 'paused') throw new FailedPreconditionError(Code.FailedPrecondition, `task ${this.id} is ${status.state}: end it first, or give kill: failed precondition`);
     const exit = exitOf(await this.#services.tasks.Delete({ containerId: this.id }, { signal }));
     this.#process?.deleted();
     removeFifos(this.context.fifoDir, [status.stdin, status.stdout, status.stderr]);

@@ -11,11 +11,18 @@ interface Known {
   readonly execs: Map<string, number>;
 }
 
+/** One that was just made. */
+function created(pid: number): Known {
+  return { pid, state: 'created', execs: new Map() };
+}
+
 /** Finds what became of an exec: undefined when it is there and has not ended. */
 export type LookAtExec = (containerId: string, exec: string) => Promise<{ exit: Exit | undefined } | undefined>;
 
 export class KnownContainers {
   readonly #containers = new Map<string, Known>();
+  /** Pids of processes whose end was found out: who tells of it later is not heard. */
+  readonly #found = new Set<number>();
 
   /** Takes over what is there, as told. */
   learn(tasks: readonly TaskStatus[]): void {
@@ -24,6 +31,7 @@ export class KnownContainers {
 
   /** Notes an event that was heard. False when it had been told. */
   take({ kind, containerId, processId, pid }: ContainerEvent, deleted: boolean): boolean {
+    if (kind === 'exit' && this.#found.delete(pid)) return false;
     const known = this.#containers.get(containerId);
     if (deleted) {
       // Of a task that another has followed already.
@@ -33,11 +41,13 @@ export class KnownContainers {
     }
     if (kind === 'create') {
       if (known?.pid === pid) return false;
-      this.#containers.set(containerId, { pid, state: 'created', execs: new Map() });
+      // The number is another process's now.
+      this.#found.delete(pid);
+      this.#containers.set(containerId, created(pid));
       return true;
     }
     if (known === undefined) return true;
-    if (processId !== containerId) return takeExec(known, kind, processId, pid);
+    if (processId !== containerId) return this.#takeExec(known, kind, processId, pid);
     if (kind === 'start' || kind === 'exit') {
       if (known.pid !== pid) return false;
       if (kind === 'start' ? known.state !== 'created' : known.state === 'stopped') return false;
@@ -47,6 +57,15 @@ export class KnownContainers {
       if (known.state === state) return false;
       known.state = state;
     }
+    return true;
+  }
+
+  #takeExec({ execs }: Known, kind: EventKind, exec: string, pid: number): boolean {
+    if (kind === 'exec-added') execs.set(exec, 0);
+    else if (kind === 'exec-started') {
+      this.#found.delete(pid);
+      execs.set(exec, pid);
+    } else if (kind === 'exit') execs.delete(exec);
     return true;
   }
 
@@ -60,6 +79,7 @@ export class KnownContainers {
     const events: ContainerEvent[] = [];
     const now = new Map(tasks.map((task) => [task.containerId, task]));
     const tell = (kind: EventKind, containerId: string, processId: string, pid: number, exit?: Exit): void => {
+      if (kind === 'exit') this.#found.add(pid);
       events.push({ kind, containerId, processId, pid, exit, timestamp: exit?.exitedAt ?? new Date(), replayed: true, envelope: undefined });
     };
     for (const [id, known] of this.#containers) {
@@ -79,7 +99,7 @@ export class KnownContainers {
     for (const { containerId: id, pid, state, exit } of tasks) {
       let known = this.#containers.get(id);
       if (known === undefined) {
-        this.#containers.set(id, known = { pid, state: 'created', execs: new Map() });
+        this.#containers.set(id, known = created(pid));
         tell('create', id, id, pid);
       }
       const next = plain(state);
@@ -91,13 +111,6 @@ export class KnownContainers {
     }
     return events;
   }
-}
-
-function takeExec({ execs }: Known, kind: EventKind, exec: string, pid: number): boolean {
-  if (kind === 'exec-added') execs.set(exec, 0);
-  else if (kind === 'exec-started') execs.set(exec, pid);
-  else if (kind === 'exit') execs.delete(exec);
-  return true;
 }
 
 function plain(state: TaskStatus['state']): Known['state'] {

@@ -95,18 +95,18 @@ class Method {
   unary(request: unknown, options: RpcOptions = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {
       throwIfAborted(options.signal);
-      const call = this.grpc.makeUnaryRequest(this.path, this.#encode, this.#decode, request, this.#metadata(options), deadline(options), (error, reply) => {
+      const call = this.#begin(() => this.grpc.makeUnaryRequest(this.path, this.#encode, this.#decode, request, this.#metadata(options), deadline(options), (error, reply) => {
         done();
         if (error === null) resolve(reply);
         else reject(this.#failure(error, options));
-      });
+      }));
       const done = heed(call, options.signal);
     });
   }
 
   serverStream(request: unknown, options: RpcOptions = {}): AsyncIterableIterator<unknown> {
     throwIfAborted(options.signal);
-    const call = this.grpc.makeServerStreamRequest(this.path, this.#encode, this.#decode, request, this.#metadata(options), deadline(options));
+    const call = this.#begin(() => this.grpc.makeServerStreamRequest(this.path, this.#encode, this.#decode, request, this.#metadata(options), deadline(options)));
     call.once('status', heed(call, options.signal));
     return new MessageStream(call, (error) => this.#failure(error, options), () => call.cancel());
   }
@@ -116,10 +116,10 @@ class Method {
     let settle: (error: Error | null, reply: unknown) => void;
     const reply = new Promise<unknown>((resolve, reject) => settle = (error, value) => error === null ? resolve(value) : reject(this.#failure(error, options)));
     reply.catch(() => undefined);
-    const call = this.grpc.makeClientStreamRequest(this.path, this.#encode, this.#decode, this.#metadata(options), deadline(options), (error, value) => {
+    const call = this.#begin(() => this.grpc.makeClientStreamRequest(this.path, this.#encode, this.#decode, this.#metadata(options), deadline(options), (error, value) => {
       done();
       settle(error, value);
-    });
+    }));
     const done = heed(call, options.signal);
     return {
       // A stream that is cut off says so by its reply; a write that fails has nothing to add.
@@ -134,7 +134,7 @@ class Method {
 
   bidi(options: RpcOptions = {}): RpcDuplex<unknown, unknown> {
     throwIfAborted(options.signal);
-    const call = this.grpc.makeBidiStreamRequest(this.path, this.#encode, this.#decode, this.#metadata(options), deadline(options));
+    const call = this.#begin(() => this.grpc.makeBidiStreamRequest(this.path, this.#encode, this.#decode, this.#metadata(options), deadline(options)));
     call.once('status', heed(call, options.signal));
     const failed = new Promise<never>((_, reject) => call.once('error', (error) => reject(this.#failure(error, options))));
     failed.catch(() => undefined);
@@ -144,6 +144,15 @@ class Method {
       finish: () => void call.end(),
       cancel: () => call.cancel(),
     });
+  }
+
+  /** A connection that was closed throws at once. */
+  #begin<T>(start: () => T): T {
+    try {
+      return start();
+    } catch (error) {
+      throw this.errorOf(error);
+    }
   }
 
   #failure(error: unknown, { signal }: RpcOptions): Error {

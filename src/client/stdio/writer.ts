@@ -13,6 +13,8 @@ export class FifoWritable extends Writable {
   #fd: number | undefined;
   #watch: Watch | undefined;
   #constructed: Callback | undefined;
+  /** Whether, and how, it was ready before the stream asked. */
+  #outcome: { error: Error | undefined } | undefined;
   #pending: { chunk: Buffer; at: number; callback: Callback } | undefined;
   #retry: NodeJS.Timeout | undefined;
 
@@ -50,7 +52,8 @@ export class FifoWritable extends Writable {
   }
 
   override _construct(callback: Callback): void {
-    this.#constructed = callback;
+    if (this.#outcome === undefined) this.#constructed = callback;
+    else callback(this.#outcome.error);
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
@@ -96,6 +99,7 @@ export class FifoWritable extends Writable {
 
   /** Writing may begin, or what waits for that may end. */
   #ready(error?: Error): void {
+    this.#outcome ??= { error };
     const constructed = this.#constructed;
     this.#constructed = undefined;
     constructed?.(error);

@@ -54,7 +54,7 @@ export class Containers implements ContainerStore {
       if (paths.length === 0) refuseImmutable(old, container);
       const result: Container = { ...old };
       applyMask(paths.length === 0 ? MUTABLE : paths, JSON.stringify(id), {
-        labels: (key) => result.labels = replaceEntries(old.labels, container.labels, key),
+        labels: (key) => result.labels = replaceEntries(result.labels, container.labels, key),
         extensions: (key) => result.extensions = replaceEntries(result.extensions, container.extensions, key),
         spec: () => result.spec = container.spec ?? null,
         image: () => result.image = container.image ?? '',

@@ -110,7 +110,7 @@ test-hawserd:
 	$(TEST) test/daemon/*.test.ts
 
 # The client's tests against three daemons: our own, the machine's containerd, and that of a newer Debian suite.
-test-client: build
+test-client: build lib
 	HAWSER_TEST_DAEMON=hawserd $(TEST) test/client/*.test.ts
 	$(TEST) test/client/*.test.ts
 	dir=$$(sh test/support/packages.sh containerd@forky | cut -d ' ' -f 3) && \

@@ -151,7 +151,7 @@ test('a client that comes back finds the streams', async () => {
 
 test('output to a file by URI, and nowhere', async () => {
   const log = join(lab.daemon.dir, 'out.log');
-  const { container: other, process } = await lab.start(sh('echo logged; echo err >&2; exit 2'), {}, { stdout: `file://${log}`, stderr: 'ignore' });
+  const { container: other, process } = await lab.start(sh('echo logged; exit 2'), {}, { stdout: `file://${log}`, stderr: `file://${log}` });
   assert.deepEqual(await process.result(), { stdout: '', stderr: '', exitCode: 2 });
   await other.deleteTask();
   assert.equal(readFileSync(log, 'utf8'), 'logged\n');

@@ -9,6 +9,8 @@ import type { Limits, LinuxResources, Spec, SpecMount, SpecOptions } from './typ
 
 /** docker's: a processor's time is dealt out in periods of so many microseconds. */
 const PERIOD_US = 100_000;
+/** uname(2). */
+const MAX_HOSTNAME = 64;
 
 export interface SpecInput {
   readonly id: string;
@@ -26,7 +28,6 @@ export async function makeSpec({ id, namespace, options, rootfs, config, withRoo
   const process = spec.process!;
   const linux = spec.linux!;
   spec.root = { path: rootfs ?? 'rootfs', ...(options.readonlyRootfs === true ? { readonly: true } : {}) };
-  if (options.hostname !== undefined) spec.hostname = options.hostname;
   if (options.annotations !== undefined) spec.annotations = { ...options.annotations };
 
   process.env = mergeEnv([DEFAULT_PATH], config?.Env ?? []);
@@ -47,6 +48,8 @@ export async function makeSpec({ id, namespace, options, rootfs, config, withRoo
   for (const device of options.devices ?? []) addDevice(linux, device);
   if (options.sysctl !== undefined) linux.sysctl = { ...options.sysctl };
   applyNamespaces(spec, options);
+  const hostname = options.hostname ?? (options.network === 'host' ? undefined : id);
+  if (hostname !== undefined && linux.namespaces!.some(({ type }) => type === 'uts')) spec.hostname = hostname.slice(0, MAX_HOSTNAME);
   linux.resources = { ...linux.resources, ...limitResources(options.limits ?? {}) };
   return spec;
 }

@@ -89,6 +89,7 @@ export interface ProcessOptions {
 export interface SpecOptions extends ProcessOptions {
   /** Instead of the image's entry point; empty for none. `args` then replace the image's command. */
   readonly entrypoint?: readonly string[] | undefined;
+  /** Default: the container's id; the host's with the host's network. */
   readonly hostname?: string | undefined;
   /** Added to the usual ones; one for the same destination takes its place. */
   readonly mounts?: readonly SpecMount[] | undefined;

@@ -1,0 +1,95 @@
+/** The spec that the client makes of its options. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { InvalidArgumentError } from '../../src/client/errors.js';
+import type { ImageConfig } from '../../src/client/image/types.js';
+import { signalNumber } from '../../src/client/signals.js';
+import { allCapabilities } from '../../src/client/spec/capabilities.js';
+import { readInRoot } from '../../src/client/spec/in-root.js';
+import { makeSpec } from '../../src/client/spec/make.js';
+import { mergeEnv } from '../../src/client/spec/process.js';
+import type { Spec, SpecOptions } from '../../src/client/spec/types.js';
+import { resolveUser } from '../../src/client/spec/user.js';
+
+function spec(options: SpecOptions, config?: ImageConfig): Promise<Spec> {
+  return makeSpec({ id: 'one', namespace: 'space', options: { args: ['true'], ...options }, config, withRoot: (look) => Promise.resolve(look(undefined)) });
+}
+
+test('what containerd gives a container when nothing else is said', async () => {
+  const { process, root, mounts, linux, hostname } = await spec({});
+  assert.deepEqual(process?.args, ['true']);
+  assert.deepEqual([process.cwd, process.user, process.noNewPrivileges, process.terminal], ['/', { uid: 0, gid: 0 }, true, undefined]);
+  assert.deepEqual(process.env, ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin']);
+  assert.equal(process.capabilities?.bounding?.length, 14);
+  assert.deepEqual([root?.path, hostname, linux?.cgroupsPath], ['rootfs', 'one', '/space/one']);
+  assert.deepEqual(mounts?.map(({ destination }) => destination), ['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue', '/sys', '/run']);
+  assert.deepEqual(linux?.namespaces?.map(({ type }) => type), ['pid', 'ipc', 'uts', 'mount', 'network']);
+});
+
+test("an image's configuration, and what overrides it", async () => {
+  const config: ImageConfig = { Entrypoint: ['/entry'], Cmd: ['default'], Env: ['PATH=/bin', 'A=image'], WorkingDir: '/work', User: '7:8' };
+  const plain = (await makeSpec({ id: 'i', namespace: 'n', options: {}, config, withRoot: (look) => Promise.resolve(look(undefined)) })).process!;
+  assert.deepEqual([plain.args, plain.cwd, plain.user, plain.env], [['/entry', 'default'], '/work', { uid: 7, gid: 8 }, ['PATH=/bin', 'A=image']]);
+  const over = (await spec({ args: ['mine'], env: { A: 'own', B: '2' }, cwd: '/', user: '1:1' }, config)).process!;
+  assert.deepEqual([over.args, over.cwd, over.user.uid, over.env], [['/entry', 'mine'], '/', 1, ['PATH=/bin', 'A=own', 'B=2']]);
+  const entry = (await makeSpec({ id: 'i', namespace: 'n', options: { entrypoint: ['/other'] }, config, withRoot: (look) => Promise.resolve(look(undefined)) })).process!;
+  assert.deepEqual(entry.args, ['/other']);
+  await assert.rejects(spec({ args: [] }), InvalidArgumentError);
+});
+
+test('limits, mounts, namespaces, privileges', async () => {
+  const { linux, mounts } = await spec({
+    limits: { memory: 1024, memorySwap: -1, cpus: 1.5, cpuShares: 7, cpuset: '0', pids: 9 }, network: '/run/netns/x',
+    hostNamespaces: ['ipc'], mounts: [{ destination: '/run', type: 'bind', source: '/mine' }], sysctl: { 'net.x': '1' }, devices: ['/dev/null:/dev/mine:r'],
+  });
+  assert.deepEqual(linux?.resources?.memory, { limit: 1024, swap: -1 });
+  assert.deepEqual(linux.resources.cpu, { quota: 150_000, period: 100_000, shares: 7, cpus: '0' });
+  assert.deepEqual(linux.resources.pids, { limit: 9 });
+  assert.deepEqual(linux.namespaces?.filter(({ type }) => type === 'network' || type === 'ipc'), [{ type: 'network', path: '/run/netns/x' }]);
+  assert.deepEqual(mounts?.filter(({ destination }) => destination === '/run'), [{ destination: '/run', type: 'bind', source: '/mine' }]);
+  assert.deepEqual(linux.devices?.map(({ path, type, major, minor }) => [path, type, major, minor]), [['/dev/mine', 'c', 1, 3]]);
+  assert.deepEqual(linux.resources.devices?.at(-1), { allow: true, type: 'c', major: 1, minor: 3, access: 'r' });
+
+  const host = await spec({ network: 'host', hostNamespaces: ['uts'], hostname: 'x' });
+  assert.ok(host.linux?.namespaces?.every(({ type }) => type !== 'network' && type !== 'uts'));
+  assert.equal(host.hostname, undefined);
+  assert.ok(host.mounts?.some(({ destination }) => destination === '/etc/resolv.conf'));
+
+  const privileged = await spec({ privileged: true, capDrop: ['sys_admin'] });
+  assert.deepEqual([privileged.linux?.maskedPaths, privileged.linux?.readonlyPaths], [[], []]);
+  assert.deepEqual(privileged.process?.capabilities?.effective, allCapabilities().filter((name) => name !== 'CAP_SYS_ADMIN'));
+  for (const bad of [{ cwd: 'tmp' }, { mounts: [{ destination: 'x' }] }, { devices: ['/etc/passwd'] }, { capAdd: ['NONE_SUCH'] }]) await assert.rejects(spec(bad), InvalidArgumentError);
+  assert.deepEqual(mergeEnv(['A=1', 'B=2'], ['A=3=4', 'C']), ['A=3=4', 'B=2', 'C']);
+});
+
+test('users by name, and links that lead out of the root file system', () => {
+  const root = mkdtempSync(join(tmpdir(), 'hawser-users-'));
+  try {
+    mkdirSync(join(root, 'etc'));
+    mkdirSync(join(root, 'data'));
+    writeFileSync(join(root, 'data/passwd'), '# users\nroot:x:0:0::/:/bin/sh\nana:x:501:20::/:/bin/sh\n1000:x:7:7::/:/bin/sh\n');
+    // An absolute link means a file of the container, whatever the host has there.
+    symlinkSync('/data/passwd', join(root, 'etc/passwd'));
+    writeFileSync(join(root, 'etc/group'), 'staff:x:20:\nwheel:x:10:root,ana\n');
+    symlinkSync('../../../../../etc/hostname', join(root, 'etc/escape'));
+    symlinkSync('loop', join(root, 'etc/loop'));
+    assert.deepEqual(resolveUser('ana', root), { uid: 501, gid: 20, additionalGids: [20, 10] });
+    assert.deepEqual(resolveUser('ana:wheel', root), { uid: 501, gid: 10 });
+    assert.deepEqual(resolveUser('501', root), { uid: 501, gid: 20, additionalGids: [20, 10] });
+    assert.deepEqual(resolveUser('4242', root), { uid: 4242, gid: 0, additionalGids: [0] });
+    assert.equal(resolveUser('1000', root).uid, 7);
+    assert.equal(readInRoot(root, '/etc/escape'), undefined);
+    assert.equal(readInRoot(root, '/etc/loop'), undefined);
+    for (const bad of ['nobody', 'ana:nobody', ':1', 'a:b:c', 'ana:']) assert.throws(() => resolveUser(bad, root), InvalidArgumentError);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
+test('signals by name and number', () => {
+  assert.deepEqual(['SIGKILL', 'kill', '15', 9, 'RTMIN+3', 'sigrtmax-1'].map(signalNumber), [9, 9, 15, 9, 37, 63]);
+  for (const bad of ['SIGNONE', '65', -1, 1.5, 'RTMIN+99']) assert.throws(() => signalNumber(bad), InvalidArgumentError);
+});

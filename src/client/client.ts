@@ -54,8 +54,9 @@ export class DaemonClient implements Client {
     return createContainer(this.#context, options);
   }
 
-  async *events({ filters = [], signal }: EventsOptions = {}): AsyncGenerator<EventEnvelope> {
-    for await (const envelope of this.services.events.Subscribe({ filters: [...filters] }, { signal })) yield envelopeOf(envelope);
+  events({ filters = [], signal }: EventsOptions = {}): AsyncIterableIterator<EventEnvelope> {
+    // Not a generator, which would subscribe when it is first asked.
+    return mapped(this.services.events.Subscribe({ filters: [...filters] }, { signal }), envelopeOf);
   }
 
   watch(backend: Backend, options: WatchOptions = {}): Promise<Watcher> {
@@ -65,4 +66,19 @@ export class DaemonClient implements Client {
   close(): void {
     this.connection.close();
   }
+}
+
+function mapped<T, R>(source: AsyncIterableIterator<T>, map: (value: T) => R): AsyncIterableIterator<R> {
+  const iterator: AsyncIterableIterator<R> = {
+    async next() {
+      const result = await source.next();
+      return result.done === true ? { value: undefined, done: true } : { value: map(result.value), done: false };
+    },
+    async return() {
+      await source.return?.();
+      return { value: undefined, done: true };
+    },
+    [Symbol.asyncIterator]: () => iterator,
+  };
+  return iterator;
 }

@@ -20,7 +20,10 @@ await container.deleteTask();
 const again = await container.start({ stdin: 'pipe' });
 const output: Output = await container.output(['sh', '-c', 'echo exec; exit 2']);
 console.log(exitCode, output.stdout.trim(), output.exitCode, await client.load('none').catch((error) => error instanceof NotFoundError));
-again.detach();
+// Neither this process nor its streams, nor the waiting for it, keeps the program.
+void again.wait().catch((error: Error) => console.log(error.name));
+const sleeping = await container.exec({ args: ['sleep', '1000'] });
+void sleeping.result().catch((error: Error) => console.log(error.name));
 client.close();
 `;
 
@@ -51,7 +54,7 @@ test('a program elsewhere has its types, runs, and ends by itself', { timeout: 6
   assert.deepEqual(ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n')), []);
   program.emit();
   const { stdout } = await run([lab.daemon.rootfs], 'typed in\n');
-  assert.equal(stdout, 'typed in\n0 exec 2 true');
+  assert.equal(stdout, 'typed in\n0 exec 2 true\nUnavailableError\nUnavailableError');
   const container = await lab.client.load('outside');
   assert.equal((await container.status()).state, 'running');
   await container.delete({ kill: true });

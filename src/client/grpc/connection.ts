@@ -1,4 +1,5 @@
 /** The gRPC connection to a daemon, and its services as objects. */
+import type { EventEmitter } from 'node:events';
 import { Client, credentials, Metadata, type CallOptions as GrpcOptions, type ServiceError } from '@grpc/grpc-js';
 import type { AnyMethod, ServiceDefinition } from '../../ttrpc/service.js';
 import { Code } from '../../ttrpc/status.js';
@@ -16,6 +17,8 @@ interface Cancelable {
 
 export class Connection {
   readonly #grpc: Client;
+  /** Those under way: the library goes on with them when it is closed. */
+  readonly #calls = new Set<Cancelable>();
   #closed = false;
 
   /** @param path of the daemon's socket */
@@ -43,13 +46,14 @@ export class Connection {
 
   close(): void {
     this.#closed = true;
+    for (const call of this.#calls) call.cancel();
     this.#grpc.close();
   }
 
   #service(definition: ServiceDefinition, namespace: string): object {
     const made: Record<string, unknown> = {};
     for (const [name, method] of Object.entries(definition.methods)) {
-      const call = new Method(this.#grpc, `/${definition.name}/${name}`, method, namespace, (error) => this.#errorOf(error));
+      const call = new Method(this.#grpc, `/${definition.name}/${name}`, method, namespace, (error) => this.#errorOf(error), this.#calls);
       made[name] = {
         unary: (request: unknown, options?: RpcOptions) => call.unary(request, options),
         serverStream: (request: unknown, options?: RpcOptions) => call.serverStream(request, options),
@@ -87,6 +91,7 @@ class Method {
   constructor(
     private readonly grpc: Client, private readonly path: string, { request, response }: AnyMethod,
     private readonly namespace: string, private readonly errorOf: (error: unknown) => Error,
+    private readonly calls: Set<Cancelable>,
   ) {
     this.#encode = (message) => Buffer.from(request.encode(message).finish());
     this.#decode = (bytes) => response.decode(bytes) as unknown;
@@ -147,12 +152,16 @@ class Method {
   }
 
   /** A connection that was closed throws at once. */
-  #begin<T>(start: () => T): T {
+  #begin<T extends EventEmitter & Cancelable>(start: () => T): T {
+    let call: T;
     try {
-      return start();
+      call = start();
     } catch (error) {
       throw this.errorOf(error);
     }
+    this.calls.add(call);
+    call.once('status', () => this.calls.delete(call));
+    return call;
   }
 
   #failure(error: unknown, { signal }: RpcOptions): Error {

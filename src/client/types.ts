@@ -6,7 +6,9 @@ import type { Images } from './image/types.js';
 import type { LinuxResources, ProcessOptions, Spec, SpecOptions } from './spec/types.js';
 import type { Stats } from './stats.js';
 
+/** A message of any type: its type's name, and its bytes. */
 export type Any = google.protobuf.Any.$Properties;
+/** A mount as containerd and its shims exchange them. */
 export type Mount = containerd.types.Mount.$Properties;
 
 /** What any call may be given. */
@@ -68,11 +70,13 @@ export interface Client {
   close(): void;
 }
 
+/** A daemon's. */
 export interface Version {
   readonly version: string;
   readonly revision: string;
 }
 
+/** How a container is loaded. */
 export interface LoadOptions extends CallOptions {
   /** Which streams to open again; true for all. */
   readonly attach?: boolean | AttachOptions | undefined;
@@ -155,24 +159,30 @@ export interface Container {
   exec(options: ExecOptions): Promise<Process>;
   /** Runs another process to its end and collects what it writes. When aborted, the process is killed. */
   output(args: readonly string[], options?: OutputOptions & { readonly encoding?: 'utf8' }): Promise<Output<string>>;
+  /** The same, as bytes. */
   output(args: readonly string[], options: OutputOptions & { readonly encoding: 'buffer' }): Promise<Output<Buffer>>;
   /** Waits for the task's end; for that of an exec when one is named. */
   wait(options?: OfProcess): Promise<Exit>;
 
   /** Sends a signal, SIGTERM unless given; with `all`, to every process of the container. */
   signalProcess(signal?: Signal, options?: OfProcess & { readonly all?: boolean | undefined }): Promise<void>;
+  /** Gives a terminal another size. */
   resizeTerminal(size: WindowSize, options?: OfProcess): Promise<void>;
   /** Has the process find the end of its input, once all who write to it have closed their ends. */
   closeStdin(options?: OfProcess): Promise<void>;
+  /** Freezes all its processes. */
   pause(options?: CallOptions): Promise<void>;
+  /** Has them go on. */
   resume(options?: CallOptions): Promise<void>;
+  /** What its cgroup counts now. @throws NotFoundError when it has no task, FailedPreconditionError when that has ended */
   stats(options?: CallOptions): Promise<Stats>;
   /** Pids of all its processes, as the host numbers them. */
   listPids(options?: CallOptions): Promise<number[]>;
   /** All its processes, with the ids of those that were made by exec. */
   summary(options?: CallOptions): Promise<ProcessSummary[]>;
-  /** @throws NotFoundError when it has no task */
+  /** The state of its task, or of an exec. @throws NotFoundError when there is none */
   status(options?: OfProcess): Promise<TaskStatus>;
+  /** Changes the limits of the running task; what is left out stays. The record's spec is not changed. */
   updateResources(resources: LinuxResources, options?: CallOptions): Promise<void>;
   /** Writes the running task to a directory, from which `start({ checkpointDir })` restores it. Needs criu. */
   createCheckpoint(directory: string, options?: CheckpointOptions): Promise<void>;
@@ -200,6 +210,7 @@ export interface OfProcess extends CallOptions {
 /** A name, with or without SIG, or a number. */
 export type Signal = NodeJS.Signals | number | (string & {});
 
+/** A terminal's, in characters. */
 export interface WindowSize {
   readonly columns: number;
   readonly rows: number;
@@ -214,6 +225,7 @@ export interface WindowSize {
  */
 export type StdioTarget = 'pipe' | 'inherit' | 'ignore' | (string & {});
 
+/** Where each of a process's streams goes. */
 export interface StdioOptions {
   /** Default `ignore`. */
   readonly stdin?: StdioTarget | undefined;
@@ -223,6 +235,7 @@ export interface StdioOptions {
   readonly stderr?: StdioTarget | undefined;
 }
 
+/** How a task is started. */
 export interface StartOptions extends StdioOptions, CallOptions {
   /** A terminal's first size. Whether there is one the spec says. */
   readonly size?: WindowSize | undefined;
@@ -234,12 +247,14 @@ export interface StartOptions extends StdioOptions, CallOptions {
   readonly created?: ((process: Process) => void | Promise<void>) | undefined;
 }
 
+/** What another process of a container is. */
 export interface ExecOptions extends ProcessOptions, StdioOptions, CallOptions {
   /** Its id in the container; one is made up unless given. */
   readonly id?: string | undefined;
   readonly size?: WindowSize | undefined;
 }
 
+/** What a process is whose output is collected. */
 export interface OutputOptions extends ProcessOptions, CallOptions {
   /** Written to its input, which ends then. */
   readonly input?: string | Uint8Array | undefined;
@@ -248,6 +263,7 @@ export interface OutputOptions extends ProcessOptions, CallOptions {
   readonly encoding?: 'utf8' | 'buffer' | undefined;
 }
 
+/** What a process has written, and how it has ended. */
 export interface Output<T = string> {
   readonly stdout: T;
   readonly stderr: T;
@@ -255,6 +271,7 @@ export interface Output<T = string> {
   readonly exitCode: number;
 }
 
+/** How a process has ended. */
 export interface Exit {
   /** 128 and the signal's number for a process that a signal has ended. */
   readonly exitCode: number;
@@ -277,9 +294,11 @@ export interface Process {
   wait(options?: CallOptions): Promise<Exit>;
   /** Collects all output up to its end. Nothing else may be reading the streams. The signal ends the waiting, not the process. */
   result(options?: ResultOptions & { readonly encoding?: 'utf8' }): Promise<Output<string>>;
+  /** The same, as bytes. */
   result(options: ResultOptions & { readonly encoding: 'buffer' }): Promise<Output<Buffer>>;
   /** SIGTERM unless given. No error when it has ended already. */
   kill(signal?: Signal, options?: CallOptions & { readonly all?: boolean | undefined }): Promise<void>;
+  /** Gives its terminal another size. */
   resize(size: WindowSize, options?: CallOptions): Promise<void>;
   /** The same as ending `stdin`: what was written reaches the process, then the end does. Resolves when that is under way. */
   closeStdin(options?: CallOptions): Promise<void>;
@@ -287,13 +306,17 @@ export interface Process {
   detach(): void;
 }
 
+/** How output is collected. */
 export interface ResultOptions extends CallOptions {
+  /** More of either stream is a ResourceExhaustedError. Default 64 MiB. */
   readonly maxBytes?: number | undefined;
   readonly encoding?: 'utf8' | 'buffer' | undefined;
 }
 
+/** What a process is doing. */
 export type TaskState = 'unknown' | 'created' | 'running' | 'stopped' | 'paused' | 'pausing';
 
+/** A process as its shim knows it. */
 export interface TaskStatus {
   readonly containerId: string;
   /** The exec's id; the container's for its first process. */
@@ -309,12 +332,14 @@ export interface TaskStatus {
   readonly stderr: string;
 }
 
+/** One process of a container. */
 export interface ProcessSummary {
   readonly pid: number;
   /** Of the exec that it is; undefined for the container's first process and for what processes have started themselves. */
   readonly exec: string | undefined;
 }
 
+/** How a checkpoint is taken; see criu(8) for what it can write. */
 export interface CheckpointOptions extends CallOptions {
   /** The container ends. Default: it goes on. */
   readonly exit?: boolean | undefined;
@@ -324,6 +349,7 @@ export interface CheckpointOptions extends CallOptions {
   readonly fileLocks?: boolean | undefined;
 }
 
+/** Which events are wanted. */
 export interface EventsOptions {
   /** containerd's filters: `topic~="^/tasks/"`, `namespace==default`. An event that any of them selects is given; all without. */
   readonly filters?: readonly string[] | undefined;
@@ -367,8 +393,12 @@ export interface ContainerEvent {
 /** Whoever wants to know; an error of it ends the watching. */
 export type Backend =
   | ((event: ContainerEvent) => void | Promise<void>)
-  | { processEvent(event: ContainerEvent): void | Promise<void> };
+  | {
+    /** Called for each event. */
+    processEvent(event: ContainerEvent): void | Promise<void>;
+  };
 
+/** What is watched. */
 export interface WatchOptions extends CallOptions {
   /** Of these containers only. */
   readonly containers?: readonly string[] | undefined;
@@ -376,6 +406,7 @@ export interface WatchOptions extends CallOptions {
   readonly onConnection?: ((connected: boolean) => void) | undefined;
 }
 
+/** A backend being told. */
 export interface Watcher {
   /** Settles when the watching is over: resolves after stop() or an abort, rejects with an error of the backend. */
   readonly done: Promise<void>;

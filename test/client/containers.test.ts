@@ -172,12 +172,12 @@ test('an error for each kind of failure', async () => {
   await assert.rejects(client.create({ id: 'x', args: ['true'] }), InvalidArgumentError);
   await assert.rejects(client.create({ id: 'x', rootfs: '/' }), InvalidArgumentError);
   await assert.rejects(client.create({ id: 'x', image: 'no-such', args: ['true'] }), NotFoundError);
-  await assert.rejects(container.exec({ args: ['/no/such/program'] }), (error) => error instanceof UnknownError && /no such file/.test(error.message));
+  await assert.rejects(container.exec({ args: ['/no/such/program'] }), (error) => error instanceof UnknownError && error.message.includes('no such file'));
   await assert.rejects(container.signalProcess('SIGNONE'), InvalidArgumentError);
   await assert.rejects(container.signalProcess('TERM', { exec: 'nobody' }), NotFoundError);
   await assert.rejects(container.output(['cat', '/bin/busybox'], { maxBytes: 1000 }), ResourceExhaustedError);
   await assert.rejects(client.services.content.Info({ digest: 'sha256:' + '0'.repeat(64) }), NotFoundError);
-  await assert.rejects(Client.connect({ address: '/no/such/socket' }), (error) => error instanceof UnavailableError && /no such socket/.test(error.message));
+  await assert.rejects(Client.connect({ address: '/no/such/socket' }), (error) => error instanceof UnavailableError && error.message.includes('no such socket'));
   await assert.rejects(Client.connect({ address: '/bin' }), (error) => error instanceof InvalidArgumentError || error instanceof UnavailableError);
   await assert.rejects(Client.connect({ address: 'tcp://x' }), InvalidArgumentError);
   await container.delete({ kill: true });

@@ -65,5 +65,5 @@ function run(args: readonly string[], input: string): Promise<Result<{ encoding:
   const { socket, namespace } = lab.daemon;
   return execa(process.execPath, [join(dir, 'program.js'), ...args], {
     input, timeout: 30_000, killSignal: 'SIGKILL', env: { CONTAINERD_ADDRESS: socket, CONTAINERD_NAMESPACE: namespace },
-  }) as unknown as Promise<Result<{ encoding: 'utf8' }>>;
+  });
 }

@@ -24,9 +24,11 @@ export interface RpcDuplex<ReqInit, Res> extends AsyncIterableIterator<Res> {
 
 /** A call that the client sends messages on, and that the server answers once. */
 export interface RpcSending<ReqInit, Res> {
+  /** Sends one message. */
   send(message: ReqInit): Promise<void>;
   /** Sends nothing more, and waits for the reply. */
   finish(): Promise<Res>;
+  /** Gives the call up. */
   cancel(): void;
 }
 

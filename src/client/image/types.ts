@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 import type { CallOptions, Mount } from '../types.js';
 
+/** The images of a client's namespace. */
 export interface Images {
   /** All, or those that containerd's filters select, such as `name~=busybox`. */
   list(filters?: readonly string[], options?: CallOptions): Promise<Image[]>;
@@ -22,6 +23,7 @@ export interface Images {
   prepare(image: Image | string, key: string, options?: UnpackOptions): Promise<Mount[]>;
 }
 
+/** A name, and the manifest or index that it stands for. */
 export interface Image {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -30,11 +32,14 @@ export interface Image {
   readonly updatedAt: Date;
 }
 
+/** How layers become snapshots. */
 export interface UnpackOptions extends CallOptions {
   readonly snapshotter?: string | undefined;
+  /** Told as the work goes on. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
+/** How an archive is taken in. */
 export interface ImportOptions extends UnpackOptions {
   /** Names the image, instead of the archive's own name; for an archive of one image. */
   readonly name?: string | undefined;

@@ -1,5 +1,6 @@
 /** The OCI runtime spec as far as containers are described here, and the options that it is made of. */
 
+/** A mount in a container. */
 export interface SpecMount {
   destination: string;
   type?: string;
@@ -7,6 +8,7 @@ export interface SpecMount {
   options?: string[];
 }
 
+/** Whom a process runs as. */
 export interface SpecUser {
   uid: number;
   gid: number;
@@ -15,6 +17,7 @@ export interface SpecUser {
   username?: string;
 }
 
+/** `process` of the runtime spec. */
 export interface SpecProcess {
   terminal?: boolean;
   consoleSize?: { width: number; height: number };
@@ -42,6 +45,7 @@ export interface LinuxResources {
   [key: string]: unknown;
 }
 
+/** `linux` of the runtime spec. */
 export interface SpecLinux {
   namespaces?: { type: string; path?: string }[];
   uidMappings?: { containerID: number; hostID: number; size: number }[];
@@ -57,6 +61,7 @@ export interface SpecLinux {
   [key: string]: unknown;
 }
 
+/** A container as its runtime is told of it: config.json of the runtime spec. */
 export interface Spec {
   ociVersion: string;
   process?: SpecProcess;
@@ -86,6 +91,7 @@ export interface ProcessOptions {
   readonly noNewPrivileges?: boolean | undefined;
 }
 
+/** What a container's spec is made of. */
 export interface SpecOptions extends ProcessOptions {
   /** Instead of the image's entry point; empty for none. `args` then replace the image's command. */
   readonly entrypoint?: readonly string[] | undefined;
@@ -108,6 +114,7 @@ export interface SpecOptions extends ProcessOptions {
   readonly cgroupsPath?: string | undefined;
 }
 
+/** What a container may use. */
 export interface Limits {
   /** Bytes. */
   readonly memory?: number | undefined;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { execa, type Result } from 'execa';
+import { execa } from 'execa';
 import ts from 'typescript';
 import { ClientLab } from '../support/client-lab.js';
 import { temporaryDirectory, top } from '../support/daemons.js';
@@ -53,7 +53,7 @@ test('a program elsewhere has its types, runs, and ends by itself', { timeout: 6
   const program = ts.createProgram([join(dir, 'program.ts')], options);
   assert.deepEqual(ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n')), []);
   program.emit();
-  const { stdout } = await run([lab.daemon.rootfs], 'typed in\n');
+  const stdout = await run([lab.daemon.rootfs], 'typed in\n');
   assert.equal(stdout, 'typed in\n0 exec 2 true\nUnavailableError\nUnavailableError');
   const container = await lab.client.load('outside');
   assert.equal((await container.status()).state, 'running');
@@ -61,9 +61,10 @@ test('a program elsewhere has its types, runs, and ends by itself', { timeout: 6
   await lab.nothingLeft();
 });
 
-function run(args: readonly string[], input: string): Promise<Result<{ encoding: 'utf8' }>> {
+async function run(args: readonly string[], input: string): Promise<string> {
   const { socket, namespace } = lab.daemon;
-  return execa(process.execPath, [join(dir, 'program.js'), ...args], {
+  const { stdout } = await execa(process.execPath, [join(dir, 'program.js'), ...args], {
     input, timeout: 30_000, killSignal: 'SIGKILL', env: { CONTAINERD_ADDRESS: socket, CONTAINERD_NAMESPACE: namespace },
   });
+  return stdout;
 }

@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-client test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec soak-start install uninstall clean
 
 all: build
 
@@ -153,6 +153,10 @@ bench-daemon: setup build
 N ?= 2000
 soak-exec: setup build
 	$(TSX) test/bench/exec-soak.ts $(N)
+
+# N starts while spares are killed at random: no container lost, nothing left.
+soak-start: setup build
+	$(TSX) test/bench/start-soak.ts $(N)
 
 # ---- use -----------------------------------------------------------------------------------------------------------
 

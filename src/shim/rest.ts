@@ -48,6 +48,8 @@ function rest(): void {
     // What is left in use lies scattered; its pages only get free when it is moved together.
     setFlagsFromString('--compact-on-every-full-gc');
     globalThis.gc();
+    // What only weak things held goes with the next.
+    if (next > 0) globalThis.gc();
     setFlagsFromString('--no-compact-on-every-full-gc');
   }
   trimMemory();

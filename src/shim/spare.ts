@@ -71,6 +71,8 @@ async function rehearseUntilWanted(listener: number): Promise<void> {
     watch.want(0);
   });
   watch.want(READABLE);
+  // One turn of the loop, so that it is known at once.
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
   try {
     const { rehearse } = await import('./rehearsal.js');
     await rehearse(`${HAWSER_LIBRARY}/hawser-stand-in`, process.cwd(), () => wanted);

@@ -1,269 +1,147 @@
 /**
- * `make bench`: the built shim beside the Go shim and bare runc, in one run, taking turns. Times are of this machine at
- * this moment; only the ratios say something elsewhere.
+ * `make bench`: the built shim beside the Go shim and bare runc, in one run, taking turns. Times are of this machine at this
+ * moment; only the ratios say something elsewhere.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { loadavg, cpus, release } from 'node:os';
 import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
-import { ContainerdServicesEventsTtrpcV1Events as Events, ContainerdTaskV2Task as Task, containerd, pack } from '../../src/api/index.js';
-import { makeFifo } from '../../src/sys/index.js';
-import { connect, Server, type Client } from '../../src/ttrpc/index.js';
-import { createServer } from 'node:net';
-import { makeRootfs, shimDir, until } from '../support/daemons.js';
+import { Containerd, shimDir, stockDir, top } from '../support/daemons.js';
+import { Lab, pause, type Shim, type Times } from './lab.js';
+import * as measures from './measures.js';
+import { isReached, json, svg, table, type Row } from './report.js';
 
 const ROUNDS = Number(process.env.HAWSER_BENCH_ROUNDS ?? 20);
-const THROUGHPUT_BYTES = 1024 * 1024 * 1024;
+const WARM_UP = 2;
+/** After a start the next spare boots and rehearses; a container a second is as fast as most people start them. */
+const BETWEEN_MS = 400;
+const DENSITIES = (process.env.HAWSER_BENCH_DENSITY ?? '10,50,200').split(',').filter(Boolean).map(Number);
+const EXECS = Number(process.env.HAWSER_BENCH_EXECS ?? 500);
 
-const dir = mkdtempSync(join(tmpdir(), 'hawser-bench-'));
-const rootfs = makeRootfs(join(dir, 'rootfs'));
-const eventSocket = join(dir, 'events.sock');
-let serial = 0;
-const exitWaiters = new Map<string, () => void>();
+const rows: Row[] = [];
+const say = (text: string): void => void process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : text && `${text}\n`);
 
-/** Takes the events as a daemon would. */
-async function fakeDaemon(): Promise<() => void> {
-  const server = new Server().add(Events, {
-    Forward({ envelope }) {
-      if (envelope?.topic === '/tasks/exit' && envelope.event?.value) {
-        exitWaiters.get(containerd.events.TaskExit.decode(envelope.event.value).containerId)?.();
-      }
-      return {};
-    },
-  });
-  const listener = createServer().listen(eventSocket);
-  await server.serve(listener);
-  return () => server.close();
-}
-
-interface Bundle {
-  id: string;
-  path: string;
-}
-
-function makeBundle(args: string[]): Bundle {
-  const id = `bench${process.pid}x${serial++}`;
-  const path = join(dir, 'bundles', id);
-  mkdirSync(path, { recursive: true });
-  const namespaces = ['pid', 'ipc', 'uts', 'mount', 'network'].map((type) => ({ type }));
-  writeFileSync(join(path, 'config.json'), JSON.stringify({
-    ociVersion: '1.0.2', root: { path: rootfs, readonly: false }, hostname: id,
-    process: { terminal: false, user: { uid: 0, gid: 0 }, cwd: '/', args, env: ['PATH=/bin'] },
-    mounts: [{ destination: '/proc', type: 'proc', source: 'proc' }, { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755'] }],
-    linux: { namespaces, cgroupsPath: `/hawser-bench/${id}` },
-  }));
-  return { id, path };
-}
-
-class Shim {
-  constructor(readonly name: string, readonly binary: string) {}
-
-  start({ id, path }: Bundle): string {
-    const result = spawnSync(this.binary, ['-namespace', 'bench', '-address', join(dir, 'grpc.sock'), '-publish-binary', '/bin/true', '-id', id, 'start'], {
-      cwd: path, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH, TTRPC_ADDRESS: eventSocket },
-    });
-    if (result.status !== 0) throw new Error(`${this.name} start: ${result.stderr}`);
-    return result.stdout.trim().replace('unix://', '');
-  }
-
-  delete({ id, path }: Bundle): void {
-    const result = spawnSync(this.binary, ['-namespace', 'bench', '-address', join(dir, 'grpc.sock'), '-publish-binary', '/bin/true', '-id', id, '-bundle', path, 'delete'], {
-      cwd: path, stdio: 'ignore', env: { PATH: process.env.PATH },
-    });
-    if (result.status !== 0) throw new Error(`${this.name} delete: exit status ${result.status}`);
-  }
-}
-
-type Times = Record<string, number>;
-
-async function timed<T>(times: Times, name: string, work: () => T | Promise<T>): Promise<T> {
-  const from = performance.now();
-  const result = await work();
-  times[name] = (times[name] ?? 0) + performance.now() - from;
-  return result;
-}
-
-const options = () => pack('containerd.runc.v1.Options', containerd.runc.v1.Options, { root: join(dir, 'runc') });
-
-async function withShim<T>(shim: Shim, args: string[], work: (client: Client, bundle: Bundle) => Promise<T>, times: Times = {}): Promise<T> {
-  const bundle = makeBundle(args);
-  // The daemon makes the FIFO for the shim's log, and reads it.
-  makeFifo(join(bundle.path, 'log'), 0o700);
-  const log = openSync(join(bundle.path, 'log'), constants.O_RDWR | constants.O_NONBLOCK);
-  const address = await timed(times, 'start', () => shim.start(bundle));
-  const client = await connect(address);
-  try {
-    return await work(client, bundle);
-  } finally {
-    await client.service(Task).Shutdown({ id: bundle.id });
-    client.close();
-    await timed(times, 'delete action', () => shim.delete(bundle));
-    closeSync(log);
-    rmSync(bundle.path, { recursive: true, force: true });
-  }
-}
-
-/** One container from start to delete. */
-async function lifecycle(shim: Shim): Promise<Times> {
-  const times: Times = {};
-  await withShim(shim, ['/bin/true'], async (client, { id, path }) => {
-    const task = client.service(Task);
-    const exit = new Promise<void>((resolve) => exitWaiters.set(id, resolve));
-    await timed(times, 'Create', () => task.Create({ id, bundle: path, options: options() }));
-    await timed(times, 'Start', () => task.Start({ id }));
-    await timed(times, 'Wait', () => task.Wait({ id }));
-    await exit;
-    await timed(times, 'Delete', () => task.Delete({ id }));
-  }, times);
-  times.total = times.start! + times.Create! + times.Start! + times.Wait! + times.Delete!;
-  return times;
-}
-
-/** The floor: runc alone, as a shim would call it. */
-async function bare(): Promise<Times> {
-  const times: Times = {};
-  const { id, path } = makeBundle(['/bin/true']);
-  const runc = (...args: string[]): void => {
-    const result = spawnSync('runc', ['--root', join(dir, 'runc/bare'), '--log', join(path, 'log.json'), '--log-format', 'json', ...args], { stdio: 'ignore' });
-    if (result.status !== 0) throw new Error(`runc ${args.join(' ')}: exit status ${result.status}`);
-  };
-  await timed(times, 'Create', () => runc('create', '--bundle', path, '--pid-file', join(path, 'init.pid'), id));
-  await timed(times, 'Start', () => runc('start', id));
-  await until('the end', () => spawnSync('runc', ['--root', join(dir, 'runc/bare'), 'state', id], { encoding: 'utf8' }).stdout.includes('"stopped"'));
-  await timed(times, 'Delete', () => runc('delete', id));
-  times.total = times.Create! + times.Start! + times.Delete!;
-  rmSync(path, { recursive: true });
-  return times;
-}
-
-/** Exec, Start, Wait and Delete of one more process. */
-async function execs(shim: Shim, rounds: number): Promise<number[]> {
-  return withShim(shim, ['/bin/sleep', '1000'], async (client, { id, path }) => {
-    const task = client.service(Task);
-    await task.Create({ id, bundle: path, options: options() });
-    await task.Start({ id });
-    const spec = { type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process', value: Buffer.from(JSON.stringify({ cwd: '/', args: ['/bin/true'], env: ['PATH=/bin'], user: { uid: 0, gid: 0 } })) };
-    const took: number[] = [];
-    for (let i = 0; i < rounds; i++) {
-      const from = performance.now();
-      const execId = `e${i}`;
-      await task.Exec({ id, execId, spec });
-      await task.Start({ id, execId });
-      await task.Wait({ id, execId });
-      await task.Delete({ id, execId });
-      took.push(performance.now() - from);
+/** Takes turns, so that whatever else the machine does happens to both. */
+async function both<T>(rounds: number, between: number, measure: (shim: Shim) => Promise<T>): Promise<{ ours: T[]; go: T[] }> {
+  const found = { ours: [] as T[], go: [] as T[] };
+  for (let i = 0; i < rounds; i++) {
+    for (const name of ['ours', 'go'] as const) {
+      await pause(between);
+      found[name].push(await measure(lab[name]));
     }
-    await killAndDelete(client, id);
-    return took;
-  });
+  }
+  return found;
 }
 
-async function killAndDelete(client: Client, id: string): Promise<void> {
-  const task = client.service(Task);
-  await task.Kill({ id, signal: 9 });
-  await task.Wait({ id });
-  await task.Delete({ id });
-}
-
-/** Private memory of the second of two idle shims, each with a running container, in MB. */
-async function privateMemory(shim: Shim): Promise<number> {
-  const idle = (work: () => Promise<number>): Promise<number> => withShim(shim, ['/bin/sleep', '1000'], async (client, { id, path }) => {
-    const task = client.service(Task);
-    await task.Create({ id, bundle: path, options: options() });
-    await task.Start({ id });
-    const { shimPid } = await task.Connect({ id });
-    const inner = await work();
-    // Long enough for what a shim does once it is idle.
-    await new Promise((resolve) => setTimeout(resolve, 3000));
-    const kB = Number(/Private_Dirty: +(\d+)/.exec(readFileSync(`/proc/${shimPid}/smaps_rollup`, 'utf8'))?.[1]);
-    await killAndDelete(client, id);
-    return inner || kB / 1024;
-  });
-  return idle(() => idle(() => Promise.resolve(0)));
-}
-
-/** Bytes per second through a FIFO, and CPU seconds of the shim meanwhile. */
-async function throughput(shim: Shim): Promise<{ gib: number; cpu: number }> {
-  return withShim(shim, ['/bin/dd', 'if=/dev/zero', 'bs=64k', `count=${THROUGHPUT_BYTES / 65536}`], async (client, { id, path }) => {
-    const task = client.service(Task);
-    const stdout = join(path, 'stdout');
-    makeFifo(stdout, 0o600);
-    const reader = spawn('dd', [`if=${stdout}`, 'of=/dev/null', 'bs=64k'], { stdio: 'ignore' });
-    const ended = new Promise((resolve) => reader.once('exit', resolve));
-    // The Go shim refuses an empty stderr beside a stdout.
-    await task.Create({ id, bundle: path, stdout, stderr: stdout, options: options() });
-    const { shimPid } = await task.Connect({ id });
-    const cpuBefore = cpuSeconds(shimPid);
-    const from = performance.now();
-    await task.Start({ id });
-    await ended;
-    const seconds = (performance.now() - from) / 1000;
-    const cpu = cpuSeconds(shimPid) - cpuBefore;
-    await task.Wait({ id });
-    await task.Delete({ id });
-    return { gib: THROUGHPUT_BYTES / 2 ** 30 / seconds, cpu };
-  });
-}
-
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-/** State calls per second, with 64 under way. */
-async function stateRate(shim: Shim): Promise<number> {
-  return withShim(shim, ['/bin/sleep', '1000'], async (client, { id, path }) => {
-    const task = client.service(Task);
-    await task.Create({ id, bundle: path, options: options() });
-    await task.Start({ id });
-    const total = 40_000;
-    let left = total;
-    const from = performance.now();
-    await Promise.all(Array.from({ length: 64 }, async () => {
-      while (left-- > 0) await task.State({ id });
-    }));
-    const rate = total / ((performance.now() - from) / 1000);
-    await killAndDelete(client, id);
-    return rate;
-  });
-}
-
-const sorted = (values: number[]): number[] => [...values].sort((a, b) => a - b);
-const median = (values: number[]): number => sorted(values)[Math.floor(values.length / 2)] ?? NaN;
-const spread = (values: number[]): string => `${sorted(values)[Math.floor(values.length / 4)]?.toFixed(1)}–${sorted(values)[Math.floor((values.length * 3) / 4)]?.toFixed(1)}`;
-
-function row(name: string, ours: number, go: number, extra = '', unit = 'ms'): void {
-  console.log(`${name.padEnd(28)} ${`${ours.toFixed(unit === 'ms' ? 1 : 2)} ${unit}`.padStart(12)} ${`${go.toFixed(unit === 'ms' ? 1 : 2)} ${unit}`.padStart(12)} ${(ours / go).toFixed(2).padStart(7)}   ${extra}`);
-}
-
-const stop = await fakeDaemon();
-try {
-  const ours = new Shim('hawser', join(shimDir, 'containerd-shim-runc-v2'));
-  const go = new Shim('go', '/usr/bin/containerd-shim-runc-v2');
-  const results = { ours: [] as Times[], go: [] as Times[], bare: [] as Times[] };
-  for (let i = -2; i < ROUNDS; i++) {
-    const [a, b, c] = [await lifecycle(ours), await lifecycle(go), await bare()];
+async function lives(): Promise<void> {
+  const found = { ours: [] as Times[], go: [] as Times[], floor: [] as Times[] };
+  for (let i = -WARM_UP; i < ROUNDS; i++) {
+    say(`lives: ${i + WARM_UP + 1} of ${ROUNDS + WARM_UP}`);
+    await pause(BETWEEN_MS);
+    const ours = await measures.life(lab, lab.ours);
+    await pause(BETWEEN_MS);
+    const go = await measures.life(lab, lab.go);
+    const floor = await measures.bareRunc(lab);
     if (i < 0) continue;
-    results.ours.push(a);
-    results.go.push(b);
-    results.bare.push(c);
+    found.ours.push(ours);
+    found.go.push(go);
+    found.floor.push(floor);
   }
-  console.log(`\n${ROUNDS} rounds of /bin/true by direct ttrpc, medians (quartiles of ours | Go)`);
-  console.log(`${''.padEnd(28)} ${'hawser'.padStart(12)} ${'Go shim'.padStart(12)} ${'ratio'.padStart(7)}   bare runc`);
+  const goals: Record<string, number> = { start: 0.5, total: 0.8, 'delete action': 0.5 };
   for (const name of ['start', 'Create', 'Start', 'Wait', 'Delete', 'total', 'delete action']) {
-    const of = (list: Times[]): number[] => list.map((times) => times[name] ?? NaN);
-    const floor = median(of(results.bare));
-    row(name, median(of(results.ours)), median(of(results.go)), `${Number.isNaN(floor) ? '' : floor.toFixed(1)}   (${spread(of(results.ours))} | ${spread(of(results.go))})`);
+    const of = (list: Times[]): number[] => list.flatMap((times) => times[name] ?? []);
+    const floor = of(found.floor);
+    rows.push({ name, unit: 'ms', ours: of(found.ours), go: of(found.go), ...(floor.length > 0 ? { floor } : {}), ...(goals[name] ? { goal: { less: true, ratio: goals[name] } } : {}) });
   }
-  const [oursExec, goExec] = [await execs(ours, ROUNDS), await execs(go, ROUNDS)];
-  row('exec, whole', median(oursExec), median(goExec), `(${spread(oursExec)} | ${spread(goExec)})`);
-  row('private memory, idle', await privateMemory(ours), await privateMemory(go), '', 'MB');
-  const [oursRate, goRate] = [await throughput(ours), await throughput(go)];
-  row('stdout through a FIFO', oursRate.gib, goRate.gib, `shim CPU ${oursRate.cpu.toFixed(2)} s | ${goRate.cpu.toFixed(2)} s`, 'GiB/s');
-  row('State calls', (await stateRate(ours)) / 1000, (await stateRate(go)) / 1000, '64 under way', 'k/s');
-} finally {
-  stop();
-  rmSync(dir, { recursive: true, force: true });
-  spawnSync('sh', ['-c', 'find /sys/fs/cgroup -depth -type d -path "*hawser-bench*" -exec rmdir {} + 2>/dev/null']);
 }
+
+async function starts(): Promise<void> {
+  say('starts');
+  const start = (env: Record<string, string>) => async (shim: Shim): Promise<number> => (await measures.life(lab, shim, env)).start!;
+  const cold = await both(Math.ceil(ROUNDS / 2), 50, start({ HAWSER_SPARE: 'off' }));
+  rows.push({ name: 'start without a spare', unit: 'ms', ...cold, goal: { less: true, ratio: 2.5 } });
+  const dense: { ours: number[]; go: number[] } = { ours: [], go: [] };
+  for (const name of ['ours', 'go'] as const) for (let i = 0; i < ROUNDS; i++) dense[name].push(await start({})(lab[name]));
+  rows.push({ name: 'start, one life after the other', unit: 'ms', ...dense });
+}
+
+async function execs(): Promise<void> {
+  say('execs');
+  const found = { ours: [] as number[], go: [] as number[] };
+  for (let turn = 0; turn < 2; turn++) {
+    for (const name of ['ours', 'go'] as const) {
+      found[name].push(...await measures.sleeping(lab, lab[name], async (task, { id }) => {
+        await pause(1000);
+        return measures.execs(task, id, ROUNDS);
+      }));
+    }
+  }
+  rows.push({ name: 'exec: Exec, Start, Wait, Delete', unit: 'ms', ...found, goal: { less: true, ratio: 0.95 } });
+  say('exits');
+  rows.push({ name: 'exit to TaskExit', unit: 'ms', ...await both(Math.ceil(ROUNDS / 2), BETWEEN_MS, (shim) => measures.exitLatency(lab, shim)), goal: { less: true, ratio: 1 } });
+}
+
+async function underContainerd(): Promise<void> {
+  say('ctr run --rm');
+  const daemon = new Containerd(shimDir);
+  const found = { ours: [] as number[], go: [] as number[] };
+  try {
+    await daemon.start();
+    for (let i = -WARM_UP; i < ROUNDS; i++) {
+      for (const [name, dir] of [['ours', shimDir], ['go', stockDir]] as const) {
+        await pause(BETWEEN_MS);
+        const from = performance.now();
+        await daemon.run(`bench${i + WARM_UP}`, ['/bin/true'], { flags: ['--runtime', join(dir, 'containerd-shim-runc-v2')] });
+        if (i >= 0) found[name].push(performance.now() - from);
+      }
+    }
+  } finally {
+    await daemon.cleanUp();
+  }
+  rows.push({ name: 'ctr run --rm, one containerd', unit: 'ms', ...found, goal: { less: true, ratio: 0.95 } });
+}
+
+async function throughput(): Promise<void> {
+  say('output');
+  for (const [name, options, ratio] of [
+    ['stdout through a FIFO', { mebibytes: 1024, terminal: false }, 2], ['output of a terminal', { mebibytes: 96, terminal: true }, 1.3],
+  ] as const) {
+    const found = await both(3, BETWEEN_MS, (shim) => measures.output(lab, shim, options));
+    const cpu = (list: { cpu: number }[]): string => (list.reduce((sum, one) => sum + one.cpu, 0) / list.length).toFixed(2);
+    rows.push({ name, unit: 'MiB/s', ours: found.ours.map(({ rate }) => rate), go: found.go.map(({ rate }) => rate), goal: { less: false, ratio }, note: `CPU of the shim ${cpu(found.ours)} s | ${cpu(found.go)} s` });
+  }
+  say('State calls');
+  rows.push({ name: 'State calls, 64 on one connection', unit: '/s', ...await both(3, BETWEEN_MS, (shim) => measures.stateRate(lab, shim)), goal: { less: false, ratio: 0.8 } });
+  rows.push({ name: 'State, 99th of 100, 64 connections', unit: 'ms', ...await both(3, BETWEEN_MS, (shim) => measures.stateLatency(lab, shim)), goal: { less: true, ratio: 1.5 } });
+}
+
+async function memory(): Promise<void> {
+  for (const count of DENSITIES) {
+    say(`${count} shims`);
+    const found = await both(1, 0, (shim) => measures.density(lab, shim, count));
+    const pick = (key: 'private' | 'pss') => ({ ours: found.ours.map((one) => one[key]), go: found.go.map((one) => one[key]) });
+    rows.push({ name: `private memory, each of ${count} shims`, unit: 'MB', ...pick('private'), ...(count === 10 ? { most: 8 } : {}) });
+    rows.push({ name: `PSS, each of ${count} shims`, unit: 'MB', ...pick('pss') });
+  }
+  say('a group of ten');
+  const group = await both(1, 0, (shim) => measures.density(lab, shim, 10, 'g'));
+  rows.push({ name: 'private memory, each of 10 in a group', unit: 'MB', ours: group.ours.map((one) => one.private), go: group.go.map((one) => one.private), most: 1 });
+  say('memory after a burst, and after execs');
+  rows.push({ name: 'growth by 1 GiB of output', unit: 'MB', ...await both(1, 0, (shim) => measures.growth(lab, shim, (task, bundle) => measures.burst(task, bundle, 1024))), most: 2 });
+  if (EXECS > 0) rows.push({ name: `growth by ${EXECS} execs`, unit: 'MB', ...await both(1, 0, (shim) => measures.growth(lab, shim, async (task, { id }) => void await measures.execs(task, id, EXECS))), most: 2 });
+}
+
+const lab = await new Lab().open();
+const before = loadavg();
+try {
+  for (const part of [lives, starts, execs, underContainerd, throughput, memory]) await part();
+} finally {
+  lab.close();
+  measures.removeCgroups();
+}
+say('');
+const title = `hawser beside the Go shim, ${ROUNDS} rounds: medians`;
+console.log(`${title}\n\n${table(rows)}\n`);
+const dir = join(top, 'dist/bench');
+const about = { title, date: new Date().toISOString(), kernel: release(), cpus: cpus().length, node: process.version, loadBefore: before, loadAfter: loadavg() };
+console.log(`${measures.writeResults(dir, 'bench.json', json(rows, about))}\n${measures.writeResults(dir, 'bench.svg', svg(rows.filter(({ name }) => !name.startsWith('growth')), `${title}; ratio, log scale; dashed: to reach`))}`);
+const missed = rows.filter((row) => isReached(row) === false).map(({ name }) => name);
+if (missed.length > 0) console.log(`\nnot reached: ${missed.join(', ')}`);

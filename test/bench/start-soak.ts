@@ -1,0 +1,79 @@
+/**
+ * `make soak-start N=10000`: so many shims, four at a time, each with one container's life, while the spares are killed at
+ * random: waiting, booting, rehearsing, or taking over. No start may fail, no container be lost, and nothing be left. The
+ * runtime is the stand-in of a spare's rehearsal: it is the shims that are tried.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { SOCKET_DIR } from '../../src/shim/address.js';
+import { top, until } from '../support/daemons.js';
+import { Lab, pause, readProcesses, sparesIn } from './lab.js';
+
+const TOTAL = Number(process.argv[2] ?? 1000);
+const AT_ONCE = 4;
+/** On average a spare is killed so often. */
+const KILL_EVERY_MS = 400;
+
+const lab = await new Lab().open();
+const standIn = join(top, 'dist/hawser-stand-in');
+const sockets = (): string[] => readdirSync(SOCKET_DIR);
+const before = new Set(sockets());
+let begun = 0;
+let told = 0;
+let killed = 0;
+let over = false;
+
+async function one(): Promise<void> {
+  await lab.ours.with(lab.bundle(['/bin/true']), async (task, { id, path }) => {
+    const root = join(path, 'runc');
+    mkdirSync(join(root, 'bench'), { recursive: true });
+    const exit = new Promise<number>((resolve) => lab.exits.set(id, resolve));
+    await task.Create({ id, bundle: path, options: lab.options(standIn, root) });
+    await task.Start({ id });
+    assert.equal((await task.Wait({ id })).exitStatus, 137);
+    await exit;
+    lab.exits.delete(id);
+    told++;
+    await task.Delete({ id });
+  });
+}
+
+async function kill(): Promise<void> {
+  while (!over) {
+    await pause(Math.random() * 2 * KILL_EVERY_MS);
+    for (const pid of sparesIn(lab.runDir)) {
+      try {
+        // Once it stands still it can't become a shim between the look and the kill.
+        process.kill(pid, 'SIGSTOP');
+        const isSpare = sparesIn(lab.runDir).includes(pid);
+        process.kill(pid, isSpare ? 'SIGKILL' : 'SIGCONT');
+        if (isSpare) killed++;
+      } catch (error) {
+        // It has ended by itself since we looked.
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
+  }
+}
+
+try {
+  const from = performance.now();
+  const killer = kill();
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    while (begun < TOTAL) {
+      if (++begun % 1000 === 0) console.log(`${begun} begun, ${told} exits told, ${killed} spares killed`);
+      await one();
+    }
+  }));
+  over = true;
+  await killer;
+  assert.equal(told, TOTAL);
+  for (const pid of sparesIn(lab.runDir)) process.kill(pid, 'SIGKILL');
+  await until('every process to be gone', () => readProcesses().every(({ command }) => !command.includes(lab.dir)));
+  assert.deepEqual(sockets().filter((name) => !before.has(name)), []);
+  console.log(`${TOTAL} shims and their containers in ${((performance.now() - from) / 1000).toFixed(0)} s, ${killed} spares killed; none lost, no process and no socket left`);
+} finally {
+  over = true;
+  lab.close();
+}

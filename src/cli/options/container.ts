@@ -1,0 +1,73 @@
+/** From the flags of run and create to what the client library makes a container of. */
+import { statSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import type { CreateOptions } from '../../client/index.js';
+import { CliError, FAILED, UsageError } from '../errors.js';
+import type { RunFlags } from '../program/run-flags.js';
+import { expand, withinBounds } from './capabilities.js';
+import { environment, pairs } from './environment.js';
+import { limitsOf } from './limits.js';
+import { mount, tmpfs, volume } from './mounts.js';
+
+/** What a terminal's programs are told that it is, by docker. */
+const TERM = 'TERM=xterm';
+const NAME = /^[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*$/;
+const MAX_NAME = 76;
+
+/** @param words the image, unless there is --rootfs, and the command */
+export function createOptions(id: string, words: readonly string[], flags: RunFlags): CreateOptions {
+  const [image, args] = flags.rootfs === undefined ? [words[0], words.slice(1)] : [undefined, words];
+  if (image === undefined && flags.rootfs === undefined) throw new UsageError('there is neither an image nor --rootfs DIR');
+  if (flags.rootfs !== undefined && args.length === 0 && flags.entrypoint === undefined) throw new UsageError(`--rootfs ${flags.rootfs}: a command must follow, as there is no image that names one`);
+  const network = flags.network ?? flags.net ?? 'none';
+  if (!/^(none|host|\/.*)$/.test(network)) throw new UsageError(`--net ${JSON.stringify(network)}: there are none and host, or the path of a network namespace such as /run/netns/web`);
+  for (const [flag, value] of [['--pid', flags.pid], ['--ipc', flags.ipc]] as const) if (value !== undefined && value !== 'host') throw new UsageError(`${flag} ${JSON.stringify(value)}: there is host`);
+  const env = environment(flags.env, flags.envFile);
+  const limits = limitsOf(flags);
+  return {
+    id, ...(args.length === 0 ? {} : { args }),
+    ...(image === undefined ? { rootfs: rootfsOf(flags.rootfs!) } : { image }),
+    ...(flags.entrypoint === undefined ? {} : { entrypoint: flags.entrypoint === '' ? [] : [flags.entrypoint] }),
+    env: flags.tty && !env.some((one) => one.startsWith('TERM=')) ? [TERM, ...env] : env,
+    cwd: flags.workdir, user: flags.user, terminal: flags.tty ?? false,
+    capAdd: expand(flags.capAdd), capDrop: flags.capDrop, privileged: flags.privileged, ...(flags.privileged ? { spec: withinBounds } : {}),
+    ...noNewPrivileges(flags.securityOpt),
+    hostname: flags.hostname ?? (network === 'host' ? undefined : /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id),
+    mounts: [...(flags.volume ?? []).map(volume), ...(flags.mount ?? []).map(mount), ...(flags.tmpfs ?? []).map(tmpfs)],
+    devices: flags.device, readonlyRootfs: flags.readOnly, network, limits,
+    hostNamespaces: [...(flags.pid ? ['pid' as const] : []), ...(flags.ipc ? ['ipc' as const] : [])],
+    rlimits: (flags.ulimit ?? []).map(rlimit), sysctl: pairs(flags.sysctl, '--sysctl'), annotations: pairs(flags.annotation, '--annotation'),
+    runtime: flags.runtime, snapshotter: flags.snapshotter,
+  };
+}
+
+/** @throws UsageError when containerd would not take it for an id */
+export function checkName(name: string): string {
+  if (!NAME.test(name) || name.length > MAX_NAME) throw new UsageError(`--name ${JSON.stringify(name)}: an id has letters and digits, with single or more of - _ . between them, ${MAX_NAME} at most`);
+  return name;
+}
+
+/** What is run, for messages. */
+export function programOf(spec: { process?: { args?: string[] } }): string | undefined {
+  return spec.process?.args?.[0];
+}
+
+function rootfsOf(directory: string): string {
+  const path = resolve(directory);
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found) throw new CliError(`--rootfs ${path}: there is no such directory`, FAILED);
+  if (!found.isDirectory()) throw new CliError(`--rootfs ${path}: it is no directory; an archive like ${basename(path)} is for \`hawser images import\``, FAILED);
+  return path;
+}
+
+function rlimit(text: string): { type: string; soft: number; hard: number } {
+  const [, name, soft, hard] = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/i.exec(text) ?? [];
+  if (name === undefined) throw new UsageError(`--ulimit ${JSON.stringify(text)}: it is NAME=SOFT or NAME=SOFT:HARD, such as nofile=1024:4096`);
+  return { type: `RLIMIT_${name.toUpperCase()}`, soft: Number(soft), hard: Number(hard ?? soft) };
+}
+
+function noNewPrivileges(options: readonly string[] = []): { noNewPrivileges?: boolean } {
+  const unknown = options.find((one) => !/^no-new-privileges([:=]true)?$/.test(one));
+  if (unknown !== undefined) throw new UsageError(`--security-opt ${JSON.stringify(unknown)}: there is no-new-privileges`);
+  return options.length > 0 ? { noNewPrivileges: true } : {};
+}

@@ -1,0 +1,46 @@
+/** Limits, as docker's flags say them. */
+import type { Limits, LinuxResources } from '../../client/index.js';
+import { UsageError } from '../errors.js';
+import { parseSize } from '../format/size.js';
+
+export interface LimitFlags {
+  readonly memory?: string;
+  readonly memorySwap?: string;
+  readonly memoryReservation?: string;
+  readonly cpus?: number;
+  readonly cpuShares?: number;
+  readonly cpusetCpus?: string;
+  readonly pidsLimit?: number;
+}
+
+/** Of a container that is to be made. */
+export function limitsOf(flags: LimitFlags): Limits {
+  const size = (text: string | undefined, what: string): number | undefined => (text === undefined ? undefined : parseSize(text, what));
+  const memory = size(flags.memory, '--memory');
+  const memorySwap = flags.memorySwap === '-1' ? -1 : size(flags.memorySwap, '--memory-swap');
+  if (memorySwap !== undefined && memorySwap > 0 && memory !== undefined && memorySwap < memory) throw new UsageError(`--memory-swap ${flags.memorySwap!} is less than --memory ${flags.memory!}: it is memory and swap together`);
+  return {
+    memory, memorySwap, memoryReservation: size(flags.memoryReservation, '--memory-reservation'),
+    cpus: flags.cpus, cpuShares: flags.cpuShares, cpuset: flags.cpusetCpus, pids: flags.pidsLimit,
+  };
+}
+
+const PERIOD = 100_000;
+
+/** Of a container that runs: what is not named stays as it is. */
+export function resourcesOf(flags: LimitFlags): LinuxResources {
+  const limits = limitsOf(flags);
+  const memory = defined({ limit: limits.memory, swap: limits.memorySwap, reservation: limits.memoryReservation });
+  const cpu = defined({
+    shares: limits.cpuShares, cpus: limits.cpuset,
+    quota: limits.cpus === undefined ? undefined : Math.round(limits.cpus * PERIOD), period: limits.cpus === undefined ? undefined : PERIOD,
+  });
+  return {
+    ...(Object.keys(memory).length === 0 ? {} : { memory }), ...(Object.keys(cpu).length === 0 ? {} : { cpu }),
+    ...(limits.pids === undefined ? {} : { pids: { limit: limits.pids } }),
+  };
+}
+
+function defined<T extends Record<string, unknown>>(values: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
+}

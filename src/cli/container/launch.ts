@@ -1,0 +1,75 @@
+/** Starts a container's task: with its output to whoever starts it, or to its log. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Container, Process, WindowSize } from '../../client/index.js';
+import { makeFifo } from '../../sys/index.js';
+import { holdInput } from './auto-remove.js';
+import { explainStart, refusesFile } from './start-error.js';
+import { LABEL, runLabel } from '../labels.js';
+import { logPathOf } from '../options/log.js';
+import { ending, type Position } from '../log/files.js';
+
+export interface Launch {
+  readonly interactive: boolean;
+  readonly size?: WindowSize | undefined;
+  readonly checkpointDir?: string | undefined;
+  readonly pidfile?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Launched {
+  readonly process: Process;
+  /** Where its output is, when it has a log. */
+  readonly log: string | undefined;
+  /** Where this run's output begins in the log. */
+  readonly from: Position | undefined;
+  readonly stdin: string | undefined;
+  /** False when its shim could not do that, so that its output and input go through FIFOs of this process. */
+  readonly logged: boolean;
+}
+
+/** With streams of this process. */
+export async function launchForeground(container: Container, launch: Launch): Promise<Process> {
+  const { interactive, size, pidfile, signal } = launch;
+  return explainStart(container, async () => {
+    const process = await container.start({ stdin: interactive ? 'pipe' : 'ignore', stdout: 'pipe', stderr: 'pipe', size, signal });
+    writePid(process, pidfile);
+    return process;
+  });
+}
+
+/** What is to be known of a container whose shim keeps no log of its terminal. */
+export const UNLOGGED = "its shim cannot keep a terminal's output in a file, so there is no log, and it stands still when much of its output waits for `hawser attach`; Hawser's shim can";
+
+/** With its output to its log; of a container that was not made for it, to nowhere. */
+export async function launchLogged(container: Container, launch: Launch): Promise<Launched> {
+  const { size, pidfile, checkpointDir, signal } = launch;
+  const { labels } = container.record;
+  const uri = labels[LABEL.log];
+  const log = uri === undefined ? undefined : logPathOf(uri);
+  const stdin = labels[LABEL.stdin];
+  if (stdin !== undefined && !existsSync(stdin)) {
+    mkdirSync(dirname(stdin), { recursive: true, mode: 0o700 });
+    makeFifo(stdin, 0o600);
+  }
+  const from = log === undefined ? undefined : ending(log);
+  const terminal = container.record.spec.process?.terminal === true;
+  const { process, logged } = await explainStart(container, async () => {
+    try {
+      return { process: await container.start({ stdin: stdin ?? 'ignore', stdout: uri ?? 'ignore', stderr: terminal ? 'ignore' : uri ?? 'ignore', size, checkpointDir, signal }), logged: true };
+    } catch (error) {
+      if (!terminal || !refusesFile(error)) throw error;
+      const process = await container.start({ stdin: stdin === undefined ? 'ignore' : 'pipe', stdout: 'pipe', size, checkpointDir, signal });
+      if (stdin !== undefined) holdInput((await container.status()).stdin, process.pid);
+      return { process, logged: false };
+    }
+  });
+  writePid(process, pidfile);
+  // How an earlier run has ended is no longer so.
+  await container.setLabels(runLabel({ startedAt: new Date().toISOString() }));
+  return { process, log, from, stdin, logged };
+}
+
+function writePid(process: Process, file: string | undefined): void {
+  if (file !== undefined) writeFileSync(file, `${process.pid}\n`);
+}

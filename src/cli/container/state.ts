@@ -1,0 +1,55 @@
+/** What a container does, from its record, its task, and the kernel. */
+import { readFileSync } from 'node:fs';
+import type { Container, TaskStatus } from '../../client/index.js';
+import { inWords } from '../format/time.js';
+import { lastRun } from '../labels.js';
+
+export type Status = 'created' | 'running' | 'paused' | 'exited' | 'unknown';
+
+export interface ContainerState {
+  readonly status: Status;
+  readonly pid: number;
+  /** Undefined while it runs, or when nobody knows any more. */
+  readonly exitCode: number | undefined;
+  readonly startedAt: number | undefined;
+  readonly finishedAt: number | undefined;
+}
+
+/** @param task undefined when it has none */
+export function stateOf({ record: { labels } }: Container, task: TaskStatus | undefined): ContainerState {
+  const last = lastRun(labels);
+  const started = last.startedAt === undefined ? undefined : Date.parse(last.startedAt);
+  if (task !== undefined && task.state !== 'stopped') {
+    const status = task.state === 'running' || task.state === 'created' ? task.state : task.state === 'unknown' ? 'unknown' : 'paused';
+    return { status, pid: task.pid, exitCode: undefined, startedAt: processStart(task.pid) ?? started, finishedAt: undefined };
+  }
+  if (task?.exit !== undefined) return { status: 'exited', pid: 0, exitCode: task.exit.exitCode, startedAt: started, finishedAt: task.exit.exitedAt.getTime() };
+  if (last.exitCode !== undefined) return { status: 'exited', pid: 0, exitCode: last.exitCode, startedAt: started, finishedAt: Date.parse(last.exitedAt ?? '') };
+  // It has run, and its task went without us: the machine was started anew.
+  return { status: started === undefined ? 'created' : 'exited', pid: 0, exitCode: undefined, startedAt: started, finishedAt: undefined };
+}
+
+/** As docker ps says it: `Up 3 minutes`, `Exited (0) 2 hours ago`. */
+export function inDockersWords(state: ContainerState, now = Date.now()): string {
+  switch (state.status) {
+    case 'created': return 'Created';
+    case 'unknown': return 'Unknown';
+    case 'running': return `Up${state.startedAt === undefined ? '' : ` ${inWords(now - state.startedAt)}`}`;
+    case 'paused': return `Up${state.startedAt === undefined ? '' : ` ${inWords(now - state.startedAt)}`} (Paused)`;
+    case 'exited': return `Exited (${state.exitCode ?? '?'})${state.finishedAt === undefined ? '' : ` ${inWords(now - state.finishedAt)} ago`}`;
+  }
+}
+
+/** When a process of this machine was started, in milliseconds since the epoch. */
+export function processStart(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // proc(5): the 22nd field, in hundredths of a second since the machine's start. The second one may contain blanks.
+    const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+    const boot = /^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'latin1'))?.[1];
+    return Number(boot) * 1000 + ticks * 10;
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}

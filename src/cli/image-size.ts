@@ -1,0 +1,38 @@
+/** How large an image is: its configuration and layers as they are stored, for this machine's platform. */
+import { arch } from 'node:os';
+import type { Client, Image } from '../client/index.js';
+
+interface Descriptor {
+  readonly digest: string;
+  readonly size: number;
+  readonly platform?: { readonly architecture?: string };
+}
+
+interface Manifest {
+  readonly config?: Descriptor;
+  readonly layers?: readonly Descriptor[];
+  readonly manifests?: readonly Descriptor[];
+}
+
+const ARCHITECTURE: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
+
+/** In bytes; of one whose content is not all there, what its manifest takes. */
+export async function imageSize(client: Client, { target }: Image): Promise<number> {
+  const { ClientError } = await import('../client/index.js');
+  try {
+    let manifest = await read(client, target.digest);
+    const own = ARCHITECTURE[arch()] ?? arch();
+    const chosen = manifest.manifests?.find(({ platform }) => platform?.architecture === own) ?? manifest.manifests?.[0];
+    if (chosen) manifest = await read(client, chosen.digest);
+    return [manifest.config, ...(manifest.layers ?? [])].reduce((sum, one) => sum + (one?.size ?? 0), target.size);
+  } catch (error) {
+    if (error instanceof ClientError || error instanceof SyntaxError) return target.size;
+    throw error;
+  }
+}
+
+async function read(client: Client, digest: string): Promise<Manifest> {
+  const chunks: Uint8Array[] = [];
+  for await (const { data } of client.services.content.Read({ digest })) chunks.push(data);
+  return JSON.parse(Buffer.concat(chunks).toString()) as Manifest;
+}

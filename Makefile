@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec soak-start install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec soak-start install uninstall clean
 
 all: build
 
@@ -31,7 +31,7 @@ node_modules/.ready: package.json package-lock.json
 
 SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.checkpoint.cjs shim.debug.cjs shim.failpoint.cjs shim.cache
 
-build: bin/containerd-shim-runc-v2 dist/shim.cache dist/hawser-stand-in bin/hawserd
+build: bin/containerd-shim-runc-v2 dist/shim.cache dist/hawser-stand-in bin/hawserd bin/hawser dist/hawser-after dist/hawser.1
 
 src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	$(TSX) src/build/gen.ts
@@ -69,6 +69,23 @@ bin/hawserd: src/daemon/packaging/hawserd.sh dist/hawserd.mjs dist/hawser_sys.no
 	@mkdir -p bin
 	install -m 755 $< $@
 
+dist/hawser.mjs: src/api/gen/services.ts src/build/bundle-cli.ts $(TS)
+	@mkdir -p dist
+	$(TSX) src/build/bundle-cli.ts
+
+bin/hawser: src/cli/packaging/hawser.sh dist/hawser.mjs dist/hawser_sys.node dist/node
+	@mkdir -p bin
+	install -m 755 $< $@
+
+# Waits for the end of a container that is to be removed then.
+dist/hawser-after: src/cli/after/main.c
+	@mkdir -p dist
+	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ $< 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ $<
+
+dist/hawser.1: src/api/gen/services.ts src/build/manual.ts src/cli/packaging/hawser.1.in $(TS)
+	@mkdir -p dist
+	$(TSX) src/build/manual.ts >$@
+
 # The Node that the shim and the daemon run on, whatever PATH they are given.
 dist/node:
 	@mkdir -p dist
@@ -95,7 +112,7 @@ lint: src/api/gen/services.ts
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible
 
-test: setup build lib test-unit test-shim test-hawserd test-client test-framework test-docs test-e2e test-daemons
+test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-daemons
 	$(TSX) test/vm/suite.ts $(CGROUP2)
 
 TEST := $(TSX) --test --test-reporter=spec --test-concurrency=1
@@ -118,6 +135,14 @@ test-client: build lib
 
 test-e2e:
 	$(TEST) test/e2e/*.test.ts
+
+# The command line: against hawserd, and where daemons differ against containerd.
+test-cli:
+	$(TEST) test/cli/*.test.ts
+
+# What the command line shows on a terminal, written down: src/cli/RECORDING.md.
+recording: setup build
+	$(TSX) test/cli/record.ts
 
 # Shims made with hawser/shim, from outside of the repository.
 test-framework: setup build lib
@@ -165,7 +190,9 @@ run: setup build
 
 LIB = $(DESTDIR)$(PREFIX)/lib/hawser
 UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
-MAN = $(DESTDIR)$(PREFIX)/share/man
+SHARE = $(DESTDIR)$(PREFIX)/share
+MAN = $(SHARE)/man
+COMPLETIONS := bash-completion/completions zsh/site-functions fish/vendor_completions.d
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(LIB)"
@@ -175,16 +202,27 @@ install: build
 	install -m 755 dist/hawser-stand-in "$(LIB)/hawser-stand-in"
 	install -m 755 bin/hawserd "$(DESTDIR)$(PREFIX)/bin/hawserd"
 	install -m 644 dist/hawserd.mjs "$(LIB)/"
+	install -m 755 bin/hawser "$(DESTDIR)$(PREFIX)/bin/hawser"
+	install -d "$(LIB)/cli-parts"
+	install -m 644 dist/hawser.mjs "$(LIB)/"
+	install -m 644 dist/cli-parts/*.mjs "$(LIB)/cli-parts/"
+	install -m 755 dist/hawser-after "$(LIB)/hawser-after"
 	install -m 755 dist/lmdb.node "$(LIB)/lmdb.node"
 	ln -sfn "$(NODE)" "$(LIB)/node"
-	install -d "$(UNITS)" "$(MAN)/man8"
+	install -d "$(UNITS)" "$(MAN)/man8" "$(MAN)/man1"
+	install -m 644 dist/hawser.1 "$(MAN)/man1/hawser.1"
+	install -d $(COMPLETIONS:%="$(SHARE)/%")
+	bin/hawser completion bash >"$(SHARE)/bash-completion/completions/hawser"
+	bin/hawser completion zsh >"$(SHARE)/zsh/site-functions/_hawser"
+	bin/hawser completion fish >"$(SHARE)/fish/vendor_completions.d/hawser.fish"
 	sed 's|@PREFIX@|$(PREFIX)|g' src/daemon/packaging/hawserd.service >"$(UNITS)/hawserd.service"
 	chmod 644 "$(UNITS)/hawserd.service"
 	install -m 644 src/daemon/packaging/hawserd.8 "$(MAN)/man8/hawserd.8"
 
 uninstall:
 	rm -rf "$(LIB)"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/hawser" "$(MAN)/man1/hawser.1" "$(SHARE)/bash-completion/completions/hawser" "$(SHARE)/zsh/site-functions/_hawser" "$(SHARE)/fish/vendor_completions.d/hawser.fish"
 	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2" "$(DESTDIR)$(PREFIX)/bin/hawserd" "$(UNITS)/hawserd.service" "$(MAN)/man8/hawserd.8"
 
 clean:
-	rm -rf dist bin/containerd-shim-runc-v2 bin/hawserd src/api/gen src/ttrpc/gen
+	rm -rf dist bin/containerd-shim-runc-v2 bin/hawserd bin/hawser src/api/gen src/ttrpc/gen

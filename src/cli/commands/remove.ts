@@ -1,0 +1,40 @@
+/** hawser rm, and what removes a container that was run with --rm after everybody has left it. */
+import type { Globals } from '../address.js';
+import { remove } from '../container/end.js';
+import { CliError } from '../errors.js';
+import { Session, withSession } from '../session.js';
+import type { Container } from '../../client/index.js';
+import { forEach } from './each.js';
+
+export async function removeCommand(references: readonly string[], { force = false }: { force?: boolean }, globals: Globals): Promise<void> {
+  await forEach(references, globals, async (container, session) => {
+    await removeOne(session, container, force);
+  });
+}
+
+async function removeOne(session: Session, container: Container, force: boolean): Promise<void> {
+  const { NotFoundError } = await import('../../client/index.js');
+  if (!force) {
+    const status = await container.status().catch((error: unknown) => {
+      if (error instanceof NotFoundError) return undefined;
+      throw error;
+    });
+    if (status !== undefined && status.state !== 'stopped') throw new CliError(`container ${container.id} cannot be removed while it is ${status.state}: stop it first, or use rm -f`);
+    if (status !== undefined) await container.deleteTask();
+  }
+  await remove(session, container, force);
+}
+
+/** Once its process has ended. It may have been started again, or be gone. */
+export async function reapCommand(id: string, globals: Globals): Promise<void> {
+  await withSession(globals, async (session) => {
+    const { NotFoundError } = await import('../../client/index.js');
+    try {
+      const container = await session.client.load(id);
+      await container.wait();
+      await removeOne(session, container, false);
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+    }
+  });
+}

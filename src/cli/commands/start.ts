@@ -1,0 +1,40 @@
+/** hawser start: of containers that have been made, or have ended. */
+import type { Globals } from '../address.js';
+import { redraw } from '../container/converse.js';
+import { removeWhenEnded } from '../container/auto-remove.js';
+import { Exit, UsageError } from '../errors.js';
+import { LABEL } from '../labels.js';
+import { withSession } from '../session.js';
+import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../terminal/detach-keys.js';
+import { forEach } from './each.js';
+import { accompany } from './run.js';
+import { startAgain } from './stop.js';
+
+export interface StartFlags {
+  readonly attach?: boolean;
+  readonly interactive?: boolean;
+  readonly detachKeys?: string;
+  readonly checkpoint?: string;
+}
+
+export async function startCommand(references: readonly string[], flags: StartFlags, globals: Globals): Promise<void> {
+  if (!flags.attach && !flags.interactive) {
+    await forEach(references, globals, async (container, session) => {
+      const { process: first } = await startAgain(container, flags.checkpoint);
+      if (container.record.labels[LABEL.autoRemove]) removeWhenEnded(session, container.id, first.pid);
+    });
+    return;
+  }
+  if (references.length > 1) throw new UsageError('start -a: one container at a time can be attached to');
+  const detachKeys = parseDetachKeys(flags.detachKeys ?? DEFAULT_DETACH_KEYS);
+  const code = await withSession(globals, async (session) => {
+    const container = await session.find(references[0]!);
+    const started = await startAgain(container, flags.checkpoint);
+    const tty = container.record.spec.process?.terminal === true;
+    if (tty) await redraw(container);
+    return accompany(session, container, started, {
+      flags: { tty, interactive: flags.interactive === true, rm: container.record.labels[LABEL.autoRemove] !== undefined }, detachKeys,
+    });
+  });
+  if (code !== 0) throw new Exit(code);
+}

@@ -1,0 +1,38 @@
+/** All commands with their flags. Help, completion and the manual page are made from this. */
+import { Command } from 'commander';
+import { didYouMean } from '../../daemon/nearest.js';
+import { Exit, UsageError } from '../errors.js';
+import { containerCommands } from './containers.js';
+import { imageCommands } from './images.js';
+import { runningCommands } from './running.js';
+import { systemCommands } from './system.js';
+
+declare const HAWSER_VERSION: string | undefined;
+export const VERSION = typeof HAWSER_VERSION === 'string' ? HAWSER_VERSION : '0.0.0-source';
+
+export function program(): Command {
+  const top = new Command('hawser')
+    .description('Containers of hawserd, or of any containerd.')
+    .usage('[OPTIONS] COMMAND')
+    .option('-a, --address <path>', "the daemon's socket ($CONTAINERD_ADDRESS; hawserd's if it is there, else containerd's)")
+    .option('-n, --namespace <name>', 'namespace of the containers ($CONTAINERD_NAMESPACE, or default)')
+    .version(`hawser ${VERSION}`, '-v, --version', 'print the version')
+    .helpOption('--help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .enablePositionalOptions()
+    .configureHelp({ helpWidth: Math.min(process.stdout.columns || 120, 140), showGlobalOptions: false })
+    .configureOutput({ writeErr: (text) => { if (!text.startsWith('error:')) process.stderr.write(text); } })
+    .exitOverride()
+    .addHelpText('after', "\nRun 'hawser COMMAND --help' for the flags of a command; `man hawser` has the rest.");
+  containerCommands(top);
+  runningCommands(top);
+  imageCommands(top);
+  systemCommands(top);
+  top.allowExcessArguments().action((_options: unknown, self: Command) => {
+    const [unknown] = self.args;
+    if (unknown !== undefined) throw new UsageError(`unknown command ${unknown}${didYouMean(unknown, top.commands.map((one) => one.name()))}`);
+    self.outputHelp();
+    throw new Exit(0);
+  });
+  return top;
+}

@@ -1,0 +1,97 @@
+/** The flags of those commands that make a container: run, create and trace. */
+import type { Command } from 'commander';
+import { collect, integer, positive } from './define.js';
+
+export interface RunFlags {
+  readonly detach?: boolean;
+  readonly interactive?: boolean;
+  readonly tty?: boolean;
+  readonly rm?: boolean;
+  readonly name?: string;
+  readonly rootfs?: string;
+  readonly runtime?: string;
+  readonly snapshotter?: string;
+  readonly env?: string[];
+  readonly envFile?: string[];
+  readonly volume?: string[];
+  readonly mount?: string[];
+  readonly tmpfs?: string[];
+  readonly device?: string[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly memory?: string;
+  readonly memorySwap?: string;
+  readonly memoryReservation?: string;
+  readonly cpus?: number;
+  readonly cpuShares?: number;
+  readonly cpusetCpus?: string;
+  readonly pidsLimit?: number;
+  readonly readOnly?: boolean;
+  readonly capAdd?: string[];
+  readonly capDrop?: string[];
+  readonly privileged?: boolean;
+  readonly securityOpt?: string[];
+  readonly sysctl?: string[];
+  readonly ulimit?: string[];
+  readonly hostname?: string;
+  readonly label?: string[];
+  readonly annotation?: string[];
+  readonly net?: string;
+  readonly network?: string;
+  readonly pid?: string;
+  readonly ipc?: string;
+  readonly entrypoint?: string;
+  readonly detachKeys?: string;
+  readonly logDriver?: string;
+  readonly logOpt?: string[];
+  readonly stopSignal?: string;
+  readonly sigProxy?: boolean;
+  readonly cidfile?: string;
+  readonly pidfile?: string;
+}
+
+/** What run, create and trace have in common. */
+export function containerFlags(command: Command): Command {
+  return command
+    .option('-i, --interactive', 'keep standard input open')
+    .option('-t, --tty', 'give it a terminal')
+    .option('--rm', 'remove the container when it ends')
+    .option('--name <id>', 'its id (made up unless given)')
+    .option('--rootfs <dir>', 'a directory as its root file system, instead of an image')
+    .option('--runtime <name>', "runtime, or path of a shim (the daemon's default: io.containerd.runc.v2)")
+    .option('--snapshotter <name>', "where an image's file systems are (overlayfs)")
+    .option('--entrypoint <program>', "run this instead of the image's entry point")
+    .option('-e, --env <name=value>', "environment; a name alone takes this shell's value", collect)
+    .option('--env-file <file>', 'environment from a file of NAME=VALUE lines', collect)
+    .option('-v, --volume <src:dst[:options]>', 'bind a directory or file of the host', collect)
+    .option('--mount <type=…,src=…,dst=…>', 'a mount: type bind, tmpfs or any that the kernel has', collect)
+    .option('--tmpfs <dst[:options]>', 'a directory in memory', collect)
+    .option('--device <path>', 'a device of the host', collect)
+    .option('-w, --workdir <dir>', 'working directory')
+    .option('-u, --user <user[:group]>', 'who it runs as, by name or number')
+    .option('-m, --memory <size>', 'memory that it may use, such as 512m')
+    .option('--memory-swap <size>', 'memory and swap together; -1 for no limit of swap')
+    .option('--memory-reservation <size>', 'memory that it is left with when there is little')
+    .option('--cpus <number>', 'how many processors it may use, such as 1.5', positive('--cpus'))
+    .option('-c, --cpu-shares <number>', 'its share of busy processors (1024 is usual)', integer('--cpu-shares', 2))
+    .option('--cpuset-cpus <list>', 'which processors: 0-1,3')
+    .option('--pids-limit <number>', 'how many processes; -1 for no limit', integer('--pids-limit', -1))
+    .option('--ulimit <name=soft[:hard]>', 'a limit of each process, such as nofile=1024:4096', collect)
+    .option('--read-only', 'let it not write to its root file system')
+    .option('--cap-add <name>', 'a capability more, or ALL', collect)
+    .option('--cap-drop <name>', 'a capability less, or ALL', collect)
+    .option('--privileged', 'all capabilities and devices, nothing of /proc and /sys hidden')
+    .option('--security-opt <option>', 'no-new-privileges', collect)
+    .option('--sysctl <name=value>', "a parameter of the kernel's, in its namespaces", collect)
+    .option('-h, --hostname <name>', 'its host name')
+    .option('--net, --network <kind>', 'host, or none: a network of its own with nothing in it (none)')
+    .option('--pid <kind>', "host: the host's processes")
+    .option('--ipc <kind>', "host: the host's shared memory")
+    .option('-l, --label <name=value>', 'a label', collect)
+    .option('--annotation <name=value>', 'an annotation of its OCI spec', collect)
+    .option('--log-driver <driver>', 'file: keep its output for `hawser logs` (see --log-opt); none')
+    .option('--log-opt <name=value>', 'path=FILE, max-size=10m, max-file=3', collect)
+    .option('--stop-signal <signal>', 'what `hawser stop` sends first (SIGTERM)')
+    .option('--cidfile <file>', 'write its id to a file that is not there yet')
+    .option('--pidfile <file>', 'write its process id to a file');
+}

@@ -34,6 +34,8 @@ test('make install: the installed shim serves a container and knows nothing of t
   const unit = readFileSync(join(dest, 'opt/hawser/lib/systemd/system/hawserd.service'), 'utf8');
   assert.match(unit, /^ExecStart=\/opt\/hawser\/bin\/hawserd$/m);
   assert.match(readFileSync(join(dest, 'opt/hawser/share/man/man8/hawserd.8'), 'utf8'), /^\.TH HAWSERD 8/);
+  assert.match(readFileSync(join(dest, 'opt/hawser/share/man/man1/hawser.1'), 'utf8'), /^\.TH HAWSER 1[^]*\n\.SS run\n/);
+  assert.match(readFileSync(join(dest, 'opt/hawser/share/bash-completion/completions/hawser'), 'utf8'), /complete -F _hawser hawser/);
   // In a mount namespace where the checkout is not there any more.
   const hidden = ['unshare', '-m', 'sh', '-ec', 'mount -t tmpfs none "$1"; shift; exec "$@"', 'sh', top];
   const daemon = execa(hidden[0]!, [...hidden.slice(1), join(bin, 'hawserd'), '--root', join(state, 'root'), '--state', join(state, 'state'), '-a', address], { reject: false, stdin: 'ignore', cwd: '/' });
@@ -42,6 +44,9 @@ test('make install: the installed shim serves a container and knows nothing of t
     const rootfs = makeRootfs(join(state, 'rootfs'));
     const { stdout: said } = await execa('ctr', ['-a', address, 'run', '--rm', '--rootfs', rootfs, 'installed', '/bin/echo', 'it works'], { stdin: 'ignore', timeout: 60_000 });
     assert.equal(said, 'it works');
+    const byHawser = [...hidden, join(bin, 'hawser'), '--address', address, 'run', '--rm', '-d', '--name', 'gone', '--rootfs', rootfs, '/bin/true'];
+    assert.equal((await execa(byHawser[0]!, byHawser.slice(1), { stdin: 'ignore', timeout: 60_000, env: { HAWSER_DATA: join(state, 'cli') } })).stdout, 'gone');
+    await until('the installed hawser to have removed it', async () => (await execa(join(bin, 'hawser'), ['--address', address, 'ps', '-aq'])).stdout === '');
   } finally {
     daemon.kill('SIGTERM');
     await daemon;

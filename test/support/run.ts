@@ -1,20 +1,21 @@
-/** `make run`: hawserd launches the built shim, and a container says hello through it. ctr is the client. */
-import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { Containerd, shimDir, top, until } from './daemons.js';
+/** `make run`: hawserd launches the built shim, and a container says hello through it. hawser is the client, and shows where the time went. */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { Containerd, shimDir, top } from './daemons.js';
 
 const hawserd = await new Containerd(shimDir, join(top, 'bin/hawserd')).start();
 try {
-  const version = /Server:\s+Version: +(\S+)/.exec((await hawserd.ctr(['version'])).stdout)?.[1] ?? '';
-  console.log(`hawserd ${version} serves ${hawserd.socket} and launches ${shimDir}/containerd-shim-runc-v2`);
-  const container = hawserd.run('hello', ['/bin/sh', '-c', 'echo "Hello from a container. My pid is $$, my shim and my daemon are Hawser."; sleep 1']);
-  const [pid] = await until('the shim', async () => {
-    const pids = await hawserd.shimPids();
-    return pids.length > 0 && pids;
-  });
-  const [program] = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
-  console.log(`its shim is process ${pid}: ${basename(program ?? '')}`);
-  console.log((await container).stdout);
+  const hawser = join(top, 'bin/hawser');
+  const env = { ...process.env, CONTAINERD_ADDRESS: hawserd.socket, CONTAINERD_NAMESPACE: hawserd.namespace, HAWSER_DATA: join(hawserd.dir, 'cli') };
+  const run = (...args: string[]): number => {
+    const { status, error } = spawnSync(hawser, args, { stdio: ['ignore', 'inherit', 'inherit'], env });
+    if (error) throw error;
+    return status ?? 1;
+  };
+  run('version', '--format', `hawserd {{.Server.Version}} serves ${hawserd.socket} and launches ${shimDir}/containerd-shim-runc-v2`);
+  const script = 'echo "Hello from a container. My pid is $$, my shim and my daemon are Hawser."';
+  console.log(`hawser trace --rootfs ${hawserd.rootfs} /bin/sh -c '${script}'`);
+  process.exitCode = run('trace', '--rootfs', hawserd.rootfs, '/bin/sh', '-c', script);
 } finally {
   await hawserd.cleanUp();
 }

@@ -1,0 +1,71 @@
+/** hawser on a real containerd: with Hawser's shim, and with the one that comes with it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { shimDir, stockDir, until } from '../support/daemons.js';
+import { Lab } from './lab.js';
+
+for (const [name, shims] of [["Hawser's shim", shimDir], ["containerd's own shim", stockDir]] as const) {
+  const stock = shims === stockDir;
+  test(`containerd with ${name}`, async (t) => {
+    const lab = await Lab.open('containerd', shims);
+    t.after(() => lab.close());
+
+    await t.test('run: output, input, exit statuses', async () => {
+      const { stdout, stderr, exitCode } = await lab.run(['--rm'], ['sh', '-c', 'echo out; echo err >&2; exit 3']);
+      assert.deepEqual([stdout, stderr, exitCode], ['out', 'err', 3]);
+      assert.equal((await lab.run(['--rm', '-i'], ['md5sum'], { input: 'hello' })).stdout, '5d41402abc4b2a76b9719d911017c592  -');
+      assert.equal((await lab.run(['--rm'], ['nope'])).exitCode, 127);
+    });
+
+    await t.test('run -d, ps, logs -f, exec, stop, rm', async () => {
+      await lab.start('web', 'trap "echo bye; exit 0" TERM; echo up; while :; do sleep 0.1; done');
+      assert.match(await lab.ok(['ps', '--format', '{{.ID}} {{.Status}}']), /^web Up/);
+      await until('its log', async () => (await lab.ok(['logs', 'web'])) === 'up');
+      const inside = await lab.hawser(['exec', 'web', 'sh', '-c', 'echo in; exit 5']);
+      assert.deepEqual([inside.stdout, inside.exitCode], ['in', 5]);
+      const followed = lab.ok(['logs', '-f', 'web']);
+      await lab.ok(['stop', 'web']);
+      assert.equal(await followed, 'up\nbye');
+      assert.equal(await lab.ok(['wait', 'web']), '0');
+      await lab.ok(['rm', 'web']);
+    });
+
+    await t.test('images', async () => {
+      assert.equal(await lab.ok(['images', 'import', await lab.image()]), 'docker.io/library/box:latest');
+      assert.equal(await lab.ok(['run', '--rm', 'box']), 'from the image');
+      await lab.ok(['images', 'rm', 'box']);
+    });
+
+    await t.test('run -it, detach, attach', async () => {
+      const first = lab.terminal(['run', '-it', '--name', 'shell', '--rootfs', lab.rootfs, 'sh']);
+      await first.shows(/\/ # /);
+      first.type('\x10\x11');
+      assert.equal(await first.ends(), 0);
+      const second = lab.terminal(['attach', 'shell']);
+      await until('its answer', () => {
+        second.type('echo a$((1+1))b\r');
+        return second.screen.includes('a2b');
+      });
+      second.type('exit 6\r');
+      assert.equal(await second.ends(), 6);
+      await lab.ok(['rm', '-f', 'shell']);
+    });
+
+    await t.test('trace', async () => {
+      const text = await lab.ok(['trace', '--rootfs', lab.rootfs, 'echo', 'traced']);
+      assert.match(text, /^traced\n\n\w{12}: started after [\d.]+ m?s, its first output after /);
+      assert.match(text, /daemon +tasks\.Create/);
+      if (stock) assert.match(text, /\(its shim has told nothing of its own\)$/m);
+    });
+
+    if (stock) {
+      await t.test('what this shim cannot do is said', async () => {
+        await lab.start('plain', 'sleep 100');
+        const { stderr, exitCode } = await lab.hawser(['debug', 'plain']);
+        assert.equal(exitCode, 1);
+        assert.match(stderr, /^hawser: the shim of container plain, process \d+, is not Hawser's, and has no state to show: /);
+        await lab.ok(['rm', '-f', 'plain']);
+      });
+    }
+  });
+}

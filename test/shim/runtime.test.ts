@@ -4,6 +4,7 @@ import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 
 import { join } from 'node:path';
 import { Code } from '../../src/ttrpc/index.js';
 import { eventually, within } from '../support/eventually.js';
+import { stateOf } from '../support/debug.js';
 import { isAlive, zombiesOf } from '../support/machine.js';
 import { fails, hawserOnly, shimTest, STATUS } from '../support/shim.js';
 import { sh } from '../support/spec.js';
@@ -223,4 +224,34 @@ shimTest('a client that hangs up in the midst of Create doesn\'t break it off', 
   writeFileSync(join(lab.dir, 'go'), '');
   const { pid } = await eventually('it is there', () => shim.task.State({ id: 'c' }).catch(() => undefined));
   assert.ok(isAlive(pid));
+}, { skip: hawserOnly });
+
+shimTest('Start runs no process where the runtime is runc itself, and asks whatever wraps it', async (lab) => {
+  const wrapper = lab.fakeRunc('runc-wrapper', 'echo "$command" >> "$lab/commands"');
+  for (const id of ['plain', 'wrapped']) lab.bundle(id, sh('exit 3'));
+  for (const [id, binaryName] of [['plain', '/usr/sbin/runc'], ['wrapped', wrapper]] as const) {
+    const shim = await lab.shim(id);
+    const task = await shim.create(id, { options: { binaryName } });
+    await task.start();
+    const { timeline } = await stateOf(shim);
+    assert.equal(timeline.some(({ what }) => what === 'runtime start: begins'), id === 'wrapped', id);
+    assert.equal((await task.remove()).exitStatus, 3);
+    assert.deepEqual(lab.daemon.story(id), ['create', 'start', `exit ${id} 3`, 'delete']);
+    await shim.shutdown();
+  }
+  assert.match(readFileSync(join(lab.dir, 'commands'), 'utf8'), /^start$/m);
+}, { skip: hawserOnly });
+
+shimTest('Start of an init that was killed while it waited is answered by runc', async (lab) => {
+  lab.bundle('c');
+  const shim = await lab.shim('c');
+  const task = await shim.create('c');
+  process.kill(task.pid, 'SIGSTOP');
+  const start = task.start();
+  await eventually('the init is asked to go on', () => shim.descriptors().some((line) => line.includes('exec.fifo')));
+  process.kill(task.pid, 'SIGKILL');
+  await fails(start, Code.Unknown, /^OCI runtime start failed: /);
+  assert.equal((await task.remove()).exitStatus, 137);
+  assert.deepEqual(lab.daemon.story('c'), ['create', 'exit c 137', 'delete']);
+  await shim.shutdown();
 }, { skip: hawserOnly });

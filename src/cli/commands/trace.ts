@@ -51,7 +51,7 @@ async function traced(session: Session, words: readonly string[], flags: RunFlag
   try {
     const made = container = await recorder.measure('make the container', () => makeContainer(session, words, flags, { logged: false, signal }));
     const { code } = await follow(made, flags, recorder, signal);
-    const told = await tellShim(session, made.id, recorder);
+    const told = await recorder.measure('ask the shim', () => tellShim(session, made.id, recorder));
     await recorder.measure('remove the container', () => remove(session, made, true));
     container = undefined;
     for (const { topic, timestamp, event } of events) {

@@ -1,6 +1,6 @@
 /** The spec that the client makes of its options. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -60,6 +60,8 @@ test('limits, mounts, namespaces, privileges', async () => {
 
   const privileged = await spec({ privileged: true, capDrop: ['sys_admin'] });
   assert.deepEqual([privileged.linux?.maskedPaths, privileged.linux?.readonlyPaths], [[], []]);
+  const bound = BigInt(`0x${/^CapBnd:\s*(\w+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))![1]}`);
+  assert.equal(allCapabilities().length, bound.toString(2).replaceAll('0', '').length, 'no more than can be given');
   assert.deepEqual(privileged.process?.capabilities?.effective, allCapabilities().filter((name) => name !== 'CAP_SYS_ADMIN'));
   for (const bad of [{ cwd: 'tmp' }, { mounts: [{ destination: 'x' }] }, { devices: ['/etc/passwd'] }, { capAdd: ['NONE_SUCH'] }]) await assert.rejects(spec(bad), InvalidArgumentError);
   assert.deepEqual(mergeEnv(['A=1', 'B=2'], ['A=3=4', 'C']), ['A=3=4', 'B=2', 'C']);

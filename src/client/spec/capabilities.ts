@@ -12,9 +12,10 @@ const ALL = [
   'PERFMON', 'BPF', 'CHECKPOINT_RESTORE',
 ].map((name) => `CAP_${name}`);
 
-/** All that this kernel has. */
+/** All that can be given: a process cannot have what the one that starts it lacks, and the daemon is taken to have what this one has. */
 export function allCapabilities(): string[] {
-  return ALL.slice(0, Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')) + 1);
+  const bound = BigInt(`0x${/^CapBnd:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'}`);
+  return ALL.filter((_, number) => (bound >> BigInt(number)) & 1n);
 }
 
 /** Adds and drops capabilities in the three sets that a process has them by. */

@@ -235,7 +235,9 @@ shimTest('Start runs no process where the runtime is runc itself, and asks whate
     await task.start();
     const { timeline } = await stateOf(shim);
     assert.equal(timeline.some(({ what }) => what === 'runtime start: begins'), id === 'wrapped', id);
-    assert.equal((await task.remove()).exitStatus, 3);
+    await task.wait();
+    assert.equal((await task.delete()).exitStatus, 3);
+    await lab.daemon.saw('delete', id);
     assert.deepEqual(lab.daemon.story(id), ['create', 'start', `exit ${id} 3`, 'delete']);
     await shim.shutdown();
   }
@@ -251,7 +253,9 @@ shimTest('Start of an init that was killed while it waited is answered by runc',
   await eventually('the init is asked to go on', () => shim.descriptors().some((line) => line.includes('exec.fifo')));
   process.kill(task.pid, 'SIGKILL');
   await fails(start, Code.Unknown, /^OCI runtime start failed: /);
-  assert.equal((await task.remove()).exitStatus, 137);
+  await task.wait();
+  assert.equal((await task.delete()).exitStatus, 137);
+  await lab.daemon.saw('delete', 'c');
   assert.deepEqual(lab.daemon.story('c'), ['create', 'exit c 137', 'delete']);
   await shim.shutdown();
 }, { skip: hawserOnly });

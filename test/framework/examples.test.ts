@@ -84,7 +84,8 @@ for (const [name, programs] of daemons) {
       const terminal = new Terminal(...containerd.command(['run', '--rm', '-t', ...PROCESS, '--rootfs', containerd.rootfs, 'tty', '/bin/sh']), { cols: 101, rows: 33 });
       try {
         await terminal.showsSize(101, 33);
-        terminal.type("echo sta''rts; sleep 1000\r");
+        // It says so itself: then it has the terminal, and what is typed is its own.
+        terminal.type(`sh -c 'echo sta""rts; exec sleep 1000'\r`);
         await terminal.shows(/starts/);
         terminal.type('\x03');
         await terminal.shows(/# /);

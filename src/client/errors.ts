@@ -32,7 +32,7 @@ export class AbortError extends Error {
   override readonly name = 'AbortError';
   readonly code = 'ABORT_ERR';
 
-  /** @param reason the signal's */
+  /** The cause is why the signal was aborted: its reason. */
   constructor(reason: unknown) {
     super('the call was aborted', { cause: reason });
   }

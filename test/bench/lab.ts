@@ -1,5 +1,5 @@
 /** What the benchmarks have in common: a daemon's part by direct ttrpc, and the shims to compare. */
-import { closeSync, constants, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { ContainerdServicesEventsTtrpcV1Events as Events, ContainerdTaskV2Task a
 import { makeFifo, makePipe, spawn, tryRead, bytesWaiting } from '../../src/sys/index.js';
 import { Code, connect, Server, TtrpcError, type Client, type ServiceClient } from '../../src/ttrpc/index.js';
 import { makeRootfs, shimDir, stockDir } from '../support/daemons.js';
+import { allProcesses } from '../support/machine.js';
 
 export type Tasks = ServiceClient<typeof Task>;
 
@@ -93,19 +94,7 @@ export class Lab {
 
 /** Pids of the spares that wait in a directory. */
 export function sparesIn(runDir: string): number[] {
-  return readProcesses().filter(({ command }) => command.includes(` spare ${runDir}/`)).map(({ pid }) => pid);
-}
-
-export function readProcesses(): { pid: number; command: string }[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).flatMap((pid) => {
-    try {
-      return [{ pid, command: readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ') }];
-    } catch (error) {
-      // It has ended meanwhile.
-      if (error instanceof Error) return [];
-      throw error;
-    }
-  });
+  return allProcesses().filter(({ command }) => command.includes(` spare ${runDir}/`)).map(({ pid }) => pid);
 }
 
 export class Shim {

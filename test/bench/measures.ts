@@ -211,7 +211,7 @@ export function removeCgroups(): void {
   spawnSync('sh', ['-c', 'find /sys/fs/cgroup -depth -type d -path "*hawser-bench*" -exec rmdir {} + 2>/dev/null']);
 }
 
-/** For the table's foot. */
+/** Keeps a result; its file, for who wants to know where. */
 export function writeResults(dir: string, name: string, text: string): string {
   mkdirSync(dir, { recursive: true });
   const file = join(dir, name);

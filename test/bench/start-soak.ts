@@ -8,7 +8,8 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { SOCKET_DIR } from '../../src/shim/address.js';
 import { top, until } from '../support/daemons.js';
-import { Lab, pause, readProcesses, sparesIn } from './lab.js';
+import { allProcesses } from '../support/machine.js';
+import { Lab, pause, sparesIn } from './lab.js';
 
 const TOTAL = Number(process.argv[2] ?? 1000);
 const AT_ONCE = 4;
@@ -70,7 +71,7 @@ try {
   await killer;
   assert.equal(told, TOTAL);
   for (const pid of sparesIn(lab.runDir)) process.kill(pid, 'SIGKILL');
-  await until('every process to be gone', () => readProcesses().every(({ command }) => !command.includes(lab.dir)));
+  await until('every process to be gone', () => allProcesses().every(({ command }) => !command.includes(lab.dir)));
   assert.deepEqual(sockets().filter((name) => !before.has(name)), []);
   console.log(`${TOTAL} shims and their containers in ${((performance.now() - from) / 1000).toFixed(0)} s, ${killed} spares killed; none lost, no process and no socket left`);
 } finally {

@@ -1,6 +1,6 @@
 /** What the kernel says of processes of this machine (proc(5)). */
-import { readFileSync } from 'node:fs';
 import { processStart } from '../container/state.js';
+import { tryRead } from './read.js';
 
 export interface ProcessLine {
   readonly user: string;
@@ -18,15 +18,15 @@ const TICKS = 100;
 
 /** As `ps -ef` has it; undefined when it is gone. */
 export function describeProcess(pid: number): ProcessLine | undefined {
-  const stat = read(`/proc/${pid}/stat`);
-  const status = read(`/proc/${pid}/status`);
+  const stat = tryRead(`/proc/${pid}/stat`);
+  const status = tryRead(`/proc/${pid}/status`);
   if (stat === undefined || status === undefined) return undefined;
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const number = (at: number): number => Number(fields[at]);
   const seconds = (number(11) + number(12)) / TICKS;
   const start = processStart(pid) ?? Date.now();
   const uid = /^Uid:\s+(\d+)/m.exec(status)?.[1] ?? '0';
-  const command = (read(`/proc/${pid}/cmdline`) ?? '').replaceAll('\0', ' ').trim();
+  const command = (tryRead(`/proc/${pid}/cmdline`) ?? '').replaceAll('\0', ' ').trim();
   return {
     user: userName(uid), pid, ppid: number(1), percent: Math.min(99, Math.floor((seconds * 100_000) / Math.max(1000, Date.now() - start))),
     started: startedAt(start), terminal: terminalName(number(4)), time: clock(seconds), command: command || `[${stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))}]`,
@@ -36,7 +36,7 @@ export function describeProcess(pid: number): ProcessLine | undefined {
 let users: Map<string, string> | undefined;
 
 function userName(uid: string): string {
-  users ??= new Map((read('/etc/passwd') ?? '').split('\n').map((line) => line.split(':')).map(([name = '', , id = '']) => [id, name]));
+  users ??= new Map((tryRead('/etc/passwd') ?? '').split('\n').map((line) => line.split(':')).map(([name = '', , id = '']) => [id, name]));
   return users.get(uid) ?? uid;
 }
 
@@ -55,13 +55,4 @@ function terminalName(device: number): string {
 function clock(seconds: number): string {
   const part = (value: number): string => String(Math.floor(value)).padStart(2, '0');
   return `${part(seconds / 3600)}:${part((seconds / 60) % 60)}:${part(seconds % 60)}`;
-}
-
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) return undefined;
-    throw error;
-  }
 }

@@ -1,8 +1,9 @@
 /** The flags of those commands that make a container: run, create and trace. */
 import type { Command } from 'commander';
+import type { LimitFlags } from '../options/limits.js';
 import { collect, integer, positive } from './define.js';
 
-export interface RunFlags {
+export interface RunFlags extends LimitFlags {
   readonly detach?: boolean;
   readonly interactive?: boolean;
   readonly tty?: boolean;
@@ -19,13 +20,6 @@ export interface RunFlags {
   readonly device?: string[];
   readonly workdir?: string;
   readonly user?: string;
-  readonly memory?: string;
-  readonly memorySwap?: string;
-  readonly memoryReservation?: string;
-  readonly cpus?: number;
-  readonly cpuShares?: number;
-  readonly cpusetCpus?: string;
-  readonly pidsLimit?: number;
   readonly readOnly?: boolean;
   readonly capAdd?: string[];
   readonly capDrop?: string[];

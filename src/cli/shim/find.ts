@@ -1,13 +1,14 @@
 /** A container's shim: the process, its bundle, and the socket that it answers questions on. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { tryRead } from '../host/read.js';
 
 /** The shim of a container, found by its command line: every shim is told its namespace and container by flags. */
 export function findShim(namespace: string, id: string, daemonAddress: string): number | undefined {
   const candidates: { pid: number; words: string[] }[] = [];
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
-    const words = read(`/proc/${name}/cmdline`)?.split('\0') ?? [];
+    const words = tryRead(`/proc/${name}/cmdline`)?.split('\0') ?? [];
     const flag = (flagName: string): string | undefined => words[words.indexOf(`-${flagName}`) + 1];
     if (words.includes('-id') && flag('id') === id && flag('namespace') === namespace) candidates.push({ pid: Number(name), words });
   }
@@ -24,7 +25,7 @@ export function isHawsers(pid: number): boolean {
 export function shimSocket(pid: number): string | undefined {
   const bundle = readlink(`/proc/${pid}/cwd`);
   if (bundle === undefined) return undefined;
-  const address = read(join(bundle, 'address'))?.trim() ?? addressIn(read(join(bundle, 'bootstrap.json')));
+  const address = tryRead(join(bundle, 'address'))?.trim() ?? addressIn(tryRead(join(bundle, 'bootstrap.json')));
   return address?.startsWith('unix://') ? address.slice('unix://'.length) : undefined;
 }
 
@@ -32,15 +33,6 @@ function addressIn(bootstrap: string | undefined): string | undefined {
   if (bootstrap === undefined) return undefined;
   const { address } = JSON.parse(bootstrap) as { address?: unknown };
   return typeof address === 'string' ? address : undefined;
-}
-
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) return undefined;
-    throw error;
-  }
 }
 
 function readlink(path: string): string | undefined {

@@ -115,7 +115,7 @@ CGROUP2 ?= --where-possible
 test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-daemons
 	$(TSX) test/vm/suite.ts $(CGROUP2)
 
-TEST := $(TSX) --test --test-reporter=spec --test-concurrency=1
+TEST := $(TSX) test/support/suite.ts
 
 test-unit:
 	$(TEST) test/unit/*.test.ts

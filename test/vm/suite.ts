@@ -90,10 +90,14 @@ if (impossible === 0) {
   process.exit(process.argv.includes('--where-possible') ? 0 : 1);
 }
 refuseUnknownNames();
+const again = Number(process.env.HAWSER_TEST_AGAIN ?? 0) > 0;
 const commands = [
   [...runner, ...await bundled(whole)],
   [...runner, ...Object.values(chosen).flat().map(exactly), ...await bundled(Object.keys(chosen))],
-].map((words) => `${words.map(quote).join(' ')} || failed=1\n`);
+].map((words) => {
+  const command = words.map(quote).join(' ');
+  return again ? `${command} || { echo UNSTEADY, once more; ${command}; } || failed=1\n` : `${command} || failed=1\n`;
+});
 const script = `[ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || exit 125
 modprobe loop
 failed=0

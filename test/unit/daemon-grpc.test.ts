@@ -221,6 +221,7 @@ test('back-pressure both ways: neither side runs far ahead of the other', async 
   const { path } = await serve({
     async* Many() {
       for (; sent < 400; sent++) yield { value: Buffer.alloc(256 * 1024) };
+      await delay(0);
     },
     async Sum(requests) {
       await released;

@@ -91,6 +91,11 @@ async function listen(path: string): Promise<Listening> {
   } finally {
     process.umask(before);
   }
+  return adopt(fd, path);
+}
+
+/** Serves where somebody has bound and listens already: a part of us, or the launcher before Node was there. */
+export async function adopt(fd: number, path: string): Promise<Listening> {
   const { ino, dev } = statSync(path);
   const server = createServer({ pauseOnConnect: false });
   await new Promise<void>((resolve, reject) => {

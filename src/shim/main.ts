@@ -32,6 +32,8 @@ interface Caller {
   name: string;
   input: number;
   daemonPid: number;
+  /** Where we are to serve, when it has been told so already: a listening descriptor, and its path. */
+  place?: { fd: number; path: string } | undefined;
 }
 
 /**
@@ -56,18 +58,19 @@ function writeAll(fd: number, bytes: Buffer): void {
 
 /** What this process was started with, by a launcher or by hand. */
 function ownTask(): StandIn {
-  return { name: process.argv0, args: process.argv.slice(2), input: 0, reply: Number(process.env.HAWSER_REPLY_FD) };
+  const { HAWSER_REPLY_FD: reply, HAWSER_LISTENER_FD: listener } = process.env;
+  return { name: process.argv0, args: process.argv.slice(2), input: 0, reply: Number(reply), listener: listener === undefined ? undefined : Number(listener) };
 }
 
 /** What the launcher says by the environment, which goes no further: the runtime and its hooks have no business with it. */
-function takeSettings(): { daemonPid: number; nofile: number } {
-  const { HAWSER_DAEMON_PID: daemonPid, HAWSER_NOFILE: nofile, HAWSER_ARENAS: ours, HAWSER_LAUNCHED_AT: launchedAt } = process.env;
+function takeSettings(): { daemonPid: number; nofile: number; socket: string } {
+  const { HAWSER_DAEMON_PID: daemonPid, HAWSER_NOFILE: nofile, HAWSER_ARENAS: ours, HAWSER_LAUNCHED_AT: launchedAt, HAWSER_SOCKET: socket = '' } = process.env;
   if (launchedAt) note({ what: 'launched', at: Number(launchedAt) });
   if (ours !== undefined) delete process.env.MALLOC_ARENA_MAX;
   for (const name of Object.keys(process.env)) {
     if (name.startsWith('HAWSER_')) delete process.env[name];
   }
-  return { daemonPid: Number(daemonPid) || process.ppid, nofile: Number(nofile) || 0 };
+  return { daemonPid: Number(daemonPid) || process.ppid, nofile: Number(nofile) || 0, socket };
 }
 
 async function main(): Promise<number> {
@@ -78,7 +81,7 @@ async function main(): Promise<number> {
   mark('taken on');
   setName(PROCESS_NAME);
   const reply = replyFunction(task.reply);
-  const { daemonPid, nofile } = takeSettings();
+  const { daemonPid, nofile, socket } = takeSettings();
   limitChildrenNofile(nofile);
   let invocation: Invocation;
   try {
@@ -89,7 +92,8 @@ async function main(): Promise<number> {
     return 2;
   }
   try {
-    return await dispatch(invocation, reply, { name: task.name, input: task.input, daemonPid });
+    const place = task.listener === undefined ? undefined : { fd: task.listener, path: socket };
+    return await dispatch(invocation, reply, { name: task.name, input: task.input, daemonPid, place });
   } catch (error) {
     reply(1, `${RUNTIME}: ${(error as Error).message}`);
     return 1;
@@ -126,12 +130,19 @@ async function dispatch(invocation: Invocation, reply: Reply, caller: Caller): P
     reply(0, response);
     return 0;
   }
-  await serveInvocation(invocation, inheritedListener(), invocation.debug, await faults(caller.name));
+  await serveInvocation(invocation, inheritedListener(), openLog(invocation.debug), await faults(caller.name));
   return 0;
 }
 
 /** One process does both: it becomes the shim once the daemon has its answer. Nothing of the daemon's stays open. */
-async function startAndServe(invocation: Invocation, reply: Reply, { name, input, daemonPid }: Caller): Promise<number> {
+async function startAndServe(invocation: Invocation, reply: Reply, { name, input, daemonPid, place }: Caller): Promise<number> {
+  if (place) {
+    leaveStandard();
+    const log = openLog(invocation.debug);
+    const { startAt } = await import('./start.js');
+    await serveInvocation(invocation, await startAt(place.fd, place.path, daemonPid, log), log, []);
+    return 0;
+  }
   // Before anything is there that would have to be taken back when they can't be understood.
   const interceptors = await faults(name);
   const { start } = await import('./start.js');
@@ -149,11 +160,22 @@ async function startAndServe(invocation: Invocation, reply: Reply, { name, input
     listening.unlink();
     throw error;
   }
+  leaveStandard();
+  await serveInvocation(invocation, listening, openLog(debug), interceptors);
+  return 0;
+}
+
+/** The daemon waits for the end of what it gave us. */
+function leaveStandard(): void {
   const nowhere = openSync('/dev/null', 'r+');
   for (const standard of [0, 1, 2]) duplicate(nowhere, standard);
   closeSync(nowhere);
-  await serveInvocation(invocation, listening, debug, interceptors);
-  return 0;
+}
+
+function openLog(debug: boolean): FifoLogger {
+  const log = new FifoLogger(debug);
+  log.open('log');
+  return log;
 }
 
 /** What makes calls fail on purpose: nothing, unless the program for that was executed. */
@@ -172,10 +194,8 @@ function panic(text: string): void {
 }
 
 async function serveInvocation(
-  invocation: Invocation, listening: Listening, debug: boolean, interceptors: readonly ServerInterceptor[],
+  invocation: Invocation, listening: Listening, log: FifoLogger, interceptors: readonly ServerInterceptor[],
 ): Promise<void> {
-  const log = new FifoLogger(debug);
-  log.open('log');
   const { serve } = await import('./serve.js');
   await serve({
     invocation, listening, log, interceptors,

@@ -20,6 +20,8 @@ export interface StandIn {
   args: string[];
   input: number;
   reply: number;
+  /** Set when the launcher has found the container's place and answered the daemon: it listens there. */
+  listener?: number | undefined;
 }
 
 /** Is this process a spare, and not what its command line says? */
@@ -60,7 +62,10 @@ export async function standIn(): Promise<StandIn | undefined> {
   process.chdir(`/proc/self/fd/${job.directory}`);
   closeSync(job.directory);
   setIdentity([name, ...process.execArgv, program, ...args], job.settings);
-  return { name, args, input: job.input, reply: job.reply };
+  if (job.listener === -1) return { name, args, input: job.input, reply: job.reply };
+  // It has had the one reply that it waits for when the job was accepted.
+  closeSync(job.reply);
+  return { name, args, input: job.input, reply: -1, listener: job.listener };
 }
 
 /** A rehearsal saves time, and nothing depends on it. */

@@ -7,7 +7,8 @@ import { parseBootstrap } from './bootstrap.js';
 import { answer, answerForRunning, dialectOf } from './dialect.js';
 import type { Invocation } from './flags.js';
 import { checkIdentifier } from '../api/identifier.js';
-import { listenAt, type Listening } from './listen.js';
+import { adopt, listenAt, type Listening } from './listen.js';
+import type { Logger } from './log.js';
 import { mark } from './timeline.js';
 
 export interface Started {
@@ -68,6 +69,23 @@ function joinCgroup(path: string): void {
   const found = mounts.map((mount) => join(base, mount, path, 'cgroup.procs')).filter((file) => existsSync(file));
   if (found.length === 0) throw new Error(`shim_cgroup ${JSON.stringify(path)} is no cgroup below ${base}; it must be there before the shim is started`);
   for (const file of found) writeFileSync(file, String(process.pid));
+}
+
+/**
+ * What is left of a start for which the launcher has found the place, and answered the daemon (launcher/place.c).
+ *
+ * @param fd listens at the path
+ */
+export async function startAt(fd: number, path: string, daemonPid: number, log: Logger): Promise<Listening> {
+  const listening = await adopt(fd, path);
+  mark('listening');
+  try {
+    adjustOomScore(daemonPid);
+  } catch (error) {
+    // The daemon is gone, and nobody is left to be told.
+    log.warn('cannot set the score of the out-of-memory killer', { error });
+  }
+  return listening;
 }
 
 /** One above the daemon's: when memory runs out, the shim goes before the daemon and after the containers. */

@@ -23,7 +23,9 @@
 /* How long a launcher may take between two words: it does nothing else meanwhile. */
 #define WORD_MS 2000
 #define MAX_JOB (16u << 20)
-#define DESCRIPTORS 3
+/* Input, directory, the pipe for the reply; and the listener, where the launcher has found the container's place. */
+#define DESCRIPTORS 4
+#define LISTENER 3
 
 struct job {
   uint32_t length, words, settings;
@@ -66,8 +68,8 @@ static bool receive(int fd, struct job *job) {
   if (!is_ready(fd, WORD_MS)) return false;
   ssize_t n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
   struct cmsghdr *rights = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-  if (rights && rights->cmsg_type == SCM_RIGHTS && rights->cmsg_len == CMSG_LEN(sizeof job->descriptors))
-    memcpy(job->descriptors, CMSG_DATA(rights), sizeof job->descriptors);
+  size_t given = rights && rights->cmsg_type == SCM_RIGHTS ? (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
+  if (given == DESCRIPTORS || given == LISTENER) memcpy(job->descriptors, CMSG_DATA(rights), given * sizeof(int));
   if (n != sizeof header || job->descriptors[0] == -1) return false;
   job->length = header[0] - (uint32_t)sizeof header;
   job->words = header[1];
@@ -91,7 +93,9 @@ static bool negotiate(int fd, struct job *job) {
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == -1 || peer.uid != geteuid()) return false;
   if (!same_cgroup(peer.pid) || !receive(fd, job)) return false;
   if (send(fd, "A", 1, MSG_NOSIGNAL) != 1 || !is_ready(fd, WORD_MS)) return false;
-  return read(fd, &word, 1) == 1 && word == 'G';
+  if (read(fd, &word, 1) != 1 || word != 'G') return false;
+  /* Where the daemon has its answer already, this alone is the reply: from now on we are the shim. */
+  return job->descriptors[LISTENER] == -1 || write(job->descriptors[LISTENER - 1], "", 1) == 1;
 }
 
 static void forget(struct job *job) {
@@ -113,7 +117,7 @@ static napi_value texts(napi_env env, const char **text, uint32_t count) {
 }
 
 /*
- * awaitJob(listener, idleMs): {words, settings, input, directory, reply}, or null when nobody came in time. It blocks:
+ * awaitJob(listener, idleMs): {words, settings, input, directory, reply, listener}, or null when nobody came in time. It blocks:
  * a spare has nothing else to do.
  */
 napi_value await_job(napi_env env, napi_callback_info info) {
@@ -124,7 +128,7 @@ napi_value await_job(napi_env env, napi_callback_info info) {
   napi_get_value_int32(env, arg[0], &listener);
   napi_get_value_int32(env, arg[1], &idle);
   for (;;) {
-    struct job job = {.descriptors = {-1, -1, -1}};
+    struct job job = {.descriptors = {-1, -1, -1, -1}};
     if (!is_ready(listener, idle)) {
       napi_get_null(env, &value);
       return value;
@@ -137,7 +141,7 @@ napi_value await_job(napi_env env, napi_callback_info info) {
       forget(&job);
       continue;
     }
-    static const char *const names[DESCRIPTORS] = {"input", "directory", "reply"};
+    static const char *const names[DESCRIPTORS] = {"input", "directory", "reply", "listener"};
     const char *text = job.text;
     napi_create_object(env, &job_object);
     napi_set_named_property(env, job_object, "words", texts(env, &text, job.words));

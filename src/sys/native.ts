@@ -16,6 +16,8 @@ export interface Job {
   input: number;
   directory: number;
   reply: number;
+  /** The socket on which the launcher already listens for us, and has told the daemon so; or -1. */
+  listener: number;
 }
 
 /** The addon as it is: results, or negative errnos. */

@@ -16,36 +16,6 @@
 
 #define MAX_RESPONSE 4096
 
-struct words {
-  const char *id, *namespace, *action;
-};
-
-static bool is_one_of(const char *word, size_t length, const char *const *list) {
-  for (; *list; list++)
-    if (strlen(*list) == length && strncmp(word, *list, length) == 0) return true;
-  return false;
-}
-
-/* The command line, as far as it is the one that daemons use; anything else is left to the real parser (flags.ts). */
-static bool parse(char **argv, int argc, struct words *words) {
-  static const char *const with_value[] = {"namespace", "id", "address", "publish-binary", "bundle", "socket", "debug-socket", NULL};
-  int i = 1;
-  for (; i < argc && argv[i][0] == '-'; i++) {
-    const char *name = argv[i] + (argv[i][1] == '-' ? 2 : 1), *value = strchr(name, '=');
-    size_t length = value ? (size_t)(value - name) : strlen(name);
-    if (!value && length == 5 && strcmp(name, "debug") == 0) continue;
-    if (!is_one_of(name, length, with_value)) return false;
-    if (value) value++;
-    else if (++i == argc) return false;
-    else value = argv[i];
-    if (length == 2) words->id = value;
-    else if (strncmp(name, "namespace", length) == 0) words->namespace = value;
-  }
-  if (i == argc) return false;
-  words->action = argv[i];
-  return true;
-}
-
 /* -1 when there is no such file, or it is too long to be what we look for. */
 static ssize_t read_file(const char *bundle, const char *name, char *to, size_t size) {
   char path[PATH_MAX + 32];
@@ -75,7 +45,7 @@ static bool socket_is_settled(const char *bundle) {
 bool was_deleted(char **argv, int argc) {
   struct words words = {0};
   char cwd[PATH_MAX], bundle[PATH_MAX + 256], response[MAX_RESPONSE];
-  if (!parse(argv, argc, &words) || strcmp(words.action, "delete") != 0) return false;
+  if (!parse_words(argv, argc, &words) || strcmp(words.action, "delete") != 0) return false;
   if (!words.namespace || !*words.namespace || !words.id || !*words.id || strchr(words.id, '/') || words.id[0] == '.') return false;
   if (!getcwd(cwd, sizeof cwd)) return false;
   *strrchr(cwd, '/') = '\0';

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #define RUNTIME "io.containerd.runc.v2"
 
@@ -12,13 +13,49 @@
 int fail(const char *what, const char *subject);
 int run_node(const char *library, char **argv, int argc);
 int forward_reply(int from);
+void show_as(char **argv, char *const *words);
+
+/* input.c */
+bool keep_input(void);
+
+/* words.c */
+struct words {
+  const char *id, *namespace, *address, *action;
+};
+bool parse_words(char **argv, int argc, struct words *words);
+/* containerd's names: no path, no flag, nothing to quote (identifier.ts). */
+bool is_identifier(const char *text);
+
+/* group.c: of a container, by its spec; false when only a real parser could tell. */
+bool group_of(const char *file, const char *id, char *group, size_t size);
+
+/* sha256.c */
+void sha256(const char *text, char hex[65]);
+
+/* daemon.c */
+bool is_containerd_2(pid_t pid);
+
+/* place.c */
+struct place {
+  int listener;
+  char socket[108], answer[256];
+};
+enum placed {
+  /* Node is to look at it; nothing has been done. */
+  UNCLEAR,
+  /* We listen: whoever becomes the shim is to be given the listener. */
+  PLACED,
+  /* By a shim that runs already. */
+  SERVED,
+};
+enum placed find_place(char **argv, int argc, int input, pid_t daemon, struct place *place);
 
 /* surroundings.c: the socket on which a spare of these very surroundings waits; false when there may be none. */
 bool spare_socket(const char *library, const char *name, char *path, size_t size);
 
 /* spare.c */
 #define NO_SPARE (-1)
-int start_with_spare(const char *socket_path, char **argv);
+int start_with_spare(const char *socket_path, char **argv, int listener);
 void leave_spare(const char *library, const char *socket_path, char **argv, void (*restore_signals)(void));
 
 /* deleted.c: nothing is left to clean up, as the shim did it all; what it left to print has been printed. */

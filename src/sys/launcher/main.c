@@ -5,7 +5,8 @@
  * For `start` it forks: the child becomes Node and, having found a place to listen, goes on as the shim, while this
  * process passes the child's one reply on to the daemon and ends. So Node starts once for each shim, not twice, and
  * nothing of the shim's ever holds the descriptors on which the daemon waits for an end. Where an earlier start has left
- * a shim that waits for its container, Node need not even start (spare.c).
+ * a shim that waits for its container, Node need not even start (spare.c). And where it is plain what the reply will be,
+ * the daemon has it at once, together with a socket that listens, and who will serve there boots meanwhile (place.c).
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -95,8 +96,65 @@ static int start_anew(const char *library, char **argv, int argc) {
   return 1;
 }
 
+static void close_standard(int error) {
+  int nowhere = open("/dev/null", O_RDWR);
+  if (nowhere == -1) return;
+  dup2(nowhere, STDIN_FILENO);
+  dup2(nowhere, STDOUT_FILENO);
+  dup2(error == -1 ? nowhere : error, STDERR_FILENO);
+  if (nowhere > 2) close(nowhere);
+}
+
+/* Becomes the shim of a place that has been found. What Node may have to say at its start, the daemon's log has. */
+static int serve(const char *library, char **argv, int argc, const struct place *place) {
+  char number[16];
+  close_standard(open("log", O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  setpgid(0, 0);
+  restore_signals();
+  fcntl(place->listener, F_SETFD, 0);
+  snprintf(number, sizeof number, "%d", place->listener);
+  setenv("HAWSER_LISTENER_FD", number, 1);
+  return run_node(library, argv, argc);
+}
+
+/* While the daemon goes on: the place is given to a spare, or to a new shim; and another spare is left. `argv` only shows us. */
+static void settle(const char *library, char **argv, char **words, int argc, const struct place *place) {
+  char spare[108];
+  close_standard(-1);
+  bool spares = spare_socket(library, argv[0], spare, sizeof spare);
+  if (place->listener != -1) {
+    setenv("HAWSER_SOCKET", place->socket, 1);
+    int status = spares ? start_with_spare(spare, words, place->listener) : NO_SPARE;
+    pid_t shim = status == NO_SPARE ? fork() : 1;
+    if (shim == 0) _exit(serve(library, words, argc, place));
+    if (shim == -1) unlink(place->socket);
+    close(place->listener);
+    unsetenv("HAWSER_SOCKET");
+  }
+  if (spares) leave_spare(library, spare, argv, restore_signals);
+}
+
+static int answer_at_once(const char *library, char **argv, int argc, const struct place *place) {
+  char **words = calloc((size_t)argc + 1, sizeof *words);
+  for (int i = 0; words && i < argc; i++) words[i] = strdup(argv[i]);
+  /* Before the fork: who looks once this process has ended finds no second shim. */
+  show_as(argv, (char *[]){(char *)"spare", NULL});
+  pid_t child = words ? fork() : -1;
+  if (child == 0) {
+    settle(library, argv, words, argc, place);
+    _exit(0);
+  }
+  ssize_t length = (ssize_t)strlen(place->answer);
+  if (child != -1 && write(STDOUT_FILENO, place->answer, (size_t)length) == length) return 0;
+  /* It ends when nobody calls; and nobody shall find it. */
+  int status = fail(child == -1 ? "fork" : "answer the daemon", NULL);
+  if (place->listener != -1) unlink(place->socket);
+  return status;
+}
+
 static int start(const char *library, char **argv, int argc) {
   char daemon[32], launched[48], spare[108];
+  struct place place = {.listener = -1};
   const char *core = getenv("SCHED_CORE");
   if (core && *core && prctl(PR_SCHED_CORE, SCHED_CORE_CREATE, 0, SCHED_CORE_SCOPE_PROCESS_GROUP, 0) == -1)
     return fail("enable sched core support", NULL);
@@ -106,17 +164,21 @@ static int start(const char *library, char **argv, int argc) {
   clock_gettime(CLOCK_REALTIME, &now);
   snprintf(launched, sizeof launched, "%lld.%06ld", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, now.tv_nsec % 1000000);
   setenv("HAWSER_LAUNCHED_AT", launched, 1);
-  bool spares = spare_socket(library, argv[0], spare, sizeof spare);
   /* A unit that is stopped signals all its processes; a start under way still gets to its end. */
   for (size_t i = 0; i < HANDLED; i++) sigaction(handled[i], &(struct sigaction){.sa_handler = SIG_IGN}, &before[i]);
-  int status = spares ? start_with_spare(spare, argv) : NO_SPARE;
+  bool is_kept = keep_input();
+  if (is_kept && find_place(argv, argc, STDIN_FILENO, getppid(), &place) != UNCLEAR) return answer_at_once(library, argv, argc, &place);
+
+  bool spares = is_kept && spare_socket(library, argv[0], spare, sizeof spare);
+  int status = spares ? start_with_spare(spare, argv, -1) : NO_SPARE;
   if (status == NO_SPARE) status = start_anew(library, argv, argc);
   if (spares && status == 0) leave_spare(library, spare, argv, restore_signals);
   return status;
 }
 
 int main(int argc, char **argv) {
-  static const char *const ours[] = {"HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_SPARE_SOCKET", "HAWSER_SPARE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT"};
+  static const char *const ours[] = {"HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_SPARE_SOCKET", "HAWSER_SPARE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT",
+                                     "HAWSER_LISTENER_FD", "HAWSER_SOCKET"};
   char library[PATH_MAX];
   if (!find_library(library)) {
     fprintf(stderr, RUNTIME ": shim.cjs is neither in ../lib/hawser nor in ../dist, seen from this program; run 'make build' or 'make install'");

@@ -1,4 +1,4 @@
-/* Running Node, and passing on what it has to say. */
+/* Running Node, passing on what it has to say, and what the launcher itself is seen as. */
 #define _GNU_SOURCE
 #include "flags.h"
 #include "launcher.h"
@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 int fail(const char *what, const char *subject) {
@@ -58,4 +59,18 @@ int forward_reply(int from) {
       n -= written;
     }
   }
+}
+
+/*
+ * What ps and pgrep show after the program's name: a spare, and no second shim of the container that this start was for.
+ * The arguments lie in one piece, as the kernel put them there; what does not fit is cut off.
+ */
+void show_as(char **argv, char *const *words) {
+  char *end = argv[0], *to;
+  for (char **arg = argv; *arg && *arg == end; arg++) end += strlen(*arg) + 1;
+  to = argv[0] + strlen(argv[0]) + 1;
+  memset(to, 0, (size_t)(end - to));
+  /* The last byte stays nought, or the kernel takes the environment for more of it. */
+  for (; *words && to < end - 1; words++) to += snprintf(to, (size_t)(end - to), "%s", *words) + 1;
+  prctl(PR_SET_NAME, "hawser-spare");
 }

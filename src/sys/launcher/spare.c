@@ -3,7 +3,7 @@
  * process would be given (arguments, environment, directory, input) and becomes the shim, which saves the time that Node
  * takes to start. No spare, or any doubt, and the launcher runs Node as if there had never been one.
  *
- *   launcher: job ->          the words below, with input, directory and the pipe for the reply as descriptors
+ *   launcher: job ->          the words below, with input, directory, the pipe for the reply and perhaps a listener
  *   spare:        <- 'A'      it has all of it, and will do it
  *   launcher: 'G' ->          it has not lost its patience meanwhile: only now the spare acts
  *   spare:        <- reply    through the pipe, as from any shim
@@ -33,6 +33,9 @@
 /* About as long as a container takes from its shim's start to its own. */
 #define DELAY_MS 100
 
+/* Input, directory, the pipe for the reply and, where the launcher has found the container's place, who listens there. */
+#define DESCRIPTORS 4
+
 extern char **environ;
 
 static struct sockaddr_un address_of(const char *path) {
@@ -59,21 +62,6 @@ static int connect_to(const char *path) {
   return -1;
 }
 
-/* Standard input becomes a file that can be read twice: by a spare, and anew if that fails. */
-static bool keep_input(void) {
-  char buffer[65536];
-  int fd = memfd_create("input", 0);
-  if (fd == -1) return false;
-  for (ssize_t n; (n = read(STDIN_FILENO, buffer, sizeof buffer)) != 0;) {
-    if (n == -1 && errno == EINTR) continue;
-    if (n == -1) break;
-    if (write(fd, buffer, (size_t)n) != n) break;
-  }
-  bool done = dup2(fd, STDIN_FILENO) != -1 && lseek(STDIN_FILENO, 0, SEEK_SET) == 0;
-  close(fd);
-  return done;
-}
-
 static size_t length_of(char **list, uint32_t *count) {
   size_t length = 0;
   for (*count = 0; list[*count]; (*count)++) length += strlen(list[*count]) + 1;
@@ -98,10 +86,10 @@ static bool send_job(int fd, char **argv, const int *descriptors, size_t count) 
 
   union {
     struct cmsghdr align;
-    char bytes[CMSG_SPACE(3 * sizeof(int))];
+    char bytes[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
   } control = {0};
   struct iovec part = {.iov_base = job, .iov_len = length};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(count * sizeof *descriptors)};
   struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
   rights->cmsg_level = SOL_SOCKET;
   rights->cmsg_type = SCM_RIGHTS;
@@ -132,13 +120,14 @@ static bool agree(int fd) {
   return poll(&ready, 1, PATIENCE_MS) == 1 && read(fd, &word, 1) == 1 && word == 'A' && send(fd, "G", 1, MSG_NOSIGNAL) == 1;
 }
 
-int start_with_spare(const char *path, char **argv) {
+int start_with_spare(const char *path, char **argv, int listener) {
   int reply[2], status = NO_SPARE;
   int fd = connect_to(path);
   if (fd == -1) return NO_SPARE;
   int directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (directory != -1 && keep_input() && pipe2(reply, O_CLOEXEC) == 0) {
-    bool agreed = send_job(fd, argv, (int[]){STDIN_FILENO, directory, reply[1]}, 3) && agree(fd);
+  if (directory != -1 && pipe2(reply, O_CLOEXEC) == 0) {
+    int descriptors[DESCRIPTORS] = {STDIN_FILENO, directory, reply[1], listener};
+    bool agreed = send_job(fd, argv, descriptors, listener == -1 ? DESCRIPTORS - 1 : DESCRIPTORS) && agree(fd);
     close(reply[1]);
     if (agreed) status = forward_reply(reply[0]);
     /* It hangs: nobody shall wait for it again. */
@@ -163,20 +152,6 @@ static int listen_at(const char *path) {
   if (bound && listen(fd, 16) == 0) return fd;
   close(fd);
   return -1;
-}
-
-/*
- * What ps and pgrep show after the program's name: a spare, and no second shim of the container that this start was for.
- * The arguments lie in one piece, as the kernel put them there; what does not fit is cut off.
- */
-static void show_as(char **argv, char *const *words) {
-  char *end = argv[0], *to;
-  for (char **arg = argv; *arg && *arg == end; arg++) end += strlen(*arg) + 1;
-  to = argv[0] + strlen(argv[0]) + 1;
-  memset(to, 0, (size_t)(end - to));
-  /* The last byte stays nought, or the kernel takes the environment for more of it. */
-  for (; *words && to < end - 1; words++) to += snprintf(to, (size_t)(end - to), "%s", *words) + 1;
-  prctl(PR_SET_NAME, "hawser-spare");
 }
 
 /*

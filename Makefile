@@ -58,7 +58,7 @@ dist/shim.cjs: src/api/gen/services.ts src/shim/load.cjs $(TS)
 	@mkdir -p dist
 	$(TSX) src/build/bundle.ts
 
-dist/shim.cache: dist/shim.cjs dist/hawser_sys.node dist/node src/sys/launcher/flags.h
+dist/shim.cache: dist/shim.cjs dist/hawser_sys.node dist/hawser-stand-in dist/node src/sys/launcher/flags.h
 	$(TSX) src/build/code-cache.ts
 
 dist/hawserd.mjs: src/api/gen/services.ts src/build/bundle-daemon.ts $(TS)

@@ -3,7 +3,7 @@
  * all that a usual container needs (see shim/load.cjs).
  */
 import { spawn } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,7 @@ import { connect, type ServiceClient } from '../ttrpc/index.js';
 
 const { BootstrapParams, BootstrapResult } = containerd.runtime.bootstrap.v1;
 const shim = fileURLToPath(new URL('../../dist/shim.cjs', import.meta.url));
+const standIn = fileURLToPath(new URL('../../dist/hawser-stand-in', import.meta.url));
 const node = fileURLToPath(new URL('../../dist/node', import.meta.url));
 /** Code that was compiled under other flags V8 would not take. */
 const launcherFlags = readFileSync(fileURLToPath(new URL('../sys/launcher/flags.h', import.meta.url)), 'utf8');
@@ -67,6 +68,17 @@ async function rehearse(task: ServiceClient<typeof Task>): Promise<void> {
   for (const fd of held) closeSync(fd);
 }
 
+/** What is done without a process where the runtime is runc, or says so. */
+async function rehearseRunc(task: ServiceClient<typeof Task>): Promise<void> {
+  const id = 'runc';
+  const options = pack('containerd.runc.v1.Options', containerd.runc.v1.Options, { binaryName: standIn, root: dir });
+  mkdirSync(join(dir, 'build'), { recursive: true });
+  await task.Create({ id, bundle: dir, options });
+  await task.Start({ id });
+  await task.Wait({ id });
+  await task.Delete({ id });
+}
+
 try {
   writeFileSync(join(dir, 'config.json'), '{}');
   const { NODE_EXTRA_CA_CERTS: _, NODE_OPTIONS: __, ...env } = process.env;
@@ -83,6 +95,7 @@ try {
   const client = await connect(BootstrapResult.decode(output).address);
   try {
     await rehearse(client.service(Task));
+    await rehearseRunc(client.service(Task));
   } finally {
     await client.service(Task).Shutdown({ id: 'build' });
     client.close();

@@ -7,6 +7,7 @@ import { searchPath } from '../sys/index.js';
 import { runCommand, type CommandOptions, type CommandResult } from './command.js';
 import { CommandLog } from './command-log.js';
 import { RuntimeError } from './error.js';
+import { removeEnded } from './ended.js';
 import { isRunc, releaseInit } from './exec-fifo.js';
 import { commandBegins, noteCommand } from './totals.js';
 
@@ -142,6 +143,15 @@ export class Runtime {
   /** Removes the container. With `force` its processes are killed first, and one that is already gone is no error. */
   async delete(id: string, options: { force?: boolean } = {}): Promise<void> {
     await this.#run(['delete', ...(options.force ? ['--force'] : []), id]);
+  }
+
+  /**
+   * Removes a container whose init has been seen to end, without a process, where this object has created it and the
+   * runtime is runc itself: see ended.ts. False when `delete` is to be called.
+   */
+  removeEnded(id: string, pid: number): boolean {
+    const { root } = this.options;
+    return this.#isRunc && root !== undefined && removeEnded(join(root, id), pid);
   }
 
   /** Freezes all processes of the container. */

@@ -9,7 +9,7 @@ import { isChild, openPidfd, signalPidfd, type ExitStatus } from '../sys/index.j
 import { Code } from '../ttrpc/status.js';
 import { BreakOff } from './break-off.js';
 import { OomWatch } from './cgroup/oom.js';
-import { cgroupsOf } from './cgroup/paths.js';
+import { cgroupMounts, cgroupsOf, type CgroupMount } from './cgroup/paths.js';
 import { processesIn } from './cgroup/processes.js';
 import { removeCgroups } from './cgroup/remove.js';
 import type { ShimContext } from './context.js';
@@ -113,8 +113,9 @@ export class Container {
   async #createInit(stdio: Stdio): Promise<void> {
     const { id, bundle, runtime } = this.record;
     this.#foreign = this.#isKnownToRuntime();
+    let mounts: CgroupMount[] | undefined;
     await this.shim.orphans.adopting(async () => {
-      const pid = await this.#runtime.create(id, {
+      const creating = this.#runtime.create(id, {
         bundle,
         pidFile: this.#bundle.initPid,
         noPivotRoot: runtime.noPivotRoot,
@@ -123,11 +124,17 @@ export class Container {
       }).catch((error: unknown) => {
         throw runtimeFailure('OCI runtime create failed', error);
       });
+      // The runtime takes long enough for all this.
+      this.#quietly('preparing for what comes next', () => {
+        this.shim.events.prepare();
+        mounts = cgroupMounts();
+      });
+      const pid = await creating;
       checkChild('OCI runtime create failed', pid);
       this.#watchInit(pid);
     });
     // Nobody waits for this, but it comes before any further request does.
-    setImmediate(() => this.#loadCgroup());
+    setImmediate(() => this.#loadCgroup(mounts));
     await stdio.attach();
   }
 
@@ -218,11 +225,11 @@ export class Container {
   }
 
   /** Stats and out-of-memory need it; a container without them is still a container. */
-  #loadCgroup(): void {
+  #loadCgroup(mounts?: CgroupMount[]): void {
     const { record } = this;
     if (this.#abandoned || this.shim.custom?.hasCgroup?.(record.init.pid) === false) return;
     try {
-      record.cgroup = cgroupsOf(record.init.pid);
+      record.cgroup = cgroupsOf(record.init.pid, mounts);
       if (record.cgroup) this.#oom = OomWatch.start(record.cgroup, () => this.#init.whenFree(() => this.#events.oom()));
     } catch (error) {
       // An init that is dead already has no cgroup any more.
@@ -335,9 +342,11 @@ export class Container {
       checkInit('delete', init.state);
       if (!(await this.#drained(this.#init, record.id))) this.shim.log.warn('output was still being copied at delete', { id: record.id });
       let failure: unknown;
-      await this.#cleaner().delete(record.id).catch((error: unknown) => {
-        if (!isUnknownContainer(error)) failure = runtimeFailure('failed to delete task', error);
-      });
+      if (!this.#removedEnded()) {
+        await this.#cleaner().delete(record.id).catch((error: unknown) => {
+          if (!isUnknownContainer(error)) failure = runtimeFailure('failed to delete task', error);
+        });
+      }
       for (const exec of this.#execs.values()) await exec.process.stdio?.close();
       await this.#init.stdio?.close();
       if (record.mounts.length > 0) {
@@ -361,6 +370,18 @@ export class Container {
       const { pid, exitStatus, exitedAt } = init;
       this.#quietly('leaving word of the deletion', () => this.#bundle.writeDeleted(encodeDeleteResponse(exitedAt === undefined ? { pid } : { pid, status: exitStatus, exitedAt })));
     });
+  }
+
+  /** What goes wrong with it goes wrong with the runtime's own deletion too, which has the words for it. */
+  #removedEnded(): boolean {
+    const { id, init } = this.record;
+    if (init.exitedAt === undefined) return false;
+    try {
+      return this.#runtime.removeEnded(id, init.pid);
+    } catch (error) {
+      this.shim.log.debug('the runtime is to delete what could not be removed without it', { id, error });
+      return false;
+    }
   }
 
   // ---- execs -----------------------------------------------------------------------------------------------------

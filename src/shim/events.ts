@@ -94,6 +94,24 @@ export class EventPublisher {
     return event;
   }
 
+  /** Connects to the daemon, if that is still to be done: for when there is an event soon, and time now. */
+  prepare(): void {
+    if (this.#client || this.#sending || this.#closed || !this.address) return;
+    this.#sending = true;
+    void this.#connectEarly();
+  }
+
+  async #connectEarly(): Promise<void> {
+    this.#does('connecting');
+    try {
+      this.#client = await this.#connect();
+    } catch (error) {
+      // The first event meets the same, and says so.
+      this.log.debug('the daemon cannot be reached before there is an event', { error });
+    }
+    await this.#send();
+  }
+
   /** True until the daemon has the event, or it was dropped. */
   isWaiting(event: QueuedEvent): boolean {
     return this.#queue.includes(event);

@@ -64,8 +64,10 @@ function ownTask(): StandIn {
 
 /** What the launcher says by the environment, which goes no further: the runtime and its hooks have no business with it. */
 function takeSettings(): { daemonPid: number; nofile: number; socket: string } {
-  const { HAWSER_DAEMON_PID: daemonPid, HAWSER_NOFILE: nofile, HAWSER_ARENAS: ours, HAWSER_LAUNCHED_AT: launchedAt, HAWSER_SOCKET: socket = '' } = process.env;
-  if (launchedAt) note({ what: 'launched', at: Number(launchedAt) });
+  const { HAWSER_DAEMON_PID: daemonPid, HAWSER_NOFILE: nofile, HAWSER_ARENAS: ours, HAWSER_SOCKET: socket = '' } = process.env;
+  for (const [what, at] of [['launched', process.env.HAWSER_LAUNCHED_AT], ['answered', process.env.HAWSER_ANSWERED_AT]] as const) {
+    if (at) note({ what, at: Number(at) });
+  }
   if (ours !== undefined) delete process.env.MALLOC_ARENA_MAX;
   for (const name of Object.keys(process.env)) {
     if (name.startsWith('HAWSER_')) delete process.env[name];

@@ -50,7 +50,7 @@ function looksOf(pid: number, id: string): Record<string, unknown> {
   return {
     status, cgroup: text('cgroup'), limits: text('limits'), oom: text('oom_score_adj'), filter: text('coredump_filter'),
     words: text('cmdline').replaceAll(id, 'ID').split('\0'),
-    environment: text('environ').split('\0').filter((setting) => !/^(HAWSER_(REPLY_FD|LISTENER_FD|SOCKET|DAEMON_PID|ARENAS|LAUNCHED_AT)|MALLOC_ARENA_MAX)=/.test(setting)).sort(),
+    environment: text('environ').split('\0').filter((setting) => !/^(HAWSER_(REPLY_FD|LISTENER_FD|SOCKET|DAEMON_PID|ARENAS|LAUNCHED_AT|ANSWERED_AT)|MALLOC_ARENA_MAX)=/.test(setting)).sort(),
     cwd: readlinkSync(`/proc/${pid}/cwd`).replaceAll(id, 'ID'), root: readlinkSync(`/proc/${pid}/root`),
     namespaces: readdirSync(`/proc/${pid}/ns`).map((name) => readlinkSync(`/proc/${pid}/ns/${name}`)),
     leadsGroup: Number(stat[2]) === pid, session: stat[3], parent: stat[1], nice: stat[16], policy: stat[38],
@@ -80,7 +80,7 @@ shimTest('a spare has rehearsed, and nothing of that is left', async (lab) => {
   const second = await start(lab, 'b');
   assert.equal(second.pid, spare);
   const { timeline, metrics, containers, orphans } = await stateOf(second);
-  assert.deepEqual(timeline.map(({ what }) => what), ['launched', 'taken on', 'listening', 'serving']);
+  assert.deepEqual(timeline.map(({ what }) => what), ['launched', 'answered', 'taken on', 'listening', 'serving']);
   assert.deepEqual([containers, orphans.zombies], [[], []]);
   assert.equal(JSON.stringify(metrics).includes('"create"'), false, 'no command has been run for a container');
   await end(first, second);

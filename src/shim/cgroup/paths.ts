@@ -5,7 +5,8 @@ import { join, relative } from 'node:path';
 /** v1: a directory for each controller. v2: one. */
 export type CgroupPaths = { version: 1; controllers: Record<string, string> } | { version: 2; dir: string };
 
-interface CgroupMount {
+/** Where a cgroup hierarchy shows. */
+export interface CgroupMount {
   /** Where it is mounted. */
   point: string;
   /** Which part of the hierarchy shows there. */
@@ -17,14 +18,14 @@ interface CgroupMount {
 /**
  * The cgroups of a process, as of now. Undefined when it is in the root of all hierarchies, i.e. has none of its own.
  *
+ * @param mounts as they were a moment ago, from who has looked
  * @throws when the process is gone
  */
-export function cgroupsOf(pid: number): CgroupPaths | undefined {
+export function cgroupsOf(pid: number, mounts = cgroupMounts()): CgroupPaths | undefined {
   const entries = readFileSync(`/proc/${pid}/cgroup`, 'utf8').split('\n').filter(Boolean).map((line) => {
     const [, controllers = '', path = '/'] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     return { controllers: controllers.split(',').filter(Boolean), path };
   });
-  const mounts = cgroupMounts();
   const v1: Record<string, string> = {};
   for (const { controllers, path } of entries) {
     for (const controller of controllers) {
@@ -52,7 +53,8 @@ function directory(mount: CgroupMount, path: string): string {
   return join(mount.point, mount.root === '/' ? path : relative(mount.root, path));
 }
 
-function cgroupMounts(): CgroupMount[] {
+/** All hierarchies that are mounted. */
+export function cgroupMounts(): CgroupMount[] {
   return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').flatMap((line) => {
     const [left = '', right = ''] = line.split(' - ', 2);
     const [type, , superOptions = ''] = right.split(' ');

@@ -66,6 +66,15 @@ static void restore_signals(void) {
   for (size_t i = 0; i < HANDLED; i++) sigaction(handled[i], &before[i], NULL);
 }
 
+/* For the shim's timeline: milliseconds since the epoch. */
+static void note_time(const char *name) {
+  char text[48];
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  snprintf(text, sizeof text, "%lld.%06ld", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, now.tv_nsec % 1000000);
+  setenv(name, text, 1);
+}
+
 /* Boots a shim of our own. The daemon's pid and the pipe for the reply go by the environment. */
 static int start_anew(const char *library, char **argv, int argc) {
   int reply[2];
@@ -135,6 +144,7 @@ static void settle(const char *library, char **argv, char **words, int argc, con
 }
 
 static int answer_at_once(const char *library, char **argv, int argc, const struct place *place) {
+  note_time("HAWSER_ANSWERED_AT");
   char **words = calloc((size_t)argc + 1, sizeof *words);
   for (int i = 0; words && i < argc; i++) words[i] = strdup(argv[i]);
   /* Before the fork: who looks once this process has ended finds no second shim. */
@@ -153,17 +163,14 @@ static int answer_at_once(const char *library, char **argv, int argc, const stru
 }
 
 static int start(const char *library, char **argv, int argc) {
-  char daemon[32], launched[48], spare[108];
+  char daemon[32], spare[108];
   struct place place = {.listener = -1};
   const char *core = getenv("SCHED_CORE");
   if (core && *core && prctl(PR_SCHED_CORE, SCHED_CORE_CREATE, 0, SCHED_CORE_SCOPE_PROCESS_GROUP, 0) == -1)
     return fail("enable sched core support", NULL);
   snprintf(daemon, sizeof daemon, "%d", (int)getppid());
   setenv("HAWSER_DAEMON_PID", daemon, 1);
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  snprintf(launched, sizeof launched, "%lld.%06ld", (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, now.tv_nsec % 1000000);
-  setenv("HAWSER_LAUNCHED_AT", launched, 1);
+  note_time("HAWSER_LAUNCHED_AT");
   /* A unit that is stopped signals all its processes; a start under way still gets to its end. */
   for (size_t i = 0; i < HANDLED; i++) sigaction(handled[i], &(struct sigaction){.sa_handler = SIG_IGN}, &before[i]);
   bool is_kept = keep_input();
@@ -178,7 +185,7 @@ static int start(const char *library, char **argv, int argc) {
 
 int main(int argc, char **argv) {
   static const char *const ours[] = {"HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_SPARE_SOCKET", "HAWSER_SPARE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT",
-                                     "HAWSER_LISTENER_FD", "HAWSER_SOCKET"};
+                                     "HAWSER_ANSWERED_AT", "HAWSER_LISTENER_FD", "HAWSER_SOCKET"};
   char library[PATH_MAX];
   if (!find_library(library)) {
     fprintf(stderr, RUNTIME ": shim.cjs is neither in ../lib/hawser nor in ../dist, seen from this program; run 'make build' or 'make install'");

@@ -1,5 +1,6 @@
 /*
- * What a spare has for an OCI runtime when it rehearses (shim/rehearsal.ts): it makes processes, but no containers.
+ * What a spare has for an OCI runtime when it rehearses (shim/rehearsal.ts): it makes processes, but no containers. It says
+ * of itself that it is runc, and leaves behind what runc would, so that what the shim does in runc's place is rehearsed too.
  *
  *   stand-in --root DIR … create|start|exec|delete … [--pid-file FILE] … ID
  */
@@ -8,51 +9,63 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Should its spare end in the midst of a rehearsal. */
 #define LIFETIME_S 5
 
-static int write_pid(const char *file, pid_t pid) {
-  char text[16];
-  int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), length = snprintf(text, sizeof text, "%d", (int)pid);
+/* runc/exec-fifo.ts looks for this. */
+__attribute__((used, section(".go.buildinfo"))) static const char build_info[] = "path\tgithub.com/opencontainers/runc\n";
+
+static int write_file(const char *file, const char *text) {
+  int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  ssize_t length = (ssize_t)strlen(text);
   if (fd == -1 || write(fd, text, (size_t)length) != length) return 1;
   return close(fd) == 0 ? 0 : 1;
 }
 
-static pid_t read_pid(const char *file) {
-  char text[16] = "";
-  int fd = open(file, O_RDONLY | O_CLOEXEC);
-  if (fd == -1 || read(fd, text, sizeof text - 1) <= 0) return 0;
-  close(fd);
-  return atoi(text);
+static int write_pid(const char *file, pid_t pid) {
+  char text[16];
+  snprintf(text, sizeof text, "%d", (int)pid);
+  return write_file(file, text);
+}
+
+/* The init waits at a FIFO in the directory of its state, where all is written down that is to be taken away in the end. */
+static int write_state(const char *state, pid_t pid) {
+  char file[4200], text[8700];
+  snprintf(file, sizeof file, "%s/cgroup", state);
+  if (mkdir(file, 0700) == -1) return 1;
+  snprintf(text, sizeof text,
+           "{\"init_process_pid\":%d,\"rootless\":false,\"cgroup_paths\":{\"\":\"%s\"},"
+           "\"config\":{\"namespaces\":[{\"type\":\"NEWPID\",\"path\":\"\"}],\"cgroups\":{\"Systemd\":false},\"Hooks\":{\"poststop\":null}}}",
+           (int)pid, file);
+  snprintf(file, sizeof file, "%s/state.json", state);
+  return write_file(file, text);
+}
+
+static int be_init(const char *fifo) {
+  alarm(LIFETIME_S);
+  int fd = open(fifo, O_WRONLY | O_CLOEXEC);
+  return fd == -1 || write(fd, "0", 1) != 1;
 }
 
 int main(int argc, char **argv) {
-  static const char *const commands[] = {"create", "start", "exec", "delete"};
-  const char *command = "", *pid_file = NULL;
-  char init[4096] = "";
-  for (int i = 1; i < argc; i++) {
+  static const char *const commands[] = {"create", "exec"};
+  const char *command = "", *pid_file = NULL, *root = NULL, *id = argv[argc - 1];
+  char state[4096], fifo[4200];
+  for (int i = 1; i + 1 < argc; i++) {
     for (size_t j = 0; j < sizeof commands / sizeof *commands && !*command; j++)
       if (strcmp(argv[i], commands[j]) == 0) command = argv[i];
-    if (i + 1 == argc) break;
     if (strcmp(argv[i], "--pid-file") == 0) pid_file = argv[i + 1];
-    if (strcmp(argv[i], "--root") == 0 && snprintf(init, sizeof init, "%s/init", argv[i + 1]) >= (int)sizeof init) return 1;
+    if (strcmp(argv[i], "--root") == 0) root = argv[i + 1];
   }
-  if (strcmp(command, "start") == 0) {
-    pid_t pid = read_pid(init);
-    return pid > 0 && kill(pid, SIGKILL) == 0 ? 0 : 1;
-  }
-  if (strcmp(command, "delete") == 0) return unlink(init) == 0 ? 0 : 1;
   int create = strcmp(command, "create") == 0;
-  if ((!create && strcmp(command, "exec") != 0) || !pid_file) return 1;
+  if (!*command || !pid_file || !root || snprintf(state, sizeof state, "%s/%s", root, id) >= (int)sizeof state) return 1;
+  snprintf(fifo, sizeof fifo, "%s/exec.fifo", state);
+  if (create && (mkdir(state, 0700) == -1 || mkfifo(fifo, 0600) == -1)) return 1;
   pid_t child = fork();
   if (child == -1) return 1;
-  if (child == 0) {
-    if (!create) return 0;
-    alarm(LIFETIME_S);
-    pause();
-    return 0;
-  }
-  return write_pid(pid_file, child) || (create && write_pid(init, child));
+  if (child == 0) return create ? be_init(fifo) : 0;
+  return write_pid(pid_file, child) || (create && write_state(state, child));
 }

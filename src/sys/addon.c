@@ -12,7 +12,6 @@
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -247,6 +246,23 @@ static napi_value read_fd(napi_env env, napi_callback_info info) {
   do n = read((int)integer(env, arg[0]), data, length);
   while (n == -1 && errno == EINTR);
   return result_of(env, n);
+}
+
+/* readMuch(fd, buffer): like read, and goes on while there is more and room for it: a terminal gives a page at a time. */
+static napi_value read_much(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  char *data;
+  size_t length, have = 0;
+  if (!bytes(env, arg[1], &data, &length)) return throw_type(env, "readMuch: not a Buffer");
+  int fd = (int)integer(env, arg[0]);
+  ssize_t n;
+  do {
+    do n = read(fd, data + have, length - have);
+    while (n == -1 && errno == EINTR);
+    if (n > 0) have += (size_t)n;
+  } while (n > 0 && have < length);
+  /* What comes after these bytes, an end or an error, the next call sees. */
+  return result_of(env, have > 0 ? (ssize_t)have : n);
 }
 
 /* write(fd, buffer, from, to): bytes written or -errno. */
@@ -747,6 +763,7 @@ NAPI_MODULE_INIT() {
       {"setChildrenNofile", set_children_nofile},
       {"trimMemory", trim_memory},
       {"read", read_fd},
+      {"readMuch", read_much},
       {"write", write_fd},
       {"pipe", make_pipe},
       {"memfd", make_memfd},

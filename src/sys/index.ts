@@ -54,6 +54,12 @@ export function tryRead(fd: number, buffer: Uint8Array): number | undefined {
   return n === -EAGAIN ? undefined : checked(n, 'read', fd);
 }
 
+/** Like {@link tryRead}, with as many calls as it takes to have all that is there now, or the buffer full. */
+export function tryReadMuch(fd: number, buffer: Uint8Array): number | undefined {
+  const n = native.readMuch(fd, buffer);
+  return n === -EAGAIN ? undefined : checked(n, 'read', fd);
+}
+
 /** Writes what there is room for: the number of bytes, undefined when there is no room now. */
 export function tryWrite(fd: number, buffer: Uint8Array, from = 0, to = buffer.length): number | undefined {
   const n = native.write(fd, buffer, from, to);

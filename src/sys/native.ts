@@ -33,6 +33,7 @@ export interface Native {
   setChildrenNofile(soft: number): void;
   trimMemory(): void;
   read(fd: number, buffer: Uint8Array): number;
+  readMuch(fd: number, buffer: Uint8Array): number;
   write(fd: number, buffer: Uint8Array, from: number, to: number): number;
   pipe(): [number, number] | number;
   memfd(name: string): number;

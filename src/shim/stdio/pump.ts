@@ -1,5 +1,5 @@
 /** Copies from a non-blocking descriptor into a sink, for what cannot be handed to the process itself. */
-import { READABLE, tryRead, Watch } from '../../sys/index.js';
+import { READABLE, tryReadMuch, Watch } from '../../sys/index.js';
 import { counters } from '../counters.js';
 import { DescriptorSink, type Sink } from './sink.js';
 
@@ -67,7 +67,7 @@ export class Pump {
       if (this.#done || this.#pending) return;
       let n: number | undefined;
       try {
-        n = tryRead(this.#source, scratch);
+        n = tryReadMuch(this.#source, scratch);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
         this.#hungUp();

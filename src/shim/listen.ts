@@ -1,10 +1,10 @@
 /** Listening where the daemon will look for us, or finding that another shim already does (contract §1.7). */
 import { closeSync, constants, fstatSync, mkdirSync, openSync, statSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, Socket, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { removeFile } from '../oci/bundle.js';
-import { listenUnix, tryLock } from '../sys/index.js';
+import { listenUnix, SysError, tryAccept, tryLock } from '../sys/index.js';
 
 /** How long a shim that lives may take to accept, on a host that has other things to do. */
 const PROBE_MS = 2_000;
@@ -106,6 +106,7 @@ export async function adopt(fd: number, path: string): Promise<Listening> {
     });
     listenOn(server, fd);
   });
+  acceptAll(server, fd);
   return {
     server,
     path,
@@ -114,6 +115,26 @@ export async function adopt(fd: number, path: string): Promise<Listening> {
       if (now?.ino === ino && now.dev === dev) removeFile(path);
     },
   };
+}
+
+/**
+ * Node accepts one connection in each turn of its loop, and before the next one it serves all that are there already: of many
+ * that come at once, the last would wait for the first ones' hundredth requests. So all that wait are accepted together.
+ */
+function acceptAll(server: Server, fd: number): void {
+  let accepting = false;
+  server.on('connection', () => {
+    if (accepting) return;
+    accepting = true;
+    try {
+      for (let next; server.listening && (next = tryAccept(fd)) !== undefined;) server.emit('connection', new Socket({ fd: next, readable: true, writable: true }));
+    } catch (error) {
+      // Too many open files, say: the next turn meets the same, and there it is known what to do.
+      if (!(error instanceof SysError)) throw error;
+    } finally {
+      accepting = false;
+    }
+  });
 }
 
 /** What `listen` comes to in the end: in Node since its first versions, and no part of its documented face. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { listenAt, type Listening } from '../../src/shim/listen.js';
@@ -33,6 +34,26 @@ test('bug 40: a socket for us alone, in a directory for us alone', async (t) => 
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700);
   assert.equal(await connects(path), true);
+});
+
+test('all that wait are accepted in one turn, and can be talked with', async (t) => {
+  const path = join(tempDir(t), 's');
+  const { server } = await listening(t, path);
+  const accepted: Socket[] = [];
+  const inOneTurn = new Promise<number>((resolve) => {
+    server.on('connection', (socket) => {
+      if (accepted.push(socket) === 1) setImmediate(() => resolve(accepted.length));
+      socket.pipe(socket);
+    });
+  });
+  const clients = Array.from({ length: 20 }, () => connect(path));
+  t.after(() => { for (const socket of [...clients, ...accepted]) socket.destroy(); });
+  assert.equal(await inOneTurn, clients.length);
+  await Promise.all(clients.map(async (client, i) => {
+    client.write(`hello ${i}`);
+    const [answer] = await once(client, 'data') as [Buffer];
+    assert.equal(answer.toString(), `hello ${i}`);
+  }));
 });
 
 test('the umask is what it was', async (t) => {

@@ -140,6 +140,7 @@ async function dispatch(invocation: Invocation, reply: Reply, caller: Caller): P
 async function startAndServe(invocation: Invocation, reply: Reply, { name, input, daemonPid, place }: Caller): Promise<number> {
   if (place) {
     leaveStandard();
+    if (input > 2) closeSync(input);
     const log = openLog(invocation.debug);
     const { startAt } = await import('./start.js');
     await serveInvocation(invocation, await startAt(place.fd, place.path, daemonPid, log), log, []);

@@ -220,7 +220,10 @@ shimTest('an exec whose logger cannot be executed fails to start; the container 
 shimTest('a logger is ended when its container could not be created', async (lab) => {
   lab.bundle('c', ['/no/such/command']);
   const shim = await lab.shim('c');
-  await leavesNothing(shim, () => fails(shim.create('c', uris(`binary://${logger(lab, 'logger', COPY)}`)), Code.Unknown, /OCI runtime create failed/));
+  const refused = (): Promise<void> => fails(shim.create('c', uris(`binary://${logger(lab, 'logger', COPY)}`)), Code.Unknown, /OCI runtime create failed/);
+  // The first one also connects to the daemon, for events.
+  await refused();
+  await leavesNothing(shim, refused);
   await eventually('it is gone', () => !isAlive(pidOf(lab, 'c')));
 }, { skip: hawserOnly });
 

@@ -33,11 +33,13 @@ shimTest('bugs 9 and 20: 100 failed creates leave no descriptor, no event, no co
 shimTest('a failed create with a terminal leaves neither', async (lab) => {
   lab.bundle('c', ['/no/such/command'], (spec) => { spec.process.terminal = true; });
   const shim = await lab.shim('c');
-  const before = shim.descriptors();
+  let before: string[] | undefined;
   for (let n = 0; n < 5; n++) {
     const stdio = lab.stdio(`c${n}`, { terminal: true, stdin: true });
     await fails(shim.create('c', { stdio }), Code.Unknown, /^OCI runtime create failed: .*no such file or directory/si);
     await within('the end of output', stdio.out!.ended);
+    // The first one also connects to the daemon, for events.
+    before ??= shim.descriptors();
   }
   assert.deepEqual(shim.descriptors(), before);
   assert.deepEqual(lab.snapshot().temporary, []);

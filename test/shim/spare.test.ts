@@ -127,17 +127,6 @@ shimTest('a spare gets what the daemon writes to the standard input', async (lab
   await end(first, second);
 }, options);
 
-shimTest('a member of a group that is served already leaves the spare to be used up, and joins', async (lab) => {
-  const grouped = (id: string): void => void lab.bundle(id, ['/bin/sleep', '1000'], (spec) => { spec.annotations = { 'io.containerd.runc.v2.group': 'g' }; });
-  for (const id of ['a', 'b', 'c']) grouped(id);
-  const first = await start(lab, 'a');
-  for (const id of ['b', 'c']) {
-    await readySpare(lab);
-    assert.equal((await start(lab, id)).pid, first.pid);
-  }
-  await end(first);
-}, options);
-
 for (const [what, wrap] of Object.entries({
   'another umask': ['sh', '-c', 'umask 027; exec "$0" "$@"'],
   'other limits': ['sh', '-c', 'ulimit -c 1234; exec "$0" "$@"'],

@@ -453,7 +453,7 @@ export class Task {
 }
 
 /** The address in an answer of `start`, whichever dialect it is in. */
-function addressIn(answer: Buffer): string {
+export function addressIn(answer: Buffer): string {
   const text = answer.toString('utf8').trim();
   if (text.startsWith('unix://')) return text;
   if (text.startsWith('{')) return (JSON.parse(text) as { address: string }).address;

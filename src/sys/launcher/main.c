@@ -149,15 +149,16 @@ static int answer_at_once(const char *library, char **argv, int argc, const stru
   for (int i = 0; words && i < argc; i++) words[i] = strdup(argv[i]);
   /* Before the fork: who looks once this process has ended finds no second shim. */
   show_as(argv, (char *[]){(char *)"spare", NULL});
-  pid_t child = words ? fork() : -1;
+  /* A daemon that has given up gets no shim. */
+  ssize_t length = (ssize_t)strlen(place->answer);
+  const char *failed = !words ? "calloc" : write(STDOUT_FILENO, place->answer, (size_t)length) != length ? "answer the daemon" : NULL;
+  pid_t child = failed ? -1 : fork();
   if (child == 0) {
     settle(library, argv, words, argc, place);
     _exit(0);
   }
-  ssize_t length = (ssize_t)strlen(place->answer);
-  if (child != -1 && write(STDOUT_FILENO, place->answer, (size_t)length) == length) return 0;
-  /* It ends when nobody calls; and nobody shall find it. */
-  int status = fail(child == -1 ? "fork" : "answer the daemon", NULL);
+  if (child != -1) return 0;
+  int status = fail(failed ? failed : "fork", NULL);
   if (place->listener != -1) unlink(place->socket);
   return status;
 }

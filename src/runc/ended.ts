@@ -21,7 +21,6 @@ interface RuncState {
     namespaces?: { type?: unknown; path?: unknown }[] | null;
     cgroups?: { Systemd?: unknown; systemd?: unknown; Rootless?: unknown } | null;
     Hooks?: Record<string, unknown> | null;
-    intelRdt?: unknown;
   };
 }
 
@@ -49,7 +48,7 @@ export function removeEnded(directory: string, pid: number): boolean {
 function cgroupsToRemove(state: RuncState, pid: number): string[] | undefined {
   const { config = {} } = state;
   const hasOwnPids = config.namespaces?.some(({ type, path }) => type === 'NEWPID' && path === '') ?? false;
-  const isOrdinary = state.rootless === false && config.cgroups?.Rootless !== true && !state.intel_rdt_path && !config.intelRdt;
+  const isOrdinary = state.rootless === false && config.cgroups?.Rootless !== true && !state.intel_rdt_path;
   const isSystemd = config.cgroups?.Systemd !== false;
   const hasHooks = !config.Hooks || !('poststop' in config.Hooks) || (Array.isArray(config.Hooks.poststop) ? config.Hooks.poststop.length > 0 : config.Hooks.poststop !== null);
   if (state.init_process_pid !== pid || !hasOwnPids || !isOrdinary || isSystemd || hasHooks) return undefined;

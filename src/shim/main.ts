@@ -143,7 +143,10 @@ async function startAndServe(invocation: Invocation, reply: Reply, { name, input
     if (input > 2) closeSync(input);
     const log = openLog(invocation.debug);
     const { startAt } = await import('./start.js');
-    await serveInvocation(invocation, await startAt(place.fd, place.path, daemonPid, log), log, []);
+    const listening = await startAt(place.fd, place.path, daemonPid, log);
+    // The launcher that has found a spare waits for this, and would else have somebody new serve there.
+    reply(0, '');
+    await serveInvocation(invocation, listening, log, []);
     return 0;
   }
   // Before anything is there that would have to be taken back when they can't be understood.

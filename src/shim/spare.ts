@@ -62,10 +62,7 @@ export async function standIn(): Promise<StandIn | undefined> {
   process.chdir(`/proc/self/fd/${job.directory}`);
   closeSync(job.directory);
   setIdentity([name, ...process.execArgv, program, ...args], job.settings);
-  if (job.listener === -1) return { name, args, input: job.input, reply: job.reply };
-  // It has had the one reply that it waits for when the job was accepted.
-  closeSync(job.reply);
-  return { name, args, input: job.input, reply: -1, listener: job.listener };
+  return { name, args, input: job.input, reply: job.reply, listener: job.listener === -1 ? undefined : job.listener };
 }
 
 /** A rehearsal saves time, and nothing depends on it. */

@@ -23,14 +23,14 @@
 /* How long a launcher may take between two words: it does nothing else meanwhile. */
 #define WORD_MS 2000
 #define MAX_JOB (16u << 20)
-/* Input, directory, the pipe for the reply; and the listener, where the launcher has found the container's place. */
-#define DESCRIPTORS 4
-#define LISTENER 3
+/* Input, directory, the pipe for the reply. */
+#define DESCRIPTORS 3
 
 struct job {
   uint32_t length, words, settings;
   char *text; /* words, then settings, each with its NUL */
   int descriptors[DESCRIPTORS];
+  int listener; /* Or -1. */
 };
 
 static bool is_ready(int fd, int timeout) {
@@ -57,19 +57,25 @@ static bool same_cgroup(pid_t pid) {
   return a > 0 && a == b && a < (ssize_t)sizeof ours && memcmp(ours, theirs, (size_t)a) == 0;
 }
 
-static bool receive(int fd, struct job *job) {
-  uint32_t header[3];
+/* Bytes, and as many descriptors as are expected; they stay -1 where none came. */
+static ssize_t receive_with(int fd, void *bytes, size_t length, int *descriptors, size_t count) {
   union {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
   } control;
-  struct iovec part = {.iov_base = header, .iov_len = sizeof header};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  if (!is_ready(fd, WORD_MS)) return false;
+  struct iovec part = {.iov_base = bytes, .iov_len = length};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
   ssize_t n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
   struct cmsghdr *rights = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-  size_t given = rights && rights->cmsg_type == SCM_RIGHTS ? (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
-  if (given == DESCRIPTORS || given == LISTENER) memcpy(job->descriptors, CMSG_DATA(rights), given * sizeof(int));
+  if (rights && rights->cmsg_type == SCM_RIGHTS && rights->cmsg_len == CMSG_LEN(count * sizeof(int)))
+    memcpy(descriptors, CMSG_DATA(rights), count * sizeof(int));
+  return n;
+}
+
+static bool receive(int fd, struct job *job) {
+  uint32_t header[3];
+  if (!is_ready(fd, WORD_MS)) return false;
+  ssize_t n = receive_with(fd, header, sizeof header, job->descriptors, DESCRIPTORS);
   if (n != sizeof header || job->descriptors[0] == -1) return false;
   job->length = header[0] - (uint32_t)sizeof header;
   job->words = header[1];
@@ -93,15 +99,14 @@ static bool negotiate(int fd, struct job *job) {
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == -1 || peer.uid != geteuid()) return false;
   if (!same_cgroup(peer.pid) || !receive(fd, job)) return false;
   if (send(fd, "A", 1, MSG_NOSIGNAL) != 1 || !is_ready(fd, WORD_MS)) return false;
-  if (read(fd, &word, 1) != 1 || word != 'G') return false;
-  /* Where the daemon has its answer already, this alone is the reply: from now on we are the shim. */
-  return job->descriptors[LISTENER] == -1 || write(job->descriptors[LISTENER - 1], "", 1) == 1;
+  return receive_with(fd, &word, 1, &job->listener, 1) == 1 && word == 'G';
 }
 
 static void forget(struct job *job) {
   free(job->text);
   for (int i = 0; i < DESCRIPTORS; i++)
     if (job->descriptors[i] != -1) close(job->descriptors[i]);
+  if (job->listener != -1) close(job->listener);
 }
 
 static napi_value texts(napi_env env, const char **text, uint32_t count) {
@@ -128,7 +133,7 @@ napi_value await_job(napi_env env, napi_callback_info info) {
   napi_get_value_int32(env, arg[0], &listener);
   napi_get_value_int32(env, arg[1], &idle);
   for (;;) {
-    struct job job = {.descriptors = {-1, -1, -1, -1}};
+    struct job job = {.descriptors = {-1, -1, -1}, .listener = -1};
     if (!is_ready(listener, idle)) {
       napi_get_null(env, &value);
       return value;
@@ -141,7 +146,7 @@ napi_value await_job(napi_env env, napi_callback_info info) {
       forget(&job);
       continue;
     }
-    static const char *const names[DESCRIPTORS] = {"input", "directory", "reply", "listener"};
+    static const char *const names[DESCRIPTORS] = {"input", "directory", "reply"};
     const char *text = job.text;
     napi_create_object(env, &job_object);
     napi_set_named_property(env, job_object, "words", texts(env, &text, job.words));
@@ -150,6 +155,8 @@ napi_value await_job(napi_env env, napi_callback_info info) {
       napi_create_int32(env, job.descriptors[i], &value);
       napi_set_named_property(env, job_object, names[i], value);
     }
+    napi_create_int32(env, job.listener, &value);
+    napi_set_named_property(env, job_object, "listener", value);
     free(job.text);
     end_idle_class(getpid());
     return job_object;

@@ -180,27 +180,52 @@ shimTest('a spare that hangs is passed over, and not asked again', async (lab) =
   await end(first, second, third);
 }, options);
 
-shimTest('a spare that dies with the job in hand costs nothing: the daemon\'s input is read again', async (lab) => {
-  const first = await start(lab, 'a');
+/** In the place of the spare that waits: one that answers each word as it is told, or hangs up. */
+async function traitor(lab: Lab, answer: (word: string) => string | undefined): Promise<{ words: string[]; socket: string; close: () => void }> {
   const spare = await readySpare(lab);
   const socket = socketOf(lab);
   process.kill(spare, 'SIGKILL');
   await eventually('it is gone', () => !isAlive(spare));
   const words: string[] = [];
-  const traitor = createServer((connection) => {
-    connection.once('data', () => connection.write('A')).on('data', (chunk: Buffer) => {
-      words.push(chunk.toString('latin1').slice(-1));
-      if (words.at(-1) === 'G') connection.destroy();
+  const server = createServer((connection) => {
+    connection.on('error', () => undefined).on('data', (chunk: Buffer) => {
+      words.push(chunk.length === 1 ? chunk.toString('latin1') : 'job');
+      const next = answer(words.at(-1)!);
+      if (next === undefined) connection.destroy();
+      else connection.write(next);
     });
   });
   spawnSync('rm', [socket]);
-  await new Promise<void>((resolve) => traitor.listen(socket, resolve));
-  const dir = join(lab.dir, 'sockets');
-  const stdin = containerd.runtime.bootstrap.v1.BootstrapParams.encode({ instanceId: 'b', namespace: lab.namespace, socketDir: dir }).finish();
-  const second = await start(lab, 'b', { stdin });
-  traitor.close();
-  assert.equal(words.at(-1), 'G', 'it was given the job');
-  assert.equal(join(second.socket, '..'), dir);
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  return { words, socket, close: () => void server.close() };
+}
+
+for (const [what, stdinOf] of Object.entries({
+  'the daemon\'s input is read again': (dir: string) => Buffer.from(containerd.runtime.bootstrap.v1.BootstrapParams.encode({ instanceId: 'b', namespace: 'hawser-test', socketDir: dir }).finish()),
+  'its place goes to a new shim': undefined,
+})) {
+  shimTest(`a spare that dies with the job in hand costs nothing: ${what}`, async (lab) => {
+    const first = await start(lab, 'a');
+    const dying = await traitor(lab, (word) => word === 'job' ? 'A' : undefined);
+    const dir = join(lab.dir, 'sockets');
+    const second = await start(lab, 'b', stdinOf ? { stdin: stdinOf(dir) } : {});
+    dying.close();
+    assert.deepEqual(dying.words, ['job', 'G'], 'it was given the job');
+    assert.equal(join(second.socket, '..'), stdinOf ? dir : '/run/containerd/s');
+    const task = await second.create('b');
+    await task.start();
+    assert.equal((await task.remove()).exitStatus, 137);
+    await end(first, second);
+  }, options);
+}
+
+shimTest('a spare that hangs up when it is asked is passed over', async (lab) => {
+  const first = await start(lab, 'a');
+  const gone = await traitor(lab, () => undefined);
+  const second = await start(lab, 'b');
+  assert.deepEqual(gone.words, ['job']);
+  await eventually('the spare of the second start', () => spareOf(lab) !== undefined);
+  gone.close();
   await end(first, second);
 }, options);
 

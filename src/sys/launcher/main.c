@@ -134,9 +134,12 @@ static void settle(const char *library, char **argv, char **words, int argc, con
   if (place->listener != -1) {
     setenv("HAWSER_SOCKET", place->socket, 1);
     int status = spares ? start_with_spare(spare, words, place->listener) : NO_SPARE;
-    pid_t shim = status == NO_SPARE ? fork() : 1;
-    if (shim == 0) _exit(serve(library, words, argc, place));
-    if (shim == -1) unlink(place->socket);
+    /* Whatever became of it: the daemon counts on us. */
+    pid_t shim = status != 0 ? fork() : 1;
+    if (shim == 0) status = serve(library, words, argc, place);
+    /* Else it would seem that somebody will answer there. */
+    if (shim <= 0) unlink(place->socket);
+    if (shim == 0) _exit(status);
     close(place->listener);
     unsetenv("HAWSER_SOCKET");
   }

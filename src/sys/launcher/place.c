@@ -85,7 +85,7 @@ static bool is_plain_input(int fd, const char *id) {
 static bool is_clean(const char *path) {
   size_t length = strlen(path);
   return length > 1 && path[0] == '/' && path[length - 1] != '/' && !strstr(path, "//") && !strstr(path, "/./") && !strstr(path, "/../") &&
-         !(length > 2 && strcmp(path + length - 2, "/.") == 0) && !(length > 3 && strcmp(path + length - 3, "/..") == 0);
+         strcmp(path + length - 2, "/.") != 0 && !(length > 2 && strcmp(path + length - 3, "/..") == 0);
 }
 
 static bool make_directories(void) {

@@ -3,10 +3,11 @@
  * process would be given (arguments, environment, directory, input) and becomes the shim, which saves the time that Node
  * takes to start. No spare, or any doubt, and the launcher runs Node as if there had never been one.
  *
- *   launcher: job ->          the words below, with input, directory, the pipe for the reply and perhaps a listener
+ *   launcher: job ->          the words below, with input, directory and the pipe for the reply as descriptors
  *   spare:        <- 'A'      it has all of it, and will do it
- *   launcher: 'G' ->          it has not lost its patience meanwhile: only now the spare acts
- *   spare:        <- reply    through the pipe, as from any shim
+ *   launcher: 'G' ->          it has not lost its patience meanwhile: only now the spare acts. Where the launcher has found
+ *                             the container's place, the listening socket is with it (place.c)
+ *   spare:        <- reply    through the pipe, as from any shim; with a place, one byte that says that it serves there
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -33,8 +34,8 @@
 /* About as long as a runtime takes to create a container, on a machine that has nothing else to do. */
 #define DELAY_MS 40
 
-/* Input, directory, the pipe for the reply and, where the launcher has found the container's place, who listens there. */
-#define DESCRIPTORS 4
+/* Input, directory, the pipe for the reply. */
+#define DESCRIPTORS 3
 
 extern char **environ;
 
@@ -73,7 +74,30 @@ static char *append(char *to, char **list) {
   return to;
 }
 
-static bool send_job(int fd, char **argv, const int *descriptors, size_t count) {
+/* Sends bytes, with descriptors if there are some; what is left of the bytes after that is the caller's. */
+static ssize_t send_with(int fd, const void *bytes, size_t length, const int *descriptors, size_t count) {
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
+  } control = {0};
+  struct iovec part = {.iov_base = (void *)bytes, .iov_len = length};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (count > 0) {
+    message.msg_control = &control;
+    message.msg_controllen = CMSG_SPACE(count * sizeof *descriptors);
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(count * sizeof *descriptors);
+    memcpy(CMSG_DATA(rights), descriptors, count * sizeof *descriptors);
+  }
+  ssize_t n;
+  do n = sendmsg(fd, &message, MSG_NOSIGNAL);
+  while (n == -1 && errno == EINTR);
+  return n;
+}
+
+static bool send_job(int fd, char **argv, const int *descriptors) {
   uint32_t header[3], words, settings;
   size_t length = sizeof header + length_of(argv, &words) + length_of(environ, &settings);
   char *job = calloc(1, length);
@@ -83,41 +107,22 @@ static bool send_job(int fd, char **argv, const int *descriptors, size_t count) 
   header[2] = settings;
   memcpy(job, header, sizeof header);
   append(append(job + sizeof header, argv), environ);
-
-  union {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
-  } control = {0};
-  struct iovec part = {.iov_base = job, .iov_len = length};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(count * sizeof *descriptors)};
-  struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(count * sizeof *descriptors);
-  memcpy(CMSG_DATA(rights), descriptors, count * sizeof *descriptors);
-  for (size_t sent = 0; sent < length;) {
-    ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
-    if (n == -1 && errno == EINTR) continue;
+  size_t sent = 0;
+  while (sent < length) {
+    ssize_t n = send_with(fd, job + sent, length - sent, descriptors, sent == 0 ? DESCRIPTORS : 0);
     if (n <= 0) break;
     sent += (size_t)n;
-    part.iov_base = job + sent;
-    part.iov_len = length - sent;
-    message.msg_control = NULL;
-    message.msg_controllen = 0;
-    if (sent == length) {
-      free(job);
-      return true;
-    }
   }
   free(job);
-  return false;
+  return sent == length;
 }
 
-/* Waits for the spare's word, and gives ours. */
-static bool agree(int fd) {
+/* Waits for the spare's word, and gives ours. The listener goes with that: a spare that hangs shall not keep it open. */
+static bool agree(int fd, int listener, bool *hangs) {
   struct pollfd ready = {.fd = fd, .events = POLLIN};
   char word;
-  return poll(&ready, 1, PATIENCE_MS) == 1 && read(fd, &word, 1) == 1 && word == 'A' && send(fd, "G", 1, MSG_NOSIGNAL) == 1;
+  *hangs = poll(&ready, 1, PATIENCE_MS) == 0;
+  return !*hangs && read(fd, &word, 1) == 1 && word == 'A' && send_with(fd, "G", 1, &listener, listener == -1 ? 0 : 1) == 1;
 }
 
 int start_with_spare(const char *path, char **argv, int listener) {
@@ -126,12 +131,11 @@ int start_with_spare(const char *path, char **argv, int listener) {
   if (fd == -1) return NO_SPARE;
   int directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (directory != -1 && pipe2(reply, O_CLOEXEC) == 0) {
-    int descriptors[DESCRIPTORS] = {STDIN_FILENO, directory, reply[1], listener};
-    bool agreed = send_job(fd, argv, descriptors, listener == -1 ? DESCRIPTORS - 1 : DESCRIPTORS) && agree(fd);
+    bool hangs = false, agreed = send_job(fd, argv, (int[]){STDIN_FILENO, directory, reply[1]}) && agree(fd, listener, &hangs);
     close(reply[1]);
     if (agreed) status = forward_reply(reply[0]);
-    /* It hangs: nobody shall wait for it again. */
-    else unlink(path);
+    /* Nobody shall wait for it again. One that is gone has somebody else's job, and there may be another by now. */
+    else if (hangs) unlink(path);
     close(reply[0]);
     lseek(STDIN_FILENO, 0, SEEK_SET);
   }

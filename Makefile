@@ -196,10 +196,12 @@ COMPLETIONS := bash-completion/completions zsh/site-functions fish/vendor_comple
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(LIB)"
-	install -m 755 bin/containerd-shim-runc-v2 "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2"
 	install -m 644 $(SHIM_FILES:%=dist/%) "$(LIB)/"
 	install -m 755 dist/hawser_sys.node "$(LIB)/hawser_sys.node"
 	install -m 755 dist/hawser-stand-in "$(LIB)/hawser-stand-in"
+	ln -sfn "$(NODE)" "$(LIB)/node"
+	@# After what it runs: containers may be started meanwhile, and only an older one does with a newer library.
+	install -m 755 bin/containerd-shim-runc-v2 "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2"
 	install -m 755 bin/hawserd "$(DESTDIR)$(PREFIX)/bin/hawserd"
 	install -m 644 dist/hawserd.mjs "$(LIB)/"
 	install -m 755 bin/hawser "$(DESTDIR)$(PREFIX)/bin/hawser"
@@ -208,7 +210,6 @@ install: build
 	install -m 644 dist/cli-parts/*.mjs "$(LIB)/cli-parts/"
 	install -m 755 dist/hawser-after "$(LIB)/hawser-after"
 	install -m 755 dist/lmdb.node "$(LIB)/lmdb.node"
-	ln -sfn "$(NODE)" "$(LIB)/node"
 	install -d "$(UNITS)" "$(MAN)/man8" "$(MAN)/man1"
 	install -m 644 dist/hawser.1 "$(MAN)/man1/hawser.1"
 	install -d $(COMPLETIONS:%="$(SHARE)/%")

@@ -4,9 +4,8 @@
  * runtime is the stand-in of a spare's rehearsal: it is the shims that are tried.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { SOCKET_DIR } from '../../src/shim/address.js';
 import { top, until } from '../support/daemons.js';
 import { allProcesses } from '../support/machine.js';
 import { Lab, pause, sparesIn } from './lab.js';
@@ -18,8 +17,8 @@ const KILL_EVERY_MS = 400;
 
 const lab = await new Lab().open();
 const standIn = join(top, 'dist/hawser-stand-in');
-const sockets = (): string[] => readdirSync(SOCKET_DIR);
-const before = new Set(sockets());
+/** Of our shims: others may start some meanwhile. */
+const sockets = new Set<string>();
 let begun = 0;
 let told = 0;
 let killed = 0;
@@ -27,6 +26,7 @@ let over = false;
 
 async function one(): Promise<void> {
   await lab.ours.with(lab.bundle(['/bin/true']), async (task, { id, path }) => {
+    sockets.add(lab.address(path));
     const root = join(path, 'runc');
     mkdirSync(join(root, 'bench'), { recursive: true });
     const exit = new Promise<number>((resolve) => lab.exits.set(id, resolve));
@@ -72,7 +72,8 @@ try {
   assert.equal(told, TOTAL);
   for (const pid of sparesIn(lab.runDir)) process.kill(pid, 'SIGKILL');
   await until('every process to be gone', () => allProcesses().every(({ command }) => !command.includes(lab.dir)));
-  assert.deepEqual(sockets().filter((name) => !before.has(name)), []);
+  assert.equal(sockets.size, TOTAL);
+  assert.deepEqual([...sockets].filter((path) => existsSync(path)), []);
   console.log(`${TOTAL} shims and their containers in ${((performance.now() - from) / 1000).toFixed(0)} s, ${killed} spares killed; none lost, no process and no socket left`);
 } finally {
   over = true;

@@ -19,7 +19,7 @@ interface RuncState {
   cgroup_paths?: Record<string, unknown> | null;
   config?: {
     namespaces?: { type?: unknown; path?: unknown }[] | null;
-    cgroups?: { Systemd?: unknown; systemd?: unknown; Rootless?: unknown } | null;
+    cgroups?: { Systemd?: unknown; Rootless?: unknown } | null;
     Hooks?: Record<string, unknown> | null;
   };
 }

@@ -2,12 +2,9 @@
 #define _GNU_SOURCE
 #include "launcher.h"
 #include <elf.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static bool is_within(size_t size, size_t from, size_t length) { return from <= size && length <= size - from; }
 
@@ -39,14 +36,11 @@ static bool look(const char *bytes, size_t size) {
 
 bool is_containerd_2(pid_t pid) {
   char path[32];
-  struct stat stat;
+  size_t size;
   snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd == -1) return false;
-  void *bytes = fstat(fd, &stat) == 0 && stat.st_size > 0 ? mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-  close(fd);
-  if (bytes == MAP_FAILED) return false;
-  bool found = look(bytes, (size_t)stat.st_size);
-  munmap(bytes, (size_t)stat.st_size);
+  const char *bytes = map_file(path, 0, &size);
+  if (!bytes) return false;
+  bool found = look(bytes, size);
+  munmap((void *)bytes, size);
   return found;
 }

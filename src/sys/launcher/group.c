@@ -4,11 +4,8 @@
  */
 #define _GNU_SOURCE
 #include "launcher.h"
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Deeper than any spec. */
 #define MAX_DEPTH 64
@@ -148,13 +145,10 @@ static bool value(struct scan *scan, enum level level, int depth) {
 }
 
 bool group_of(const char *file, const char *id, char *group, size_t size) {
-  struct stat stat;
-  int fd = open(file, O_RDONLY | O_CLOEXEC);
-  if (fd == -1) return false;
-  void *bytes = fstat(fd, &stat) == 0 && stat.st_size > 0 ? mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0) : MAP_FAILED;
-  close(fd);
-  if (bytes == MAP_FAILED) return false;
-  struct scan scan = {.at = bytes, .end = (const char *)bytes + stat.st_size};
+  size_t length;
+  const char *bytes = map_file(file, MAP_POPULATE, &length);
+  if (!bytes) return false;
+  struct scan scan = {.at = bytes, .end = bytes + length};
   bool found = value(&scan, TOP, 1) && !scan.doubt;
   skip_space(&scan);
   struct text text = {.at = id, .length = strlen(id)};
@@ -166,6 +160,6 @@ bool group_of(const char *file, const char *id, char *group, size_t size) {
     group[text.length] = '\0';
     found = strlen(group) == text.length && is_identifier(group);
   }
-  munmap(bytes, (size_t)stat.st_size);
+  munmap((void *)bytes, length);
   return found;
 }

@@ -15,6 +15,9 @@ int run_node(const char *library, char **argv, int argc);
 int forward_reply(int from);
 void show_as(char **argv, char *const *words);
 
+/* map.c: NULL for a file that is empty, or can't be read; `flags` are more of mmap's. */
+const char *map_file(const char *path, int flags, size_t *size);
+
 /* input.c */
 bool keep_input(void);
 

@@ -355,7 +355,7 @@ shimTest('start works with a closed stdin, a full environment, and a relative li
   symlinkSync(SHIM, join(lab.dir, 'bin', 'containerd-shim-runc-v2'));
   const child = spawn(join(lab.dir, 'bin', 'containerd-shim-runc-v2'), [...lab.flags('c'), 'start'], {
     cwd: lab.bundlePath('c'), stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TTRPC_ADDRESS: lab.daemon.path, NODE_OPTIONS: '--no-such-option', NODE_EXTRA_CA_CERTS: '/no/such/file', BIG: 'x'.repeat(100_000) },
+    env: { ...process.env, TTRPC_ADDRESS: lab.daemon.path, HAWSER_SPARE: 'off', HAWSER_RUN_DIR: lab.runDir, NODE_OPTIONS: '--no-such-option', NODE_EXTRA_CA_CERTS: '/no/such/file', BIG: 'x'.repeat(100_000) },
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));

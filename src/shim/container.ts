@@ -5,7 +5,7 @@ import { alreadyExists, failedPrecondition, invalidArgument, notFound, unavailab
 import { Bundle, removeFile, tryReadPidFile } from '../oci/bundle.js';
 import type { Process } from '../oci/spec.js';
 import { Runtime, type CheckpointOptions } from '../runc/index.js';
-import { isChild, openPidfd, signalPidfd, type ExitStatus } from '../sys/index.js';
+import { expectMigration, isChild, openPidfd, signalPidfd, type ExitStatus } from '../sys/index.js';
 import { Code } from '../ttrpc/status.js';
 import { BreakOff } from './break-off.js';
 import { OomWatch } from './cgroup/oom.js';
@@ -94,6 +94,7 @@ export class Container {
   /** Mounts the rootfs, opens stdio, and lets the runtime create the container. On failure nothing is left. */
   async create(): Promise<void> {
     const { record } = this;
+    this.#expectMigration();
     this.#bundle.removeEnd();
     await mountRootfs(record.mounts, this.#bundle.rootfs);
     this.#init.hold();
@@ -195,6 +196,7 @@ export class Container {
     // Its descriptors went with the first attempt.
     if (this.#restoreTried) throw failedPrecondition(`container ${id} could not be restored before; delete it and create it anew`);
     this.#restoreTried = true;
+    this.#expectMigration();
     // criu opens stdin anew, and would wait for a client that has written and left.
     const stdin = this.record.init.terminal ? undefined : openBothEnds(this.record.init.stdin);
     await this.shim.orphans.adopting(async () => {
@@ -235,6 +237,12 @@ export class Container {
       // An init that is dead already has no cgroup any more.
       this.shim.log[record.initExited ? 'debug' : 'warn']('cgroup cannot be loaded', { id: record.id, error });
     }
+  }
+
+  /** The runtime is about to move a process into the container's cgroup. */
+  #expectMigration(): void {
+    // A spare does nothing that others could feel, and will be moved itself.
+    if (!this.shim.isRehearsal) expectMigration();
   }
 
   async #openStdio(live: LiveProcess, id: string): Promise<Stdio> {
@@ -391,6 +399,8 @@ export class Container {
     checkInit('exec', this.record.init.state);
     if (this.#execs.has(exec.id)) throw alreadyExists(`id ${exec.id}`);
     checkTargets({ ...exec, onDeath: this.record.onLogDeath });
+    // After the reply.
+    setImmediate(() => this.#expectMigration());
     this.record.execs[exec.id] = exec;
     this.#execs.set(exec.id, { record: exec, process: new LiveProcess(exec), serial: new Serial() });
     this.#events.execAdded(exec.id);
@@ -433,7 +443,7 @@ export class Container {
     const spec: Process = { ...(JSON.parse(record.spec) as Process), terminal: record.terminal };
     stdio.beforeStart();
     await this.shim.orphans.adopting(async () => {
-      const pid = await this.#runtime.exec(this.record.id, spec, {
+      const running = this.#runtime.exec(this.record.id, spec, {
         pidFile: this.#bundle.execPid(record.id),
         processFile: join(this.record.bundle, `.${record.id}.process.json`),
         signal,
@@ -444,6 +454,9 @@ export class Container {
         if (stray !== undefined && isChild(stray)) this.#killNow({ pid: stray });
         throw runtimeFailure('OCI runtime exec failed', error);
       });
+      // The client may have taken its time since it added the exec.
+      this.#expectMigration();
+      const pid = await running;
       checkChild('OCI runtime exec failed', pid);
       process.watch(pid, (status) => {
         if (record.startFailed) return;

@@ -11,4 +11,6 @@ export interface ShimContext {
   readonly orphans: OrphanReaper;
   readonly log: Logger;
   readonly custom?: Custom | undefined;
+  /** Its containers are none: see rehearsal.ts. */
+  readonly isRehearsal: boolean;
 }

@@ -79,7 +79,7 @@ async function live(standIn: string, bundle: string, ttrpcAddress: string, isWan
   const input = containerd.runtime.bootstrap.v1.BootstrapParams.encode({ instanceId: ID, namespace: ID, socketDir: join(bundle, '..') }).finish();
   const { listening } = await takePlace(invocation, new Bundle(bundle), input, process.pid);
   if (!listening) throw new Error(`${bundle} is not our own`);
-  const service = new Service({ invocation, listening, log: new FifoLogger(false), interceptors: [], ttrpcAddress });
+  const service = new Service({ invocation, listening, log: new FifoLogger(false), interceptors: [], ttrpcAddress, isRehearsal: true });
   const over = service.run();
   const held: number[] = [];
   try {

@@ -33,6 +33,8 @@ export interface ServeOptions {
   ttrpcAddress: string;
   /** What is not done as runc's shim does it. */
   custom?: Custom;
+  /** Default false. */
+  isRehearsal?: boolean;
 }
 
 /** Serves until it is shut down, by the daemon or by a signal, and everything is cleaned up. */
@@ -61,13 +63,14 @@ export class Service {
   end: (why: string) => void = () => undefined;
 
   constructor(private readonly options: ServeOptions) {
-    const { invocation: { namespace, id }, listening, log, interceptors, ttrpcAddress, custom } = options;
+    const { invocation: { namespace, id }, listening, log, interceptors, ttrpcAddress, custom, isRehearsal = false } = options;
     const shim: ShimContext = this.#shim = {
       record: { namespace, id, address: `unix://${listening.path}`, startedAt: Date.now(), containers: {} },
       events: new EventPublisher(ttrpcAddress, namespace, log),
       orphans: new OrphanReaper(),
       log,
       custom,
+      isRehearsal,
     };
     const containers = new Containers(shim);
     const server = this.#server = new Server({

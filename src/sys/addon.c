@@ -36,6 +36,7 @@
 #include "arguments.h"
 #include "files.h"
 #include "job.h"
+#include "migration.h"
 #include "terminal.h"
 
 #ifndef SYS_pidfd_open
@@ -751,10 +752,7 @@ static napi_value attach_start(napi_env env, napi_callback_info info) { return m
 /* ---- registration ---------------------------------------------------------------------------------------------- */
 
 NAPI_MODULE_INIT() {
-  static const struct {
-    const char *name;
-    napi_callback function;
-  } table[] = {
+  static const struct function table[] = {
       {"setSubreaper", set_subreaper},
       {"waitFor", wait_for},
       {"pidfdOpen", pidfd_open},
@@ -800,12 +798,9 @@ NAPI_MODULE_INIT() {
     napi_throw_error(env, NULL, "this Node's libuv numbers its handle types differently");
     return NULL;
   }
-  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-    napi_value fn;
-    napi_create_function(env, table[i].name, NAPI_AUTO_LENGTH, table[i].function, NULL, &fn);
-    napi_set_named_property(env, exports, table[i].name, fn);
-  }
+  register_functions(env, exports, table, sizeof table / sizeof *table);
   register_files(env, exports);
+  register_migration(env, exports);
   register_terminal(env, exports);
   return exports;
 }

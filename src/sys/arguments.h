@@ -1,4 +1,4 @@
-/* What every function of the addon begins and ends with: its arguments, and a number. */
+/* What every function of the addon begins and ends with: its arguments, a number, and its name. */
 #ifndef HAWSER_ARGUMENTS_H
 #define HAWSER_ARGUMENTS_H
 
@@ -58,6 +58,20 @@ __attribute__((noinline, unused)) static char *string(napi_env env, napi_value v
   char *copy = malloc(length + 1);
   if (copy) napi_get_value_string_utf8(env, value, copy, length + 1, &length);
   return copy;
+}
+
+struct function {
+  const char *name;
+  napi_callback call;
+};
+
+/* Makes them known to JavaScript. */
+__attribute__((unused)) static void register_functions(napi_env env, napi_value exports, const struct function *table, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    napi_value function;
+    napi_create_function(env, table[i].name, NAPI_AUTO_LENGTH, table[i].call, NULL, &function);
+    napi_set_named_property(env, exports, table[i].name, function);
+  }
 }
 
 #endif

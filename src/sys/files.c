@@ -132,17 +132,10 @@ static napi_value flush_start(napi_env env, napi_callback_info info) {
 }
 
 void register_files(napi_env env, napi_value exports) {
-  static const struct {
-    const char *name;
-    napi_callback function;
-  } table[] = {
+  static const struct function table[] = {
       {"mknod", make_node},          {"setTimes", set_times},
       {"setAttribute", set_attribute}, {"getAttribute", get_attribute},
       {"listAttributes", list_attributes}, {"syncFileSystem", flush_start},
   };
-  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-    napi_value fn;
-    napi_create_function(env, table[i].name, NAPI_AUTO_LENGTH, table[i].function, NULL, &fn);
-    napi_set_named_property(env, exports, table[i].name, fn);
-  }
+  register_functions(env, exports, table, sizeof table / sizeof *table);
 }

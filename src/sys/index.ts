@@ -184,6 +184,17 @@ export function setIdentity(words: readonly string[], settings: readonly string[
   checked(native.setIdentity(words, settings), 'prctl', 'PR_SET_MM');
 }
 
+/**
+ * Says that a process is about to be moved to another cgroup, by this one or another. The kernel then prepares for it, which
+ * takes some ten milliseconds, while whoever does it gets ready: see migration.c. Returns at once. Never throws: without it
+ * all goes on, only later.
+ *
+ * @param root where cgroups are mounted; where they are mounted elsewhere, it does nothing
+ */
+export function expectMigration(root = '/sys/fs/cgroup'): void {
+  native.expectMigration(root);
+}
+
 /** Names this process, as ps and pgrep show it; 15 bytes are kept (prctl(2), PR_SET_NAME). */
 export function setName(name: string): void {
   native.setName(name);

@@ -74,6 +74,7 @@ export interface Native {
   getAttribute(path: string, name: string): Buffer | number;
   listAttributes(path: string): Buffer | number;
   syncFileSystem(path: string): Promise<number>;
+  expectMigration(root: string): void;
 }
 
 /** Where the addon lies. In the bundled shim it is beside the bundle: esbuild replaces this expression. */

@@ -62,7 +62,6 @@ static napi_value send_terminal(napi_env env, napi_callback_info info) {
 }
 
 void register_terminal(napi_env env, napi_value exports) {
-  napi_value fn;
-  napi_create_function(env, "sendTerminal", NAPI_AUTO_LENGTH, send_terminal, NULL, &fn);
-  napi_set_named_property(env, exports, "sendTerminal", fn);
+  static const struct function table[] = {{"sendTerminal", send_terminal}};
+  register_functions(env, exports, table, sizeof table / sizeof *table);
 }

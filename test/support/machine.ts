@@ -31,6 +31,11 @@ export function allProcesses(): ProcessInfo[] {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).flatMap((pid) => processInfo(pid) ?? []);
 }
 
+/** How many threads of a process have a name. */
+export function threadsNamed(name: string, pid: number | 'self' = 'self'): number {
+  return readdirSync(`/proc/${pid}/task`).filter((tid) => quietly(() => readFileSync(`/proc/${pid}/task/${tid}/comm`, 'utf8')) === `${name}\n`).length;
+}
+
 /** Running, or at least not a zombie. */
 export function isAlive(pid: number): boolean {
   const info = processInfo(pid);

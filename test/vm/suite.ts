@@ -19,7 +19,7 @@ const TIMEOUT_S = 1800;
 const PATIENCE = 8;
 
 /** Files of which all is run. */
-const whole = ['unit/shim-cgroup-files', 'unit/shim-metrics-v2', 'unit/shim-oom', 'shim/stats', 'shim/oom'];
+const whole = ['unit/shim-cgroup-files', 'unit/shim-metrics-v2', 'unit/shim-oom', 'shim/stats', 'shim/oom', 'shim/migration'];
 
 /** Of these files, the tests with these names. Numbers of bugs and field problems before them don't count. */
 const chosen: Record<string, readonly string[]> = {

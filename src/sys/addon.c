@@ -37,6 +37,7 @@
 #include "files.h"
 #include "job.h"
 #include "migration.h"
+#include "relay.h"
 #include "terminal.h"
 
 #ifndef SYS_pidfd_open
@@ -801,6 +802,7 @@ NAPI_MODULE_INIT() {
   register_functions(env, exports, table, sizeof table / sizeof *table);
   register_files(env, exports);
   register_migration(env, exports);
+  register_relay(env, exports);
   register_terminal(env, exports);
   return exports;
 }

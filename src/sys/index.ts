@@ -16,6 +16,7 @@ export { onExit, isWatched, type ExitStatus } from './exit.js';
 export { getAttribute, listAttributes, mknod, setAttribute, setTimes, syncFileSystem, type Time } from './files.js';
 export { spawn, searchPath, execFailure, type Child, type SpawnOptions } from './spawn.js';
 export { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, unmount } from './mount.js';
+export { Relay, type Relayed } from './relay.js';
 export { isChild, reapableOrphans, reap } from './orphans.js';
 
 const { EAGAIN } = constants.errno;

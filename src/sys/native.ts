@@ -75,6 +75,8 @@ export interface Native {
   listAttributes(path: string): Buffer | number;
   syncFileSystem(path: string): Promise<number>;
   expectMigration(root: string): void;
+  relayStart(source: number, sink: number, over: number): unknown;
+  relayEnd(relay: unknown): { copied: number; left: Buffer };
 }
 
 /** Where the addon lies. In the bundled shim it is beside the bundle: esbuild replaces this expression. */

@@ -1,11 +1,14 @@
 /** Copies from a non-blocking descriptor into a sink, for what cannot be handed to the process itself. */
-import { READABLE, tryReadMuch, Watch } from '../../sys/index.js';
+import { READABLE, Relay, SysError, tryReadMuch, Watch } from '../../sys/index.js';
 import { counters } from '../counters.js';
 import { DescriptorSink, type Sink } from './sink.js';
 
 const CHUNK = 64 * 1024;
 /** Chunks copied before other events get their turn. */
 const BURST = 16;
+/** With so many bytes in so many milliseconds, a thread that does nothing else copies faster, and with less. */
+const MUCH = 256 * 1024;
+const MUCH_MS = 20;
 /** How soon a terminal that nobody has open is looked at again. */
 const HANGUP_RETRY_MS = 100;
 
@@ -25,6 +28,10 @@ export class Pump {
   readonly #options: PumpOptions;
   readonly #readable: Watch;
   #pending: Buffer | undefined;
+  /** While it copies, neither descriptor is touched here. */
+  #relay: Relay | undefined;
+  /** Bytes since then, in milliseconds since the epoch. */
+  #recent = { bytes: 0, since: 0 };
   #retry: NodeJS.Timeout | undefined;
   #finishing = false;
   #sinkBroken = false;
@@ -43,6 +50,7 @@ export class Pump {
   finish(): void {
     if (this.#done || this.#finishing) return;
     this.#finishing = true;
+    this.#takeBack();
     if (!this.#pending) this.#copy();
   }
 
@@ -51,6 +59,7 @@ export class Pump {
     if (this.#done) return;
     this.#done = true;
     clearTimeout(this.#retry);
+    this.#endRelay();
     this.#readable.close();
     this.#sink.close();
     this.#pending = undefined;
@@ -62,6 +71,7 @@ export class Pump {
   }
 
   #copy(): void {
+    if (this.#done || this.#pending || (this.#isMuch() && this.#startRelay())) return;
     scratch ??= Buffer.allocUnsafeSlow(CHUNK);
     for (let turn = 0; turn < BURST; turn++) {
       if (this.#done || this.#pending) return;
@@ -78,10 +88,51 @@ export class Pump {
         this.#end();
         return;
       }
+      this.#recent.bytes += n;
       this.#write(scratch, n);
     }
     // Level-triggered: a source with more to give calls again. One that only finishes must be called by us.
     if (this.#finishing && !this.#pending && !this.#done) setImmediate(() => this.#copy());
+  }
+
+  #isMuch(): boolean {
+    const now = Date.now();
+    if (now - this.#recent.since > MUCH_MS) this.#recent = { bytes: 0, since: now };
+    return this.#recent.bytes > MUCH && !this.#finishing && !this.#sinkBroken;
+  }
+
+  /** False where there is no thread to be had, or nothing for it to write to. */
+  #startRelay(): boolean {
+    const { descriptor } = this.#sink;
+    if (descriptor === undefined) return false;
+    try {
+      this.#relay = new Relay(this.#source, descriptor, () => this.#relayIsOver());
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      return false;
+    }
+    this.#readable.want(0);
+    return true;
+  }
+
+  /** Whatever it was that ended it, the next reading or writing meets the same. */
+  #relayIsOver(): void {
+    this.#takeBack();
+    if (!this.#pending) this.#readable.want(READABLE);
+  }
+
+  #takeBack(): void {
+    const left = this.#endRelay();
+    if (left) this.#write(left, left.length);
+  }
+
+  #endRelay(): Buffer | undefined {
+    const ended = this.#relay?.end();
+    this.#relay = undefined;
+    if (!ended) return undefined;
+    counters.bytesCopied += ended.copied;
+    this.#recent = { bytes: ended.copied, since: Date.now() };
+    return ended.left;
   }
 
   /** Nobody has the terminal open just now. Its watch would fire without end, so it rests and looks again later. */

@@ -6,6 +6,8 @@ export interface Sink {
   write(buffer: Buffer, from: number, to: number): number;
   /** Calls back once when there is room again. */
   whenRoom(callback: () => void): void;
+  /** A non-blocking descriptor that may be written to instead. */
+  readonly descriptor?: number;
   /** No callback comes after this. */
   close(): void;
 }
@@ -15,15 +17,15 @@ export class DescriptorSink implements Sink {
   #watch: Watch | undefined;
   #waiting: (() => void) | undefined;
 
-  constructor(private readonly fd: number) {}
+  constructor(readonly descriptor: number) {}
 
   write(buffer: Buffer, from: number, to: number): number {
-    return tryWrite(this.fd, buffer, from, to) ?? 0;
+    return tryWrite(this.descriptor, buffer, from, to) ?? 0;
   }
 
   whenRoom(callback: () => void): void {
     this.#waiting = callback;
-    this.#watch ??= new Watch(this.fd, () => {
+    this.#watch ??= new Watch(this.descriptor, () => {
       this.#watch?.want(0);
       const waiting = this.#waiting;
       this.#waiting = undefined;

@@ -6,6 +6,8 @@ import { OutputCapture } from './capture.js';
 export interface CommandOptions {
   /** Descriptors for the command's 0, 1 and 2; without it 0 is empty and 1 and 2 are captured. */
   stdio?: readonly number[];
+  /** Descriptors that the command gets as its 3, 4, … */
+  more?: readonly number[];
   /** Text for standard input, instead of nothing. Not together with `stdio`. */
   input?: Uint8Array;
   /** Called when the command has its descriptors, so that the caller can close its own copies. */
@@ -57,11 +59,11 @@ export async function runCommand(binary: string, args: readonly string[], option
   let call: RunningCommand | undefined;
   let capture: OutputCapture | undefined;
   try {
-    const input = (): number => options.input === undefined ? own(openSync('/dev/null', 'r')) : own(inputFile(options.input));
+    const input = (): number => options.input === undefined ? own(openSync('/dev/null', 'r')) : own(memoryFile('runtime-input', options.input));
     capture = options.stdio ? undefined : new OutputCapture();
     const stdio = options.stdio ?? [input(), capture!.writer, capture!.writer];
     const argv = [binary, ...args];
-    const child = start(file, argv, stdio);
+    const child = start(file, argv, options.more ? [...stdio, ...options.more] : stdio);
     options.onSpawn?.();
     capture?.handedOver();
     call = { name: options.name ?? args[0] ?? '', argv, pid: child.pid, startedAt: Date.now() };
@@ -105,8 +107,9 @@ function start(file: string, argv: string[], stdio: readonly number[]): ReturnTy
   }
 }
 
-function inputFile(bytes: Uint8Array): number {
-  const fd = makeMemfd('runtime-input');
+/** A file that is nowhere on a disk, to be read from its start, and closed by the caller. */
+export function memoryFile(name: string, bytes: Uint8Array): number {
+  const fd = makeMemfd(name);
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, at);
   return fd;
 }

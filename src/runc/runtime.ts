@@ -1,10 +1,10 @@
 /** An OCI runtime (runc, crun, …) as typed calls (contract §6). */
-import { writeFileSync } from 'node:fs';
+import { closeSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readPidFile, removeFile } from '../oci/bundle.js';
 import type { Process } from '../oci/spec.js';
 import { searchPath } from '../sys/index.js';
-import { runCommand, type CommandOptions, type CommandResult } from './command.js';
+import { memoryFile, runCommand, type CommandOptions, type CommandResult } from './command.js';
 import { CommandLog } from './command-log.js';
 import { RuntimeError } from './error.js';
 import { removeEnded } from './ended.js';
@@ -60,7 +60,7 @@ export interface RestoreOptions extends ProcessIo {
 export interface ExecOptions extends ProcessIo {
   /** File that the process's pid is written to. */
   pidFile: string;
-  /** Where the process description is put while the runtime reads it. */
+  /** Where the process description is put while the runtime reads it; runc itself is given it without a file. */
   processFile: string;
   /** Instead of the signal of the whole object. */
   signal?: AbortSignal;
@@ -126,12 +126,19 @@ export class Runtime {
 
   /** Runs one more process in the container and leaves it running. Resolves to its pid. */
   async exec(id: string, process: Process, options: ExecOptions): Promise<number> {
-    writeFileSync(options.processFile, JSON.stringify(process), { mode: 0o600 });
+    const text = Buffer.from(JSON.stringify(process));
+    const run = (processFile: string, more: readonly number[]): Promise<number> => {
+      const args = ['exec', '--process', processFile, ...consoleArgs(options), '--detach', '--pid-file', options.pidFile, id];
+      return this.#runForPid(args, options.pidFile, { ...ioOf(options), more, ...(options.signal ? { signal: options.signal } : {}) });
+    };
+    // A wrapper may not hand on more than the three descriptors that everybody knows.
+    const memory = this.#isRunc ? memoryFile('process', text) : undefined;
+    if (memory === undefined) writeFileSync(options.processFile, text, { mode: 0o600 });
     try {
-      const args = ['exec', '--process', options.processFile, ...consoleArgs(options), '--detach', '--pid-file', options.pidFile, id];
-      return await this.#runForPid(args, options.pidFile, { ...ioOf(options), ...(options.signal ? { signal: options.signal } : {}) });
+      return await (memory === undefined ? run(options.processFile, []) : run('/proc/self/fd/3', [memory]));
     } finally {
-      removeFile(options.processFile);
+      if (memory === undefined) removeFile(options.processFile);
+      else closeSync(memory);
     }
   }
 

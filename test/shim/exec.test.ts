@@ -1,6 +1,6 @@
 /** Execs: what they run in, how they fail, and what a failure leaves (contract §3.4, §3.5). */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, watch } from 'node:fs';
 import { Code } from '../../src/ttrpc/index.js';
 import { within } from '../support/eventually.js';
 import { fails, hawserOnly, processAny, shimTest, STATUS } from '../support/shim.js';
@@ -20,6 +20,21 @@ shimTest('an exec runs with the environment, directory and user of its descripti
   assert.equal((await task.wait('e')).exitStatus, 0);
   assert.equal((await out!.ended).toString(), 'ü "quoted"\n/tmp\n12\n34\n');
 });
+
+shimTest('what an exec is to run lies in no file, and the process gets no descriptor more for it', async (lab) => {
+  const task = await lab.task('c');
+  await task.start();
+  const seen = new Set<string>();
+  const watcher = watch(lab.bundlePath('c'), (_event, name) => seen.add(name ?? ''));
+  try {
+    // The fourth is ls's own, for the directory.
+    assert.equal((await task.run('e', ['/bin/ls', '/proc/self/fd'])).stdout, '0\n1\n2\n3\n');
+  } finally {
+    watcher.close();
+  }
+  assert.ok(seen.has('e.pid'), 'what is written there is seen');
+  assert.deepEqual([...seen].filter((name) => name.includes('process')), []);
+}, { skip: hawserOnly });
 
 shimTest('an exec of a missing command says so in runc\'s words, and stays created with no pid and no exit', async (lab) => {
   const task = await lab.task('c');

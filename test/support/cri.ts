@@ -2,6 +2,7 @@
 import { connect as connectHttp2, constants, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2';
 import { connect } from 'node:net';
 import protobuf from 'protobufjs';
+import { eventually } from './eventually.js';
 
 /** The fields that the tests use, as k8s.io/cri-api numbers them. */
 const PROTO = `syntax = "proto3";
@@ -89,8 +90,16 @@ export class Cri {
   async stopPod(pod_sandbox_id: string): Promise<void> { await this.#call('StopPodSandbox', 'PodSandboxRequest', { pod_sandbox_id }, 'Empty'); }
   async removePod(pod_sandbox_id: string): Promise<void> { await this.#call('RemovePodSandbox', 'PodSandboxRequest', { pod_sandbox_id }, 'Empty'); }
 
+  /** containerd serves before its CRI plugin is ready, and says so; kubelet comes again. */
+  #call<T>(method: string, requestType: string, request: object, responseType: string): Promise<T> {
+    return eventually(`${method}: the CRI plugin is ready`, () => this.#callOnce<T>(method, requestType, request, responseType).catch((error: unknown) => {
+      if (/server is not initialized yet.*\(code 14\)/.test((error as Error).message)) return undefined;
+      throw error;
+    }), CALL_MS);
+  }
+
   /** One unary call: a message after five bytes, no compression and a length; the status comes in the trailers. */
-  async #call<T>(method: string, requestType: string, request: object, responseType: string): Promise<T> {
+  async #callOnce<T>(method: string, requestType: string, request: object, responseType: string): Promise<T> {
     const type = types.lookupType(requestType);
     const body = type.encode(type.create(request)).finish();
     const head = Buffer.alloc(5);

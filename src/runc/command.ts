@@ -12,6 +12,8 @@ export interface CommandOptions {
   input?: Uint8Array;
   /** Called when the command has its descriptors, so that the caller can close its own copies. */
   onSpawn?: () => void;
+  /** Called when the command has failed: what it wrote to `stdio`. */
+  printed?: () => string;
   /** What the command is called in {@link runningCommands}; its first argument unless given. */
   name?: string | undefined;
   /** Kills the command's process group when it aborts; the call ends as for any command that is killed. */
@@ -20,7 +22,7 @@ export interface CommandOptions {
 
 export interface CommandResult {
   status: ExitStatus;
-  /** Standard output and standard error, together; empty when `stdio` was given. */
+  /** Standard output and standard error, together; with `stdio`, what `printed` gives of a command that failed. */
   output: string;
 }
 
@@ -69,7 +71,7 @@ export async function runCommand(binary: string, args: readonly string[], option
     call = { name: options.name ?? args[0] ?? '', argv, pid: child.pid, startedAt: Date.now() };
     running.add(call);
     const status = await endOf(child, options.signal);
-    return { status, output: capture?.finish() ?? '' };
+    return { status, output: capture?.finish() ?? (status === 0 ? undefined : options.printed?.()) ?? '' };
   } finally {
     if (call) running.delete(call);
     capture?.finish();

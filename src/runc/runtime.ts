@@ -38,6 +38,8 @@ export interface ProcessIo {
   consoleSocket?: string;
   /** Called when the runtime has its descriptors, so that the caller can close its own copies. */
   onSpawn?: () => void;
+  /** Called when the runtime has failed: what it wrote to `stdio`, for the error's text. */
+  printed?: () => string;
 }
 
 export interface CreateOptions extends ProcessIo {
@@ -286,5 +288,6 @@ function ioOf(io: ProcessIo): CommandOptions {
   return {
     ...(io.stdio === undefined ? {} : { stdio: io.stdio }),
     ...(io.onSpawn === undefined ? {} : { onSpawn: io.onSpawn }),
+    ...(io.printed === undefined ? {} : { printed: io.printed }),
   };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { alreadyExists, failedPrecondition, invalidArgument, notFound, unavailable, unknown } from '../api/errdefs.js';
 import { Bundle, removeFile, tryReadPidFile } from '../oci/bundle.js';
 import type { Process } from '../oci/spec.js';
-import { Runtime, type CheckpointOptions } from '../runc/index.js';
+import { Runtime, type CheckpointOptions, type ProcessIo } from '../runc/index.js';
 import { expectMigration, isChild, openPidfd, signalPidfd, type ExitStatus } from '../sys/index.js';
 import { Code } from '../ttrpc/status.js';
 import { BreakOff } from './break-off.js';
@@ -251,7 +251,6 @@ export class Container {
     live.stdio = await openStdio(
       {
         stdin, stdout, stderr, terminal, label, uid, gid, id, namespace: this.shim.record.namespace, onDeath: this.record.onLogDeath,
-        restored: live === this.#init && this.record.checkpoint !== '',
       },
       (text) => this.shim.log.warn(text),
     );
@@ -710,11 +709,12 @@ function snapshot(process: LiveProcess, serial: Serial): ProcessSnapshot {
   return { waiters: process.waiting, isHeld: process.isHeld, operations: serial.entries, stdio: process.stdio?.describe() };
 }
 
-function ioOf(stdio: Stdio): { stdio?: readonly number[]; consoleSocket?: string; onSpawn: () => void } {
+function ioOf(stdio: Stdio): ProcessIo {
   return {
     ...(stdio.given === undefined ? {} : { stdio: stdio.given }),
     ...(stdio.consoleSocket === undefined ? {} : { consoleSocket: stdio.consoleSocket }),
     onSpawn: () => stdio.handedOver(),
+    printed: () => stdio.printed(),
   };
 }
 

@@ -1,10 +1,11 @@
 /** Containers and execs with a terminal (contract §6.5). */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventually, within } from '../support/eventually.js';
+import { eventually, isPending, within } from '../support/eventually.js';
 import { cpuTicks, descriptorsOf } from '../support/machine.js';
-import { hawserOnly, shimTest, type Shim } from '../support/shim.js';
+import { hawserOnly, shimTest, TestStdio, type Lab, type Shim } from '../support/shim.js';
 import { sh, type TestSpec } from '../support/spec.js';
 
 const tty = (spec: TestSpec): void => { spec.process.terminal = true; };
@@ -163,3 +164,51 @@ shimTest('a reader of a terminal that goes away and comes back loses nothing but
   const seen = parts.join('').trim().split('\r\n');
   assert.deepEqual([seen.length, seen.at(-1)], [3000, '3000']);
 });
+
+/** The streams of a container with a terminal, and a name for its stderr, as Go's client gives one. */
+function named(lab: Lab, stderr: string, name = 'c'): TestStdio {
+  const { paths, out } = lab.stdio(name, { terminal: true });
+  return new TestStdio(lab, { ...paths, stderr }, out, undefined);
+}
+
+shimTest('a FIFO for stderr that is never made is no error with a terminal, nor is one that nobody reads waited for', async (lab) => {
+  const paths = [join(lab.dir, 'fifos', 'missing'), join(lab.dir, 'nowhere', 'missing'), lab.fifo('unread')];
+  for (const [i, stderr] of paths.entries()) {
+    const task = await within('Create', lab.task('c', ['/bin/cat'], { terminal: true, edit: tty, stdin: true, stdio: named(lab, stderr, `c${i}`) }));
+    await task.start();
+    const { out } = await task.exec(`e${i}`, sh('echo here'), { terminal: true, stderr });
+    await task.start(`e${i}`);
+    await task.wait(`e${i}`);
+    assert.equal((await within('the end', out!.ended)).toString(), 'here\r\n');
+    await task.remove();
+    await task.shim.shutdown();
+  }
+  assert.doesNotMatch(lab.log, /level=(warning|error)/);
+});
+
+shimTest('whoever reads the FIFO for stderr of a container with a terminal finds its end, also one that comes late', async (lab) => {
+  const stderr = lab.fifo('read');
+  const early = lab.reader(stderr);
+  const task = await lab.task('c', ['/bin/cat'], { terminal: true, edit: tty, stdin: true, stdio: named(lab, stderr) });
+  await task.start();
+  const late = lab.reader(stderr);
+  assert.ok(await isPending(late.ended));
+  await task.kill(9);
+  for (const reader of [early, late]) assert.equal((await within('the end', reader.ended)).length, 0);
+  await task.wait();
+  await task.delete();
+}, { skip: hawserOnly });
+
+shimTest('a terminal\'s master is open once, and is read and written by that one', async (lab) => {
+  const task = await lab.task('c', sh('while read line; do echo "it is $line"; done'), { terminal: true, edit: tty, stdin: true });
+  await task.start();
+  const input = await task.stdio.input();
+  await input.write('one\n');
+  await task.out.saw('it is one');
+  assert.equal(descriptorsOf(task.shim.pid).filter((line) => line.includes('ptmx')).length, 1);
+  // Much, both ways at once: the terminal is full, and has room again, while it is read.
+  const text = Array.from({ length: 2000 }, (_, i) => `line ${i} ${'x'.repeat(50)}\n`).join('');
+  await input.write(text);
+  await task.out.saw(`it is line 1999`);
+  await task.remove();
+}, { skip: hawserOnly });

@@ -1,9 +1,11 @@
 /** The copies of a process's output, from its pipes or its terminal to where it goes. */
+import { bytesWaiting } from '../../sys/index.js';
 import { Pump } from './pump.js';
 import { settled } from './settle.js';
 import type { Target } from './target.js';
 
 interface Copy {
+  readonly source: number;
   readonly pump: Pump;
   readonly done: Promise<void>;
   readonly end: () => void;
@@ -18,16 +20,21 @@ export class Copies {
   /** These are waited for too, though nothing is copied into them. */
   add(target: Target): void { this.#targets.add(target); }
 
-  /** Copies until the source ends; `onEnd` comes once, then or with stop(). */
-  start(name: string, source: number, target: Target, onEnd: () => void): void {
+  /**
+   * Copies until the source ends; `onEnd` comes once, then or with stop().
+   *
+   * @param first what was read of the source before
+   */
+  start(name: string, source: number, target: Target, onEnd: () => void, first?: Buffer): void {
     this.#targets.add(target);
     let end: () => void = () => undefined;
     const done = new Promise<void>((resolve) => (end = resolve));
     const pump = new Pump(source, target.sink(), {
+      ...(first ? { first } : {}),
       onEnd: () => this.stop(name),
       onSinkError: (error) => this.warn(`${name} of ${this.id} is dropped from now on: ${error.message}`),
     });
-    this.#copies.set(name, { pump, done, end: () => {
+    this.#copies.set(name, { source, pump, done, end: () => {
       // At once, not at Delete: clients wait for the end of the output before they delete (contract §6.6).
       target.ended();
       onEnd();
@@ -57,6 +64,11 @@ export class Copies {
     if (!(await settled(timeoutMs, ...[...this.#copies.values()].map(({ done }) => done)))) return false;
     const results = await Promise.all([...this.#targets].map((target) => target.drained(Math.max(0, deadline - Date.now()))));
     return results.every(Boolean);
+  }
+
+  /** Bytes on their way. */
+  unread(): number {
+    return [...this.#copies.values()].reduce((sum, { source, pump }) => sum + pump.pending + bytesWaiting(source), 0);
   }
 
   names(): string[] { return [...this.#copies.keys()]; }

@@ -1,7 +1,6 @@
 /** Opening the client's FIFOs: never blocking, and never missing its first or last byte. */
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { setNonblock } from '../../sys/index.js';
 import { waitingFor } from '../waits.js';
 
 const { O_APPEND, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
@@ -13,6 +12,7 @@ export const OPEN_TIMEOUT_MS = 30_000;
 
 /** Both ends of a FIFO that a process writes to. */
 export interface Output {
+  /** Never blocks when it is no FIFO's, as it is not for a process then. */
   writer: number;
   /**
    * A read end of our own, for FIFOs only: while it is open, a client that goes away costs the process no EPIPE, and
@@ -32,7 +32,7 @@ export interface Input {
 }
 
 export interface OpenOptions {
-  /** Open ends that never block, to be copied by us; without it they are for the process itself. */
+  /** Open an end of a FIFO that never blocks, to be copied into by us; without it, it is for the process itself. */
   nonblocking?: boolean;
   timeoutMs?: number;
 }
@@ -44,11 +44,7 @@ export interface OpenOptions {
 export async function openOutput(path: string, options: OpenOptions = {}): Promise<Output> {
   const blocking = options.nonblocking ? O_NONBLOCK : 0;
   return withHandle(path, 'w/o', async (handle, fifo) => {
-    if (!fifo) {
-      const writer = openSync(handle, O_WRONLY | O_APPEND | O_NONBLOCK);
-      if (!options.nonblocking) setNonblock(writer, false);
-      return { writer };
-    }
+    if (!fifo) return { writer: openSync(handle, O_WRONLY | O_APPEND | O_NONBLOCK) };
     const probe = await waitingFor('fifo reader', path, openWhenRead(handle, options.timeoutMs ?? OPEN_TIMEOUT_MS));
     try {
       const keeper = openSync(handle, O_RDONLY | O_NONBLOCK);

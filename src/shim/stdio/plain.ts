@@ -1,17 +1,21 @@
 /**
- * Stdio without a terminal. Where it can be, output is zero-copy: the process gets the client's own FIFOs, its log file, or
- * its logger's pipe, and no byte passes through the shim, which only keeps an end of each open. Where it cannot, the process
- * gets a pipe and the shim copies, as the Go shim always does: for a log file that is rotated; and for everything where a
- * security label forbids the process what is the client's. Input always comes by a pipe: who opens /dev/stdin when all has
- * been written finds it and its end there, while a FIFO would make it wait for a writer that never comes.
+ * Stdio without a terminal. Where it can be, standard output is zero-copy: the process gets the client's own FIFO, or its
+ * logger's pipe, and no byte passes through the shim, which only keeps an end of each open. Where it cannot, the process
+ * gets a pipe and the shim copies, as the Go shim always does: for files; for what goes where standard error goes; and for
+ * everything where a security label forbids the process what is the client's. Standard error comes by a pipe, as a runtime
+ * has it too, and complains there of a create or exec that fails, in words that are none of the container's. Input always
+ * comes by a pipe: who opens /dev/stdin when all has been written finds it and its end there, while a FIFO would make it
+ * wait for a writer that never comes, and a file could be written.
  */
 import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { isHungUp, makePipe, setNonblock } from '../../sys/index.js';
 import { beingRead } from './being-read.js';
 import { Copies } from './copies.js';
 import { Descriptors } from './descriptors.js';
+import { startFeed, type Feed } from './feed.js';
 import { openInput, openKeeper } from './fifo.js';
-import { Pump } from './pump.js';
+import { Held } from './held.js';
+import { DescriptorSink } from './sink.js';
 import { closeTargets, openTargets, type Targets } from './target.js';
 import type { Stdio, StdioRequest, StreamName } from './types.js';
 
@@ -24,7 +28,9 @@ export class PlainStdio implements Stdio {
   readonly #copies: Copies;
   #targets: Targets = new Map();
   #given: number[] = [];
-  #input: Pump | undefined;
+  #input: Feed | undefined;
+  /** What the runtime says in its process's standard error. */
+  #held: Held | undefined;
   #stdinClosed = false;
 
   private constructor(private readonly request: StdioRequest, private readonly copying: boolean, private readonly warn: (text: string) => void) {
@@ -49,24 +55,36 @@ export class PlainStdio implements Stdio {
     this.#given = [];
     this.#fds.close('stdin', ...STREAMS);
     for (const target of this.#targets.values()) if (target.direct !== undefined) target.handedOver();
+    const source = this.#fds.get(`${this.#complaints()}-shim`);
+    // A runtime that says more than can be held must not be made to wait.
+    if (source !== undefined) this.#held ??= new Held(source, () => this.#startCopy(this.#complaints()));
   }
 
+  printed(): string { return this.#held?.take().toString() ?? ''; }
+
   attach(): Promise<void> {
-    for (const [name, target] of this.#targets) {
-      const source = this.#fds.get(`${name}-shim`);
-      if (source === undefined) this.#copies.add(target);
-      else if (!this.#copies.has(name)) this.#copies.start(name, source, target, () => this.#fds.close(`${name}-shim`));
-    }
+    for (const name of this.#targets.keys()) this.#startCopy(name);
     return Promise.resolve();
+  }
+
+  /** Which pipe a runtime has as its standard error. */
+  #complaints(): StreamName { return this.#isShared ? 'stdout' : 'stderr'; }
+
+  get #isShared(): boolean { return this.#targets.has('stderr') && this.#targets.get('stderr') === this.#targets.get('stdout'); }
+
+  #startCopy(name: StreamName): void {
+    const [source, target] = [this.#fds.get(`${name}-shim`), this.#targets.get(name)!];
+    if (source === undefined) this.#copies.add(target);
+    else if (!this.#copies.has(name)) this.#copies.start(name, source, target, () => this.#fds.close(`${name}-shim`), name === this.#complaints() ? this.#held?.take() : undefined);
   }
 
   beforeStart(): void {
     const observer = this.#fds.get('stdin-observer');
     if (observer === undefined || this.#input || this.#fds.get('stdin-keeper') !== undefined) return;
     // Hung up: the client has been there and has left. One that has yet to come is waited for.
-    if (!this.#stdinClosed && !isHungUp(observer)) this.#fds.add('stdin-keeper', openKeeper(observer));
+    if (!this.#stdinClosed && fstatSync(observer).isFIFO() && !isHungUp(observer)) this.#fds.add('stdin-keeper', openKeeper(observer));
     const [source, sink] = [this.#fds.get('stdin-client'), this.#fds.get('stdin-shim')];
-    if (source !== undefined && sink !== undefined) this.#input = new Pump(source, sink, { onEnd: () => this.#endInput() });
+    if (source !== undefined && sink !== undefined) this.#input = startFeed(source, new DescriptorSink(sink), () => this.#endInput());
   }
 
   closeStdin(): void {
@@ -83,16 +101,25 @@ export class PlainStdio implements Stdio {
   }
 
   beingRead(): Promise<void> | undefined {
-    return beingRead(() => [...this.#targets.values()].reduce((sum, target) => sum + target.unread(), 0));
+    return beingRead(() => [...this.#targets.values()].reduce((sum, target) => sum + target.unread(), this.#copies.unread()));
   }
 
+  /** Who goes on writing to standard error in the background is waited for where output is always copied, as into a file. */
   drained(timeoutMs: number): Promise<boolean> {
+    for (const target of this.#targets.values()) target.lastCall();
+    if (this.#onlyHeld()) this.#copies.finish(this.#complaints());
     return this.#copies.drained(timeoutMs);
+  }
+
+  /** Standard error is copied for the runtime's sake alone, and the client's FIFO or logger would do for the process. */
+  #onlyHeld(): boolean {
+    return !this.copying && this.#targets.get('stderr')?.kind !== 'file';
   }
 
   async close(): Promise<void> {
     this.#given = [];
     this.#endInput();
+    this.#held?.stop();
     this.#copies.stopAll();
     this.#fds.closeAll();
     await closeTargets(this.#targets);
@@ -117,11 +144,6 @@ export class PlainStdio implements Stdio {
   async #openInput(path: string): Promise<void> {
     const input = await openInput(path);
     this.#fds.add('stdin-observer', input.observer);
-    // What is no FIFO cannot be watched, and is at its end when it is.
-    if (!fstatSync(input.reader).isFIFO()) {
-      setNonblock(this.#fds.add('stdin', input.reader), false);
-      return;
-    }
     this.#fds.add('stdin-client', input.reader);
     const pipe = makePipe();
     this.#fds.add('stdin', pipe.read);
@@ -132,6 +154,7 @@ export class PlainStdio implements Stdio {
     const target = this.#targets.get(name);
     if (!target) return this.#nowhere(name);
     if (target.direct !== undefined) return target.direct;
+    if (name === 'stderr' && this.#isShared) return this.#fds.get('stdout')!;
     const pipe = makePipe();
     setNonblock(this.#fds.add(`${name}-shim`, pipe.read), true);
     return this.#fds.add(name, pipe.write);

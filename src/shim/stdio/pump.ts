@@ -20,6 +20,8 @@ export interface PumpOptions {
   onEnd: () => void;
   /** Called when the sink refuses data for good; what follows is read and dropped, so that the writer never stalls. */
   onSinkError?: (error: Error) => void;
+  /** What was read of the source before, and comes first. */
+  first?: Buffer;
 }
 
 export class Pump {
@@ -44,7 +46,11 @@ export class Pump {
     this.#options = options;
     this.#readable = new Watch(source, () => this.#copy());
     this.#readable.want(READABLE);
+    if (options.first?.length) this.#write(options.first, options.first.length);
   }
+
+  /** Bytes that were read of the source, and are not in the sink. */
+  get pending(): number { return this.#pending?.length ?? 0; }
 
   /** Nothing more will be written to the source: copies what is left there, however slow the sink, then ends. */
   finish(): void {

@@ -59,15 +59,16 @@ export function loggerSettings(uri: OutputUri, annotation: string): LoggerSettin
 }
 
 /**
- * Settings of a `file://` that the shim writes itself, or undefined for one that is the process's own.
+ * Settings of a `file://`.
  *
  * @throws InvalidArgument for a value that makes no sense
  */
-export function logFileSettings(uri: OutputUri, annotation: string): LogFileSettings | undefined {
+export function logFileSettings(uri: OutputUri, annotation: string): LogFileSettings {
   const [maxSize, maxFiles] = [valueOf(uri, 'max-size'), valueOf(uri, 'max-files')];
   if (maxSize === undefined && maxFiles !== undefined) throw invalidArgument(`max-files=${maxFiles} says nothing without a max-size, in file://${uri.path}`);
-  if (maxSize === undefined && valueOf(uri, ON_DEATH) === undefined) return undefined;
   const onDeath = onDeathOf(uri, annotation);
+  // The annotation may be meant for the logging binary of another stream.
+  if (onDeath.kind === 'restart' && maxSize === undefined && valueOf(uri, ON_DEATH) === undefined) return { path: uri.path, maxSize, maxFiles: 1, onDeath: { kind: 'block' } };
   if (onDeath.kind === 'restart') throw invalidArgument(`${ON_DEATH}=restart is for logging binaries; file://${uri.path} may block, drop or spill`);
   return {
     path: uri.path,

@@ -17,7 +17,8 @@ export class DescriptorSink implements Sink {
   #watch: Watch | undefined;
   #waiting: (() => void) | undefined;
 
-  constructor(readonly descriptor: number) {}
+  /** @param shared somebody else watches the descriptor too: it is a terminal that is also read */
+  constructor(readonly descriptor: number, private readonly shared = false) {}
 
   write(buffer: Buffer, from: number, to: number): number {
     return tryWrite(this.descriptor, buffer, from, to) ?? 0;
@@ -30,7 +31,7 @@ export class DescriptorSink implements Sink {
       const waiting = this.#waiting;
       this.#waiting = undefined;
       waiting?.();
-    });
+    }, this.shared);
     this.#watch.want(WRITABLE);
   }
 

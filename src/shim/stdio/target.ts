@@ -1,6 +1,5 @@
-/** Where a process's output goes: a FIFO, a file, a log file that the shim writes, or a logging binary. */
-import { constants, mkdirSync, openSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+/** Where a process's output goes: a FIFO, a log file, or a logging binary. */
+import { constants, openSync, statSync } from 'node:fs';
 import { bytesWaiting, setNonblock } from '../../sys/index.js';
 import { Descriptors } from './descriptors.js';
 import { openOutput } from './fifo.js';
@@ -11,11 +10,12 @@ import { DescriptorSink, type Sink } from './sink.js';
 import type { StdioRequest, StreamName } from './types.js';
 import { parseOutput } from './uri.js';
 
-const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants;
+const { O_APPEND, O_NONBLOCK, O_WRONLY } = constants;
 
 /** One stream's way out. Every method may be called in any state. */
 export interface Target {
-  /** For the process itself, blocking; undefined when what it writes must pass through the shim. */
+  readonly kind: 'fifo' | 'file' | 'logger';
+  /** For the process itself, blocking; undefined when what it writes must pass through the shim, as it must into a file. */
   readonly direct: number | undefined;
   /** To copy into; only when it was opened for that. */
   sink(): Sink;
@@ -24,6 +24,8 @@ export interface Target {
   processExited(): void;
   /** The copy into it has come to its end: whoever reads finds the end, at once. */
   ended(): void;
+  /** The process is about to be deleted: nothing is kept for a client that has gone away. */
+  lastCall(): void;
   /** True when all is where the client finds it; false when it is not within the time. */
   drained(timeoutMs: number): Promise<boolean>;
   /** Bytes that lie in the client's FIFO. */
@@ -32,37 +34,38 @@ export interface Target {
   describe(): unknown;
 }
 
+/** Both streams have the same one when a client names one FIFO or file for both: what is written stays in order. */
 export type Targets = Map<StreamName, Target>;
 
 /**
- * Opens the targets of a process. A stream that goes nowhere has none.
+ * Opens the targets of a process. A stream that goes nowhere has none. No process is given a file or a device: it could wipe
+ * it, change its mode, or be killed for its size.
  *
- * @param copying all bytes pass through the shim, as with a terminal
+ * @param copyAll everything passes through the shim, as with a terminal; else standard error does, and what goes into files
  */
-export async function openTargets(request: StdioRequest, copying: boolean, warn: (text: string) => void): Promise<Targets> {
+export async function openTargets(request: StdioRequest, copyAll: boolean, warn: (text: string) => void): Promise<Targets> {
   const { stdout, stderr, terminal, onDeath } = request;
+  const isCopied = (name: StreamName): boolean => copyAll || name === 'stderr';
   const targets: Targets = new Map();
-  // A restored process has its files opened anew for it, and not for appending: it would write over a log from its start.
-  const piped = copying || request.restored === true;
   const open = async (name: StreamName, text: string, both: boolean): Promise<void> => {
     if (!text) return;
     const uri = parseOutput(text);
     switch (uri.scheme) {
       case 'fifo':
-        targets.set(name, piped && isFile(text) ? await LogFileTarget.open(asItIs(text), warn) : await FifoTarget.open(text, copying));
+        targets.set(name, kindOf(text) === 'file' ? await LogFileTarget.open(asItIs(text), warn) : await FifoTarget.open(text, isCopied(name) || stdout === stderr));
         return;
       case 'file': {
         const unknown = unknownFileKeys(uri);
         if (unknown.length > 0) warn(`${text}: ${unknown.join(', ')} means nothing in a file:// URI, and is passed over`);
-        const settings = logFileSettings(uri, onDeath) ?? (piped ? asItIs(uri.path) : undefined);
-        targets.set(name, settings ? await LogFileTarget.open(settings, warn) : FifoTarget.file(uri.path));
+        const settings = logFileSettings(uri, onDeath);
+        targets.set(name, kindOf(uri.path) === 'other' && isPlain(settings) ? FifoTarget.device(uri.path) : await LogFileTarget.open(settings, warn));
         return;
       }
       case 'binary':
       case 'binary-v2': {
         const streams: StreamName[] = both ? ['stdout', 'stderr'] : [name];
         const logger = await Logger.start(loggerSettings(uri, onDeath), streams, request, warn);
-        for (const stream of streams) targets.set(stream, new LoggerTarget(logger, stream, copying));
+        for (const stream of streams) targets.set(stream, new LoggerTarget(logger, stream, isCopied(stream)));
         return;
       }
       default:
@@ -73,7 +76,11 @@ export async function openTargets(request: StdioRequest, copying: boolean, warn:
     // A logger reads both streams, also when only stdout names it.
     const both = !terminal && (stderr === stdout || stderr === '');
     await open('stdout', stdout, both);
-    if (!terminal && !targets.has('stderr')) await open('stderr', stderr, false);
+    const shared = stderr === stdout ? targets.get('stdout') : undefined;
+    if (!terminal && !targets.has('stderr')) {
+      if (shared) targets.set('stderr', shared);
+      else await open('stderr', stderr, false);
+    }
     return targets;
   } catch (error) {
     await closeTargets(targets);
@@ -94,8 +101,9 @@ export function checkTargets({ stdout, stderr, onDeath }: Pick<StdioRequest, 'st
   }
 }
 
-/** A FIFO, a file, or a device, for the process itself or to be copied into. */
+/** A FIFO, for the process itself or to be copied into, or a device, to be copied into. */
 class FifoTarget implements Target {
+  readonly kind = 'fifo';
   readonly #fds = new Descriptors();
 
   private constructor(writer: number, keeper: number | undefined, private readonly copying: boolean) {
@@ -105,15 +113,12 @@ class FifoTarget implements Target {
 
   static async open(path: string, copying: boolean): Promise<FifoTarget> {
     const { writer, keeper } = await openOutput(path, { nonblocking: copying });
-    return new FifoTarget(writer, keeper, copying);
+    return new FifoTarget(writer, keeper, copying || keeper === undefined);
   }
 
-  static file(path: string): FifoTarget {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    // Should it be a FIFO that nobody reads, this fails, where a blocking open would stop the whole shim.
-    const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o644);
-    setNonblock(fd, false);
-    return new FifoTarget(fd, undefined, false);
+  /** What a `file://` names, and is no file. A FIFO that nobody reads is an error. */
+  static device(path: string): FifoTarget {
+    return new FifoTarget(openSync(path, O_WRONLY | O_APPEND | O_NONBLOCK), undefined, true);
   }
 
   get direct(): number | undefined { return this.copying ? undefined : this.#fds.get('writer'); }
@@ -124,7 +129,9 @@ class FifoTarget implements Target {
 
   processExited(): void { /* The kernel gives the client its end when the last writer in the container is gone. */ }
 
-  ended(): void { this.#fds.closeAll(); }
+  ended(): void { this.#fds.close('writer'); }
+
+  lastCall(): void { this.#fds.close('keeper'); }
 
   drained(): Promise<boolean> { return Promise.resolve(true); }
 
@@ -142,6 +149,7 @@ class FifoTarget implements Target {
 }
 
 class LogFileTarget implements Target {
+  readonly kind = 'file';
   readonly direct = undefined;
   #closing: Promise<void> | undefined;
 
@@ -159,6 +167,8 @@ class LogFileTarget implements Target {
 
   ended(): void { /* It may be another stream's too. */ }
 
+  lastCall(): void { /* What it has taken, it writes. */ }
+
   drained(timeoutMs: number): Promise<boolean> { return this.file.idleWithin(timeoutMs); }
 
   unread(): number { return 0; }
@@ -172,6 +182,8 @@ class LogFileTarget implements Target {
 }
 
 class LoggerTarget implements Target {
+  readonly kind = 'logger';
+
   constructor(private readonly logger: Logger, private readonly name: StreamName, private readonly copying: boolean) {
     if (copying) setNonblock(logger.writer(name)!, true);
   }
@@ -185,6 +197,8 @@ class LoggerTarget implements Target {
   processExited(): void { this.logger.processExited(); }
 
   ended(): void { this.logger.handedOver(this.name); }
+
+  lastCall(): void { /* A logger has its time, see drained(). */ }
 
   drained(timeoutMs: number): Promise<boolean> { return this.logger.drained(timeoutMs); }
 
@@ -200,7 +214,14 @@ function asItIs(path: string): LogFileSettings {
   return { path, maxSize: undefined, maxFiles: 1, onDeath: { kind: 'block' } };
 }
 
-/** A regular file that is there; what cannot be looked at is for the one who opens it to complain about. */
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+/** Nobody asked for more than that it be written. */
+function isPlain({ maxSize, onDeath }: LogFileSettings): boolean {
+  return maxSize === undefined && onDeath.kind === 'block';
+}
+
+/** What is there now; `other` is a FIFO, a device, or a directory. */
+function kindOf(path: string): 'file' | 'other' | 'nothing' {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return 'nothing';
+  return stat.isFile() ? 'file' : 'other';
 }

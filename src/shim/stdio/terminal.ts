@@ -1,12 +1,13 @@
 /** Stdio with a terminal: the runtime sends its master, and the shim copies between it and where the client says. */
-import { closeSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { ConsoleSocket } from '../../runc/index.js';
-import { copyDescriptor, openTerminalPeer, setNonblock, setWindowSize } from '../../sys/index.js';
+import { openTerminalPeer, setNonblock, setWindowSize } from '../../sys/index.js';
 import { waitingFor } from '../waits.js';
 import { Copies } from './copies.js';
 import { Descriptors } from './descriptors.js';
-import { openInput, openKeeper, openOutput } from './fifo.js';
-import { Pump } from './pump.js';
+import { startFeed, type Feed } from './feed.js';
+import { openBothEnds, openInput, openKeeper } from './fifo.js';
+import { DescriptorSink } from './sink.js';
 import { closeTargets, openTargets, type Targets } from './target.js';
 import type { Stdio, StdioRequest } from './types.js';
 
@@ -19,7 +20,7 @@ export class TerminalStdio implements Stdio {
   readonly #console = new ConsoleSocket();
   readonly #copies: Copies;
   #targets: Targets = new Map();
-  #input: Pump | undefined;
+  #input: Feed | undefined;
   #exited = false;
   #size: [number, number] | undefined;
 
@@ -43,6 +44,9 @@ export class TerminalStdio implements Stdio {
 
   handedOver(): void { /* The runtime is given nothing of ours. */ }
 
+  /** What it prints is its own. */
+  printed(): string { return ''; }
+
   beforeStart(): void { /* A terminal without input is still one to look at. */ }
 
   async attach(): Promise<void> {
@@ -55,9 +59,7 @@ export class TerminalStdio implements Stdio {
     if (target) this.#copies.start('output', master, target, () => this.#closeMaster());
     const stdin = this.#fds.get('stdin');
     if (stdin !== undefined) {
-      // Its own number, as the loop keeps one watch for each.
-      const sink = this.#fds.add('master-input', copyDescriptor(master));
-      this.#input = new Pump(stdin, sink, { onEnd: () => this.#inputEnded() });
+      this.#input = startFeed(stdin, new DescriptorSink(master, true), () => this.#inputEnded());
     }
     if (this.#exited) this.processExited();
   }
@@ -106,14 +108,24 @@ export class TerminalStdio implements Stdio {
       const input = await openInput(stdin);
       this.#fds.add('stdin', input.reader);
       this.#fds.add('stdin-observer', input.observer);
-      this.#fds.add('stdin-keeper', openKeeper(input.observer));
+      if (fstatSync(input.reader).isFIFO()) this.#fds.add('stdin-keeper', openKeeper(input.observer));
     }
     this.#targets = await openTargets({ ...this.request, stdout: stdout || '/dev/null' }, true, this.warn);
-    // Nothing will come, but a client that has given a FIFO for it waits for its end.
+    this.#openUnused(stderr);
+  }
+
+  /**
+   * Nothing will come by it, and Go's client names a FIFO that it never makes; but one that has been made may have a client
+   * that waits, with its open too, for the end. Having both ends open waits for nobody.
+   */
+  #openUnused(stderr: string): void {
     if (!stderr.startsWith('/')) return;
-    const unused = await openOutput(stderr, { nonblocking: true });
-    this.#fds.add('stderr', unused.writer);
-    if (unused.keeper !== undefined) closeSync(unused.keeper);
+    try {
+      const both = openBothEnds(stderr);
+      if (both !== undefined) this.#fds.add('stderr', both);
+    } catch (error) {
+      this.warn(`stderr of ${this.request.id}: a terminal has no use for ${stderr}, which cannot be opened: ${(error as Error).message}`);
+    }
   }
 
   /**
@@ -136,7 +148,7 @@ export class TerminalStdio implements Stdio {
   #stopInput(): void {
     this.#input?.stop();
     this.#input = undefined;
-    this.#fds.close('stdin', 'stdin-keeper', 'stdin-observer', 'master-input');
+    this.#fds.close('stdin', 'stdin-keeper', 'stdin-observer');
   }
 
   #closeMaster(): void {

@@ -18,8 +18,6 @@ export interface StdioRequest {
   namespace: string;
   /** The container's annotation about sinks that die; empty for none. */
   onDeath: string;
-  /** The process comes from a checkpoint: what it is given is opened anew for it, with the flags that it had. */
-  restored?: boolean;
 }
 
 /** The stdio of one process from before it exists until it is deleted. Every method may be called in any state. */
@@ -30,6 +28,11 @@ export interface Stdio {
   readonly consoleSocket: string | undefined;
   /** The runtime has the given descriptors: our copies are closed. */
   handedOver(): void;
+  /**
+   * The runtime has failed, and the process never ran: what was written to its standard error, which no client gets then.
+   * Nothing with a terminal.
+   */
+  printed(): string;
   /** The process exists: with a terminal, waits for its master and starts copying. */
   attach(): Promise<void>;
   /**

@@ -74,9 +74,14 @@ export class Bundle {
    */
   writeDeleted(response: Uint8Array): void { writeAtomic(join(this.path, 'deleted'), response, 0o600); }
 
-  /** How an earlier container ended that had this directory must not be taken for this one's end. */
+  /** The runtime had a container of this name before this one was to be made: `delete` must leave it alone. */
+  writeForeign(): void { writeAtomic(join(this.path, 'foreign'), '', 0o600); }
+
+  get isForeign(): boolean { return existsSync(join(this.path, 'foreign')); }
+
+  /** What became of an earlier container that had this directory must not be taken for this one's fate. */
   removeEnd(): void {
-    for (const name of ['exit.json', 'deleted']) removeFile(join(this.path, name));
+    for (const name of ['exit.json', 'deleted', 'foreign']) removeFile(join(this.path, name));
   }
 }
 

@@ -4,6 +4,7 @@
  * @module hawser/runc
  */
 export { Runtime } from './runtime.js';
+export { bundleOf, isAnothers, isSameBundle } from './owner.js';
 export type { CheckpointOptions, CreateOptions, ExecOptions, ProcessIo, RestoreOptions, RuntimeOptions } from './runtime.js';
 export { RuntimeError } from './error.js';
 export { ConsoleSocket } from './console.js';

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { alreadyExists, failedPrecondition, invalidArgument, notFound, unavailable, unknown } from '../api/errdefs.js';
 import { Bundle, removeFile, tryReadPidFile } from '../oci/bundle.js';
 import type { Process } from '../oci/spec.js';
-import { Runtime, type CheckpointOptions, type ProcessIo } from '../runc/index.js';
+import { isAnothers, Runtime, type CheckpointOptions, type ProcessIo } from '../runc/index.js';
 import { expectMigration, isChild, openPidfd, signalPidfd, type ExitStatus } from '../sys/index.js';
 import { Code } from '../ttrpc/status.js';
 import { BreakOff } from './break-off.js';
 import { OomWatch } from './cgroup/oom.js';
 import { cgroupMounts, cgroupsOf, type CgroupMount } from './cgroup/paths.js';
 import { processesIn } from './cgroup/processes.js';
-import { removeCgroups } from './cgroup/remove.js';
+import { cgroupsThere, removeCgroups } from './cgroup/remove.js';
 import type { ShimContext } from './context.js';
 import { counters } from './counters.js';
 import type { ContainerSnapshot, ProcessSnapshot } from './debug/sources.js';
@@ -65,6 +65,8 @@ export class Container {
   #unwanted = false;
   /** The runtime has a container of this name that is not this one's doing. */
   #foreign = false;
+  /** Cgroups of its path that were there before it. */
+  #cgroupsBefore: readonly string[] = [];
   /** Its create failed: nobody knows of it, so nobody is told how its init ended. */
   #abandoned = false;
   /** Execs started, or being started, whose exit has not been told. */
@@ -113,7 +115,7 @@ export class Container {
 
   async #createInit(stdio: Stdio): Promise<void> {
     const { id, bundle, runtime } = this.record;
-    this.#foreign = this.#isKnownToRuntime();
+    this.#lookForForeign();
     let mounts: CgroupMount[] | undefined;
     await this.shim.orphans.adopting(async () => {
       const creating = this.#runtime.create(id, {
@@ -129,6 +131,8 @@ export class Container {
       this.#quietly('preparing for what comes next', () => {
         this.shim.events.prepare();
         mounts = cgroupMounts();
+        // The runtime is not that far yet.
+        this.#cgroupsBefore = cgroupsThere(this.record.cgroupsPath, mounts);
       });
       const pid = await creating;
       checkChild('OCI runtime create failed', pid);
@@ -150,9 +154,9 @@ export class Container {
       }
     };
     // A runtime undoes its own failures, unless it was killed or told us nonsense.
-    if (init.pid > 0 || (!this.#foreign && this.#isKnownToRuntime())) await attempt('delete', () => this.#cleaner().delete(id, { force: true }));
+    if (init.pid > 0 || (!this.#foreign && this.#isKnownToRuntime() && !this.#isAnothers())) await attempt('delete', () => this.#cleaner().delete(id, { force: true }));
     // One that was killed early has not written down what it had made by then.
-    if (!this.#foreign) await attempt('remove cgroups', () => removeCgroups(this.record.cgroupsPath));
+    if (!this.#foreign) await attempt('remove cgroups', () => removeCgroups(this.record.cgroupsPath, this.#cgroupsBefore));
     init.state = 'deleted';
     this.#abandoned = true;
     this.#oom?.stop();
@@ -160,10 +164,22 @@ export class Container {
     if (mounts.length > 0) await attempt('unmount', () => unmountRootfs(this.#bundle.rootfs, { lazy: true }));
   }
 
+  /** Before the runtime is asked to make it: what is there then is not to be removed, by `delete` either. */
+  #lookForForeign(): void {
+    this.#foreign = this.#isKnownToRuntime();
+    if (this.#foreign) this.#bundle.writeForeign();
+  }
+
+  #isAnothers(): boolean {
+    return isAnothers(this.#stateDirectory, this.record.bundle);
+  }
+
   /** Runtimes keep a directory for each container. */
   #isKnownToRuntime(): boolean {
-    return existsSync(join(this.record.runtime.root, this.record.id));
+    return existsSync(this.#stateDirectory);
   }
+
+  get #stateDirectory(): string { return join(this.record.runtime.root, this.record.id); }
 
   /** The client has given up on a create that is under way: it is undone as soon as may be, and nobody is told of it. */
   abandon(): void {
@@ -196,6 +212,7 @@ export class Container {
     // Its descriptors went with the first attempt.
     if (this.#restoreTried) throw failedPrecondition(`container ${id} could not be restored before; delete it and create it anew`);
     this.#restoreTried = true;
+    this.#lookForForeign();
     this.#expectMigration();
     // criu opens stdin anew, and would wait for a client that has written and left.
     const stdin = this.record.init.terminal ? undefined : openBothEnds(this.record.init.stdin);
@@ -349,7 +366,7 @@ export class Container {
       checkInit('delete', init.state);
       if (!(await this.#drained(this.#init, record.id))) this.shim.log.warn('output was still being copied at delete', { id: record.id });
       let failure: unknown;
-      if (!this.#removedEnded()) {
+      if (!this.#removedEnded() && !this.#isAnothers()) {
         await this.#cleaner().delete(record.id).catch((error: unknown) => {
           if (!isUnknownContainer(error)) failure = runtimeFailure('failed to delete task', error);
         });
@@ -533,6 +550,8 @@ export class Container {
     checkInit('kill', init.state);
     // The runtime would only say the same, at the cost of a process.
     if (init.state === 'stopped' && !all) throw notFound('process already finished');
+    // Not restored yet: of that name there can only be somebody else's.
+    if (init.pid === 0 && this.#isAnothers()) throw notFound('no such container');
     await this.#cleaner().kill(id, signal, { all }).catch((error: unknown) => { throw killFailure(error); });
   }
 

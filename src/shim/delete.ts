@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Bundle, tryReadPidFile } from '../oci/bundle.js';
-import { Runtime } from '../runc/index.js';
+import { bundleOf, isSameBundle, Runtime } from '../runc/index.js';
 import { encodeDeleteResponse } from './delete-response.js';
 import type { Invocation } from './flags.js';
 import { checkIdentifier } from '../api/identifier.js';
@@ -28,13 +28,23 @@ export async function deleteAction(invocation: Invocation, warn: (text: string) 
   // The shim's last word, read before anything is killed here.
   const exit = quietly(() => bundle.tryExit(), warn);
   const pid = exit?.pid ?? tryReadPidFile(bundle.initPid) ?? 0;
-  if (isThere(join(root, id)) || binary !== 'runc') {
+  const others = quietly(() => whoseElse(join(root, id), bundle), warn);
+  if (others !== undefined) {
+    warn(`${id} is left alone in ${root}, where it is the container of ${others}`);
+  } else if (isThere(join(root, id)) || binary !== 'runc') {
     await new Runtime({ binary, root, ...(isThere(bundle.path) ? { log: bundle.log } : {}) }).delete(id, { force: true }).catch((error: unknown) => {
       if (!isUnknownContainer(error)) warn(`failed to remove runc container: ${(error as Error).message}`);
     });
   }
   await removeRemains(bundle, warn);
   return encodeDeleteResponse({ ...exit, pid });
+}
+
+/** Whose the runtime's container of this name is, when it is not this bundle's: its create has failed for that reason. */
+function whoseElse(directory: string, bundle: Bundle): string | undefined {
+  const owner = bundleOf(directory);
+  if (owner !== undefined) return isSameBundle(owner, bundle.path) ? undefined : owner;
+  return bundle.isForeign ? 'somebody else' : undefined;
 }
 
 /** What every shim leaves that was killed, whatever its runtime: mounts, and its socket. */

@@ -44,7 +44,7 @@ async function nothingLeft(id: string): Promise<void> {
   await until(`the shim of ${id} to end`, async () => (await hawserd.shimPids()).length === 0);
   assert.equal(existsSync(join(hawserd.root, 'io.containerd.runtime.v2.task', hawserd.namespace, id)), false);
   assert.deepEqual(cgroupsBelow(`/${hawserd.namespace}`).filter((path) => path.endsWith(`/${id}`)), []);
-  assert.equal(existsSync(join('/run/containerd/runc', hawserd.namespace, id)), false);
+  assert.equal(existsSync(join(hawserd.state, 'runc', hawserd.namespace, id)), false);
 }
 
 test('between the steps: created, running, paused, stopped, deleted', { timeout: patiently(180_000) }, async () => {

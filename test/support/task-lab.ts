@@ -105,7 +105,7 @@ export class TaskLab {
   newManager(timeouts: Partial<Timeouts> = {}): TaskManager {
     const all = { ...DEFAULT_TIMEOUTS, ...timeouts };
     const manager = new TaskManager({
-      dirs: this.dirs, events: this.exchange, log: this.log, timeouts: all, recordedRuntime: () => undefined,
+      dirs: this.dirs, runtimeRoot: join(this.dir, 'runc'), events: this.exchange, log: this.log, timeouts: all, recordedRuntime: () => undefined,
       launcher: new ShimLauncher({
         address: join(this.dir, 'd.sock'), ttrpcAddress: join(this.dir, 'd.sock.ttrpc'), publishBinary: '/bin/true',
         search: { first: [], path: process.env.PATH ?? '', last: [] }, debug: true, schedCore: false, startMs: all.start, cleanupMs: all.cleanup,
@@ -182,7 +182,6 @@ export class TaskLab {
     spawnSync('pkill', ['-f', '--', `spare ${this.dir}/`]);
     this.#stop.abort();
     removeCgroups(this.cgroup);
-    rmSync(join('/run/containerd/runc', this.namespace), { recursive: true, force: true });
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });
   }
 

@@ -6,6 +6,7 @@ import { ShimConnection } from '../shims/connection.js';
 import type { LastWord } from '../shims/launcher.js';
 import type { LogFifo } from '../shims/log-fifo.js';
 import { TaskBundle } from './bundle.js';
+import { withRoot } from './options.js';
 import { cleanUp, openLog, type TaskManagerOptions } from './remains.js';
 import { prefixed, tolerated } from './failure.js';
 import { createIn, restoreFrom, type TaskRequest } from './request.js';
@@ -114,7 +115,7 @@ export class TaskManager {
     let logFifo: LogFifo | undefined;
     let connection: ShimConnection | undefined;
     try {
-      const options = request.options?.value?.length ? request.options : request.runtime.options;
+      const options = withRoot(request.options?.value?.length ? request.options : request.runtime.options, binary, this.options.runtimeRoot);
       const checkpoint = await restoreFrom(request, bundle);
       logFifo = openLog(this.options, bundle);
       // Before the start: should the daemon die meanwhile, the next one knows what to clean up with.

@@ -1,4 +1,5 @@
 /** What the daemon reads of a runtime's options; all else is passed on to the shim as it is (contract §5). */
+import { basename } from 'node:path';
 import { containerd, errdefs, isType, pack, type google } from '../../api/full.js';
 
 type Any = google.protobuf.Any.$Properties;
@@ -23,6 +24,29 @@ export function mergeOptions(forTask: Any | null | undefined, forRuntime: Any | 
     });
   }
   return task ?? runtime;
+}
+
+/**
+ * Gives the shim a directory for its runtime's state, when nobody has named one: a shim's own default is everybody's, and a
+ * container of another daemon's that has the same name would be in the way, or worse, be taken for this one.
+ *
+ * @param shim its program
+ * @param root the daemon's
+ */
+export function withRoot(options: Any | undefined, shim: string, root: string): Any | undefined {
+  if (options === undefined) return /^containerd-shim-runc-v\d$/.test(basename(shim)) ? pack(OPTIONS, containerd.runc.v1.Options, { root }) : undefined;
+  if (isType(options, OPTIONS)) return containerd.runc.v1.Options.decode(options.value!).root ? options : adding(options, containerd.runc.v1.Options.encode({ root }));
+  // Types of the first runtime, of which the one for a task says nothing of a root.
+  if (isType(options, LINUX_CREATE)) return mergeOptions(options, pack(LINUX_RUNTIME, containerd.linux.runc.RuncOptions, { runtimeRoot: root }));
+  if (isType(options, LINUX_RUNTIME)) {
+    return containerd.linux.runc.RuncOptions.decode(options.value!).runtimeRoot ? options : adding(options, containerd.linux.runc.RuncOptions.encode({ runtimeRoot: root }));
+  }
+  return options;
+}
+
+/** The message with fields that it has not: what follows is merged, and what is not known here stays. */
+function adding(any: Any, fields: { finish(): Uint8Array }): Any {
+  return { ...any, value: Buffer.concat([any.value!, fields.finish()]) };
 }
 
 /** The directory of a checkpoint that the container is to be restored from; empty for none. */

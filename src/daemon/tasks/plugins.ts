@@ -28,7 +28,7 @@ const taskPlugin: Registration<TaskConfig> = {
     for (const dir of Object.values(dirs)) mkdirSync(dir, { recursive: true, mode: 0o711 });
     const timeouts = timeoutsOf(context.daemon.timeouts);
     const manager = new TaskManager({
-      dirs, events, log, timeouts, launcher: launcherOf(context, timeouts),
+      dirs, runtimeRoot: join(context.daemon.state, 'runc'), events, log, timeouts, launcher: launcherOf(context, timeouts),
       recordedRuntime: (namespace, id) => {
         try {
           return runtimes.get(metadata.containers.get(namespace, id).runtime?.name ?? '').shim;

@@ -8,6 +8,8 @@ import type { Timeouts } from './timeouts.js';
 
 export interface TaskManagerOptions {
   readonly dirs: TaskDirs;
+  /** Where runtimes keep their state, unless a client says otherwise: another daemon's containers may have the same names. */
+  readonly runtimeRoot: string;
   readonly launcher: ShimLauncher;
   readonly events: Exchange;
   readonly log: Logger;

@@ -45,8 +45,8 @@ export function cgroupsOf(pid: number, mounts = cgroupMounts()): CgroupPaths | u
 }
 
 /** Where a cgroup of this name lies, or would lie, in each hierarchy that is mounted. */
-export function cgroupDirectories(path: string): string[] {
-  return [...new Set(cgroupMounts().map((mount) => directory(mount, path)))];
+export function cgroupDirectories(path: string, mounts = cgroupMounts()): string[] {
+  return [...new Set(mounts.map((mount) => directory(mount, path)))];
 }
 
 function directory(mount: CgroupMount, path: string): string {

@@ -552,7 +552,10 @@ export class Container {
     if (init.state === 'stopped' && !all) throw notFound('process already finished');
     // Not restored yet: of that name there can only be somebody else's.
     if (init.pid === 0 && this.#isAnothers()) throw notFound('no such container');
-    await this.#cleaner().kill(id, signal, { all }).catch((error: unknown) => { throw killFailure(error); });
+    // The end of its init is the end of its pid namespace. runc up to 1.1 signals the cgroup instead, in which there may be
+    // another daemon's container of the same name; and thaws it, which a paused one needs.
+    const isEnough = signal === SIGKILL && !this.record.sharesPidNamespace && init.state !== 'paused';
+    await this.#cleaner().kill(id, signal, { all: all && !isEnough }).catch((error: unknown) => { throw killFailure(error); });
   }
 
   /** An exec that is being started is signalled when that is done; SIGKILL ends a start that hangs, too. */

@@ -16,6 +16,8 @@ export interface CommandOptions {
   printed?: () => string;
   /** What the command is called in {@link runningCommands}; its first argument unless given. */
   name?: string | undefined;
+  /** Whom it is for, see {@link RunningCommand}. */
+  subject?: CommandSubject;
   /** Kills the command's process group when it aborts; the call ends as for any command that is killed. */
   signal?: AbortSignal;
 }
@@ -26,8 +28,15 @@ export interface CommandResult {
   output: string;
 }
 
+/** Whom a command is for. */
+export interface CommandSubject {
+  readonly container: string;
+  /** The exec's id. */
+  readonly exec?: string;
+}
+
 /** A command in flight: for "why is it stuck". */
-export interface RunningCommand {
+export interface RunningCommand extends Partial<CommandSubject> {
   /** `create`, `start`, … */
   readonly name: string;
   readonly argv: readonly string[];
@@ -68,7 +77,7 @@ export async function runCommand(binary: string, args: readonly string[], option
     const child = start(file, argv, options.more ? [...stdio, ...options.more] : stdio);
     options.onSpawn?.();
     capture?.handedOver();
-    call = { name: options.name ?? args[0] ?? '', argv, pid: child.pid, startedAt: Date.now() };
+    call = { name: options.name ?? args[0] ?? '', argv, pid: child.pid, startedAt: Date.now(), ...options.subject };
     running.add(call);
     const status = await endOf(child, options.signal);
     return { status, output: capture?.finish() ?? (status === 0 ? undefined : options.printed?.()) ?? '' };

@@ -9,5 +9,5 @@ export type { CheckpointOptions, CreateOptions, ExecOptions, ProcessIo, RestoreO
 export { RuntimeError } from './error.js';
 export { ConsoleSocket } from './console.js';
 export { LogTail } from './log.js';
-export { runCommand, runningCommands, type RunningCommand } from './command.js';
+export { runCommand, runningCommands, type CommandSubject, type RunningCommand } from './command.js';
 export { commandTotals, forgetCommands, observeCommands, type CommandObserver, type CommandTotal } from './totals.js';

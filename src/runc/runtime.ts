@@ -60,6 +60,8 @@ export interface RestoreOptions extends ProcessIo {
 }
 
 export interface ExecOptions extends ProcessIo {
+  /** What the caller calls the process, for `runningCommands()`; the runtime is not told. */
+  execId?: string;
   /** File that the process's pid is written to. */
   pidFile: string;
   /** Where the process description is put while the runtime reads it; runc itself is given it without a file. */
@@ -103,7 +105,7 @@ export class Runtime {
     const args = ['create', '--bundle', options.bundle, '--pid-file', options.pidFile, ...consoleArgs(options)];
     if (options.noPivotRoot) args.push('--no-pivot');
     if (options.noNewKeyring) args.push('--no-new-keyring');
-    const created = this.#runForPid([...args, id], options.pidFile, ioOf(options));
+    const created = this.#runForPid(id, [...args, id], options.pidFile, ioOf(options));
     this.#lookAtProgram();
     return created;
   }
@@ -123,7 +125,7 @@ export class Runtime {
   async start(id: string, ended?: Promise<unknown>): Promise<void> {
     const { root } = this.options;
     if (this.#isRunc && root && ended && (await releaseInit(join(root, id, 'exec.fifo'), ended))) return;
-    await this.#run(['start', id]);
+    await this.#run(id, ['start', id]);
   }
 
   /** Runs one more process in the container and leaves it running. Resolves to its pid. */
@@ -131,7 +133,9 @@ export class Runtime {
     const text = Buffer.from(JSON.stringify(process));
     const run = (processFile: string, more: readonly number[]): Promise<number> => {
       const args = ['exec', '--process', processFile, ...consoleArgs(options), '--detach', '--pid-file', options.pidFile, id];
-      return this.#runForPid(args, options.pidFile, { ...ioOf(options), more, ...(options.signal ? { signal: options.signal } : {}) });
+      return this.#runForPid(id, args, options.pidFile, {
+        ...ioOf(options), more, subject: { container: id, ...(options.execId === undefined ? {} : { exec: options.execId }) }, ...(options.signal ? { signal: options.signal } : {}),
+      });
     };
     // A wrapper may not hand on more than the three descriptors that everybody knows.
     const memory = this.#isRunc ? memoryFile('process', text) : undefined;
@@ -146,12 +150,12 @@ export class Runtime {
 
   /** Sends a signal, by number, to the init, or with `all` to every process of the container. */
   async kill(id: string, signal: number, options: { all?: boolean } = {}): Promise<void> {
-    await this.#run(['kill', ...(options.all ? ['--all'] : []), id, String(signal)]);
+    await this.#run(id, ['kill', ...(options.all ? ['--all'] : []), id, String(signal)]);
   }
 
   /** Removes the container. With `force` its processes are killed first, and one that is already gone is no error. */
   async delete(id: string, options: { force?: boolean } = {}): Promise<void> {
-    await this.#run(['delete', ...(options.force ? ['--force'] : []), id]);
+    await this.#run(id, ['delete', ...(options.force ? ['--force'] : []), id]);
   }
 
   /**
@@ -165,17 +169,17 @@ export class Runtime {
 
   /** Freezes all processes of the container. */
   async pause(id: string): Promise<void> {
-    await this.#run(['pause', id]);
+    await this.#run(id, ['pause', id]);
   }
 
   /** Lets a frozen container go on. */
   async resume(id: string): Promise<void> {
-    await this.#run(['resume', id]);
+    await this.#run(id, ['resume', id]);
   }
 
   /** Pids of all processes of the container, as the runtime sees them; none when it has stopped. */
   async ps(id: string): Promise<number[]> {
-    const { output } = await this.#run(['ps', '--format', 'json', id]);
+    const { output } = await this.#run(id, ['ps', '--format', 'json', id]);
     const pids: unknown = JSON.parse(output);
     if (pids === null) return [];
     if (!Array.isArray(pids) || !pids.every((pid) => typeof pid === 'number')) {
@@ -186,7 +190,7 @@ export class Runtime {
 
   /** Changes limits. `resources` is the JSON of an OCI LinuxResources, handed on as it is. */
   async update(id: string, resources: Uint8Array): Promise<void> {
-    await this.#run(['update', '--resources=-', id], { input: resources });
+    await this.#run(id, ['update', '--resources=-', id], { input: resources });
   }
 
   /** Writes the images of the container with criu; it ends then, unless it is to be left running. */
@@ -199,7 +203,7 @@ export class Runtime {
     if (options.fileLocks) args.push('--file-locks');
     for (const namespace of options.emptyNamespaces ?? []) args.push('--empty-ns', namespace);
     if (options.leaveRunning) args.push('--leave-running');
-    await this.#run([...args, id]);
+    await this.#run(id, [...args, id]);
   }
 
   /** Makes and starts a container from a checkpoint. Resolves to the init's pid. */
@@ -208,7 +212,7 @@ export class Runtime {
     if (options.parentPath) args.push('--parent-path', options.parentPath);
     args.push('--detach', '--pid-file', options.pidFile, ...consoleArgs(options));
     if (options.noPivotRoot) args.push('--no-pivot');
-    return this.#runForPid([...args, '-no-subreaper', '--bundle', options.bundle, id], options.pidFile, ioOf(options));
+    return this.#runForPid(id, [...args, '-no-subreaper', '--bundle', options.bundle, id], options.pidFile, ioOf(options));
   }
 
   /** What the runtime can do, as the JSON text of an OCI Features object. Takes no state directory. */
@@ -229,9 +233,9 @@ export class Runtime {
   }
 
   /** Runs a command that writes a pid; an earlier command's must not be taken for it. */
-  async #runForPid(args: readonly string[], pidFile: string, options: CommandOptions): Promise<number> {
+  async #runForPid(id: string, args: readonly string[], pidFile: string, options: CommandOptions): Promise<number> {
     removeFile(pidFile);
-    await this.#run(args, options);
+    await this.#run(id, args, options);
     try {
       return readPidFile(pidFile);
     } catch (error) {
@@ -241,13 +245,13 @@ export class Runtime {
     }
   }
 
-  async #run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  async #run(id: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const log = this.options.log === undefined ? undefined : new CommandLog(this.options.log);
     const begun = Date.now();
     commandBegins(args[0]!);
     let failed = true;
     try {
-      const result = await this.#runCommand([...this.#globals(log?.file), ...args], { name: args[0], ...options });
+      const result = await this.#runCommand([...this.#globals(log?.file), ...args], { name: args[0], subject: { container: id }, ...options });
       failed = result.status !== 0;
       if (failed) throw this.#failure(result, log);
       return result;

@@ -460,6 +460,7 @@ export class Container {
     stdio.beforeStart();
     await this.shim.orphans.adopting(async () => {
       const running = this.#runtime.exec(this.record.id, spec, {
+        execId: record.id,
         pidFile: this.#bundle.execPid(record.id),
         processFile: join(this.record.bundle, `.${record.id}.process.json`),
         signal,

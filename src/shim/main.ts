@@ -97,7 +97,9 @@ async function main(): Promise<number> {
     const place = task.listener === undefined ? undefined : { fd: task.listener, path: socket };
     return await dispatch(invocation, reply, { name: task.name, input: task.input, daemonPid, place });
   } catch (error) {
-    reply(1, `${RUNTIME}: ${(error as Error).message}`);
+    // A person asks for this one; daemons put the others into texts of their own, as the Go shim's.
+    const end = invocation.action === 'debug' ? '\n' : '';
+    reply(1, `${RUNTIME}: ${(error as Error).message}${end}`);
     return 1;
   }
 }

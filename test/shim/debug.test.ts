@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, cpSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { RequestState } from '../../src/shim/debug/state.js';
@@ -76,6 +76,11 @@ shimTest('fields 34 and 41: the dump names the request and the runtime command i
   await whileHanging(lab, 'start', () => task.start(), look('Start', 'start'));
   await task.exec('e', ['/bin/sleep', '1000'], { stdout: '', stderr: '' });
   await whileHanging(lab, 'exec', () => task.start('e'), look('Start', 'exec', 'e'));
+  // By an id that is also the name of the init's own files, and by one that looks like another's file.
+  for (const id of ['init', 'init.exec', 'e.pid']) {
+    await task.exec(id, ['/bin/sleep', '1000'], { stdout: '', stderr: '' });
+    await whileHanging(lab, 'exec', () => task.start(id), look('Start', 'exec', id));
+  }
   await whileHanging(lab, 'pause', () => shim.task.Pause({ id: 'c' }), look('Pause', 'pause'));
   await shim.task.Resume({ id: 'c' });
   await whileHanging(lab, 'kill', () => task.kill(9), look('Kill', 'kill'));
@@ -273,9 +278,16 @@ shimTest('the debug action finds the shim by the bundle, and needs nothing else'
     const { status, stdout, stderr } = await lab.run(args);
     assert.deepEqual([status, stdout.length], [1, 0]);
     assert.match(stderr, text);
+    assert.ok(stderr.endsWith('\n'), stderr);
   };
   await fails(['-bundle', bundle, 'debug', 'nonsense'], /there is no "nonsense"; ask for state or metrics/);
   await fails(['-namespace', 'n', '-id', 'no-such', 'debug'], /no shim's address in .*io\.containerd\.runtime\.v2\.task\/n\/no-such/);
+  // A daemon's directory that nobody knows of: one of its shims runs there.
+  const other = await lab.task('d');
+  const found = join(lab.dir, 'bundles', 'd');
+  assert.equal(basename(dirname(found)), 'bundles');
+  const { stdout } = await lab.run(['-namespace', 'bundles', '-id', 'd', 'debug'], { cwd: '/' });
+  assert.equal((JSON.parse(stdout.toString()) as { pid: number }).pid, other.shim.pid);
   process.kill(task.shim.pid, 'SIGKILL');
   await task.shim.gone();
   await fails(['-bundle', bundle, 'debug'], /nobody listens at .*: the shim is gone/);

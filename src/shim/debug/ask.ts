@@ -1,14 +1,17 @@
 /** The `debug` action: finds a container's shim, asks it, and gives what it says. */
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { basename, join } from 'node:path';
-import { inspect } from './procfs.js';
+import { basename, dirname, join } from 'node:path';
+import { directoriesOf, inspect } from './procfs.js';
 
 /** How long a shim may take to answer. */
 const PATIENCE_MS = 10_000;
+/** What the kernel calls each shim's process. */
+const SHIM = 'containerd-shim';
 
-/** Where containerd and dockerd keep their bundles. */
+/** Where hawserd, containerd and dockerd keep their bundles, unless they are told otherwise. */
 const STATE_DIRS = [
+  '/run/hawser/state/io.containerd.runtime.v2.task',
   '/run/containerd/io.containerd.runtime.v2.task',
   '/run/docker/containerd/daemon/io.containerd.runtime.v2.task',
 ];
@@ -40,13 +43,19 @@ export async function ask(question: Question, peerOf: (fd: number) => { pid: num
 function findAddress({ namespace, id, bundle }: Question): string {
   const bundles = bundle ? [bundle] : [
     ...(!id || basename(process.cwd()) === id ? [process.cwd()] : []),
-    ...(namespace && id ? STATE_DIRS.map((dir) => join(dir, namespace, id)) : []),
+    ...(namespace && id ? [...STATE_DIRS.map((dir) => join(dir, namespace, id)), ...besideShims(namespace, id)] : []),
   ];
   for (const dir of bundles) {
     const text = tryRead(join(dir, 'address')) ?? addressIn(tryRead(join(dir, 'bootstrap.json')));
     if (text) return text.trim();
   }
   throw new Error(`debug: no shim's address in ${bundles.join(', ') || 'any place'}; give the bundle's directory with -bundle, or -namespace and -id`);
+}
+
+/** Where a bundle would lie if it were a running shim's neighbour: that one is in its own, whichever its daemon's directory is. */
+function besideShims(namespace: string, id: string): string[] {
+  const parents = new Set(directoriesOf(SHIM).map((dir) => dirname(dir)));
+  return [...parents].filter((dir) => basename(dir) === namespace).map((dir) => join(dir, id));
 }
 
 /** containerd 2.x keeps it so. */

@@ -1,5 +1,5 @@
 /** What the kernel says of a process, from files that never block: not cmdline, which a stuck process may lock up. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface ProcessInfo {
   pid: number;
@@ -21,6 +21,12 @@ export function inspect(pid: number, depth = 3): ProcessInfo | undefined {
   const wchan = tryRead(`/proc/${pid}/wchan`);
   const children = depth > 0 ? childrenOf(pid).map((child) => inspect(child, depth - 1)).filter((child) => child !== undefined) : [];
   return { pid, name, state, ...(wchan && wchan !== '0' ? { wchan } : {}), ...(children.length > 0 ? { children } : {}) };
+}
+
+/** The working directories of all processes that the kernel calls by this name. */
+export function directoriesOf(name: string): string[] {
+  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry) && tryRead(`/proc/${entry}/comm`)?.trim() === name);
+  return pids.map((pid) => unlessGone(() => readlinkSync(`/proc/${pid}/cwd`))).filter((dir) => dir !== undefined);
 }
 
 /** How many descriptors this process has open. */

@@ -1,5 +1,4 @@
 /** What a request waits for: put together from what is under way, as the parts of the shim note it. */
-import { dirname } from 'node:path';
 import type { RunningCommand } from '../../runc/index.js';
 import type { ProcessRecord } from '../record.js';
 import type { PendingRequest } from '../requests.js';
@@ -72,7 +71,7 @@ export class Reasons {
   /** Undefined when its exit is not known, or has been told. */
   ofUntoldExit({ record, init, activeExecs }: ContainerSnapshot): Reason[] | undefined {
     if (record.init.exitedAt === undefined || record.init.state === 'stopped' || record.init.state === 'deleted') return undefined;
-    const reasons = this.#commands.filter((command) => belongs(command, record.bundle) && AFTER_EXIT.includes(command.name)).map((command) => this.#command(command));
+    const reasons = this.#commands.filter((command) => command.container === record.id && AFTER_EXIT.includes(command.name)).map((command) => this.#command(command));
     if (activeExecs > 0) reasons.push({ what: 'execs', text: `${activeExecs} execs to end, as the init's exit is told last` });
     if (init.isHeld) reasons.push({ what: 'reply', text: 'its Create or Start to be answered, which comes first' });
     return reasons;
@@ -94,9 +93,8 @@ export class Reasons {
   }
 
   #commandsOf({ record }: ContainerSnapshot, names: readonly string[], execId: string): Reason[] {
-    const ofExec = (command: RunningCommand): boolean => command.name !== 'exec' || command.argv.some((arg) => arg === `${record.bundle}/${execId}.pid`);
     return this.#commands
-      .filter((command) => names.includes(command.name) && belongs(command, record.bundle) && (command.name === 'exec') === (execId !== '') && ofExec(command))
+      .filter(({ name, container, exec = '' }) => names.includes(name) && container === record.id && exec === execId)
       .map((command) => this.#command(command));
   }
 
@@ -115,12 +113,6 @@ export class Reasons {
   #wait({ what, subject, since }: Wait): Reason {
     return { what, text: TEXTS[what]?.(subject) ?? `${what} ${subject}`, subject, ageMs: this.age(since) };
   }
-}
-
-/** The runtime is told a file in the bundle for its log, whatever else it is told. */
-function belongs({ argv }: RunningCommand, bundle: string): boolean {
-  const log = argv[argv.indexOf('--log') + 1];
-  return log !== undefined && dirname(log) === bundle;
 }
 
 function isBelow(path: string, dir: string): boolean {

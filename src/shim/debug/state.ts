@@ -61,6 +61,8 @@ export interface RequestState {
 
 export interface CommandState {
   name: string;
+  container?: string;
+  exec?: string;
   pid: number;
   ageMs: number;
   argv: readonly string[];
@@ -106,9 +108,9 @@ export async function takeState(sources: Sources): Promise<State> {
         waitsFor: reasons.of(request),
       };
     }),
-    runtimeCommands: sources.commands().map(({ name, pid, startedAt, argv }) => {
+    runtimeCommands: sources.commands().map(({ name, container, exec, pid, startedAt, argv }) => {
       const process = inspect(pid);
-      return { name, pid, ageMs: now - startedAt, argv, ...(process ? { process } : {}) };
+      return { name, ...(container === undefined ? {} : { container }), ...(exec === undefined ? {} : { exec }), pid, ageMs: now - startedAt, argv, ...(process ? { process } : {}) };
     }),
     waits: reasons.all(),
     events: describeEvents(sources, now),

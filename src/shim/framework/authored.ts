@@ -87,8 +87,7 @@ class AuthoredRuntime extends Runtime implements CallOptions {
   }
 
   override async exec(_id: string, spec: ProcessSpec, options: ExecOptions): Promise<number> {
-    const bundle = new Bundle(this.container.bundle);
-    const record = Object.values(this.container.record.execs).find(({ id }) => bundle.execPid(id) === options.pidFile)!;
+    const record = this.container.record.execs[options.execId!]!;
     const exec = new LiveExec(record.id, record, spec);
     const call = { signal: options.signal ?? this.signal };
     const pid = await this.#ask('exec', () => exec.withIo(options, async () => this.shim.exec!(this.container, exec, call)));

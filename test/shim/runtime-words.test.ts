@@ -37,7 +37,7 @@ shimTest('logs and loggers get none of it', async (lab) => {
   await fails(lab.task('c', ['/bin/nosuch'], { stdout: `file://${file}`, stderr: `file://${file}` }), Code.Unknown, MISSING);
   assert.equal(readFileSync(file, 'utf8'), '');
   const logger = join(lab.dir, 'logger');
-  writeFileSync(logger, `#!/bin/sh\nexec 5>&-\ncat <&3 >${lab.dir}/out & cat <&4 >${lab.dir}/err; wait\necho over >${lab.dir}/over\n`, { mode: 0o755 });
+  writeFileSync(logger, `#!/bin/sh\ntrap "" TERM\nexec 5>&-\ncat <&3 >${lab.dir}/out & cat <&4 >${lab.dir}/err; wait\necho over >${lab.dir}/over\n`, { mode: 0o755 });
   await fails(lab.task('d', ['/bin/nosuch'], { stdout: `binary://${logger}`, stderr: `binary://${logger}` }), Code.Unknown, MISSING);
   assert.deepEqual([readFileSync(join(lab.dir, 'over'), 'utf8'), readFileSync(join(lab.dir, 'out'), 'utf8'), readFileSync(join(lab.dir, 'err'), 'utf8')], ['over\n', '', '']);
 }, { skip: hawserOnly });

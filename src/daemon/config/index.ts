@@ -12,6 +12,9 @@ import { TIMEOUT_KEYS } from '../tasks/timeouts.js';
 export { ConfigError } from './file.js';
 
 /** Ours, and those of containerd's for what is not here. */
+/** Plugins that containerd 2 calls otherwise. */
+const RENAMED: Readonly<Record<string, string>> = { 'io.containerd.monitor.container.v1.restart': 'io.containerd.internal.v1.restart' };
+
 const KNOWN_TIMEOUTS = new Set([...Object.values(TIMEOUT_KEYS), 'io.containerd.timeout.bolt.open', 'io.containerd.timeout.cri.defercleanup']);
 
 export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'panic'] as const;
@@ -147,7 +150,7 @@ function mergeTables(config: Config, file: ConfigFile): void {
     if (!KNOWN_TIMEOUTS.has(key)) throw file.fault(['timeouts', key], `unknown key ${key} in [timeouts]${didYouMean(key, KNOWN_TIMEOUTS)}`);
     config.timeouts[key] = ms;
   }
-  Object.assign(config.plugins, file.table.plugins);
+  for (const [name, table] of Object.entries((file.table.plugins ?? {}) as Record<string, Table>)) config.plugins[RENAMED[name] ?? name] = table;
   for (const [name, table] of Object.entries((file.table.runtimes ?? {}) as Record<string, Table>)) {
     const runtime = asRuntime(name, table, file);
     config.runtimes = [...config.runtimes.filter((other) => other.name !== name), runtime];

@@ -11,6 +11,7 @@ export const PluginType = {
   Differ: 'io.containerd.differ.v1',
   Event: 'io.containerd.event.v1',
   Grpc: 'io.containerd.grpc.v1',
+  Internal: 'io.containerd.internal.v1',
   Metadata: 'io.containerd.metadata.v1',
   Monitor: 'io.containerd.monitor.task.v1',
   /** A runtime that containers can name. */

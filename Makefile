@@ -33,7 +33,7 @@ SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.checkpoint.cjs shim.
 NODE_FILES := find-node.sh node-version.cjs
 PROGRAMS := containerd-shim-runc-v2 hawserd hawser
 
-build: $(PROGRAMS:%=bin/%) dist/shim.cache dist/hawser-stand-in dist/hawser-after dist/hawser.1
+build: $(PROGRAMS:%=bin/%) dist/shim.cache dist/hawser-stand-in dist/hawser-after dist/hawser.1 dist/LICENSES.txt
 
 src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	$(TSX) src/build/gen.ts
@@ -96,6 +96,10 @@ dist/hawser.mjs: src/api/gen/services.ts src/build/bundle-cli.ts $(TS)
 dist/hawser-after: src/cli/after/main.c
 	@mkdir -p dist
 	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ $< 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ $<
+
+# Of what is bundled.
+dist/LICENSES.txt: dist/shim.cjs dist/hawserd.mjs dist/hawser.mjs src/build/licenses.ts
+	$(TSX) src/build/licenses.ts >$@
 
 dist/hawser.1: src/api/gen/services.ts src/build/manual.ts src/cli/packaging/hawser.1.in $(TS)
 	@mkdir -p dist
@@ -213,7 +217,7 @@ COMPLETIONS := bash-completion/completions zsh/site-functions fish/vendor_comple
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(LIB)"
-	install -m 644 $(SHIM_FILES:%=dist/%) $(NODE_FILES:%=dist/%) "$(LIB)/"
+	install -m 644 $(SHIM_FILES:%=dist/%) $(NODE_FILES:%=dist/%) dist/LICENSES.txt "$(LIB)/"
 	install -m 755 dist/hawser_sys.node "$(LIB)/hawser_sys.node"
 	install -m 755 dist/hawser-stand-in "$(LIB)/hawser-stand-in"
 	ln -sfn "$(NODE)" "$(LIB)/node"

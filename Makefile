@@ -24,7 +24,8 @@ setup: node_modules/.ready
 	@sh test/support/setup.sh
 
 node_modules/.ready: package.json package-lock.json
-	npm ci --no-fund --no-audit --loglevel=error
+	@# By force, as the package's own fields say for which machine it is packed, and a checkout is built on others too.
+	npm ci --force --no-fund --no-audit --loglevel=error
 	@touch $@
 
 # ---- build ---------------------------------------------------------------------------------------------------------
@@ -110,8 +111,12 @@ dist/node:
 	@mkdir -p dist
 	ln -sfn "$(NODE)" $@
 
+ROOMS := api cli client daemon oci runc shim sys ttrpc
+
 # The libraries, for `import … from 'hawser/ttrpc'`.
 lib: src/api/gen/services.ts dist/hawser_sys.node
+	@# What an earlier source had would be packed with what there is.
+	rm -rf $(ROOMS:%=dist/%)
 	node_modules/.bin/tsc -p .tsconfig.build.json
 	@for dir in api ttrpc; do mkdir -p dist/$$dir/gen && cp src/$$dir/gen/*.js src/$$dir/gen/*.d.ts dist/$$dir/gen/; done
 

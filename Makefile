@@ -24,14 +24,17 @@ setup: node_modules/.ready
 	@sh test/support/setup.sh
 
 node_modules/.ready: package.json package-lock.json
-	npm ci --no-fund --no-audit --loglevel=error
+	@# By force, as the package's own fields say for which machine it is packed, and a checkout is built on others too.
+	npm ci --force --no-fund --no-audit --loglevel=error
 	@touch $@
 
 # ---- build ---------------------------------------------------------------------------------------------------------
 
 SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.checkpoint.cjs shim.debug.cjs shim.failpoint.cjs shim.cache
+NODE_FILES := find-node.sh node-version.cjs
+PROGRAMS := containerd-shim-runc-v2 hawserd hawser
 
-build: bin/containerd-shim-runc-v2 dist/shim.cache dist/hawser-stand-in bin/hawserd bin/hawser dist/hawser-after dist/hawser.1
+build: $(PROGRAMS:%=bin/%) dist/shim.cache dist/hawser-stand-in dist/hawser-after dist/hawser.1 dist/LICENSES.txt
 
 src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	$(TSX) src/build/gen.ts
@@ -44,10 +47,31 @@ dist/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h)
 	@mkdir -p dist
 	$(CC) $(CWARN) $(CFLAGS) -fPIC -shared -s -I node_modules/node-api-headers/include -o $@ $(ADDON) -lpthread
 
+# The programs as the package has them: they find their library by where they lie, and only so.
 # Without dynamic linking it starts in half the time; where the C library can't be had statically, it goes without.
-bin/containerd-shim-runc-v2: $(LAUNCHER) $(wildcard src/sys/launcher/*.h)
-	@mkdir -p bin
+npm/containerd-shim-runc-v2: $(LAUNCHER) $(wildcard src/sys/launcher/*.h)
+	@mkdir -p npm
 	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ $(LAUNCHER) 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ $(LAUNCHER)
+
+npm/hawserd: src/daemon/packaging/hawserd.sh
+	@mkdir -p npm
+	install -m 755 $< $@
+
+npm/hawser: src/cli/packaging/hawser.sh
+	@mkdir -p npm
+	install -m 755 $< $@
+
+# And as they are run from the checkout: a copy that is put elsewhere finds its way back.
+$(PROGRAMS:%=bin/%): bin/%: npm/% src/build/programs.ts node_modules/.ready $(NODE_FILES:%=dist/%) dist/hawser_sys.node dist/node
+	@mkdir -p bin
+	$(TSX) src/build/programs.ts "$(CURDIR)/dist" bin $<
+
+bin/hawserd: dist/hawserd.mjs
+bin/hawser: dist/hawser.mjs
+
+$(NODE_FILES:%=dist/%): dist/%: src/sys/launcher/%
+	@mkdir -p dist
+	install -m 644 $< $@
 
 # Stands in for the runtime when a spare rehearses.
 dist/hawser-stand-in: src/sys/rehearsal/stand-in.c
@@ -65,22 +89,18 @@ dist/hawserd.mjs: src/api/gen/services.ts src/build/bundle-daemon.ts $(TS)
 	@mkdir -p dist
 	$(TSX) src/build/bundle-daemon.ts
 
-bin/hawserd: src/daemon/packaging/hawserd.sh dist/hawserd.mjs dist/hawser_sys.node dist/node
-	@mkdir -p bin
-	install -m 755 $< $@
-
 dist/hawser.mjs: src/api/gen/services.ts src/build/bundle-cli.ts $(TS)
 	@mkdir -p dist
 	$(TSX) src/build/bundle-cli.ts
-
-bin/hawser: src/cli/packaging/hawser.sh dist/hawser.mjs dist/hawser_sys.node dist/node
-	@mkdir -p bin
-	install -m 755 $< $@
 
 # Waits for the end of a container that is to be removed then.
 dist/hawser-after: src/cli/after/main.c
 	@mkdir -p dist
 	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ $< 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ $<
+
+# Of what is bundled.
+dist/LICENSES.txt: dist/shim.cjs dist/hawserd.mjs dist/hawser.mjs src/build/licenses.ts
+	$(TSX) src/build/licenses.ts >$@
 
 dist/hawser.1: src/api/gen/services.ts src/build/manual.ts src/cli/packaging/hawser.1.in $(TS)
 	@mkdir -p dist
@@ -91,8 +111,12 @@ dist/node:
 	@mkdir -p dist
 	ln -sfn "$(NODE)" $@
 
+ROOMS := api cli client daemon oci runc shim sys ttrpc
+
 # The libraries, for `import … from 'hawser/ttrpc'`.
 lib: src/api/gen/services.ts dist/hawser_sys.node
+	@# What an earlier source had would be packed with what there is.
+	rm -rf $(ROOMS:%=dist/%)
 	node_modules/.bin/tsc -p .tsconfig.build.json
 	@for dir in api ttrpc; do mkdir -p dist/$$dir/gen && cp src/$$dir/gen/*.js src/$$dir/gen/*.d.ts dist/$$dir/gen/; done
 
@@ -189,6 +213,8 @@ run: setup build
 	@$(TSX) test/support/run.ts
 
 LIB = $(DESTDIR)$(PREFIX)/lib/hawser
+# Where that will be in the end, whatever it is staged in.
+PLACE = $(if $(filter /%,$(PREFIX)),,$(CURDIR)/)$(PREFIX)/lib/hawser
 UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
 SHARE = $(DESTDIR)$(PREFIX)/share
 MAN = $(SHARE)/man
@@ -196,20 +222,17 @@ COMPLETIONS := bash-completion/completions zsh/site-functions fish/vendor_comple
 
 install: build
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(LIB)"
-	install -m 644 $(SHIM_FILES:%=dist/%) "$(LIB)/"
+	install -m 644 $(SHIM_FILES:%=dist/%) $(NODE_FILES:%=dist/%) dist/LICENSES.txt "$(LIB)/"
 	install -m 755 dist/hawser_sys.node "$(LIB)/hawser_sys.node"
 	install -m 755 dist/hawser-stand-in "$(LIB)/hawser-stand-in"
 	ln -sfn "$(NODE)" "$(LIB)/node"
-	@# After what it runs: containers may be started meanwhile, and only an older one does with a newer library.
-	install -m 755 bin/containerd-shim-runc-v2 "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2"
-	install -m 755 bin/hawserd "$(DESTDIR)$(PREFIX)/bin/hawserd"
-	install -m 644 dist/hawserd.mjs "$(LIB)/"
-	install -m 755 bin/hawser "$(DESTDIR)$(PREFIX)/bin/hawser"
+	install -m 644 dist/hawserd.mjs dist/hawser.mjs "$(LIB)/"
 	install -d "$(LIB)/cli-parts"
-	install -m 644 dist/hawser.mjs "$(LIB)/"
 	install -m 644 dist/cli-parts/*.mjs "$(LIB)/cli-parts/"
 	install -m 755 dist/hawser-after "$(LIB)/hawser-after"
 	install -m 755 dist/lmdb.node "$(LIB)/lmdb.node"
+	@# After what they run: containers may be started meanwhile, and only an older program does with a newer library.
+	$(TSX) src/build/programs.ts "$(PLACE)" "$(DESTDIR)$(PREFIX)/bin" $(PROGRAMS:%=npm/%)
 	install -d "$(UNITS)" "$(MAN)/man8" "$(MAN)/man1"
 	install -m 644 dist/hawser.1 "$(MAN)/man1/hawser.1"
 	install -d $(COMPLETIONS:%="$(SHARE)/%")
@@ -226,4 +249,4 @@ uninstall:
 	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2" "$(DESTDIR)$(PREFIX)/bin/hawserd" "$(UNITS)/hawserd.service" "$(MAN)/man8/hawserd.8"
 
 clean:
-	rm -rf dist bin/containerd-shim-runc-v2 bin/hawserd bin/hawser src/api/gen src/ttrpc/gen
+	rm -rf dist npm $(PROGRAMS:%=bin/%) src/api/gen src/ttrpc/gen

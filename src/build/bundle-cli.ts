@@ -2,10 +2,12 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { noteLicenses } from './licenses.js';
 import { revision, top, version } from './version.js';
 
 rmSync(join(top, 'dist/cli-parts'), { recursive: true, force: true });
-await build({
+const { metafile } = await build({
+  metafile: true,
   absWorkingDir: top,
   bundle: true,
   splitting: true,
@@ -36,3 +38,4 @@ await build({
     ].join(''),
   },
 });
+noteLicenses('hawser', metafile);

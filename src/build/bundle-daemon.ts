@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { arch } from 'node:process';
 import { build } from 'esbuild';
+import { noteLicenses } from './licenses.js';
 import { revision, top, version } from './version.js';
 
 /** Of lmdb's binaries the one for Node's stable interface: it fits every version. */
@@ -17,7 +18,8 @@ function lmdbBinary(): string {
   return join(directory, `node.napi.${glibcVersionRuntime === undefined ? 'musl' : 'glibc'}.node`);
 }
 
-await build({
+const { metafile } = await build({
+  metafile: true,
   absWorkingDir: top,
   bundle: true,
   platform: 'node',
@@ -60,3 +62,4 @@ await build({
   }],
 });
 copyFileSync(lmdbBinary(), join(top, 'dist/lmdb.node'));
+noteLicenses('hawserd', metafile, ['lmdb']);

@@ -4,9 +4,11 @@
  */
 import { copyFileSync } from 'node:fs';
 import { build, type BuildOptions } from 'esbuild';
+import { noteLicenses } from './licenses.js';
 import { revision, top, version } from './version.js';
 
-const shared: BuildOptions = {
+const shared = {
+  metafile: true,
   absWorkingDir: top,
   bundle: true,
   platform: 'node',
@@ -28,7 +30,7 @@ const shared: BuildOptions = {
     HAWSER_REVISION: JSON.stringify(revision() ?? 'unknown'),
     'import.meta.url': '"file:///"',
   },
-};
+} satisfies BuildOptions;
 
 /** What few containers need, or only for a moment: loaded when it is. Each by its entry, and how the others import it. */
 const parts = [
@@ -38,8 +40,8 @@ const parts = [
   { name: 'debug', entry: 'src/shim/debug/index.ts', imported: /\/debug\/index\.js$/ },
 ];
 
-for (const { name, entry } of parts) await build({ ...shared, entryPoints: [entry], outfile: `dist/shim.${name}.cjs` });
-await build({
+for (const { name, entry } of parts) noteLicenses(`shim.${name}`, (await build({ ...shared, entryPoints: [entry], outfile: `dist/shim.${name}.cjs` })).metafile);
+const { metafile } = await build({
   ...shared,
   entryPoints: ['src/shim/main.ts'],
   outfile: 'dist/shim.bundle.js',
@@ -51,4 +53,5 @@ await build({
     },
   }],
 });
+noteLicenses('shim', metafile);
 copyFileSync(`${top}/src/shim/load.cjs`, `${top}/dist/shim.cjs`);

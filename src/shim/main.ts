@@ -13,6 +13,9 @@ import { mark, note } from './timeline.js';
 import { VERSION, REVISION } from './version.js';
 import { duplicate, limitChildrenNofile, peerCredentials, setName } from '../sys/index.js';
 
+/** Set when the shim is bundled: the directory that it runs from. */
+declare const HAWSER_LIBRARY: string;
+
 const PROGRAM = 'containerd-shim-runc-v2';
 /** As the kernel cuts the Go shim's: what `pgrep containerd-shim` finds. */
 const PROCESS_NAME = 'containerd-shim';
@@ -110,7 +113,7 @@ async function dispatch(invocation: Invocation, reply: Reply, caller: Caller): P
     return 0;
   }
   if (invocation.version) {
-    reply(0, `${PROGRAM}:\n  Version:  ${VERSION}\n  Revision: ${REVISION}\n  Node version: ${process.version}\n\n`);
+    reply(0, `${PROGRAM}:\n  Version:  ${VERSION}\n  Revision: ${REVISION}\n  Node version: ${process.version}\n  Library: ${HAWSER_LIBRARY}\n\n`);
     return 0;
   }
   if (invocation.info) {

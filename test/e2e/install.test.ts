@@ -22,6 +22,10 @@ test('make install: the installed shim serves a container and knows nothing of t
     assert.equal(readFileSync(file).includes(top), false, `${file} names the checkout`);
   }
 
+  // A copy that is put elsewhere goes back to where this will be in the end, wherever it was staged.
+  assert.ok(readFileSync(join(bin, 'containerd-shim-runc-v2')).includes("hawser's library: /opt/hawser/lib/hawser\0"));
+  for (const script of ['hawser', 'hawserd']) assert.match(readFileSync(join(bin, script), 'utf8'), /^built_in='\/opt\/hawser\/lib\/hawser'$/m);
+
   const containerd = await new Containerd(bin).start();
   try {
     assert.equal((await containerd.run('installed', ['/bin/echo', 'it works'])).stdout, 'it works');

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { containerd } from '../../src/api/full.js';
 import { parseAnswer } from '../../src/daemon/shims/answer.js';
+import { ownShim } from '../../src/daemon/shim-path.js';
 import { programDir, resolveShim, shimName } from '../../src/daemon/shims/binary.js';
 import { taskConfig } from '../../src/daemon/tasks/config.js';
 import { DEFAULT_TIMEOUTS, timeoutsOf } from '../../src/daemon/tasks/timeouts.js';
@@ -45,6 +46,22 @@ test('a shim is looked for in one place after the other, each time anew', (t) =>
 
 test('our own shim lies in the bin beside the sources', () => {
   assert.equal(programDir(), fileURLToPath(new URL('../../bin', import.meta.url)));
+});
+
+test('our own shim lies where it was built, installed, or unpacked from a package', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'hawser-own-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const put = (place: string): string => {
+    mkdirSync(join(dir, place), { recursive: true });
+    writeFileSync(join(dir, place, 'containerd-shim-runc-v2'), '');
+    return join(dir, place, 'containerd-shim-runc-v2');
+  };
+  assert.equal(ownShim(join(dir, 'dist')), 'io.containerd.runc.v2');
+  for (const place of ['npm', 'bin']) {
+    const shim = put(place);
+    assert.equal(ownShim(join(dir, 'dist')), shim);
+  }
+  assert.equal(ownShim(join(dir, 'lib/hawser')), join(dir, 'bin/containerd-shim-runc-v2'));
 });
 
 test('an answer as an address, as JSON, as a message', () => {

@@ -1,18 +1,24 @@
 #!/bin/sh
 # Runs hawser on the Node that it was built with, from the checkout (dist/) or from where it was installed (lib/hawser/).
 # Starts no other program on its way, as each costs a millisecond. What Node itself would heed is meant for somebody else.
+name=hawser
 self=$0
-if [ -L "$self" ]; then self=$(readlink -f -- "$self") || exit 1; fi
+if [ -L "$self" ]; then self=$(readlink -f -- "$self") || exit 125; fi
 case $self in
   */*) top=${self%/*}/.. ;;
   *) top=.. ;;
 esac
-for lib in "$top/dist" "$top/lib/hawser"; do
+# For a copy that lies alone somewhere: written here by the build, in the copy for the checkout and in the one that is installed.
+built_in=
+for lib in "$top/dist" "$top/lib/hawser" ${built_in:+"$built_in"}; do
   [ -e "$lib/hawser.mjs" ] && break
 done
 if ! [ -e "$lib/hawser.mjs" ]; then
-  echo "hawser: $lib/hawser.mjs is missing: run 'make build' or 'make install'" >&2
+  echo "hawser: hawser.mjs is neither in $top/dist nor in $top/lib/hawser${built_in:+, nor in $built_in, where it was when this was built or installed}: run 'make build' or 'make install', or link to this program instead of copying it" >&2
   exit 125
 fi
 unset NODE_OPTIONS NODE_EXTRA_CA_CERTS NODE_PATH NODE_V8_COVERAGE NODE_DEBUG NODE_COMPILE_CACHE NODE_REDIRECT_WARNINGS
-exec "$lib/node" "$lib/hawser.mjs" "$@"
+[ -x "$lib/node" ] && exec "$lib/node" "$lib/hawser.mjs" "$@"
+. "$lib/find-node.sh"
+[ -n "$node" ] || exit 125
+exec "$node" --require "$lib/node-version.cjs" "$lib/hawser.mjs" "$@"

@@ -1,16 +1,22 @@
 #!/bin/sh
 # Runs hawserd on the Node that it was built with, from the checkout (dist/) or from where it was installed (lib/hawser/).
 # NODE_OPTIONS, NODE_EXTRA_CA_CERTS and the like are meant for somebody else, and cost time and memory here.
+name=hawserd
 self=$(readlink -f -- "$0") || exit 1
 top=${self%/*/*}
-for lib in "$top/dist" "$top/lib/hawser"; do
+# For a copy that lies alone somewhere: written here by the build, in the copy for the checkout and in the one that is installed.
+built_in=
+for lib in "$top/dist" "$top/lib/hawser" ${built_in:+"$built_in"}; do
   [ -e "$lib/hawserd.mjs" ] && break
 done
 if ! [ -e "$lib/hawserd.mjs" ]; then
-  echo "hawserd: $lib/hawserd.mjs is missing: run 'make build' or 'make install'" >&2
+  echo "hawserd: hawserd.mjs is neither in $top/dist nor in $top/lib/hawser${built_in:+, nor in $built_in, where it was when this was built or installed}: run 'make build' or 'make install', or link to this program instead of copying it" >&2
   exit 1
 fi
-for name in $(env | sed -n 's/^\(NODE_[A-Za-z0-9_]*\)=.*/\1/p'); do
-  unset "$name"
+for setting in $(env | sed -n 's/^\(NODE_[A-Za-z0-9_]*\)=.*/\1/p'); do
+  unset "$setting"
 done
-exec "$lib/node" "$lib/hawserd.mjs" "$@"
+[ -x "$lib/node" ] && exec "$lib/node" "$lib/hawserd.mjs" "$@"
+. "$lib/find-node.sh"
+[ -n "$node" ] || exit 1
+exec "$node" --require "$lib/node-version.cjs" "$lib/hawserd.mjs" "$@"

@@ -9,6 +9,18 @@
 
 #define RUNTIME "io.containerd.runc.v2"
 
+/* What stands before the place in built-in.c's slot. */
+#define BUILT_IN_MARK "hawser's library: "
+
+/* built-in.c: false where none was built in. */
+bool built_in_library(char place[PATH_MAX]);
+
+/* library.c: the directory of the bundle, without links; false where there is none, and then why has been said. */
+bool find_library(char library[PATH_MAX]);
+
+/* node.c: its path; NULL where there is none, and then that has been said. */
+const char *find_node(const char *library, bool *is_linked);
+
 /* run.c */
 int fail(const char *what, const char *subject);
 int run_node(const char *library, char **argv, int argc);

@@ -38,22 +38,6 @@ static struct sigaction before[HANDLED];
 
 extern char **environ;
 
-/* Where the bundle lies, seen from this program: installed, or in a checkout. */
-static bool find_library(char library[PATH_MAX]) {
-  static const char *const places[] = {"/../lib/hawser", "/../dist"};
-  char self[PATH_MAX], place[PATH_MAX], file[PATH_MAX + 16];
-  ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-  if (length <= 0) return false;
-  self[length] = '\0';
-  *strrchr(self, '/') = '\0';
-  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-    if (snprintf(place, sizeof place, "%s%s", self, places[i]) >= (int)sizeof place || !realpath(place, library)) continue;
-    snprintf(file, sizeof file, "%s/shim.cjs", library);
-    if (access(file, R_OK) == 0) return true;
-  }
-  return false;
-}
-
 /* NODE_OPTIONS, NODE_EXTRA_CA_CERTS and the like are meant for somebody else, and cost time and memory here. */
 static void scrub_environment(void) {
   char **to = environ;
@@ -170,6 +154,9 @@ static int start(const char *library, char **argv, int argc) {
   char daemon[32], spare[108];
   struct place place = {.listener = -1};
   const char *core = getenv("SCHED_CORE");
+  bool is_linked;
+  /* The daemon may be answered before Node runs: what cannot be is better said now. */
+  if (!find_node(library, &is_linked)) return 1;
   if (core && *core && prctl(PR_SCHED_CORE, SCHED_CORE_CREATE, 0, SCHED_CORE_SCOPE_PROCESS_GROUP, 0) == -1)
     return fail("enable sched core support", NULL);
   snprintf(daemon, sizeof daemon, "%d", (int)getppid());
@@ -191,10 +178,7 @@ int main(int argc, char **argv) {
   static const char *const ours[] = {"HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_SPARE_SOCKET", "HAWSER_SPARE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT",
                                      "HAWSER_ANSWERED_AT", "HAWSER_LISTENER_FD", "HAWSER_SOCKET"};
   char library[PATH_MAX];
-  if (!find_library(library)) {
-    fprintf(stderr, RUNTIME ": shim.cjs is neither in ../lib/hawser nor in ../dist, seen from this program; run 'make build' or 'make install'");
-    return 1;
-  }
+  if (!find_library(library)) return 1;
   for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) unsetenv(ours[i]);
   scrub_environment();
   /* Node raises this for itself, and what it runs shall have what the daemon's children have. */

@@ -16,15 +16,20 @@ int fail(const char *what, const char *subject) {
 }
 
 int run_node(const char *library, char **argv, int argc) {
-  char node[PATH_MAX + 16], bundle[PATH_MAX + 16];
-  snprintf(node, sizeof node, "%s/node", library);
+  char bundle[PATH_MAX + 16], check[PATH_MAX + 32];
   snprintf(bundle, sizeof bundle, "%s/shim.cjs", library);
+  snprintf(check, sizeof check, "--require=%s/node-version.cjs", library);
   static const char *const flags[] = {NODE_FLAGS};
-  char **args = calloc((size_t)argc + 2 + sizeof flags / sizeof *flags, sizeof *args);
+  bool is_linked;
+  const char *node = find_node(library, &is_linked);
+  if (!node) return 1;
+  char **args = calloc((size_t)argc + 3 + sizeof flags / sizeof *flags, sizeof *args);
   if (!args) return fail("calloc", NULL);
   int n = 0;
   args[n++] = argv[0];
   for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) args[n++] = (char *)flags[i];
+  /* Whoever made the link knew which version it is; one that is found may be any. */
+  if (!is_linked) args[n++] = check;
   args[n++] = bundle;
   for (int i = 1; i < argc; i++) args[n++] = argv[i];
   /* Else each of Node's nine threads has a heap of its own, and what lies about in it stays. The shim gives the setting to nobody. */
@@ -33,7 +38,6 @@ int run_node(const char *library, char **argv, int argc) {
     setenv("HAWSER_ARENAS", "1", 1);
   }
   execv(node, args);
-  if (errno == ENOENT) execvp("node", args);
   return fail("cannot run Node as", node);
 }
 

@@ -1,6 +1,7 @@
 /** Layers of names that are not UTF-8, of sparse files, and of paths that are long, through all that reads and writes them. Needs root. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -15,6 +16,8 @@ import { NativeDriver } from '../../src/daemon/snapshots/native.js';
 import { OverlayDriver } from '../../src/daemon/snapshots/overlay.js';
 import { Snapshots } from '../../src/daemon/snapshots/store.js';
 import { diskUsage } from '../../src/daemon/snapshots/usage.js';
+import { importArchive } from '../../src/daemon/transfer/import.js';
+import { Documents } from '../../src/daemon/transfer/oci.js';
 import { withMounts } from '../../src/oci/temporary-mounts.js';
 import { fromBytes, inside, toBytes, type ByteString } from '../../src/sys/byte-string.js';
 import { getAttribute } from '../../src/sys/index.js';
@@ -272,4 +275,22 @@ test('the last of several entries of one name holds, and attributes that a file 
   )), root, { warn: (text) => warnings.push(text) });
   assert.equal(readFileSync(at(root, 'f\xe4'), 'latin1'), 'three');
   assert.deepEqual(warnings, ['"late": this symlink has no extended attribute "user.\\xe4"', '"fifo": this fifo has no extended attribute "user.\\xe4"']);
+});
+
+test('files in an archive of images are told apart by their bytes, and may be links or sparse', async (t) => {
+  const dir = workDirectory();
+  const { content } = openRecords(t, dir);
+  const documents = new Documents(content, 'ns', undefined);
+  const inside = layer({ name: 'f', data: 'content' });
+  mkdirSync(join(dir, 'image'));
+  for (const [name, data] of [['l\xe4', inside], ['l\xf6', layer({ name: 'g' })], ['config', '{"os":"linux","architecture":"amd64"}'], ['zero', inside]] as const) writeFileSync(at(join(dir, 'image'), name), data);
+  execFileSync('python3', ['-c', 'import os; os.link(b"l\\xe4", "hard"); os.symlink("hard", "soft"); os.truncate("zero", 1 << 20)'], { cwd: join(dir, 'image') });
+  writeFileSync(join(dir, 'image/manifest.json'), JSON.stringify([{ Config: 'config', RepoTags: ['x:1'], Layers: ['hard', 'soft', 'zero'] }]));
+  const archived = execFileSync('tar', ['-S', '--format=posix', '--sort=name', '-C', join(dir, 'image'), '-cf', '-', '.'], { maxBuffer: 1 << 25 });
+  assert.ok(archived.length < 1 << 20);
+  const index = await importArchive(documents, pieces(archived, 10_000), false);
+  const [manifest] = await documents.children(index);
+  const [, ...layers] = await documents.children(manifest!);
+  const digestOf = (data: Buffer): string => `sha256:${createHash('sha256').update(data).digest('hex')}`;
+  assert.deepEqual(layers.map(({ digest, size }) => [digest, size]), [[digestOf(inside), inside.length], [digestOf(inside), inside.length], [digestOf(readFileSync(join(dir, 'image/zero'))), 1 << 20]]);
 });

@@ -5,7 +5,7 @@ import { withTree, type Tree } from './tree.js';
 /** Files after which others get their turn. */
 const BREATH = 100;
 
-/** Removes a path of a tree, and all below it. That it is not there is no error. Node's rm(), which fails at paths that are too long, is not told of bytes by its documentation. */
+/** Removes a path of a tree, and all below it. That it is not there is no error. Node's own rm() fails where a path is longer than the kernel takes. */
 export async function remove(tree: Tree, path: ByteString): Promise<void> {
   // No recursion, as a tree may be deeper than the stack.
   const open: { path: ByteString; names: string[] }[] = [];

@@ -1,6 +1,6 @@
 /*
- * What a file has beyond what Node's fs can set: device nodes, extended attributes, times to the nanosecond; and flushing a
- * whole file system. Paths are never followed where they end in a symbolic link.
+ * What a file has beyond what Node's fs can set: device nodes, extended attributes, times to the nanosecond; where its holes are;
+ * and flushing a whole file system. Paths are never followed where they end in a symbolic link.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -95,6 +95,12 @@ static napi_value list_attributes(napi_env env, napi_callback_info info) {
   return sized(env, string(env, arg[0]), NULL);
 }
 
+/* seek(fd, offset, whence): the offset or -errno. */
+static napi_value seek(napi_env env, napi_callback_info info) {
+  ARGS(3);
+  return result_of(env, lseek((int)integer(env, arg[0]), (off_t)integer(env, arg[1]), (int)integer(env, arg[2])));
+}
+
 struct flush {
   napi_async_work work;
   napi_deferred deferred;
@@ -136,6 +142,7 @@ void register_files(napi_env env, napi_value exports) {
       {"mknod", make_node},          {"setTimes", set_times},
       {"setAttribute", set_attribute}, {"getAttribute", get_attribute},
       {"listAttributes", list_attributes}, {"syncFileSystem", flush_start},
+      {"seek", seek},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);
 }

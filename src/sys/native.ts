@@ -68,11 +68,12 @@ export interface Native {
   makeUserNamespace(uidMap: string, gidMap: string): Promise<number>;
   cloneMapped(path: string, userns: number, recursive: number, attributes: number): Promise<number>;
   attachMount(target: string, tree: number): Promise<number>;
-  mknod(path: string, mode: number, major: number, minor: number): number;
-  setTimes(path: string, accessed: number, accessedNanos: number, modified: number, modifiedNanos: number): number;
-  setAttribute(path: string, name: string, value: Buffer): number;
-  getAttribute(path: string, name: string): Buffer | number;
-  listAttributes(path: string): Buffer | number;
+  mknod(path: string | Buffer, mode: number, major: number, minor: number): number;
+  setTimes(path: string | Buffer, accessed: number, accessedNanos: number, modified: number, modifiedNanos: number): number;
+  setAttribute(path: string | Buffer, name: string | Buffer, value: Buffer): number;
+  getAttribute(path: string | Buffer, name: string | Buffer): Buffer | number;
+  listAttributes(path: string | Buffer): Buffer | number;
+  seek(fd: number, offset: number, whence: number): number;
   syncFileSystem(path: string): Promise<number>;
   expectMigration(root: string): void;
   relayStart(source: number, sink: number, over: number): unknown;

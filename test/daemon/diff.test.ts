@@ -11,15 +11,27 @@ import { Snapshots } from '../../src/daemon/snapshots/store.js';
 import { WalkingDiffer } from '../../src/daemon/diff/walking.js';
 import { withMounts } from '../../src/oci/temporary-mounts.js';
 import { encodeHeader, END, padding, type Header } from '../../src/daemon/diff/tar-writer.js';
+import { fromBytes, type ByteString } from '../../src/sys/byte-string.js';
 import { getAttribute, setAttribute } from '../../src/sys/index.js';
 import { mountsBelow } from '../support/daemons.js';
 import { openRecords, recorder, workDirectory } from '../support/records.js';
 
-type Part = Partial<Header> & { name: string; data?: string };
+/** Names as text, or as the bytes that they are. */
+interface Part extends Partial<Omit<Header, 'name' | 'linkname' | 'attributes'>> {
+  name: string | Buffer;
+  linkname?: string | Buffer;
+  attributes?: Map<string, Buffer>;
+  data?: string;
+}
+
+const nameOf = (name: string | Buffer): ByteString => fromBytes(Buffer.from(name));
 
 function layer(...parts: Part[]): Buffer {
-  return Buffer.concat([...parts.flatMap(({ data = '', ...part }) => [
-    encodeHeader({ type: 'file', mode: 0o644, uid: 0, gid: 0, size: data.length, modified: { seconds: 1_600_000_000, nanos: 0 }, ...part }),
+  return Buffer.concat([...parts.flatMap(({ data = '', name, linkname = '', attributes = new Map<string, Buffer>(), ...part }) => [
+    encodeHeader({
+      type: 'file', mode: 0o644, uid: 0, gid: 0, size: data.length, modified: { seconds: 1_600_000_000, nanos: 0 }, ...part,
+      name: nameOf(name), linkname: nameOf(linkname), attributes: new Map([...attributes].map(([key, value]) => [nameOf(key), value])),
+    }),
     Buffer.from(data), padding(data.length),
   ]), END]);
 }

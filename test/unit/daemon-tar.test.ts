@@ -3,38 +3,22 @@ import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { decompressed } from '../../src/oci/decompress.js';
-import { TarReader, type Entry } from '../../src/oci/tar-reader.js';
 import { encodeHeader, END, padding, type Header } from '../../src/daemon/diff/tar-writer.js';
+import { fromText } from '../../src/sys/byte-string.js';
+import { pieces, readAll } from '../support/archives.js';
 import { failure, workDirectory } from '../support/records.js';
 
-/** Bytes in pieces of a size that fits nothing. */
-async function* pieces(data: Buffer, size = 97): AsyncGenerator<Buffer> {
-  for (let at = 0; at < data.length; at += size) yield await Promise.resolve(data.subarray(at, at + size));
-}
-
-async function readAll(data: Buffer, size?: number): Promise<(Entry & { data: string })[]> {
-  const reader = new TarReader(pieces(data, size));
-  const entries = [];
-  for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
-    const body = [];
-    for (let piece = await reader.body(); piece !== undefined; piece = await reader.body()) body.push(Buffer.from(piece));
-    entries.push({ ...entry, data: Buffer.concat(body).toString() });
-  }
-  await reader.drain();
-  return entries;
-}
-
-const plain: Header = { name: 'a', type: 'file', mode: 0o644, uid: 1, gid: 2, size: 0, modified: { seconds: 5, nanos: 0 } };
+const plain: Header = { name: fromText('a'), type: 'file', mode: 0o644, uid: 1, gid: 2, size: 0, modified: { seconds: 5, nanos: 0 } };
 
 test('what is written is read', async () => {
   const headers: Header[] = [
     plain,
-    { ...plain, name: `${'long/'.repeat(60)}näme`, mode: 0o4755, uid: 5_000_000, gid: 3_000_000_000, modified: { seconds: 1_600_000_000, nanos: 120_000_000 } },
-    { ...plain, name: 'dir', type: 'directory' },
-    { ...plain, name: 'early', modified: { seconds: -2, nanos: 500_000_000 } },
-    { ...plain, name: 'link', type: 'symlink', linkname: 'x'.repeat(150) },
-    { ...plain, name: 'dev', type: 'block', major: 8, minor: 300 },
-    { ...plain, name: 'attributes', attributes: new Map([['security.capability', Buffer.from([1, 0, 255, 10, 61])], ['user.a=b', Buffer.from('x')]]) },
+    { ...plain, name: fromText(`${'long/'.repeat(60)}näme`), mode: 0o4755, uid: 5_000_000, gid: 3_000_000_000, modified: { seconds: 1_600_000_000, nanos: 120_000_000 } },
+    { ...plain, name: fromText('dir'), type: 'directory' },
+    { ...plain, name: fromText('early'), modified: { seconds: -2, nanos: 500_000_000 } },
+    { ...plain, name: fromText('link'), type: 'symlink', linkname: fromText('x'.repeat(150)) },
+    { ...plain, name: fromText('dev'), type: 'block', major: 8, minor: 300 },
+    { ...plain, name: fromText('attributes'), attributes: new Map([[fromText('security.capability'), Buffer.from([1, 0, 255, 10, 61])], [fromText('user.a=b'), Buffer.from('x')]]) },
   ];
   const read = await readAll(Buffer.concat([...headers.map((header) => encodeHeader(header)), END]));
   assert.deepEqual(read.map(({ name }) => name), headers.map(({ name, type }) => type === 'directory' ? `${name}/` : name));
@@ -44,7 +28,7 @@ test('what is written is read', async () => {
     assert.equal(read[n]!.linkname, header.linkname ?? '');
   }
   assert.deepEqual([read[5]!.major, read[5]!.minor], [8, 300]);
-  assert.deepEqual(read[6]!.attributes.get('security.capability'), Buffer.from([1, 0, 255, 10, 61]));
+  assert.deepEqual(read[6]!.attributes.get(fromText('security.capability')), Buffer.from([1, 0, 255, 10, 61]));
 });
 
 test('what tar writes is read, in all its formats', async () => {
@@ -54,14 +38,14 @@ test('what tar writes is read, in all its formats', async () => {
   for (const format of ['gnu', 'pax', 'posix']) {
     const { stdout } = await execa('tar', [`--format=${format}`, '-cf', '-', name, 'link', 'hard'], { cwd: dir, encoding: 'buffer' });
     const read = await readAll(Buffer.from(stdout));
-    assert.deepEqual(read.map(({ name: found, type, linkname, data }) => [found, type, linkname, data]), [[name, 'file', '', 'content'], ['link', 'symlink', name, ''], ['hard', 'link', name, '']], format);
+    assert.deepEqual(read.map(({ name: found, type, linkname, data }) => [found, type, linkname, data.toString()]), [[name, 'file', '', 'content'], ['link', 'symlink', name, ''], ['hard', 'link', name, '']], format);
   }
 });
 
 test('damage is told', async () => {
   const body = Buffer.from('hello');
   const good = Buffer.concat([encodeHeader({ ...plain, size: 5 }), body, padding(5), END]);
-  assert.equal((await readAll(good))[0]!.data, 'hello');
+  assert.equal((await readAll(good))[0]!.data.toString(), 'hello');
   await assert.rejects(readAll(good.subarray(0, 514)), failure('the tar archive ends in the middle of an entry: invalid argument'));
   const bad = Buffer.from(good);
   bad[0] = 120;

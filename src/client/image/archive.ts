@@ -1,9 +1,10 @@
 /** Archives of images: OCI layouts, and what `docker save` writes. Their files become blobs as they are read. */
-import { posix } from 'node:path';
 import { decompressed } from '../../oci/decompress.js';
 import { IMAGE_NAME, normalize, REF_NAME } from '../../oci/image-name.js';
 import { isIndex, isManifest, MediaType, type Config, type Descriptor, type Index, type Manifest } from '../../oci/image.js';
+import { linkInArchive, nameInArchive } from '../../oci/archive-names.js';
 import { TarReader } from '../../oci/tar-reader.js';
+import { fromText, toBytes, type ByteString } from '../../sys/byte-string.js';
 import { Code } from '../../ttrpc/status.js';
 import { InvalidArgumentError } from '../errors.js';
 import { headOf, labelBlob, putBlob, readJson, type Blob, type Scope } from './content.js';
@@ -25,21 +26,23 @@ const MAX_JSON = 20 << 20;
 
 export async function importArchive(scope: Scope, chunks: AsyncIterable<Uint8Array>, onProgress?: (progress: Progress) => void): Promise<ArchivedImage[]> {
   const reader = new TarReader(decompressed(chunks));
-  const blobs = new Map<string, Blob>();
-  const links = new Map<string, string>();
+  const blobs = new Map<ByteString, Blob>();
+  const links = new Map<ByteString, ByteString>();
   let isLayout = false;
   let index: Index | undefined;
   let images: DockerImage[] | undefined;
   for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
-    const { size, type, linkname } = entry;
-    const name = posix.normalize(entry.name).replace(/^\/+/, '');
-    if (type === 'symlink') links.set(name, posix.join(posix.dirname(name), linkname));
-    if (type !== 'file') continue;
+    const name = nameInArchive(entry.name);
+    if (entry.type === 'symlink') links.set(name, linkInArchive(entry));
+    // What tar makes of two files that are one: the first stands in front.
+    const same = entry.type === 'link' ? blobs.get(nameInArchive(entry.linkname)) : undefined;
+    if (same !== undefined) blobs.set(name, same);
+    if (entry.type !== 'file') continue;
     if (name === 'oci-layout') isLayout = (await jsonOf<{ imageLayoutVersion?: string }>(reader, name)).imageLayoutVersion !== undefined;
     else if (name === 'index.json') index = await jsonOf<Index>(reader, name);
     else if (name === 'manifest.json') images = await jsonOf<DockerImage[]>(reader, name);
     else {
-      blobs.set(name, await putBlob(scope, bodyOf(reader), { onBytes: (at) => onProgress?.({ step: 'read', what: name, at, total: size }) }));
+      blobs.set(name, await putBlob(scope, bodyOf(reader), { onBytes: (at) => onProgress?.({ step: 'read', what: toBytes(name).toString(), at, total: entry.size }) }));
     }
   }
   await reader.drain();
@@ -81,9 +84,9 @@ async function refer(scope: Scope, target: Descriptor): Promise<void> {
   }
 }
 
-async function dockerImage(scope: Scope, { Config: file, RepoTags, Layers }: DockerImage, blobs: ReadonlyMap<string, Blob>): Promise<ArchivedImage> {
+async function dockerImage(scope: Scope, { Config: file, RepoTags, Layers }: DockerImage, blobs: ReadonlyMap<ByteString, Blob>): Promise<ArchivedImage> {
   const blobOf = (name: string): Blob => {
-    const blob = blobs.get(posix.normalize(name));
+    const blob = blobs.get(nameInArchive(fromText(name)));
     if (blob === undefined) throw invalid(`manifest.json of the archive names ${name}, which the archive does not have`);
     return blob;
   };

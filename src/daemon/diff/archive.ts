@@ -1,17 +1,14 @@
 import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import { attributesOf, changes } from './changes.js';
 import { deviceOf, timeOf } from './copy.js';
+import type { Moment } from '../../oci/tar-header.js';
 import type { EntryType } from '../../oci/tar-reader.js';
+import { baseOf, inside, parentOf, type ByteString } from '../../sys/byte-string.js';
+import { Tree } from './tree.js';
 import { encodeHeader, END, padding, type Header } from './tar-writer.js';
 
 const CHUNK = 256 << 10;
-
-interface Moment {
-  readonly seconds: number;
-  readonly nanos: number;
-}
 
 /**
  * A layer: the tar archive of what changed from one tree to another.
@@ -19,29 +16,38 @@ interface Moment {
  * @param latest no file is younger than this, for archives that come out the same each time
  */
 export async function* archive(from: string, to: string, latest?: Moment): AsyncGenerator<Buffer> {
-  const links = new Map<string, string>();
+  const [before, after] = [new Tree(from), new Tree(to)];
+  try {
+    yield* entries(before, after, latest);
+  } finally {
+    before.close();
+    after.close();
+  }
+  yield END;
+}
+
+async function* entries(from: Tree, to: Tree, latest: Moment | undefined): AsyncGenerator<Buffer> {
+  const links = new Map<string, ByteString>();
   for await (const { path, kind } of changes(from, to)) {
     if (kind === 'deleted') {
       const now = Date.now();
       const modified = latest ?? { seconds: Math.floor(now / 1000), nanos: 0 };
-      yield encodeHeader({ name: join(dirname(path), `.wh.${basename(path)}`), type: 'file', mode: 0, uid: 0, gid: 0, size: 0, modified });
+      yield encodeHeader({ name: inside(parentOf(path), `.wh.${baseOf(path)}` as ByteString), type: 'file', mode: 0, uid: 0, gid: 0, size: 0, modified });
       continue;
     }
-    const file = join(to, path);
-    const stat = lstatSync(file, { bigint: true });
+    const stat = lstatSync(to.on(path), { bigint: true });
     // A socket is nothing without the process behind it.
     if (stat.isSocket()) continue;
     const inode = `${stat.dev}:${stat.ino}`;
     const first = stat.isDirectory() || stat.nlink === 1n ? undefined : links.get(inode);
     if (stat.nlink > 1n) links.set(inode, path);
-    const header = describe(path, file, stat, first, latest);
+    const header = describe(path, to.on(path), stat, first, latest);
     yield encodeHeader(header);
-    if (header.type === 'file') yield* body(file, header.size);
+    if (header.type === 'file') yield* body(to.on(path), header.size);
   }
-  yield END;
 }
 
-function describe(name: string, file: string, stat: BigIntStats, link: string | undefined, latest: Moment | undefined): Header {
+function describe(name: ByteString, file: Buffer, stat: BigIntStats, link: ByteString | undefined, latest: Moment | undefined): Header {
   const modified = earlier(timeOf(stat.mtimeNs), latest);
   const [major, minor] = stat.isCharacterDevice() || stat.isBlockDevice() ? deviceOf(stat) : [0, 0];
   const common = { name, mode: Number(stat.mode & 0o7777n), uid: Number(stat.uid), gid: Number(stat.gid), modified, major, minor, size: 0 };
@@ -50,7 +56,7 @@ function describe(name: string, file: string, stat: BigIntStats, link: string | 
     : stat.isCharacterDevice() ? 'character' : stat.isBlockDevice() ? 'block' : 'file';
   return {
     ...common, type, attributes: attributesOf(file),
-    ...(type === 'symlink' ? { linkname: readlinkSync(file) } : {}), ...(type === 'file' ? { size: Number(stat.size) } : {}),
+    ...(type === 'symlink' ? { linkname: readlinkSync(file, 'latin1') as ByteString } : {}), ...(type === 'file' ? { size: Number(stat.size) } : {}),
   };
 }
 
@@ -60,7 +66,7 @@ function earlier(time: Moment, latest: Moment | undefined): Moment {
 }
 
 /** A file's bytes, exactly as many as its header says, though it may change meanwhile. */
-async function* body(file: string, size: number): AsyncGenerator<Buffer> {
+async function* body(file: Buffer, size: number): AsyncGenerator<Buffer> {
   const handle = await open(file, 'r');
   try {
     for (let left = size; left > 0;) {

@@ -1,10 +1,11 @@
 /** What differs between two directory trees. */
 import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, type BigIntStats } from 'node:fs';
-import { join } from 'node:path';
-import { getAttribute, listAttributes } from '../../sys/index.js';
+import { EMPTY, inside, type ByteString } from '../../sys/byte-string.js';
+import { getAttribute, listAttributes, type Path } from '../../sys/index.js';
+import type { Tree } from './tree.js';
 
 export interface Change {
-  readonly path: string;
+  readonly path: ByteString;
   /** `same` is a directory that something differs in. */
   readonly kind: 'added' | 'modified' | 'deleted' | 'same';
 }
@@ -12,30 +13,30 @@ export interface Change {
 const BREATH = 100;
 const CHUNK = 256 << 10;
 
-/** Changes from one tree to the other, a directory before what is in it; directories above a change come as `same`. */
-export async function* changes(from: string, to: string): AsyncGenerator<Change> {
+/** Changes from one tree to the other, in the order of names' bytes, a directory before what is in it; directories above a change come as `same`. */
+export async function* changes(from: Tree, to: Tree): AsyncGenerator<Change> {
   let count = 0;
-  async function* compare(path: string): AsyncGenerator<Change> {
-    const before = names(join(from, path));
-    const after = names(join(to, path));
+  async function* compare(path: ByteString): AsyncGenerator<Change> {
+    const before = names(from, path);
+    const after = names(to, path);
     for (const name of [...new Set([...before, ...after])].sort()) {
       if (++count % BREATH === 0) await new Promise(setImmediate);
-      const child = path === '' ? name : `${path}/${name}`;
-      const old = before.has(name) ? lstatSync(join(from, child), { bigint: true }) : undefined;
-      const now = after.has(name) ? lstatSync(join(to, child), { bigint: true }) : undefined;
+      const child = inside(path, name);
+      const old = before.has(name) ? lstatSync(from.on(child), { bigint: true }) : undefined;
+      const now = after.has(name) ? lstatSync(to.on(child), { bigint: true }) : undefined;
       if (now === undefined) yield { path: child, kind: 'deleted' };
       else if (old === undefined || typeOf(old) !== typeOf(now)) {
         yield { path: child, kind: old === undefined ? 'added' : 'modified' };
         if (now.isDirectory()) yield* added(child);
       } else {
-        const same = alike(join(from, child), old, join(to, child), now);
+        const same = alike(from.on(child), old, to.on(child), now);
         if (!same) yield { path: child, kind: 'modified' };
         if (now.isDirectory()) yield* below(child, same);
       }
     }
   }
   /** A directory of both sides: named in front of the first change in it, unless it was already. */
-  async function* below(path: string, unnamed: boolean): AsyncGenerator<Change> {
+  async function* below(path: ByteString, unnamed: boolean): AsyncGenerator<Change> {
     let named = !unnamed;
     for await (const change of compare(path)) {
       if (!named) yield { path, kind: 'same' };
@@ -43,52 +44,54 @@ export async function* changes(from: string, to: string): AsyncGenerator<Change>
       yield change;
     }
   }
-  function* added(path: string): Generator<Change> {
-    for (const name of [...names(join(to, path))].sort()) {
-      const child = `${path}/${name}`;
+  /** No recursion, as a tree may be deeper than the stack. */
+  function* added(path: ByteString): Generator<Change> {
+    const listed = (directory: ByteString): ByteString[] => [...names(to, directory)].sort().reverse().map((name) => inside(directory, name));
+    const waiting = listed(path);
+    for (let child = waiting.pop(); child !== undefined; child = waiting.pop()) {
       yield { path: child, kind: 'added' };
-      if (lstatSync(join(to, child)).isDirectory()) yield* added(child);
+      if (lstatSync(to.on(child)).isDirectory()) waiting.push(...listed(child));
     }
   }
-  yield* compare('');
+  yield* compare(EMPTY);
 }
 
-function names(dir: string): Set<string> {
-  const stat = lstatSync(dir, { throwIfNoEntry: false });
-  return new Set(stat?.isDirectory() === true ? readdirSync(dir) : []);
+function names(tree: Tree, path: ByteString): Set<ByteString> {
+  const stat = lstatSync(tree.on(path), { throwIfNoEntry: false });
+  return new Set(stat?.isDirectory() === true ? readdirSync(tree.on(path), 'latin1') as ByteString[] : []);
 }
 
 function typeOf(stat: BigIntStats): bigint {
   return stat.mode & 0o170000n;
 }
 
-function alike(oldPath: string, old: BigIntStats, path: string, now: BigIntStats): boolean {
+function alike(oldPath: Buffer, old: BigIntStats, path: Buffer, now: BigIntStats): boolean {
   if (old.mode !== now.mode || old.uid !== now.uid || old.gid !== now.gid || old.rdev !== now.rdev) return false;
   if (!sameAttributes(oldPath, path)) return false;
   if (now.isDirectory()) return true;
-  if (now.isSymbolicLink()) return readlinkSync(oldPath) === readlinkSync(path);
+  if (now.isSymbolicLink()) return readlinkSync(oldPath, 'latin1') === readlinkSync(path, 'latin1');
   if (old.size !== now.size || old.mtimeNs !== now.mtimeNs) return false;
   // Without a fraction the time may come from an archive, or from a program that sets times: only the bytes tell.
   return !now.isFile() || now.mtimeNs % 1_000_000_000n !== 0n || (old.ino === now.ino && old.dev === now.dev) || sameBytes(oldPath, path);
 }
 
 /** Extended attributes that go into an archive. */
-export function attributesOf(path: string): Map<string, Buffer> {
-  const found = new Map<string, Buffer>();
+export function attributesOf(path: Path): Map<ByteString, Buffer> {
+  const found = new Map<ByteString, Buffer>();
   for (const name of listAttributes(path).sort()) {
-    const value = name.startsWith("trusted.overlay.") || name.startsWith('system.') ? undefined : getAttribute(path, name);
+    const value = name.startsWith('trusted.overlay.') || name.startsWith('system.') ? undefined : getAttribute(path, name);
     if (value !== undefined) found.set(name, value);
   }
   return found;
 }
 
-function sameAttributes(one: string, other: string): boolean {
+function sameAttributes(one: Path, other: Path): boolean {
   const a = attributesOf(one);
   const b = attributesOf(other);
   return a.size === b.size && [...a].every(([name, value]) => b.get(name)?.equals(value) === true);
 }
 
-function sameBytes(one: string, other: string): boolean {
+function sameBytes(one: Path, other: Path): boolean {
   const [a, b] = [openSync(one, 'r'), openSync(other, 'r')];
   const [left, right] = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)];
   try {

@@ -1,46 +1,83 @@
-import { chmodSync, closeSync, copyFileSync, lchownSync, linkSync, lstatSync, mkdirSync, openSync, opendirSync, readlinkSync, symlinkSync, constants, type BigIntStats } from 'node:fs';
-import { join } from 'node:path';
-import { getAttribute, listAttributes, mknod, setAttribute, setTimes, type Time } from '../../sys/index.js';
+import { chmodSync, closeSync, constants, copyFileSync, ftruncateSync, lchownSync, linkSync, lstatSync, mkdirSync, openSync, readdirSync, readlinkSync, readSync, symlinkSync, writeSync, type BigIntStats } from 'node:fs';
+import { EMPTY, inside, type ByteString } from '../../sys/byte-string.js';
+import { getAttribute, listAttributes, mknod, nextData, setAttribute, setTimes, type Time } from '../../sys/index.js';
+import { withTree, type Tree } from './tree.js';
 
 const S_IFMT = 0o170000n;
 /** Files after which others get their turn. */
 const BREATH = 100;
+const SECTOR = 512n;
+const CHUNK = 256 << 10;
 
-/** Copies what is in a directory into another that is there, with all that the files have: owners, times, attributes, shared names. */
-export async function copyTree(from: string, to: string): Promise<void> {
-  const names = new Map<string, string>();
+/** Copies what is in a directory into another that is there, with all that the files have: owners, times, attributes, shared names, holes. */
+export function copyTree(from: string, to: string): Promise<void> {
+  return withTree(from, (source) => withTree(to, (target) => copyAll(source, target)));
+}
+
+async function copyAll(from: Tree, to: Tree): Promise<void> {
+  const names = new Map<string, ByteString>();
   let count = 0;
-  const visit = async (source: string, target: string, stat: BigIntStats): Promise<void> => {
+  /** Directories get what they have once they are full: in turn behind what is in them. */
+  const waiting: { path: ByteString; full?: BigIntStats }[] = [{ path: EMPTY }];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { path, full } = next;
     if (++count % BREATH === 0) await new Promise(setImmediate);
+    if (full !== undefined) {
+      copyAttributes(from.on(path), to.on(path), full);
+      continue;
+    }
+    const stat = lstatSync(from.on(path), { bigint: true });
     const inode = `${stat.dev}:${stat.ino}`;
     const other = stat.isDirectory() ? undefined : names.get(inode);
     if (other !== undefined) {
-      linkSync(other, target);
-      return;
+      linkSync(to.on(other), to.on(path));
+      continue;
     }
-    if (stat.nlink > 1n) names.set(inode, target);
+    if (stat.nlink > 1n) names.set(inode, path);
+    const [source, target] = [from.on(path), to.on(path)];
     if (stat.isDirectory()) {
       if (lstatSync(target, { throwIfNoEntry: false }) === undefined) mkdirSync(target, 0o700);
-      const dir = opendirSync(source);
-      try {
-        for (let entry = dir.readSync(); entry !== null; entry = dir.readSync()) {
-          const child = join(source, entry.name);
-          await visit(child, join(target, entry.name), lstatSync(child, { bigint: true }));
-        }
-      } finally {
-        dir.closeSync();
-      }
-    } else if (stat.isSymbolicLink()) symlinkSync(readlinkSync(source), target);
-    else if (stat.isFile()) {
-      closeSync(openSync(target, 'wx', 0o600));
-      copyFileSync(source, target, constants.COPYFILE_FICLONE);
-    } else mknod(target, Number(stat.mode & S_IFMT) | 0o600, ...deviceOf(stat));
+      waiting.push({ path, full: stat });
+      for (const name of readdirSync(source, 'latin1') as ByteString[]) waiting.push({ path: inside(path, name) });
+      continue;
+    }
+    if (stat.isSymbolicLink()) symlinkSync(readlinkSync(source, 'buffer'), target);
+    else if (stat.isFile()) copyFile(source, target, stat);
+    else mknod(target, Number(stat.mode & S_IFMT) | 0o600, ...deviceOf(stat));
     copyAttributes(source, target, stat);
-  };
-  await visit(from, to, lstatSync(from, { bigint: true }));
+  }
 }
 
-function copyAttributes(source: string, target: string, stat: BigIntStats): void {
+function copyFile(source: Buffer, target: Buffer, { size, blocks }: BigIntStats): void {
+  const to = openSync(target, 'wx', 0o600);
+  try {
+    // The kernel's own copying fills holes up.
+    if (blocks * SECTOR < size) copySparse(source, to, Number(size));
+    else copyFileSync(source, target, constants.COPYFILE_FICLONE);
+  } finally {
+    closeSync(to);
+  }
+}
+
+function copySparse(source: Buffer, to: number, size: number): void {
+  const from = openSync(source, 'r');
+  try {
+    ftruncateSync(to, size);
+    const buffer = Buffer.allocUnsafe(CHUNK);
+    for (let data = nextData(from, 0); data !== undefined; data = nextData(from, data.end)) {
+      for (let at = data.start; at < data.end;) {
+        const read = readSync(from, buffer, 0, Math.min(CHUNK, data.end - at), at);
+        if (read === 0) break;
+        for (let done = 0; done < read;) done += writeSync(to, buffer, done, read - done, at + done);
+        at += read;
+      }
+    }
+  } finally {
+    closeSync(from);
+  }
+}
+
+function copyAttributes(source: Buffer, target: Buffer, stat: BigIntStats): void {
   lchownSync(target, Number(stat.uid), Number(stat.gid));
   for (const name of listAttributes(source)) {
     const value = getAttribute(source, name);

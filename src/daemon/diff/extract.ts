@@ -2,13 +2,15 @@
  * Unpacks one layer into a directory. System calls are made in place, as the round trips of asynchronous ones would be most of
  * the time; the event loop comes round with every chunk that is read.
  */
-import { chmodSync, closeSync, constants, fchmodSync, fchownSync, lchownSync, linkSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, symlinkSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, closeSync, constants, fchmodSync, fchownSync, ftruncateSync, lchownSync, linkSync, lstatSync, mkdirSync, openSync, readdirSync, symlinkSync, writeSync } from 'node:fs';
 import { errdefs } from '../../api/full.js';
+import { baseOf, inside, parentOf, shown, toBytes, type ByteString } from '../../sys/byte-string.js';
 import { getAttribute, listAttributes, mknod, setAttribute, setTimes } from '../../sys/index.js';
 import { timeOf } from './copy.js';
+import { remove } from './remove.js';
 import { Scope } from './scope.js';
-import { TarReader, type Entry } from '../../oci/tar-reader.js';
+import { Tree } from './tree.js';
+import { TarReader, type Entry, type Piece } from '../../oci/tar-reader.js';
 
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
@@ -34,63 +36,83 @@ export interface ExtractOptions {
 export async function extract(chunks: AsyncIterable<Uint8Array>, root: string, options: ExtractOptions = {}): Promise<void> {
   const reader = new TarReader(chunks);
   const layer = new Extraction(root, options);
-  for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) await layer.add(entry, reader);
-  layer.finish();
+  try {
+    for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
+      try {
+        await layer.add(entry, reader);
+      } catch (error) {
+        if (error instanceof Error) error.message = `entry ${shown(entry.name)}: ${error.message}`;
+        throw error;
+      }
+    }
+    layer.finish();
+  } finally {
+    layer.close();
+  }
   await reader.drain();
 }
 
 class Extraction {
   readonly #scope: Scope;
   /** What the layer has made, which its own whiteouts do not touch. */
-  readonly #made = new Set<string>();
+  readonly #made = new Set<ByteString>();
   /** Directories' times, which change with what is put into them. */
-  readonly #times = new Map<string, Entry>();
+  readonly #times = new Map<ByteString, Pick<Entry, 'accessed' | 'modified'>>();
+  readonly #lowers: readonly Tree[];
 
-  constructor(readonly root: string, readonly options: ExtractOptions) {
+  constructor(root: string, readonly options: ExtractOptions) {
     this.#scope = new Scope(root);
+    this.#lowers = (options.lowers ?? []).map((lower) => new Tree(lower));
   }
 
   async add(entry: Entry, reader: TarReader): Promise<void> {
     const path = this.#scope.resolve(Scope.clean(entry.name));
-    const base = path.slice(path.lastIndexOf('/') + 1);
-    const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
+    const base = baseOf(path);
+    const parent = parentOf(path);
     this.#makeParents(parent);
     if (base.startsWith(WHITEOUT)) {
-      this.#whiteout(parent, base);
+      await this.#whiteout(parent, base);
       return;
     }
-    const target = this.#scope.on(path);
-    const deleted = this.#clear(path, target, entry);
-    await this.#make(entry, target, reader);
+    const deleted = await this.#clear(path, entry);
+    await this.#make(entry, path, reader);
     // What is below in other layers was deleted by this one, before it made the directory anew.
-    if (deleted && entry.type === 'directory') setAttribute(target, OVERLAY_OPAQUE, Buffer.from('y'));
+    if (deleted && entry.type === 'directory') setAttribute(this.#scope.on(path), OVERLAY_OPAQUE, Buffer.from('y'));
     this.#made.add(path);
   }
 
   finish(): void {
     // The deepest first: nothing changes a directory once its time is set.
     for (const [path, entry] of [...this.#times].reverse()) {
-      const target = this.#scope.on(path);
-      if (lstatSync(target, { throwIfNoEntry: false })?.isDirectory() === true) setTimes(target, entry.accessed ?? entry.modified, entry.modified);
+      if (this.#scope.tree.stat(path)?.isDirectory() === true) setTimes(this.#scope.on(path), entry.accessed ?? entry.modified, entry.modified);
     }
   }
 
-  /** Takes away what is in the way; true when that is an overlay's whiteout. A directory stays for one of the same name. */
-  #clear(path: string, target: string, entry: Entry): boolean {
-    const old = path === '' ? undefined : lstatSync(target, { throwIfNoEntry: false });
-    if (entry.type === 'directory') this.#times.set(path, entry);
-    if (old === undefined || (old.isDirectory() && entry.type === 'directory')) return false;
-    rmSync(target, { recursive: true, force: true });
-    if (old.isDirectory()) this.#scope.forget();
-    return this.options.lowers !== undefined && old.isCharacterDevice() && old.rdev === 0;
+  close(): void {
+    this.#scope.tree.close();
+    for (const lower of this.#lowers) lower.close();
   }
 
-  async #make(entry: Entry, target: string, reader: TarReader): Promise<void> {
+  /** Takes away what is in the way; true when that is an overlay's whiteout. A directory stays for one of the same name. */
+  async #clear(path: ByteString, entry: Entry): Promise<boolean> {
+    const old = path === '' ? undefined : this.#scope.tree.stat(path);
+    if (entry.type === 'directory') this.#times.set(path, entry);
+    if (old === undefined || (old.isDirectory() && entry.type === 'directory')) return false;
+    await remove(this.#scope.tree, path);
+    if (old.isDirectory()) this.#scope.forget();
+    return this.options.lowers !== undefined && old.isCharacterDevice() && old.rdev === 0n;
+  }
+
+  async #make(entry: Entry, path: ByteString, reader: TarReader): Promise<void> {
+    const target = this.#scope.on(path);
     switch (entry.type) {
       case 'file': {
         const fd = openSync(target, NEW_FILE, 0o600);
         try {
-          for (let piece = await reader.body(); piece !== undefined; piece = await reader.body()) writeAll(fd, piece);
+          let end = 0;
+          for (let piece = await reader.piece(); piece !== undefined; piece = await reader.piece()) end = writeAll(fd, piece);
+          // A hole at the end.
+          if (end < entry.size) ftruncateSync(fd, entry.size);
           fchownSync(fd, entry.uid, entry.gid);
           this.#attributes(entry, target);
           fchmodSync(fd, entry.mode);
@@ -102,12 +124,12 @@ class Extraction {
       }
       case 'link':
         // Its inode has all else already.
-        linkSync(this.#scope.on(this.#scope.resolve(Scope.clean(entry.linkname))), target);
+        linkSync(this.#scope.on(this.#scope.resolve(Scope.clean(entry.linkname))), this.#scope.on(path));
         return;
       case 'directory':
         if (lstatSync(target, { throwIfNoEntry: false }) === undefined) mkdirSync(target, 0o700);
         break;
-      case 'symlink': symlinkSync(entry.linkname, target); break;
+      case 'symlink': symlinkSync(toBytes(entry.linkname), target); break;
       case 'character': mknod(target, S_IFCHR | 0o600, entry.major, entry.minor); break;
       case 'block': mknod(target, S_IFBLK | 0o600, entry.major, entry.minor); break;
       case 'fifo': mknod(target, S_IFIFO | 0o600, 0, 0); break;
@@ -119,73 +141,79 @@ class Extraction {
     if (entry.type !== 'directory') setTimes(target, entry.accessed ?? entry.modified, entry.modified);
   }
 
-  #attributes(entry: Entry, target: string): void {
+  #attributes(entry: Entry, target: Buffer): void {
     for (const [name, value] of entry.attributes) {
       try {
         setAttribute(target, name, value);
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
-        if (code !== 'ENOTSUP' && code !== 'EOPNOTSUPP') throw error;
-        this.options.warn?.(`${entry.name}: this file system has no extended attribute ${name}`);
+        // The kernel lets only files and directories have attributes of users (xattr(7)).
+        const notFor = code === 'EPERM' && name.startsWith('user.') && entry.type !== 'file' && entry.type !== 'directory';
+        if (code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && !notFor) throw error;
+        this.options.warn?.(`${shown(entry.name)}: this ${notFor ? entry.type : 'file system'} has no extended attribute ${shown(name)}`);
       }
     }
   }
 
-  #makeParents(path: string): void {
-    if (path === '' || this.#isDirectory(path)) return;
-    const at = path.lastIndexOf('/');
-    this.#makeParents(at === -1 ? '' : path.slice(0, at));
+  #makeParents(path: ByteString): void {
+    const missing = [];
+    for (let parent = path; parent !== '' && !this.#isDirectory(parent); parent = parentOf(parent)) missing.push(parent);
+    for (const parent of missing.reverse()) this.#makeParent(parent);
+  }
+
+  #makeParent(path: ByteString): void {
+    const like = this.#lowers.map((lower) => ({ lower, stat: lower.stat(path) })).find(({ stat }) => stat?.isDirectory() === true);
     const target = this.#scope.on(path);
-    const like = this.options.lowers?.map((lower) => join(lower, path)).find((dir) => lstatSync(dir, { throwIfNoEntry: false })?.isDirectory() === true);
     mkdirSync(target, 0o755);
-    if (like === undefined) {
+    if (like?.stat === undefined) {
       chmodSync(target, 0o755);
       return;
     }
-    const { uid, gid, mode, atimeNs, mtimeNs } = lstatSync(like, { bigint: true });
+    const { lower, stat: { uid, gid, mode, atimeNs, mtimeNs } } = like;
     lchownSync(target, Number(uid), Number(gid));
-    for (const name of listAttributes(like)) if (!name.startsWith(OVERLAY)) setAttribute(target, name, getAttribute(like, name) ?? Buffer.alloc(0));
+    const source = lower.on(path);
+    for (const name of listAttributes(source)) if (!name.startsWith(OVERLAY)) setAttribute(target, name, getAttribute(source, name) ?? Buffer.alloc(0));
     chmodSync(target, Number(mode) & 0o7777);
-    this.#times.set(path, { accessed: timeOf(atimeNs), modified: timeOf(mtimeNs) } as Entry);
+    this.#times.set(path, { accessed: timeOf(atimeNs), modified: timeOf(mtimeNs) });
   }
 
-  #isDirectory(path: string): boolean {
-    const stat = lstatSync(this.#scope.on(path), { throwIfNoEntry: false });
+  #isDirectory(path: ByteString): boolean {
+    const stat = this.#scope.tree.stat(path);
     if (stat === undefined) return false;
-    if (!stat.isDirectory()) throw errdefs.invalidArgument(`the layer has something in ${JSON.stringify(path)}, which is no directory`);
+    if (!stat.isDirectory()) throw errdefs.invalidArgument(`the layer has something in ${shown(path)}, which is no directory`);
     return true;
   }
 
-  #whiteout(parent: string, base: string): void {
+  async #whiteout(parent: ByteString, base: ByteString): Promise<void> {
     if (base === OPAQUE) {
-      if (this.options.lowers === undefined) this.#empty(parent);
+      if (this.options.lowers === undefined) await this.#empty(parent);
       else setAttribute(this.#scope.on(parent), OVERLAY_OPAQUE, Buffer.from('y'));
       return;
     }
     // Other names that begin so are marks of aufs for itself.
     if (base.startsWith(WHITEOUT + WHITEOUT)) return;
-    const name = base.slice(WHITEOUT.length);
-    if (name === '' || name === '.' || name === '..') throw errdefs.invalidArgument(`the layer deletes ${JSON.stringify(`${parent}/${name}`)}, which is no file`);
-    const path = parent === '' ? name : `${parent}/${name}`;
+    const name = base.slice(WHITEOUT.length) as ByteString;
+    if (name === '' || name === '.' || name === '..') throw errdefs.invalidArgument(`the layer deletes ${shown(`${parent}/${name}` as ByteString)}, which is no file`);
+    const path = inside(parent, name);
     if (this.#made.has(path)) return;
-    const target = this.#scope.on(path);
-    rmSync(target, { recursive: true, force: true });
+    await remove(this.#scope.tree, path);
     this.#scope.forget();
-    if (this.options.lowers !== undefined) mknod(target, S_IFCHR, 0, 0);
+    if (this.options.lowers !== undefined) mknod(this.#scope.on(path), S_IFCHR, 0, 0);
   }
 
   /** Removes what earlier layers have put into a directory. */
-  #empty(path: string): void {
-    for (const name of readdirSync(this.#scope.on(path))) {
-      const child = path === '' ? name : `${path}/${name}`;
-      const target = this.#scope.on(child);
-      if (!this.#made.has(child)) rmSync(target, { recursive: true, force: true });
-      else if (lstatSync(target).isDirectory()) this.#empty(child);
+  async #empty(path: ByteString): Promise<void> {
+    for (const name of readdirSync(this.#scope.on(path), 'latin1') as ByteString[]) {
+      const child = inside(path, name);
+      if (!this.#made.has(child)) await remove(this.#scope.tree, child);
+      else if (lstatSync(this.#scope.on(child)).isDirectory()) await this.#empty(child);
     }
     this.#scope.forget();
   }
 }
 
-function writeAll(fd: number, data: Buffer): void {
-  for (let done = 0; done < data.length;) done += writeSync(fd, data, done);
+/** Gives where in the file the piece ends. */
+function writeAll(fd: number, { at, data }: Piece): number {
+  for (let done = 0; done < data.length;) done += writeSync(fd, data, done, data.length - done, at + done);
+  return at + data.length;
 }

@@ -1,5 +1,7 @@
 /** Writes headers of tar archives: ustar, with PAX records for what does not fit (pax(1)). */
+import type { Moment } from '../../oci/tar-header.js';
 import type { EntryType } from '../../oci/tar-reader.js';
+import { baseOf, EMPTY, toBytes, type ByteString } from '../../sys/byte-string.js';
 
 const BLOCK = 512;
 const FLAGS: Record<EntryType, string> = { file: '0', link: '1', symlink: '2', character: '3', block: '4', directory: '5', fifo: '6' };
@@ -8,35 +10,38 @@ const MAX_ID = 0o7777777;
 const MAX_SIZE = 0o77777777777;
 
 export interface Header {
-  readonly name: string;
+  readonly name: ByteString;
   readonly type: EntryType;
-  readonly linkname?: string;
+  readonly linkname?: ByteString;
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
   readonly size: number;
   readonly major?: number;
   readonly minor?: number;
-  readonly modified: { seconds: number; nanos: number };
-  readonly attributes?: ReadonlyMap<string, Buffer>;
+  readonly modified: Moment;
+  readonly attributes?: ReadonlyMap<ByteString, Buffer>;
 }
 
-/** The blocks in front of an entry's body. */
+/**
+ * The blocks in front of an entry's body. Names that are long, or not ASCII, are in PAX records, as the bytes that they are: so Go's
+ * archive/tar writes them for containerd, and GNU tar and Python's tarfile read them back.
+ */
 export function encodeHeader(header: Header): Buffer {
-  const name = header.type === 'directory' && !header.name.endsWith('/') ? `${header.name}/` : header.name;
-  const { linkname = '', modified: { seconds, nanos } } = header;
+  const name = header.type === 'directory' && !header.name.endsWith('/') ? `${header.name}/` as ByteString : header.name;
+  const { linkname = EMPTY, modified: { seconds, nanos } } = header;
   const records = new Map<string, Buffer | string>();
-  if (!fits(name, 100)) records.set('path', name);
-  if (!fits(linkname, 100)) records.set('linkpath', linkname);
+  if (!fits(name)) records.set('path', toBytes(name));
+  if (!fits(linkname)) records.set('linkpath', toBytes(linkname));
   if (header.uid > MAX_ID) records.set('uid', String(header.uid));
   if (header.gid > MAX_ID) records.set('gid', String(header.gid));
   if (header.size > MAX_SIZE) records.set('size', String(header.size));
   if (nanos !== 0 || seconds < 0 || seconds > MAX_SIZE) records.set('mtime', decimal(seconds, nanos));
-  for (const [key, value] of header.attributes ?? []) records.set(`SCHILY.xattr.${key}`, value);
+  for (const [key, value] of header.attributes ?? []) records.set(`SCHILY.xattr.${attributeKey(key)}`, value);
   const main = block({ ...header, name: cut(name), linkname: cut(linkname) }, FLAGS[header.type]);
   if (records.size === 0) return main;
   const body = Buffer.concat([...records].map(([key, value]) => record(key, value)));
-  const front = block({ name: cut(`PaxHeaders.0/${header.name.split('/').at(-1) ?? ''}`), type: 'file', mode: 0, uid: 0, gid: 0, size: body.length, modified: { seconds: 0, nanos: 0 } }, 'x');
+  const front = block({ name: cut(`PaxHeaders.0/${baseOf(header.name)}` as ByteString), type: 'file', mode: 0, uid: 0, gid: 0, size: body.length, modified: { seconds: 0, nanos: 0 } }, 'x');
   return Buffer.concat([front, body, padding(body.length), main]);
 }
 
@@ -55,7 +60,7 @@ function block(header: Header, flag: string): Buffer {
     // What does not fit is in a PAX record.
     bytes.write((text.length < length ? text : '0').padStart(length - 1, '0'), at, 'latin1');
   };
-  bytes.write(header.name, 0, 100);
+  bytes.write(header.name, 0, 100, 'latin1');
   octal(header.mode & 0o7777, 100, 8);
   octal(header.uid, 108, 8);
   octal(header.gid, 116, 8);
@@ -63,7 +68,7 @@ function block(header: Header, flag: string): Buffer {
   octal(header.modified.seconds, 136, 12);
   bytes.write('        ', 148, 'latin1');
   bytes.write(flag, 156, 'latin1');
-  bytes.write(header.linkname ?? '', 157, 100);
+  bytes.write(header.linkname ?? '', 157, 100, 'latin1');
   bytes.write('ustar\x0000', 257, 'latin1');
   octal(header.major ?? 0, 329, 8);
   octal(header.minor ?? 0, 337, 8);
@@ -72,16 +77,19 @@ function block(header: Header, flag: string): Buffer {
   return bytes;
 }
 
-function fits(text: string, bytes: number): boolean {
+function fits(name: ByteString): boolean {
   // Only ASCII is the same to all readers.
-  return Buffer.byteLength(text) <= bytes && Buffer.byteLength(text) === text.length;
+  return name.length <= 100 && /^[\x01-\x7f]*$/.test(name);
 }
 
-/** For readers that know no PAX; whole characters of at most 100 bytes. */
-function cut(text: string): string {
-  let end = text.length;
-  while (Buffer.byteLength(text.slice(0, end)) > 100) end--;
-  return text.slice(0, end);
+/** For readers that know no PAX. A slash that comes to stand at the end would have them take a file for a directory. */
+function cut(name: ByteString): ByteString {
+  return (name.length <= 100 ? name : name.slice(0, 100).replace(/\/+$/, '')) as ByteString;
+}
+
+/** The name of an extended attribute, as GNU tar writes those that have an equals sign, or could be taken for such. */
+function attributeKey(name: ByteString): string {
+  return /=|%3D|%25/.test(name) ? name.replaceAll('%', '%25').replaceAll('=', '%3D') : name;
 }
 
 function decimal(seconds: number, nanos: number): string {
@@ -92,7 +100,7 @@ function decimal(seconds: number, nanos: number): string {
 }
 
 function record(key: string, value: Buffer | string): Buffer {
-  const rest = Buffer.concat([Buffer.from(` ${key}=`), Buffer.from(value), Buffer.from('\n')]);
+  const rest = Buffer.concat([Buffer.from(` ${key}=`, 'latin1'), Buffer.from(value), Buffer.from('\n')]);
   let length = rest.length + 1;
   while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
   return Buffer.concat([Buffer.from(String(length)), rest]);

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { copyTree } from '../diff/copy.js';
+import { removeTree } from '../diff/remove.js';
 import { diskUsage } from './usage.js';
 import type { Mount, SnapshotDriver, SnapshotKind } from './types.js';
 
@@ -24,7 +24,7 @@ export class NativeDriver implements SnapshotDriver {
       if (parents.length > 0 && kind === 'active') await copyTree(join(this.#layers, parents[0]!), dir);
       renameSync(dir, join(this.#layers, id));
     } catch (error) {
-      await rm(dir, { recursive: true, force: true });
+      await removeTree(dir);
       throw error;
     }
   }
@@ -41,8 +41,8 @@ export class NativeDriver implements SnapshotDriver {
   }
 
   async remove(id: string): Promise<void> {
-    await rm(join(this.#layers, id), { recursive: true, force: true });
-    await rm(join(this.#layers, PREFIX + id), { recursive: true, force: true });
+    await removeTree(join(this.#layers, id));
+    await removeTree(join(this.#layers, PREFIX + id));
   }
 
   layers(): string[] {

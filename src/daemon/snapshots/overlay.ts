@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mount, unmount } from '../../sys/index.js';
+import { removeTree } from '../diff/remove.js';
 import { diskUsage } from './usage.js';
 import type { Mount, SnapshotDriver, SnapshotKind } from './types.js';
 
@@ -66,8 +66,8 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   async remove(id: string): Promise<void> {
-    await rm(join(this.#layers, id), { recursive: true, force: true });
-    await rm(join(this.#layers, PREFIX + id), { recursive: true, force: true });
+    await removeTree(join(this.#layers, id));
+    await removeTree(join(this.#layers, PREFIX + id));
   }
 
   layers(): string[] {

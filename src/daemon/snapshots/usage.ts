@@ -1,28 +1,28 @@
-import { lstat, opendir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, readdir } from 'node:fs/promises';
+import { withTree } from '../diff/tree.js';
+import { EMPTY, inside, type ByteString } from '../../sys/byte-string.js';
 
 const SECTOR = 512;
 
 /** What a directory takes up: bytes on disk, and inodes, a file with several names counted once. */
-export async function diskUsage(dir: string): Promise<{ size: number; inodes: number }> {
-  const seen = new Set<string>();
-  let size = 0;
-  const visit = async (path: string): Promise<void> => {
-    const stat = await lstat(path);
-    const inode = `${stat.dev}:${stat.ino}`;
-    if (seen.has(inode)) return;
-    seen.add(inode);
-    size += stat.blocks * SECTOR;
-    if (!stat.isDirectory()) return;
-    for await (const entry of await opendir(path)) {
+export function diskUsage(dir: string): Promise<{ size: number; inodes: number }> {
+  return withTree(dir, async (tree) => {
+    const seen = new Set<string>();
+    let size = 0;
+    const waiting: ByteString[] = [EMPTY];
+    for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
       try {
-        await visit(join(path, entry.name));
+        const stat = await lstat(tree.on(path));
+        const inode = `${stat.dev}:${stat.ino}`;
+        if (seen.has(inode)) continue;
+        seen.add(inode);
+        size += stat.blocks * SECTOR;
+        if (stat.isDirectory()) for (const name of await readdir(tree.on(path), 'latin1') as ByteString[]) waiting.push(inside(path, name));
       } catch (error) {
         // A container may be at work in it.
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        if (path === '' || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       }
     }
-  };
-  await visit(dir);
-  return { size, inodes: seen.size };
+    return { size, inodes: seen.size };
+  });
 }

@@ -1,11 +1,12 @@
 /** A checkpoint as content: the tar of criu's directory, as containerd keeps it. */
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { extract, pack } from 'tar-stream';
+import { pack } from 'tar-stream';
 import { errdefs } from '../../api/full.js';
+import { TarReader, type Piece } from '../../oci/tar-reader.js';
+import { fromText, shown, toBytes, type ByteString } from '../../sys/byte-string.js';
 import type { Blob } from '../content/types.js';
 
 export const CHECKPOINT_TYPE = 'application/vnd.containerd.container.criu.checkpoint.criu.tar';
@@ -41,29 +42,30 @@ async function fill(tar: ReturnType<typeof pack>, dir: string, prefix: string): 
  */
 export async function untar(blob: Blob, dir: string): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  const tar = extract();
-  const reading = pipeline(Readable.from(bytesOf(blob)), tar as unknown as NodeJS.WritableStream);
-  const unpacking = (async () => {
-    for await (const entry of tar) {
-      const { name, type, mode = 0o600 } = entry.header;
-      const path = normalize(name);
-      if (path.startsWith('..') || path.startsWith('/')) throw errdefs.invalidArgument(`the checkpoint holds ${JSON.stringify(name)}, which is not below its directory`);
-      if (type === 'directory') {
-        await mkdir(join(dir, path), { recursive: true, mode: mode | 0o700 });
-        entry.resume();
-      } else if (type === 'file') {
-        await mkdir(dirname(join(dir, path)), { recursive: true, mode: 0o700 });
-        await pipeline(entry as unknown as NodeJS.ReadableStream, createWriteStream(join(dir, path), { mode, flags: 'wx' }));
-      } else throw errdefs.invalidArgument(`the checkpoint holds ${JSON.stringify(name)}, a ${type}: only files and directories belong there`);
-    }
-  })().catch((error: unknown) => {
-    tar.destroy(error instanceof Error ? error : new Error(String(error)));
-    throw error;
-  });
-  // Both, so that none is left unheard; the reason is the one that unpacking has.
-  const [read, unpacked] = await Promise.allSettled([reading, unpacking]);
-  if (unpacked.status === 'rejected') throw unpacked.reason;
-  if (read.status === 'rejected') throw read.reason;
+  const reader = new TarReader(bytesOf(blob));
+  for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
+    const { name, type, mode } = entry;
+    const path = normalize(name);
+    if (path.startsWith('..') || path.startsWith('/') || path.includes('\0')) throw errdefs.invalidArgument(`the checkpoint holds ${shown(name)}, which is not below its directory`);
+    const file = toBytes(`${fromText(dir)}/${path}` as ByteString);
+    if (type === 'directory') {
+      await mkdir(file, { recursive: true, mode: mode | 0o700 });
+    } else if (type === 'file') {
+      await mkdir(toBytes(`${fromText(dir)}/${dirname(path)}` as ByteString), { recursive: true, mode: 0o700 });
+      const handle = await open(file, 'wx', mode);
+      try {
+        for (let piece = await reader.piece(); piece !== undefined; piece = await reader.piece()) await writeAt(handle, piece);
+        // A hole at the end, if there is one.
+        await handle.truncate(entry.size);
+      } finally {
+        await handle.close();
+      }
+    } else throw errdefs.invalidArgument(`the checkpoint holds ${shown(name)}, a ${type}: only files and directories belong there`);
+  }
+}
+
+async function writeAt(handle: FileHandle, { at, data }: Piece): Promise<void> {
+  for (let done = 0; done < data.length;) done += (await handle.write(data, done, data.length - done, at + done)).bytesWritten;
 }
 
 async function* bytesOf(blob: Blob): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,7 @@
 /** Images into an archive: an OCI layout with Docker's manifest beside it. */
 import type { containerd } from '../../api/full.js';
 import { encodeHeader, END, padding } from '../diff/tar-writer.js';
+import { fromText } from '../../sys/byte-string.js';
 import type { Image } from '../metadata/types.js';
 import { IMAGE_NAME, REF_NAME, tagOf } from './names.js';
 import { isIndex, isManifest, MediaType, ownPlatform, platformFrom, suits, type Descriptor, type Documents } from './oci.js';
@@ -80,9 +81,9 @@ function* file(name: string, text: string): Generator<Buffer> {
 }
 
 function* directory(name: string): Generator<Buffer> {
-  yield encodeHeader({ name, type: 'directory', mode: 0o755, uid: 0, gid: 0, size: 0, modified: { seconds: 0, nanos: 0 } });
+  yield encodeHeader({ name: fromText(name), type: 'directory', mode: 0o755, uid: 0, gid: 0, size: 0, modified: { seconds: 0, nanos: 0 } });
 }
 
 function header(name: string, size: number): Buffer {
-  return encodeHeader({ name, type: 'file', mode: 0o444, uid: 0, gid: 0, size, modified: { seconds: 0, nanos: 0 } });
+  return encodeHeader({ name: fromText(name), type: 'file', mode: 0o444, uid: 0, gid: 0, size, modified: { seconds: 0, nanos: 0 } });
 }

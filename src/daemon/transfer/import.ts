@@ -1,10 +1,11 @@
 /** Archives of images into content: OCI layouts, and what `docker save` writes. */
-import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { errdefs } from '../../api/full.js';
 import { decompressed } from '../../oci/decompress.js';
+import { linkInArchive, nameInArchive } from '../../oci/archive-names.js';
 import { TarReader } from '../../oci/tar-reader.js';
+import { fromText, shown, type ByteString } from '../../sys/byte-string.js';
 import { IMAGE_NAME, normalize, REF_NAME, tagOf } from './names.js';
 import { MediaType, type Config, type Descriptor, type Documents } from './oci.js';
 
@@ -28,29 +29,32 @@ const CHUNK = 1 << 20;
 export async function importArchive(documents: Documents, chunks: AsyncIterable<Uint8Array>, compress: boolean): Promise<Descriptor> {
   const { content, namespace, lease } = documents;
   const reader = new TarReader(decompressed(chunks));
-  const blobs = new Map<string, Blob>();
-  const links = new Map<string, string>();
+  const blobs = new Map<ByteString, Blob>();
+  const links = new Map<ByteString, ByteString>();
   let layout: { imageLayoutVersion?: string } | undefined;
   let images: DockerImage[] | undefined;
   for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
-    const name = posix.normalize(entry.name).replace(/^\/+/, '');
-    if (entry.type === 'symlink') links.set(name, posix.join(posix.dirname(name), entry.linkname));
+    const name = nameInArchive(entry.name);
+    if (entry.type === 'symlink') links.set(name, linkInArchive(entry));
+    // What tar makes of two files that are one: the first stands in front.
+    const same = entry.type === 'link' ? blobs.get(nameInArchive(entry.linkname)) : undefined;
+    if (same !== undefined) blobs.set(name, same);
     if (entry.type !== 'file') continue;
     if (name === 'oci-layout') layout = await readJson(reader, name);
     else if (name === 'manifest.json') images = await readJson(reader, name);
-    else blobs.set(name, await content.put(namespace, `tar-${name}`, bodyOf(reader), { lease }));
+    else blobs.set(name, await content.put(namespace, `tar-${shown(name)}`, bodyOf(reader), { lease }));
   }
   await reader.drain();
   if (layout?.imageLayoutVersion !== undefined) {
     if (layout.imageLayoutVersion !== '1.0.0') throw errdefs.invalidArgument(`unsupported OCI version ${layout.imageLayoutVersion}`);
-    const index = blobs.get('index.json');
+    const index = blobs.get(fromText('index.json'));
     if (index === undefined) throw errdefs.invalidArgument('missing index.json in OCI layout 1.0.0');
     return { mediaType: MediaType.Index, digest: index.digest, size: index.size };
   }
   if (images === undefined) throw errdefs.invalidArgument('unrecognized image format: the archive has neither oci-layout nor manifest.json');
   for (const [name, target] of links) {
     const found = blobs.get(target);
-    if (found === undefined) throw errdefs.invalidArgument(`no target for symlink layer from ${JSON.stringify(name)} to ${JSON.stringify(target)}`);
+    if (found === undefined) throw errdefs.invalidArgument(`no target for symlink layer from ${shown(name)} to ${shown(target)}`);
     blobs.set(name, found);
   }
   const manifests: Descriptor[] = [];
@@ -59,12 +63,12 @@ export async function importArchive(documents: Documents, chunks: AsyncIterable<
 }
 
 /** One image of Docker's manifest, once for each of its names. */
-async function dockerImage(documents: Documents, image: DockerImage, blobs: ReadonlyMap<string, Blob>, compress: boolean): Promise<Descriptor[]> {
-  const config = blobs.get(image.Config);
+async function dockerImage(documents: Documents, image: DockerImage, blobs: ReadonlyMap<ByteString, Blob>, compress: boolean): Promise<Descriptor[]> {
+  const config = blobs.get(nameInArchive(fromText(image.Config)));
   if (config === undefined) throw errdefs.invalidArgument(`image config ${JSON.stringify(image.Config)} not found`);
   const layers: Descriptor[] = [];
   for (const file of image.Layers) {
-    const blob = blobs.get(file);
+    const blob = blobs.get(nameInArchive(fromText(file)));
     if (blob === undefined) throw errdefs.invalidArgument(`layer ${JSON.stringify(file)} not found`);
     layers.push(await layerOf(documents, blob, compress));
   }

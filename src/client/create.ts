@@ -104,12 +104,22 @@ async function makeRoot({ services, images }: CreateContext, options: CreateOpti
 
 async function specOf({ services, images, namespace }: CreateContext, options: CreateOptions, rootfs: RootFs, signal: AbortSignal | undefined): Promise<Spec> {
   if (typeof options.spec === 'object') return options.spec;
-  const withRoot: WithRoot = async (look) => {
+  const withRoot: WithRoot = async (look, optional = false) => {
     if (rootfs.directory !== undefined) return look(rootfs.directory);
     const { snapshotKey: key, snapshotter = '' } = rootfs;
     const mounts = rootfs.mounts ?? (key === undefined ? [] : (await services.snapshots.Mounts({ snapshotter, key }, { signal })).mounts);
     if (mounts.length === 0) return look(undefined);
-    return withReadOnlyMounts(mounts, (dir) => Promise.resolve(look(dir)));
+    let mounted = false;
+    try {
+      return await withReadOnlyMounts(mounts, (dir) => {
+        mounted = true;
+        return Promise.resolve(look(dir));
+      });
+    } catch (error) {
+      // Not root, or mounts that only the shim can do.
+      if (optional && !mounted) return look(undefined);
+      throw error;
+    }
   };
   const config = options.image === undefined ? undefined : await images.config(options.image, { signal });
   const spec = await makeSpec({ id: options.id, namespace, options, rootfs: rootfs.directory, config, withRoot });

@@ -116,7 +116,7 @@ async function removeExec({ tasks }: Services, containerId: string, execId: stri
 /** The container's first process is what an exec is like, but for what its options say. */
 async function processOf({ tasks }: Services, record: ContainerRecord, options: ExecOptions, signal: AbortSignal | undefined): Promise<SpecProcess> {
   if (options.args === undefined || options.args.length === 0) throw new InvalidArgumentError(Code.InvalidArgument, `an exec in container ${record.id} needs args: invalid argument`);
-  const { consoleSize: _, ...base } = structuredClone(record.spec.process ?? { user: { uid: 0, gid: 0 }, cwd: '/' });
+  const { consoleSize: _, ...base } = structuredClone(record.spec.process ?? { user: { uid: 0, gid: 0, additionalGids: [0] }, cwd: '/' });
   const spec: SpecProcess = { ...base, terminal: options.terminal ?? false };
   await applyProcess(spec, options, async (look) => {
     const { process } = await tasks.Get({ containerId: record.id }, { signal });

@@ -119,7 +119,8 @@ test('what a process is: environment, directory, user, capabilities, mounts', as
   const of = async (script: string, options = {}): Promise<string> => (await container.output(sh(script), options)).stdout.trim();
   assert.equal(await of('echo $FROM $MORE $(hostname) $PWD $(id -u)', { env: ['MORE=exec'] }), 'container exec ship /tmp 0');
   assert.equal(await of('id', { user: 'nobody' }), 'uid=65534(nobody) gid=65534(nogroup) groups=65534(nogroup)');
-  assert.equal(await of('id -u; id -g', { user: '12:34', cwd: '/' }), '12\n34');
+  assert.equal(await of('id -u; id -g; grep Groups: /proc/self/status', { user: '12:34', cwd: '/' }), '12\n34\nGroups:\t34');
+  assert.equal(await of('grep Groups: /proc/self/status'), 'Groups:\t0', 'those of the container');
   assert.match(await of('grep CapBnd /proc/self/status'), /0000000000000020$/);
   assert.equal(await of('touch /x 2>/dev/null || echo read-only; touch /root/x && echo shared'), 'read-only\nshared');
   assert.equal((await container.refresh()).spec.annotations?.why, 'test');
@@ -130,6 +131,14 @@ test('what a process is: environment, directory, user, capabilities, mounts', as
   const changed = await lab.start(['echo', 'a'], { spec: (spec) => void (spec.process!.args = ['echo', 'b']) });
   assert.equal((await changed.process.result()).stdout, 'b\n');
   await changed.container.delete({ kill: true });
+});
+
+test('a root file system that only the shim can mount is not looked at for root', async () => {
+  const rootfsMounts = [{ type: 'ext4', source: '/no/such.img', options: ['loop'] }];
+  const container = await lab.create(['true'], { rootfs: undefined, rootfsMounts });
+  assert.deepEqual(container.record.spec.process?.user, { uid: 0, gid: 0, additionalGids: [0] });
+  await container.delete();
+  await assert.rejects(lab.create(['true'], { rootfs: undefined, rootfsMounts, user: 'nobody' }), /loop/);
 });
 
 test('an image: imported, unpacked, run, deleted', async () => {

@@ -34,7 +34,7 @@ export function defaultSpec(cgroupsPath: string): Spec {
   return {
     ociVersion: '1.0.2',
     process: {
-      user: { uid: 0, gid: 0 }, cwd: '/', env: [DEFAULT_PATH], noNewPrivileges: true,
+      user: { uid: 0, gid: 0, additionalGids: [0] }, cwd: '/', env: [DEFAULT_PATH], noNewPrivileges: true,
       capabilities: { bounding: [...CAPABILITIES], effective: [...CAPABILITIES], permitted: [...CAPABILITIES] },
       rlimits: [{ type: 'RLIMIT_NOFILE', hard: 1024, soft: 1024 }],
     },

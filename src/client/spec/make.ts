@@ -5,6 +5,7 @@ import type { ImageConfig } from '../image/types.js';
 import { DEFAULT_PATH, defaultSpec } from './defaults.js';
 import { addDevice } from './devices.js';
 import { applyProcess, mergeEnv, type WithRoot } from './process.js';
+import { resolveUser } from './user.js';
 import type { Limits, LinuxResources, Spec, SpecMount, SpecOptions } from './types.js';
 
 /** docker's: a processor's time is dealt out in periods of so many microseconds. */
@@ -32,7 +33,10 @@ export async function makeSpec({ id, namespace, options, rootfs, config, withRoo
 
   process.env = mergeEnv([DEFAULT_PATH], config?.Env ?? []);
   if (config?.WorkingDir) process.cwd = config.WorkingDir;
-  await applyProcess(process, { ...options, user: options.user ?? config?.User, args: command(options, config) }, withRoot);
+  const user = options.user || config?.User;
+  await applyProcess(process, { ...options, user, args: command(options, config) }, withRoot);
+  // Without a user it is root, who is in groups as anybody: but root does not need them enough to fail for.
+  if (!user) process.user = await withRoot((root) => resolveUser('', root), true);
   if (options.rlimits !== undefined) {
     const named = options.rlimits.map((limit) => ({ ...limit, type: limit.type.startsWith('RLIMIT_') ? limit.type : `RLIMIT_${limit.type.toUpperCase()}` }));
     process.rlimits = [...process.rlimits!.filter(({ type }) => !named.some((limit) => limit.type === type)), ...named];

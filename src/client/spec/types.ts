@@ -80,7 +80,10 @@ export interface ProcessOptions {
   /** Added to the environment that is there, by name: of the image, or for an exec of the container's first process. */
   readonly env?: readonly string[] | Readonly<Record<string, string>> | undefined;
   readonly cwd?: string | undefined;
-  /** `UID`, `UID:GID`, or names that the root file system's /etc/passwd and /etc/group have. */
+  /**
+   * `UID`, `UID:GID`, or names that the root file system's /etc/passwd and /etc/group have. With the groups that name the user, unless a
+   * group is given. Default: the image's, or root; for an exec, the container's.
+   */
   readonly user?: string | undefined;
   readonly terminal?: boolean | undefined;
   /** Names with or without CAP_; `ALL` for all that there are. */

@@ -65,3 +65,17 @@ test('users and groups: by flags, by the image, of execs', async () => {
     for (const remove of [dockerd.docker(['rm', '-f', `host-${name}`]), lab.ok(['rm', '-f', `host-${name}`])]) await remove;
   }
 });
+
+test('limits of processes: -1 is none, in a container and its execs', async () => {
+  const core = ['grep', 'core file', '/proc/self/limits'];
+  assert.match(await same(['run', '--rm', '--ulimit', 'core=-1', 'plain', ...core]), /unlimited +unlimited/);
+  await same(['run', '--rm', '--ulimit', 'core=1', '--ulimit', 'core=5:-1', 'plain', ...core]);
+  await same(['run', '--rm', '--ulimit', 'core=-1:5', 'plain', ...core]);
+  const docker = ['run', '-d', '--name', 'limited', '--ulimit', 'core=7:-1', 'plain'];
+  await Promise.all([dockerd.docker(docker), lab.ok(docker)]);
+  await same(['exec', 'limited', ...core]);
+  const inspect = JSON.parse(await lab.ok(['inspect', '-f', '{{json .Spec.process.rlimits}}', 'limited']), (_, value: unknown) => value) as { hard: number }[];
+  assert.equal(inspect.length, 2);
+  assert.match(await lab.ok(['inspect', 'limited']), /"hard": 18446744073709551615\b/);
+  await Promise.all([dockerd.docker(['rm', '-f', 'limited']), lab.ok(['rm', '-f', 'limited'])]);
+});

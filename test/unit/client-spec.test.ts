@@ -54,6 +54,10 @@ test('limits, mounts, namespaces, privileges', async () => {
   assert.deepEqual(linux.devices?.map(({ path, type, major, minor }) => [path, type, major, minor]), [['/dev/mine', 'c', 1, 3]]);
   assert.deepEqual(linux.resources.devices?.at(-1), { allow: true, type: 'c', major: 1, minor: 3, access: 'r' });
 
+  const unlimited = 2n ** 64n - 1n;
+  const { process } = await spec({ rlimits: [{ type: 'core', soft: 1, hard: 2 }, { type: 'core', soft: 0, hard: -1 }, { type: 'RLIMIT_NOFILE', soft: 5n, hard: Infinity }] });
+  assert.deepEqual(process?.rlimits, [{ type: 'RLIMIT_NOFILE', soft: 5n, hard: unlimited }, { type: 'RLIMIT_CORE', soft: 0, hard: unlimited }], 'the last one of a name holds');
+
   const host = await spec({ network: 'host', hostNamespaces: ['uts'], hostname: 'x' });
   assert.ok(host.linux?.namespaces?.every(({ type }) => type !== 'network' && type !== 'uts'));
   assert.equal(host.hostname, undefined);

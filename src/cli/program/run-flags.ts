@@ -70,7 +70,7 @@ export function containerFlags(command: Command): Command {
     .option('-c, --cpu-shares <number>', 'its share of busy processors (1024 is usual)', integer('--cpu-shares', 2))
     .option('--cpuset-cpus <list>', 'which processors: 0-1,3')
     .option('--pids-limit <number>', 'how many processes; -1 for no limit', integer('--pids-limit', -1))
-    .option('--ulimit <name=soft[:hard]>', 'a limit of each process, such as nofile=1024:4096', collect)
+    .option('--ulimit <name=soft[:hard]>', 'a limit of each process, such as nofile=1024:4096; -1 for none', collect)
     .option('--read-only', 'let it not write to its root file system')
     .option('--cap-add <name>', 'a capability more, or ALL', collect)
     .option('--cap-drop <name>', 'a capability less, or ALL', collect)

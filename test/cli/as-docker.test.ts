@@ -79,3 +79,80 @@ test('limits of processes: -1 is none, in a container and its execs', async () =
   assert.match(await lab.ok(['inspect', 'limited']), /"hard": 18446744073709551615\b/);
   await Promise.all([dockerd.docker(['rm', '-f', 'limited']), lab.ok(['rm', '-f', 'limited'])]);
 });
+
+test('exit statuses of execs that cannot be started: program, directory, user', async () => {
+  const docker = ['run', '-d', '--name', 'failing', 'plain'];
+  await Promise.all([dockerd.docker(docker), lab.ok(docker)]);
+  for (const [flags, program, status] of [
+    [[], 'nope', 127], [[], '/no/such', 127], [[], '/etc/passwd', 126], [[], '/etc', 126], [['-w', '/no/dir'], 'true', 126], [['-w', '/etc/passwd'], 'true', 126],
+  ] as const) {
+    const { docker: [, theirs], hawser: [, ours] } = await both(['exec', ...flags, 'failing', program]);
+    assert.equal(ours, status, `${flags.join(' ')} ${program}`);
+    // dockerd 20.10 says 126 of every exec that cannot be started, later ones 127 of a program that is not there.
+    assert.ok(theirs === status || theirs === 126, `${flags.join(' ')} ${program}: ${theirs} of docker`);
+  }
+  assert.match((await lab.hawser(['exec', '-w', '/no/dir', 'failing', 'true'])).stderr, /^hawser: container failing: exec: working directory \/no\/dir is not there: /);
+  assert.match((await lab.hawser(['exec', '-u', 'nemo', 'failing', 'true'])).stderr, /^hawser: container failing: exec could not be started: user "nemo": \/etc\/passwd of the container has no nemo/);
+  await Promise.all([dockerd.docker(['rm', '-f', 'failing']), lab.ok(['rm', '-f', 'failing'])]);
+});
+
+test("an image's stop signal, by name and number, and what it has in /run", async () => {
+  mkdirSync(join(lab.rootfs, 'run'), { recursive: true });
+  writeFileSync(join(lab.rootfs, 'run/of-the-image'), 'here\n');
+  // The shell says which signal it was; 37 is SIGRTMIN+3.
+  const listens = ['sh', '-c', 'for s in TERM QUIT 37; do trap "exit 1$s" $s; done 2>/dev/null; trap "exit 15" TERM; trap "exit 3" QUIT; trap "exit 37" 37; while :; do sleep 0.1; done'];
+  for (const [name, signal] of [['quit', 'SIGQUIT'], ['real', 'SIGRTMIN+3'], ['third', '3']] as const) {
+    await image(name, { StopSignal: signal });
+    const docker = ['run', '-d', '--name', name, name, ...listens];
+    await Promise.all([dockerd.docker(docker), lab.ok(docker)]);
+    await lab.ok(['exec', name, 'true']);
+    await same(['stop', '-t', '20', name], `${name} stopped`);
+    await same(['wait', name], `an image of stop signal ${signal}`);
+    await Promise.all([dockerd.docker(['rm', '-f', name]), lab.ok(['rm', '-f', name])]);
+  }
+  const chosen = ['run', '-d', '--name', 'chosen', '--stop-signal', 'TERM', 'quit', ...listens];
+  await Promise.all([dockerd.docker(chosen), lab.ok(chosen)]);
+  assert.equal(await lab.ok(['inspect', '-f', '{{.Config.StopSignal}}', 'chosen']), 'TERM');
+  await same(['stop', '-t', '20', 'chosen']);
+  assert.equal(await same(['wait', 'chosen']), '15');
+  assert.equal(await same(['run', '--rm', 'quit', 'cat', '/run/of-the-image']), 'here');
+  await Promise.all([dockerd.docker(['rm', '-f', 'chosen']), lab.ok(['rm', '-f', 'chosen'])]);
+});
+
+test('times, rm -f of nothing, start of what runs, ids of images', async () => {
+  await lab.ok(['run', '-d', '--name', 'timed', 'plain']);
+  const times = async (): Promise<[created: string, started: string, ended: string]> => (await lab.ok(['inspect', '-f', '{{.Created}} {{.State.StartedAt}} {{.State.FinishedAt}}', 'timed'])).split(' ') as [string, string, string];
+  const [created, started] = await times();
+  assert.ok(created <= started, `made at ${created}, started at ${started}`);
+  const pid = await lab.ok(['inspect', '-f', '{{.State.Pid}}', 'timed']);
+  assert.equal(await lab.ok(['start', 'timed']), 'timed', 'as docker, which has nothing to do');
+  assert.equal(await lab.ok(['inspect', '-f', '{{.State.Pid}}', 'timed']), pid);
+  await lab.ok(['pause', 'timed']);
+  assert.match((await lab.hawser(['start', 'timed'])).stderr, /^hawser: container timed is paused: `hawser unpause timed` has it go on$/);
+  await lab.ok(['unpause', 'timed']);
+  await lab.ok(['stop', '-t', '0', 'timed']);
+  const after = await times();
+  assert.deepEqual(after.slice(0, 2), [created, started], 'the end does not change when it began');
+  assert.ok(started <= after[2]);
+  await lab.ok(['rm', 'timed']);
+  await lab.ok(['run', '--name', 'short', 'plain', 'true']);
+  const [begun, ended] = (await lab.ok(['inspect', '-f', '{{.State.StartedAt}} {{.State.FinishedAt}}', 'short'])).split(' ') as [string, string];
+  assert.ok(begun <= ended && begun.startsWith('2'), `${begun}, ${ended}`);
+  const gone = await lab.hawser(['rm', '-f', 'short', 'nothing']);
+  assert.deepEqual([gone.exitCode, gone.stdout], [0, 'short']);
+  assert.match(gone.stderr, /^hawser: container nothing does not exist in namespace /);
+  assert.equal((await lab.hawser(['rm', 'nothing'])).exitCode, 1);
+
+  const id = (await lab.ok(['images', '-q', '--filter', 'name==docker.io/library/plain:latest'])).trim();
+  assert.match(id, /^[0-9a-f]{12}$/);
+  const full = (await lab.ok(['images', '-q', '--no-trunc', '--filter', 'name==docker.io/library/plain:latest'])).trim();
+  for (const reference of [id, id.slice(0, 6), full]) assert.equal(await lab.ok(['run', '--rm', reference, 'echo', 'by id']), 'by id', reference);
+  assert.match((await lab.hawser(['run', '--rm', 'abcdef012345', 'true'])).stderr, /^hawser: image abcdef012345 is not there: /);
+  await lab.ok(['images', 'import', '--name', 'second:1', await makeImage(lab.daemon.dir, lab.rootfs, 'x', ['/bin/sleep', '1000'], { Labels: { second: '1' } })]);
+  const second = (await lab.ok(['images', '-q', '--filter', 'name==docker.io/library/second:1'])).trim();
+  await lab.ok(['images', 'import', '--name', 'third:1', join(lab.daemon.dir, 'image.tar')]);
+  assert.match((await lab.hawser(['images', 'rm', second])).stderr, /^hawser: image \w+ cannot be removed: it has the names docker\.io\/library\/second:1, docker\.io\/library\/third:1: remove one of them, or all of them with -f$/);
+  await lab.ok(['images', 'rm', 'third:1']);
+  await lab.ok(['images', 'rm', second]);
+  assert.equal((await lab.hawser(['images', 'rm', second])).exitCode, 1);
+});

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { InvalidArgumentError } from '../../src/client/errors.js';
 import type { ImageConfig } from '../../src/client/image/types.js';
-import { signalNumber } from '../../src/client/signals.js';
+import { signalNumber, stopSignalLabel, stopSignalOf } from '../../src/client/signals.js';
 import { allCapabilities } from '../../src/client/spec/capabilities.js';
 import { readInRoot } from '../../src/client/spec/in-root.js';
 import { makeSpec } from '../../src/client/spec/make.js';
@@ -26,7 +26,7 @@ test('what containerd gives a container when nothing else is said', async () => 
   assert.deepEqual(process.env, ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin']);
   assert.equal(process.capabilities?.bounding?.length, 14);
   assert.deepEqual([root?.path, hostname, linux?.cgroupsPath], ['rootfs', 'one', '/space/one']);
-  assert.deepEqual(mounts?.map(({ destination }) => destination), ['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue', '/sys', '/run']);
+  assert.deepEqual(mounts?.map(({ destination }) => destination), ['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue', '/sys']);
   assert.deepEqual(linux?.namespaces?.map(({ type }) => type), ['pid', 'ipc', 'uts', 'mount', 'network']);
 });
 
@@ -132,6 +132,14 @@ test('odd lines of /etc/passwd and /etc/group, and files that are none', () => {
   } finally {
     rmSync(root, { recursive: true });
   }
+});
+
+test('what ends a container: of its caller, its image, its labels', () => {
+  const label = (text: string): Record<string, string> => ({ 'io.containerd.image.config.stop-signal': text });
+  assert.deepEqual([stopSignalLabel('QUIT', 'SIGINT'), stopSignalLabel(undefined, 'SIGRTMIN+3'), stopSignalLabel(2, undefined), stopSignalLabel(undefined, ''), stopSignalLabel(undefined, undefined)], [label('QUIT'), label('SIGRTMIN+3'), label('2'), {}, {}]);
+  for (const bad of ['NOPE', 0, '0', '99']) assert.throws(() => stopSignalLabel(bad, undefined), InvalidArgumentError);
+  assert.deepEqual(['SIGRTMIN+3', '3', '', '0', 'NOPE'].map((text) => stopSignalOf(label(text))), ['SIGRTMIN+3', '3', 'SIGTERM', 'SIGTERM', 'SIGTERM'], 'an image that names what is no signal can be stopped all the same');
+  assert.equal(stopSignalOf({}), 'SIGTERM');
 });
 
 test('signals by name and number', () => {

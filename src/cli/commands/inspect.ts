@@ -1,5 +1,6 @@
 /** hawser inspect: docker's form where docker has one, and the OCI spec. */
 import type { Container, LinuxResources, TaskStatus } from '../../client/index.js';
+import { stopSignalOf } from '../../client/signals.js';
 import type { Globals } from '../address.js';
 import { stateOf } from '../container/state.js';
 import { Exit } from '../errors.js';
@@ -54,7 +55,7 @@ function describe(container: Container, task: TaskStatus | undefined, namespace:
     Config: {
       Hostname: spec.hostname ?? '', User: spec.process?.user.username ?? `${spec.process?.user.uid ?? 0}:${spec.process?.user.gid ?? 0}`, Tty: spec.process?.terminal ?? false,
       OpenStdin: (task?.stdin ?? record.labels[LABEL.stdin] ?? '') !== '', Env: spec.process?.env ?? [], Cmd: spec.process?.args ?? [],
-      WorkingDir: spec.process?.cwd ?? '/', Labels: record.labels,
+      WorkingDir: spec.process?.cwd ?? '/', StopSignal: record.labels[LABEL.stopSignal] ?? String(stopSignalOf(record.labels)), Labels: record.labels,
     },
     HostConfig: {
       Memory: resources?.memory?.limit ?? 0, NanoCpus: cpus(resources?.cpu) * 1e9, CpuShares: resources?.cpu?.shares ?? 0, PidsLimit: resources?.pids?.limit ?? 0,

@@ -85,7 +85,7 @@ export function containerFlags(command: Command): Command {
     .option('--annotation <name=value>', 'an annotation of its OCI spec', collect)
     .option('--log-driver <driver>', 'file: keep its output for `hawser logs` (see --log-opt); none')
     .option('--log-opt <name=value>', 'path=FILE, max-size=10m, max-file=3', collect)
-    .option('--stop-signal <signal>', 'what `hawser stop` sends first (SIGTERM)')
+    .option('--stop-signal <signal>', "what `hawser stop` sends first (the image's, or SIGTERM)")
     .option('--cidfile <file>', 'write its id to a file that is not there yet')
     .option('--pidfile <file>', 'write its process id to a file');
 }

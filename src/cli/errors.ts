@@ -19,6 +19,9 @@ export class CliError extends Error {
   }
 }
 
+/** There is no container of that name. */
+export class NoSuchContainer extends CliError {}
+
 /** The command line cannot be understood; docker ends with 125 then. */
 export class UsageError extends CliError {
   constructor(message: string, readonly command?: string) {

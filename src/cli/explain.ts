@@ -15,21 +15,45 @@ export function explain(error: unknown): Explanation {
   return { text: oneLine(textOf(error)), exitCode: 1 };
 }
 
+/** What was to be started. */
+export interface Wanted {
+  readonly program: string | undefined;
+  readonly cwd?: string | undefined;
+}
+
+/** The directory comes first: its name, and that of a program, may hold any words. */
+const DIRECTORY = [
+  // runc, to 1.3 at least
+  /chdir to cwd \("(?<path>.*)"\) set in config\.json failed: (?<why>.+?)(?:: unknown)?$/i,
+  // crun
+  /chdir to `(?<path>.*)`: (?<why>.+?)(?:: unknown)?$/i,
+  // runc makes a container's directory when it is missing
+  /error during container init: mkdir (?<path>.*): (?<why>not a directory|permission denied|read-only file system)(?:: unknown)?$/i,
+];
+/** Of runc, crun, and hawser/shim. */
+const MISSING = /executable file .*not found|(?:exec: .*|exec \S*): no such file or directory|open executable: no such file|cannot find.*executable/i;
+const NO_PROGRAM = new RegExp([
+  /exec: ".*": .+/, /exec \S+: (?:permission denied|is a directory|not a directory|exec format error)/, /open executable: /,
+  /the path `.*` (?:exists but it is not executable|is not a regular file)/, /cannot open `.*`: (?:not a directory|permission denied)/, /exec: exec format error/,
+].map(({ source }) => source).join('|'), 'i');
+
 /**
  * A container, or an exec, that could not be started: docker's exit status by what the runtime said.
  *
  * @param what names it: `container web`
- * @param program what it was to run
  */
-export function startFailure(what: string, program: string | undefined, error: unknown): CliError {
+export function startFailure(what: string, { program, cwd }: Wanted, error: unknown): CliError {
   const text = oneLine(textOf(error));
   const name = program === undefined ? 'its command' : JSON.stringify(program);
   const options = { cause: error };
-  if (/executable file.*not found|exec: .*no such file or directory|exec .*no such file or directory|cannot find.*executable|stat .*no such file or directory: unknown$/i.test(text)) {
-    return new CliError(`${what}: ${name} is not in its root file system, or not in its PATH: ${text}`, NOT_FOUND, options);
+  for (const pattern of DIRECTORY) {
+    const { path, why = '' } = pattern.exec(text)?.groups ?? {};
+    // Directories of mounts are made in the same way.
+    if (path === undefined || (pattern.source.includes('mkdir') && path !== cwd)) continue;
+    const is = /no such file/i.test(why) ? 'is not there' : /not a directory/i.test(why) ? 'is no directory' : 'may not be entered by its user';
+    return new CliError(`${what}: working directory ${path} ${is}: name another with -w, or make it: ${text}`, NOT_EXECUTABLE, options);
   }
-  if (/exec.*(permission denied|is a directory|not a directory|exec format error)|open executable: (?!.*no such)/i.test(text)) {
-    return new CliError(`${what}: ${name} is no program that can be run there: ${text}`, NOT_EXECUTABLE, options);
-  }
+  if (MISSING.test(text)) return new CliError(`${what}: ${name} is not in its root file system, or not in its PATH: ${text}`, NOT_FOUND, options);
+  if (NO_PROGRAM.test(text)) return new CliError(`${what}: ${name} is no program that can be run there: ${text}`, NOT_EXECUTABLE, options);
   return new CliError(`${what} could not be started: ${text}`, FAILED, options);
 }

@@ -6,6 +6,7 @@ export const LABEL = {
   stdin: 'io.hawser/stdin',
   /** The last run, as {@link LastRun} in JSON. One label, so that it is never half written. */
   run: 'io.hawser/run',
+  /** Of containers that were made before the client library kept it (io.containerd.image.config.stop-signal). */
   stopSignal: 'io.hawser/stop-signal',
   autoRemove: 'io.hawser/auto-remove',
   /** The directory that a container was made from. */

@@ -1,7 +1,7 @@
 /** A command's connection to its daemon, and its containers by what users call them. */
 import { addressOf, checkSocket, namespaceOf, silentDaemon, type Globals } from './address.js';
 import type { Client, Container } from '../client/index.js';
-import { CliError } from './errors.js';
+import { CliError, NoSuchContainer } from './errors.js';
 
 /** How long a daemon may take to answer at all. */
 const ANSWER_MS = 15_000;
@@ -46,7 +46,7 @@ export class Session {
     const meant = named.length > 0 ? named : all.filter(({ id }) => reference !== '' && id.startsWith(reference));
     if (meant.length === 1) return meant[0]!;
     if (meant.length > 1) throw new CliError(`container ${reference} may be ${meant.map(({ id }) => shortId(id)).join(' or ')}: give more of its id`);
-    throw new CliError(`container ${reference} does not exist in namespace ${this.namespace} of ${this.address}: \`hawser ps -a\` lists what does`);
+    throw new NoSuchContainer(`container ${reference} does not exist in namespace ${this.namespace} of ${this.address}: \`hawser ps -a\` lists what does`);
   }
 }
 

@@ -7,6 +7,7 @@ import type { Connection } from './grpc/connection.js';
 import type { Services } from './grpc/services.js';
 import { ClientImages } from './image/images.js';
 import { recordOf, statusOf } from './record.js';
+import { abandonedFifos, removeDirectories, scopeOf } from './stdio/fifos.js';
 import type {
   Backend, CallOptions, Client, Container, CreateOptions, EventEnvelope, EventsOptions, LoadOptions, TaskStatus, Version, Watcher, WatchOptions,
 } from './types.js';
@@ -19,7 +20,7 @@ export class DaemonClient implements Client {
   constructor(private readonly connection: Connection, readonly namespace: string, private readonly fifoDir: string) {
     this.services = connection.services(namespace);
     this.images = new ClientImages(this.services);
-    this.#context = { services: this.services, images: this.images, namespace, fifoDir };
+    this.#context = { services: this.services, images: this.images, namespace, fifoDir, scope: scopeOf(connection.path, namespace) };
   }
 
   get address(): string { return this.connection.path; }
@@ -31,6 +32,12 @@ export class DaemonClient implements Client {
   async version(options: CallOptions = {}): Promise<Version> {
     const { version, revision } = await this.services.version.Version({}, options);
     return { version, revision };
+  }
+
+  /** Takes away the FIFOs that clients have left which were killed, of containers that are no more. */
+  async tidy(options: CallOptions = {}): Promise<void> {
+    const { fifoDir, scope } = this.#context;
+    removeDirectories(await abandonedFifos(fifoDir, scope, async () => (await this.services.containers.List({}, options)).containers.map(({ id }) => id ?? '')));
   }
 
   async containers(filters: readonly string[] = [], options: CallOptions = {}): Promise<Container[]> {

@@ -1,7 +1,7 @@
 /** The way to a daemon. */
 import { connect as connectSocket } from 'node:net';
 import { Code } from '../ttrpc/status.js';
-import { abortable, limit } from './abort.js';
+import { abortable, limit, quietly } from './abort.js';
 import { DaemonClient } from './client.js';
 import { errorOf, InvalidArgumentError } from './errors.js';
 import { Connection } from './grpc/connection.js';
@@ -29,6 +29,8 @@ export async function connect(options: ConnectOptions = {}): Promise<Client> {
     const namespace = options.namespace ?? (process.env.CONTAINERD_NAMESPACE || DEFAULT_NAMESPACE);
     const client = new DaemonClient(connection, namespace, options.fifoDir ?? DEFAULT_FIFO_DIR);
     await client.version({ signal });
+    // Nobody waits for this to be done well: who connects wants something else.
+    await quietly(client.tidy({ signal }));
     return client;
   } catch (error) {
     connection.close();

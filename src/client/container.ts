@@ -6,9 +6,9 @@ import { FailedPreconditionError, NotFoundError } from './errors.js';
 import type { Services } from './grpc/services.js';
 import { closeIo, ContainerProcess, waitForExit } from './process.js';
 import { exitOf, packResources, recordOf, statusOf } from './record.js';
-import { signalNumber } from './signals.js';
+import { signalNumber, stopSignalOf } from './signals.js';
 import { statsOf, type Stats } from './stats.js';
-import { removeFifos, type StreamName } from './stdio/fifos.js';
+import { fifosOf, removeDirectories, removeFifos, type StreamName } from './stdio/fifos.js';
 import { Streams } from './stdio/streams.js';
 import { execProcess, startTask, type TaskContext } from './task.js';
 import type { LinuxResources } from './spec/types.js';
@@ -61,7 +61,7 @@ export class ClientContainer implements Container {
     const wanted = (['stdin', 'stdout', 'stderr'] as const).filter((name: StreamName) => options[name] ?? true);
     const { tasks } = this.#services;
     const streams = Streams.reopen(this.context.fifoDir, status, wanted, () => closeIo(tasks, this.id, exec));
-    const process = new ContainerProcess({ tasks, containerId: this.id, exec, streams, own: false });
+    const process = new ContainerProcess({ tasks, containerId: this.id, exec, streams, own: false, stopSignal: exec === '' ? stopSignalOf(this.#record.labels) : 'SIGTERM' });
     process.started(status.pid, true);
     if (exec === '') this.#process = process;
     return process;
@@ -103,8 +103,8 @@ export class ClientContainer implements Container {
     return waitForExit(this.#services.tasks, this.id, exec, limit(options));
   }
 
-  async signalProcess(signal: Signal = 'SIGTERM', { exec = '', all = false, ...options }: OfProcess & { readonly all?: boolean | undefined } = {}): Promise<void> {
-    await this.#services.tasks.Kill({ containerId: this.id, execId: exec, signal: signalNumber(signal), all }, options);
+  async signalProcess(signal?: Signal, { exec = '', all = false, ...options }: OfProcess & { readonly all?: boolean | undefined } = {}): Promise<void> {
+    await this.#services.tasks.Kill({ containerId: this.id, execId: exec, signal: signalNumber(signal ?? (exec === '' ? stopSignalOf(this.#record.labels) : 'SIGTERM')), all }, options);
   }
 
   async resizeTerminal({ columns, rows }: WindowSize, { exec = '', ...options }: OfProcess = {}): Promise<void> {
@@ -170,9 +170,11 @@ export class ClientContainer implements Container {
     if (kill && status.state !== 'stopped') await this.#end(status, signal);
     // The shim's own words have no class.
     else if (status.state === 'running' || status.state === 'paused') throw new FailedPreconditionError(Code.FailedPrecondition, `task ${this.id} is ${status.state}: end it first, or give kill: failed precondition`);
+    const left = this.#fifos();
     const exit = exitOf(await this.#services.tasks.Delete({ containerId: this.id }, { signal }));
     this.#process?.deleted();
     removeFifos(this.context.fifoDir, [status.stdin, status.stdout, status.stderr]);
+    removeDirectories(left);
     return exit;
   }
 
@@ -183,9 +185,16 @@ export class ClientContainer implements Container {
       const task = await unlessGone(this.status({ signal }));
       if (task !== undefined) throw new FailedPreconditionError(Code.FailedPrecondition, `container ${this.id} has a task that is ${task.state}: delete that first, or give kill: failed precondition`);
     }
+    const left = this.#fifos();
     await this.#services.containers.Delete({ id: this.id }, { signal });
+    removeDirectories(left);
     const { snapshotter, snapshotKey: key, labels } = this.#record;
     if (key !== '' && (snapshot ?? OWN_SNAPSHOT in labels)) await unlessGone(this.#services.snapshots.Remove({ snapshotter, key }, { signal }));
+  }
+
+  /** Of those who have left them: execs that were detached from, and clients that were killed. */
+  #fifos(): string[] {
+    return fifosOf(this.context.fifoDir, { scope: this.context.scope, container: this.id });
   }
 
   async #end({ state }: TaskStatus, signal: AbortSignal | undefined): Promise<void> {

@@ -10,8 +10,10 @@ import { change, limit, quietly, throwIfAborted, Undo } from './abort.js';
 import { ClientContainer, OWN_SNAPSHOT } from './container.js';
 import { errorOf, InvalidArgumentError } from './errors.js';
 import type { ClientImages } from './image/images.js';
+import type { ImageConfig } from './image/types.js';
 import { DEFAULT_SNAPSHOTTER } from './image/unpack.js';
 import { packOptions, packSpec, recordOf } from './record.js';
+import { stopSignalLabel } from './signals.js';
 import { makeSpec } from './spec/make.js';
 import type { WithRoot } from './spec/process.js';
 import type { TaskContext } from './task.js';
@@ -45,10 +47,11 @@ export async function createContainer(context: CreateContext, options: CreateOpt
   try {
     const lease = options.image === undefined ? undefined : await makeLease(context, undo, signal);
     const rootfs = await makeRoot(context, options, undo, lease, signal);
-    const spec = await specOf(context, options, rootfs, signal);
+    const config = options.image === undefined ? undefined : await context.images.config(options.image, { signal });
+    const spec = await specOf(context, options, rootfs, config, signal);
     const container: containerd.services.containers.v1.Container.$Properties = {
       id, image: options.image === undefined ? '' : (await context.images.get(options.image, { signal })).name,
-      labels: { ...options.labels, ...(rootfs.own === true ? { [OWN_SNAPSHOT]: 'own' } : {}) },
+      labels: { ...stopSignalLabel(options.stopSignal, config?.StopSignal), ...options.labels, ...(rootfs.own === true ? { [OWN_SNAPSHOT]: 'own' } : {}) },
       runtime: { name: options.runtime ?? DEFAULT_RUNTIME, ...(options.options === undefined ? {} : { options: packOptions(options.options) }) },
       spec: packSpec(spec), snapshotter: rootfs.snapshotter ?? '', snapshotKey: rootfs.snapshotKey ?? '', extensions: { ...options.extensions },
     };
@@ -102,16 +105,25 @@ async function makeRoot({ services, images }: CreateContext, options: CreateOpti
   return { snapshotKey: key, snapshotter, own: true };
 }
 
-async function specOf({ services, images, namespace }: CreateContext, options: CreateOptions, rootfs: RootFs, signal: AbortSignal | undefined): Promise<Spec> {
+async function specOf({ services, namespace }: CreateContext, options: CreateOptions, rootfs: RootFs, config: ImageConfig | undefined, signal: AbortSignal | undefined): Promise<Spec> {
   if (typeof options.spec === 'object') return options.spec;
-  const withRoot: WithRoot = async (look) => {
+  const withRoot: WithRoot = async (look, optional = false) => {
     if (rootfs.directory !== undefined) return look(rootfs.directory);
     const { snapshotKey: key, snapshotter = '' } = rootfs;
     const mounts = rootfs.mounts ?? (key === undefined ? [] : (await services.snapshots.Mounts({ snapshotter, key }, { signal })).mounts);
     if (mounts.length === 0) return look(undefined);
-    return withReadOnlyMounts(mounts, (dir) => Promise.resolve(look(dir)));
+    let mounted = false;
+    try {
+      return await withReadOnlyMounts(mounts, (dir) => {
+        mounted = true;
+        return Promise.resolve(look(dir));
+      });
+    } catch (error) {
+      // Not root, or mounts that only the shim can do.
+      if (optional && !mounted) return look(undefined);
+      throw error;
+    }
   };
-  const config = options.image === undefined ? undefined : await images.config(options.image, { signal });
   const spec = await makeSpec({ id: options.id, namespace, options, rootfs: rootfs.directory, config, withRoot });
   return options.spec?.(spec) ?? spec;
 }

@@ -20,6 +20,8 @@ export interface ProcessInit {
   /** Empty for the container's first process. */
   readonly exec: string;
   readonly streams: Streams;
+  /** What ends it, unless another signal is named. */
+  readonly stopSignal: Signal;
   /** It is ours: it is taken away when it has ended. */
   readonly own: boolean;
 }
@@ -76,7 +78,7 @@ export class ContainerProcess implements Process {
     return options.encoding === 'buffer' ? { stdout, stderr, exitCode } : { stdout: stdout.toString(), stderr: stderr.toString(), exitCode };
   }
 
-  async kill(signal: Signal = 'SIGTERM', { all = false, ...options }: CallOptions & { readonly all?: boolean | undefined } = {}): Promise<void> {
+  async kill(signal: Signal = this.#init.stopSignal, { all = false, ...options }: CallOptions & { readonly all?: boolean | undefined } = {}): Promise<void> {
     const request = { containerId: this.containerId, execId: this.#init.exec, signal: signalNumber(signal), all };
     try {
       await this.#init.tasks.Kill(request, options);
@@ -117,8 +119,10 @@ export class ContainerProcess implements Process {
       await this.#exit;
     } catch (error) {
       // What is gone writes no more; of what was left alone nothing is known.
-      if (error instanceof NotFoundError) streams.finish();
-      else streams.destroy();
+      if (error instanceof NotFoundError) {
+        streams.finish();
+        if (own) streams.remove();
+      } else streams.destroy();
       throw error;
     }
     await streams.exited();

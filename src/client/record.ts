@@ -1,5 +1,6 @@
 /** What the daemon says about containers and tasks, in this library's terms. */
 import { containerd, google, isType, millis, pack } from '../api/full.js';
+import { parseExact, stringifyExact } from '../oci/json.js';
 import { Code } from '../ttrpc/status.js';
 import { UnknownError } from './errors.js';
 import type { Any, ContainerRecord, Exit, RuncOptions, TaskState, TaskStatus } from './types.js';
@@ -66,13 +67,13 @@ export function runcOptions(options: Any | undefined): RuncOptions | undefined {
 }
 
 function packJson(type: string, value: object): Any {
-  return { type_url: type, value: Buffer.from(JSON.stringify(value)) };
+  return { type_url: type, value: Buffer.from(stringifyExact(value)) };
 }
 
 function parseSpec(id: string, spec: Any | null | undefined): Spec {
   if (!spec?.value?.length) return { ociVersion: '' };
   try {
-    return JSON.parse(Buffer.from(spec.value).toString()) as Spec;
+    return parseExact(Buffer.from(spec.value).toString()) as Spec;
   } catch (error) {
     throw new UnknownError(Code.Unknown, `container ${id}: its spec is no JSON: ${(error as Error).message}`, { cause: error });
   }

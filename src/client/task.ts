@@ -6,6 +6,7 @@ import { FailedPreconditionError, InvalidArgumentError, NotFoundError } from './
 import type { Services } from './grpc/services.js';
 import { closeIo, ContainerProcess } from './process.js';
 import { packOptions, packProcess, runcOptions } from './record.js';
+import { stopSignalOf } from './signals.js';
 import { applyProcess } from './spec/process.js';
 import type { SpecProcess } from './spec/types.js';
 import { Streams } from './stdio/streams.js';
@@ -18,10 +19,12 @@ const END_MS = 10_000;
 export interface TaskContext {
   readonly services: Services;
   readonly fifoDir: string;
+  /** Of the daemon and the namespace: `scopeOf`. */
+  readonly scope: string;
 }
 
 /** Makes a container's task and starts it. */
-export async function startTask({ services, fifoDir }: TaskContext, record: ContainerRecord, options: StartOptions, rootfs: readonly Mount[]): Promise<ContainerProcess> {
+export async function startTask({ services, fifoDir, scope }: TaskContext, record: ContainerRecord, options: StartOptions, rootfs: readonly Mount[]): Promise<ContainerProcess> {
   const { tasks } = services;
   const { id: containerId } = record;
   const signal = limit(options);
@@ -29,7 +32,7 @@ export async function startTask({ services, fifoDir }: TaskContext, record: Cont
   const undo = new Undo();
   try {
     const restore = options.checkpointDir === undefined ? {} : { options: restoring(record, options.checkpointDir) };
-    const streams = Streams.make(fifoDir, containerId, options, terminal, () => closeIo(tasks, containerId, ''));
+    const streams = Streams.make(fifoDir, { scope, container: containerId, exec: false }, containerId, options, terminal, () => closeIo(tasks, containerId, ''));
     undo.add(() => streams.remove());
     undo.add(() => streams.destroy());
     const { pid } = await change(undo, signal, {
@@ -37,7 +40,7 @@ export async function startTask({ services, fifoDir }: TaskContext, record: Cont
       hasten: () => tasks.Kill({ containerId, signal: KILL, all: true }),
       back: () => removeTask(services, containerId),
     });
-    const made = new ContainerProcess({ tasks, containerId, exec: '', streams, own: true });
+    const made = new ContainerProcess({ tasks, containerId, exec: '', streams, own: true, stopSignal: stopSignalOf(record.labels) });
     undo.add(() => made.detach());
     made.started(pid, false);
     if (terminal && options.size !== undefined) await made.resize(options.size, { signal });
@@ -56,7 +59,7 @@ export async function startTask({ services, fifoDir }: TaskContext, record: Cont
 }
 
 /** Runs another process in a container. */
-export async function execProcess({ services, fifoDir }: TaskContext, record: ContainerRecord, options: ExecOptions): Promise<ContainerProcess> {
+export async function execProcess({ services, fifoDir, scope }: TaskContext, record: ContainerRecord, options: ExecOptions): Promise<ContainerProcess> {
   const { tasks } = services;
   const { id: containerId } = record;
   const signal = limit(options);
@@ -64,14 +67,14 @@ export async function execProcess({ services, fifoDir }: TaskContext, record: Co
   const spec = await processOf(services, record, options, signal);
   const undo = new Undo();
   try {
-    const streams = Streams.make(fifoDir, exec, options, spec.terminal ?? false, () => closeIo(tasks, containerId, exec));
+    const streams = Streams.make(fifoDir, { scope, container: containerId, exec: true }, exec, options, spec.terminal ?? false, () => closeIo(tasks, containerId, exec));
     undo.add(() => streams.remove());
     undo.add(() => streams.destroy());
     await change(undo, signal, {
       make: (own) => tasks.Exec({ containerId, execId: exec, spec: packProcess(spec), ...streams.paths }, { signal: own }),
       back: () => removeExec(services, containerId, exec),
     });
-    const process = new ContainerProcess({ tasks, containerId, exec, streams, own: true });
+    const process = new ContainerProcess({ tasks, containerId, exec, streams, own: true, stopSignal: 'SIGTERM' });
     undo.add(() => process.detach());
     const { pid } = await change(undo, signal, {
       make: (own) => tasks.Start({ containerId, execId: exec }, { signal: own }),
@@ -116,7 +119,7 @@ async function removeExec({ tasks }: Services, containerId: string, execId: stri
 /** The container's first process is what an exec is like, but for what its options say. */
 async function processOf({ tasks }: Services, record: ContainerRecord, options: ExecOptions, signal: AbortSignal | undefined): Promise<SpecProcess> {
   if (options.args === undefined || options.args.length === 0) throw new InvalidArgumentError(Code.InvalidArgument, `an exec in container ${record.id} needs args: invalid argument`);
-  const { consoleSize: _, ...base } = structuredClone(record.spec.process ?? { user: { uid: 0, gid: 0 }, cwd: '/' });
+  const { consoleSize: _, ...base } = structuredClone(record.spec.process ?? { user: { uid: 0, gid: 0, additionalGids: [0] }, cwd: '/' });
   const spec: SpecProcess = { ...base, terminal: options.terminal ?? false };
   await applyProcess(spec, options, async (look) => {
     const { process } = await tasks.Get({ containerId: record.id }, { signal });

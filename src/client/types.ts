@@ -112,6 +112,8 @@ export interface CreateOptions extends SpecOptions, CallOptions {
   /** Options for the shim: as runc's shim takes them, or packed for another one. */
   readonly options?: RuncOptions | Any | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** What ends it, kept in the label that ctr and nerdctl use. Default: what the image says (STOPSIGNAL), or SIGTERM. */
+  readonly stopSignal?: Signal | undefined;
   readonly extensions?: Readonly<Record<string, Any>> | undefined;
 }
 
@@ -164,7 +166,7 @@ export interface Container {
   /** Waits for the task's end; for that of an exec when one is named. */
   wait(options?: OfProcess): Promise<Exit>;
 
-  /** Sends a signal, SIGTERM unless given; with `all`, to every process of the container. */
+  /** Sends a signal, {@link CreateOptions.stopSignal} unless given (SIGTERM to an exec); with `all`, to every process of the container. */
   signalProcess(signal?: Signal, options?: OfProcess & { readonly all?: boolean | undefined }): Promise<void>;
   /** Gives a terminal another size. */
   resizeTerminal(size: WindowSize, options?: OfProcess): Promise<void>;
@@ -296,7 +298,7 @@ export interface Process {
   result(options?: ResultOptions & { readonly encoding?: 'utf8' }): Promise<Output<string>>;
   /** The same, as bytes. */
   result(options: ResultOptions & { readonly encoding: 'buffer' }): Promise<Output<Buffer>>;
-  /** SIGTERM unless given. No error when it has ended already. */
+  /** The container's stop signal unless given; for an exec SIGTERM. No error when it has ended already. */
   kill(signal?: Signal, options?: CallOptions & { readonly all?: boolean | undefined }): Promise<void>;
   /** Gives its terminal another size. */
   resize(size: WindowSize, options?: CallOptions): Promise<void>;

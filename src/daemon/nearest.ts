@@ -1,7 +1,11 @@
-/** The word that was probably meant; undefined when none is near. */
-export function nearest(word: string, words: Iterable<string>): string | undefined {
+/**
+ * The word that was probably meant; undefined when none is near.
+ *
+ * @param most how many letters may be wrong; two, or a third of them
+ */
+export function nearest(word: string, words: Iterable<string>, most = Math.max(2, Math.floor(word.length / 3))): string | undefined {
   let best: string | undefined;
-  let least = Math.max(2, Math.floor(word.length / 3)) + 1;
+  let least = most + 1;
   for (const other of words) {
     const distance = editDistance(word.toLowerCase(), other.toLowerCase());
     if (distance < least) [best, least] = [other, distance];
@@ -10,8 +14,8 @@ export function nearest(word: string, words: Iterable<string>): string | undefin
 }
 
 /** `; did you mean X?`, or nothing. */
-export function didYouMean(word: string, words: Iterable<string>): string {
-  const meant = nearest(word, words);
+export function didYouMean(word: string, words: Iterable<string>, most?: number): string {
+  const meant = nearest(word, words, most);
   return meant === undefined ? '' : `; did you mean ${meant}?`;
 }
 

@@ -1,6 +1,7 @@
 /** A container's bundle directory: which file is called what, and how it is written (contract §1.11). */
 import { copyFileSync, existsSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseExact } from './json.js';
 import type { Spec } from './spec.js';
 
 /** How the init ended, kept on disk so that whoever comes after the shim can tell the truth. */
@@ -31,7 +32,7 @@ export class Bundle {
     const file = join(this.path, 'config.json');
     const text = readFileSync(file, 'utf8');
     try {
-      return JSON.parse(text) as Spec;
+      return parseExact(text) as Spec;
     } catch (error) {
       throw new Error(`${file} is not valid JSON: ${(error as Error).message}`, { cause: error });
     }

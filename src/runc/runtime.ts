@@ -2,6 +2,7 @@
 import { closeSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readPidFile, removeFile } from '../oci/bundle.js';
+import { stringifyExact } from '../oci/json.js';
 import type { Process } from '../oci/spec.js';
 import { searchPath } from '../sys/index.js';
 import { memoryFile, runCommand, type CommandOptions, type CommandResult } from './command.js';
@@ -130,7 +131,7 @@ export class Runtime {
 
   /** Runs one more process in the container and leaves it running. Resolves to its pid. */
   async exec(id: string, process: Process, options: ExecOptions): Promise<number> {
-    const text = Buffer.from(JSON.stringify(process));
+    const text = Buffer.from(stringifyExact(process));
     const run = (processFile: string, more: readonly number[]): Promise<number> => {
       const args = ['exec', '--process', processFile, ...consoleArgs(options), '--detach', '--pid-file', options.pidFile, id];
       return this.#runForPid(id, args, options.pidFile, {

@@ -3,6 +3,7 @@ import { closeSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { alreadyExists, failedPrecondition, invalidArgument, notFound, unavailable, unknown } from '../api/errdefs.js';
 import { Bundle, removeFile, tryReadPidFile } from '../oci/bundle.js';
+import { parseExact } from '../oci/json.js';
 import type { Process } from '../oci/spec.js';
 import { isAnothers, Runtime, type CheckpointOptions, type ProcessIo } from '../runc/index.js';
 import { expectMigration, isChild, openPidfd, signalPidfd, type ExitStatus } from '../sys/index.js';
@@ -456,7 +457,7 @@ export class Container {
 
   async #runExec({ record, process }: LiveExec, signal: AbortSignal): Promise<void> {
     const stdio = await this.#openStdio(process, record.id);
-    const spec: Process = { ...(JSON.parse(record.spec) as Process), terminal: record.terminal };
+    const spec: Process = { ...(parseExact(record.spec) as Process), terminal: record.terminal };
     stdio.beforeStart();
     await this.shim.orphans.adopting(async () => {
       const running = this.#runtime.exec(this.record.id, spec, {

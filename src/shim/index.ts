@@ -5,6 +5,7 @@
  */
 export { runRuncShim, runShim } from './framework/run.js';
 export { holdProcess, signalProcess, startProcess, type HeldProcess, type ProcessOptions } from './framework/process.js';
+export { parseExact, stringifyExact } from '../oci/json.js';
 export { cgroupMetrics } from './framework/metrics.js';
 export type {
   Any, CallOptions, Container, Exec, ProcessSpec, Remains, RuncContainer, RuncShim, Shim, Spec, TaskProcess,

@@ -1,9 +1,11 @@
 /** An error of each kind: one line that names the thing, the cause and the next step, and docker's exit status. */
 import assert from 'node:assert/strict';
-import { linkSync, writeFileSync } from 'node:fs';
+import { linkSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { example, makeShims } from '../support/custom-shims.js';
+import { temporaryDirectory } from '../support/daemons.js';
 import { Lab } from './lab.js';
 
 let lab: Lab;
@@ -21,9 +23,17 @@ const cases = (): readonly [args: string[], exitCode: number, says: RegExp][] =>
   [['run'], 125, /^hawser: there is neither an image nor --rootfs DIR\. See 'hawser /],
   [['run', '--memori', '1g', 'x'], 125, /^hawser: unknown option '--memori'; did you mean --memory\? See 'hawser run --help'$/],
   [['inspct'], 125, /^hawser: unknown command inspct; did you mean inspect\? See 'hawser --help'$/],
+  [['pull', 'busybox'], 125, /^hawser: unknown command pull\. See 'hawser --help'$/],
+  [['stpo', 'x'], 125, /^hawser: unknown command stpo\. See /],
+  [['sto', 'x'], 125, /^hawser: unknown command sto; did you mean stop\? See /],
   [['run', '-v', 'data:/data', 'x'], 125, /^hawser: --volume "data:\/data": there are no named volumes here: give a path, as \/srv\/data or \.\/data\. See /],
   [['run', '--detach-keys', 'ctrl-!', 'x'], 125, /^hawser: --detach-keys "ctrl-!": "ctrl-!" is no key; /],
   [['run', '--rootfs', lab.rootfs, '--name', 'no/slash', 'x'], 125, /^hawser: --name "no\/slash": an id has letters and digits/],
+  [['run', '--ulimit', 'core=-1:5', 'x'], 125, /^hawser: --ulimit "core=-1:5": the soft limit, none, is above the hard one, 5\. See /],
+  [['run', '--ulimit', 'core=18446744073709551616', 'x'], 125, /^hawser: --ulimit "core=18446744073709551616": a limit is 18446744073709551615 at most, which is none, as -1 is\. See /],
+  [['run', '--ulimit', 'cores=1', 'x'], 125, /^hawser: --ulimit "cores=1": there are as, core, /],
+  [['run', '--rootfs', lab.rootfs, '--name', 'x', '--stop-signal', 'NOPE', 'true'], 125, /^hawser: container x cannot be made: signal "NOPE" is none that this machine has/],
+  [['kill', '-s', 'RTMIN+99', 'x'], 125, /^hawser: signal "RTMIN\+99" does not exist: /],
   [['kill', '-s', 'NOPE', 'x'], 125, /^hawser: signal "NOPE" does not exist: give a name such as TERM, or a number from 1 to 64/],
   [['ps', '--filter', 'color=red'], 125, /^hawser: --filter "color=red": there are id, name, label, status, exited and ancestor, as name=web\. See 'hawser ps --help'$/],
   [['ps', '-a', '--format', '{{.Nmae}}'], 125, /^hawser: --format: there is no field \.Nmae; there are \.ID, /],
@@ -70,6 +80,20 @@ test('a container that does not run', async () => {
     assert.equal(exitCode, 1, args.join(' '));
   }
   await lab.removeAll();
+});
+
+test('a container that runs on a shim without figures', async () => {
+  const shims = makeShims(temporaryDirectory('shims'), { plain: example('process-shim') });
+  const own = await Lab.open(undefined, shims);
+  try {
+    await own.ok(['run', '-d', '--name', 'plain', '--runtime', 'io.containerd.plain.v1', '--log-driver', 'none', '--rootfs', own.rootfs, '/bin/sleep', '1000']);
+    const { stderr, exitCode } = await own.hawser(['stats', '--no-stream', 'plain']);
+    assert.match(stderr, /^hawser: container plain has no figures: the shim of its runtime io\.containerd\.plain\.v1 gives none$/);
+    assert.equal(exitCode, 1);
+  } finally {
+    await own.close();
+    rmSync(dirname(shims), { recursive: true });
+  }
 });
 
 test('a socket that nobody listens at any more', async () => {

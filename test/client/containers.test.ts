@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import {
   AlreadyExistsError, Client, FailedPreconditionError, InvalidArgumentError, NotFoundError, ResourceExhaustedError, UnavailableError,
-  UnimplementedError, UnknownError, type Client as ClientType,
+  UnimplementedError, UnknownError, type Client as ClientType, type Container,
 } from '../../src/client/index.js';
 import { ClientLab, IMAGE, sh } from '../support/client-lab.js';
 import { firstCount, counting } from '../support/checkpoints.js';
@@ -119,7 +119,8 @@ test('what a process is: environment, directory, user, capabilities, mounts', as
   const of = async (script: string, options = {}): Promise<string> => (await container.output(sh(script), options)).stdout.trim();
   assert.equal(await of('echo $FROM $MORE $(hostname) $PWD $(id -u)', { env: ['MORE=exec'] }), 'container exec ship /tmp 0');
   assert.equal(await of('id', { user: 'nobody' }), 'uid=65534(nobody) gid=65534(nogroup) groups=65534(nogroup)');
-  assert.equal(await of('id -u; id -g', { user: '12:34', cwd: '/' }), '12\n34');
+  assert.equal(await of('id -u; id -g; grep Groups: /proc/self/status', { user: '12:34', cwd: '/' }), '12\n34\nGroups:\t34');
+  assert.equal(await of('grep Groups: /proc/self/status'), 'Groups:\t0', 'those of the container');
   assert.match(await of('grep CapBnd /proc/self/status'), /0000000000000020$/);
   assert.equal(await of('touch /x 2>/dev/null || echo read-only; touch /root/x && echo shared'), 'read-only\nshared');
   assert.equal((await container.refresh()).spec.annotations?.why, 'test');
@@ -130,6 +131,32 @@ test('what a process is: environment, directory, user, capabilities, mounts', as
   const changed = await lab.start(['echo', 'a'], { spec: (spec) => void (spec.process!.args = ['echo', 'b']) });
   assert.equal((await changed.process.result()).stdout, 'b\n');
   await changed.container.delete({ kill: true });
+});
+
+test('numbers of 64 bits in a spec: given, read, given again, of an exec', async () => {
+  const unlimited = 2n ** 64n - 1n;
+  const container = await lab.idle({ rlimits: [{ type: 'core', soft: 3, hard: -1 }] });
+  const limits = async (of: Container): Promise<string | undefined> => /^Max core file size +(.*?) *bytes/m.exec((await of.output(sh('ulimit -Sc unlimited; cat /proc/self/limits'))).stdout)?.[1];
+  const { spec } = await container.refresh();
+  assert.deepEqual(spec.process?.rlimits?.at(-1), { type: 'RLIMIT_CORE', soft: 3, hard: unlimited });
+  assert.match(await limits(container) ?? '', /unlimited +unlimited/, 'an exec has those of the container');
+  // Who reads a spec, changes it and gives it again.
+  spec.process.args = sh('cat /proc/self/limits');
+  spec.process.rlimits.at(-1)!.soft = unlimited;
+  const copy = await client.create({ id: 'copy', spec });
+  assert.match((await (await copy.start()).result()).stdout, /^Max core file size +unlimited +unlimited/m);
+  await copy.delete({ kill: true });
+  await container.updateResources({ memory: { limit: 9223372036854771712n } });
+  assert.equal((await container.stats()).memory.limit, undefined);
+  await container.delete({ kill: true });
+});
+
+test('a root file system that only the shim can mount is not looked at for root', async () => {
+  const rootfsMounts = [{ type: 'ext4', source: '/no/such.img', options: ['loop'] }];
+  const container = await lab.create(['true'], { rootfs: undefined, rootfsMounts });
+  assert.deepEqual(container.record.spec.process?.user, { uid: 0, gid: 0, additionalGids: [0] });
+  await container.delete();
+  await assert.rejects(lab.create(['true'], { rootfs: undefined, rootfsMounts, user: 'nobody' }), /loop/);
 });
 
 test('an image: imported, unpacked, run, deleted', async () => {

@@ -99,6 +99,15 @@ shimTest('a description that is no JSON object is refused, and the exec id stays
   assert.equal((await task.run('e', sh('exit 2'))).status, 2);
 }, { skip: hawserOnly });
 
+shimTest('limits of 64 bits reach the runtime as they are', async (lab) => {
+  const task = await lab.task('c');
+  await task.start();
+  const text = JSON.stringify({ ...makeProcess(sh('exit $(( $(ulimit -Hc | wc -c) ))')), rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 0 }] }).replace('"hard":0', '"hard":18446744073709551615');
+  await task.shim.task.Exec({ id: 'c', execId: 'e', spec: { type_url: 'x', value: Buffer.from(text) } });
+  await task.start('e');
+  assert.equal((await task.wait('e')).exitStatus, 'unlimited\n'.length);
+});
+
 shimTest('exec ids that could be paths or flags are refused before they become any', async (lab) => {
   const task = await lab.task('c');
   await task.start();

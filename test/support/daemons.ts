@@ -62,14 +62,18 @@ export function makeRootfs(dir: string): string {
   return dir;
 }
 
-/** An image of that root file system, in the layout that `docker load` and `ctr images import` take. */
-export async function makeImage(dir: string, rootfs: string, name: string, command: readonly string[] = ['/bin/sh']): Promise<string> {
+/**
+ * An image of that root file system, in the layout that `docker load` and `ctr images import` take.
+ *
+ * @param more what else its configuration says, such as `{ User: 'nobody' }`
+ */
+export async function makeImage(dir: string, rootfs: string, name: string, command: readonly string[] = ['/bin/sh'], more: object = {}): Promise<string> {
   const work = join(dir, 'image');
   mkdirSync(work, { recursive: true });
   await execa('tar', ['-C', rootfs, '-cf', join(work, 'layer.tar'), '.']);
   const digest = (await execa('sha256sum', [join(work, 'layer.tar')])).stdout.split(' ')[0]!;
   const config = JSON.stringify({
-    architecture: 'amd64', os: 'linux', config: { Env: ['PATH=/bin'], Cmd: command },
+    architecture: 'amd64', os: 'linux', config: { Env: ['PATH=/bin'], Cmd: command, ...more },
     rootfs: { type: 'layers', diff_ids: [`sha256:${digest}`] }, history: [{ created: '2024-01-01T00:00:00Z' }],
   });
   writeFileSync(join(work, 'config.json'), config);

@@ -9,6 +9,7 @@ import { DetachScanner, parseDetachKeys } from '../../src/cli/terminal/detach-ke
 import { mount, tmpfs, volume } from '../../src/cli/options/mounts.js';
 import { environment } from '../../src/cli/options/environment.js';
 import { logPathOf, logTarget } from '../../src/cli/options/log.js';
+import type { CliError } from '../../src/cli/errors.js';
 import { startFailure } from '../../src/cli/explain.js';
 import { beginning, ending, lastLines, locate } from '../../src/cli/log/files.js';
 import { LogFollower } from '../../src/cli/log/follow.js';
@@ -67,15 +68,32 @@ test('environment, and logs\' places', () => {
   assert.throws(() => logTarget('syslog', undefined, '/d'), /there are file and none/);
 });
 
-test('exit statuses of what could not be started, by what runc and crun say', () => {
-  const code = (text: string): number => startFailure('container x', 'prog', new Error(text)).exitCode;
-  assert.equal(code('runc create failed: exec: "nope": executable file not found in $PATH'), 127);
-  assert.equal(code('exec: "/nope": stat /nope: no such file or directory'), 127);
-  assert.equal(code('OCI runtime create failed: executable file `nope` not found in $PATH: No such file or directory'), 127);
-  assert.equal(code('exec: "/etc": permission denied'), 126);
-  assert.equal(code('exec: "/etc": is a directory'), 126);
-  assert.equal(code('exec /bin/script: exec format error'), 126);
-  assert.equal(code('error mounting "/x": no such file or directory'), 125);
+test('exit statuses of what could not be started, by what runc 1.1 and 1.3 and crun 1.21 say', () => {
+  const failure = (text: string): CliError => startFailure('container x', { program: 'prog', cwd: '/work' }, new Error(text));
+  const runc = 'OCI runtime exec failed: exec failed: unable to start container process: ';
+  const init = 'OCI runtime create failed: runc create failed: unable to start container process: error during container init: ';
+  const crun = 'OCI runtime exec failed: ';
+  const statuses: [number, ...string[]][] = [
+    [127, `${runc}exec: "nope": executable file not found in $PATH: unknown`, `${runc}exec: "/nope": stat /nope: no such file or directory`, `${init}exec: "nope": executable file not found in $PATH`,
+      `${runc}exec: "a permission denied": executable file not found in $PATH`, `${crun}executable file \`nope\` not found in $PATH: No such file or directory`, `${crun}executable file \`/no/such\` not found: No such file or directory`,
+      'open executable: No such file or directory', 'exec /bin/script: no such file or directory'],
+    [126, `${runc}exec: "/etc": permission denied`, `${runc}exec: "/etc": is a directory: unknown`, `${runc}exec: "/file/x": stat /file/x: not a directory`, `${runc}exec: "/secret/x": stat /secret/x: permission denied`, 'exec /bin/script: exec format error',
+      `${crun}the path \`noexec\` exists but it is not executable: Operation not permitted`, `${crun}the path \`/bin\` is not a regular file: Operation not permitted`, `${crun}cannot open \`/file/x\`: Not a directory`],
+    [125, 'error mounting "/x": no such file or directory', `${init}mkdir /other: not a directory`],
+  ];
+  for (const [status, ...texts] of statuses) for (const text of texts) assert.equal(failure(text).exitCode, status, text);
+  for (const [text, says] of [
+    [`${runc}chdir to cwd ("/nodir") set in config.json failed: no such file or directory: unknown`, '/nodir is not there'],
+    [`${runc}chdir to cwd ("/executable file not found") set in config.json failed: no such file or directory`, '/executable file not found is not there'],
+    [`${runc}chdir to cwd ("/file") set in config.json failed: not a directory`, '/file is no directory'],
+    [`${runc}chdir to cwd ("/secret") set in config.json failed: permission denied`, '/secret may not be entered by its user'],
+    [`${init}mkdir /work: not a directory`, '/work is no directory'],
+    [`${crun}chdir to \`/nodir\`: No such file or directory`, '/nodir is not there'],
+    [`${crun}chdir to \`/file\`: Not a directory: unknown`, '/file is no directory'],
+  ] as const) {
+    assert.ok(failure(text).message.startsWith(`container x: working directory ${says}: `), failure(text).message);
+    assert.equal(failure(text).exitCode, 126);
+  }
 });
 
 test('a log\'s last lines, across the files that it was rotated to', () => {

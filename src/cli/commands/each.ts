@@ -5,8 +5,11 @@ import { CliError, Exit } from '../errors.js';
 import { explain } from '../explain.js';
 import { withSession, type Session } from '../session.js';
 
-/** @param work returns what is printed for a container; as it was called, unless given */
-export async function forEach(references: readonly string[], globals: Globals, work: (container: Container, session: Session) => Promise<string | void>): Promise<void> {
+/**
+ * @param work returns what is printed for a container; as it was called, unless given
+ * @param passOver what is said, and is no failure
+ */
+export async function forEach(references: readonly string[], globals: Globals, work: (container: Container, session: Session) => Promise<string | void>, passOver: (error: unknown) => boolean = () => false): Promise<void> {
   await withSession(globals, async (session) => {
     let failed = 0;
     for (const reference of references) {
@@ -16,7 +19,7 @@ export async function forEach(references: readonly string[], globals: Globals, w
       } catch (error) {
         const { text, exitCode } = explain(error);
         process.stderr.write(`hawser: ${text}\n`);
-        failed = exitCode;
+        if (!passOver(error)) failed = exitCode;
       }
     }
     if (failed !== 0) throw new Exit(failed);

@@ -3,6 +3,7 @@ import type { EventEnvelope } from '../../client/index.js';
 import type { Globals } from '../address.js';
 import { CliError, UsageError } from '../errors.js';
 import { compile } from '../format/template.js';
+import { stringifyExact } from '../../oci/json.js';
 import { withSession } from '../session.js';
 
 export interface EventsFlags {
@@ -24,8 +25,8 @@ export async function eventsCommand({ filter = [], format, allNamespaces = false
         if (!own.every((accept) => accept(envelope))) continue;
         const record = describe(envelope);
         if (render) process.stdout.write(`${render(record)}\n`);
-        else if (format === 'json') process.stdout.write(`${JSON.stringify(record)}\n`);
-        else process.stdout.write(`${record.Timestamp} ${record.Namespace} ${record.Topic} ${JSON.stringify(record.Event)}\n`);
+        else if (format === 'json') process.stdout.write(`${stringifyExact(record)}\n`);
+        else process.stdout.write(`${record.Timestamp} ${record.Namespace} ${record.Topic} ${stringifyExact(record.Event)}\n`);
       }
     } catch (error) {
       if (error instanceof UnavailableError) throw new CliError(`the daemon at ${address} has gone away; there are no more events until it is back`, 1, { cause: error });
@@ -43,10 +44,9 @@ function containerOf({ event }: Pick<EventEnvelope, 'event'>): string {
   return typeof id === 'string' ? id : '';
 }
 
-/** What JSON can hold: bytes as base64, 64-bit numbers as numbers. */
+/** What JSON can hold: bytes as base64. */
 function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
-  if (typeof value === 'bigint') return Number(value);
   if (value instanceof Date) return value.toISOString();
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));

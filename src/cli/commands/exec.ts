@@ -44,7 +44,7 @@ export async function execCommand(reference: string, args: readonly string[], fl
           const why = status === undefined || status.state === 'stopped' ? `does not run: \`hawser start ${container.id}\` first` : `is ${status.state}: \`hawser unpause ${container.id}\` first`;
           throw new CliError(`container ${shortId(container.id)} ${why}`, 1, { cause: error });
         }
-        throw startFailure(`container ${shortId(container.id)}: exec`, args[0], error);
+        throw startFailure(`container ${shortId(container.id)}: exec`, { program: args[0], cwd: flags.workdir ?? container.record.spec.process?.cwd }, error);
       }
     });
     if (detach) return 0;

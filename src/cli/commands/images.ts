@@ -8,6 +8,7 @@ import { list } from '../format/output.js';
 import { decimalSize } from '../format/size.js';
 import { inWords } from '../format/time.js';
 import { imageSize } from '../image-size.js';
+import { normalize } from '../../oci/image-name.js';
 import { ProgressLine } from '../output/progress.js';
 import { withSession } from '../session.js';
 
@@ -71,7 +72,12 @@ export async function removeImagesCommand(names: readonly string[], { force = fa
     let failed = 0;
     for (const name of names) {
       try {
-        await client.images.delete((await client.images.get(name)).name);
+        const image = await client.images.get(name);
+        // By its digest it is meant with all its names, as docker has it.
+        const byDigest = normalize(name) !== image.name && name !== image.name;
+        const names = byDigest ? (await client.images.list()).filter(({ target }) => target.digest === image.target.digest).map((one) => one.name) : [image.name];
+        if (names.length > 1 && !force) throw new CliError(`it has the names ${names.join(', ')}: remove one of them, or all of them with -f`);
+        for (const one of names) await client.images.delete(one);
         process.stdout.write(`${name}\n`);
       } catch (error) {
         if (error instanceof NotFoundError && force) continue;

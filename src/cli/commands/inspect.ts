@@ -1,5 +1,6 @@
 /** hawser inspect: docker's form where docker has one, and the OCI spec. */
-import type { Container, TaskStatus } from '../../client/index.js';
+import type { Container, LinuxResources, TaskStatus } from '../../client/index.js';
+import { stopSignalOf } from '../../client/signals.js';
 import type { Globals } from '../address.js';
 import { stateOf } from '../container/state.js';
 import { Exit } from '../errors.js';
@@ -7,6 +8,7 @@ import { explain } from '../explain.js';
 import { compile } from '../format/template.js';
 import { LABEL } from '../labels.js';
 import { logPathOf } from '../options/log.js';
+import { stringifyExact } from '../../oci/json.js';
 import { nameOf, withSession } from '../session.js';
 
 export async function inspectCommand(references: readonly string[], { format }: { format?: string }, globals: Globals): Promise<void> {
@@ -29,8 +31,8 @@ export async function inspectCommand(references: readonly string[], { format }: 
       }
     }
     if (render) for (const one of found) process.stdout.write(`${render(one)}\n`);
-    else if (format === 'json') process.stdout.write(`${JSON.stringify(found)}\n`);
-    else process.stdout.write(`${JSON.stringify(found, undefined, 4)}\n`);
+    else if (format === 'json') process.stdout.write(`${stringifyExact(found)}\n`);
+    else process.stdout.write(`${stringifyExact(found, 4)}\n`);
     if (failed) throw new Exit(failed);
   });
 }
@@ -53,7 +55,7 @@ function describe(container: Container, task: TaskStatus | undefined, namespace:
     Config: {
       Hostname: spec.hostname ?? '', User: spec.process?.user.username ?? `${spec.process?.user.uid ?? 0}:${spec.process?.user.gid ?? 0}`, Tty: spec.process?.terminal ?? false,
       OpenStdin: (task?.stdin ?? record.labels[LABEL.stdin] ?? '') !== '', Env: spec.process?.env ?? [], Cmd: spec.process?.args ?? [],
-      WorkingDir: spec.process?.cwd ?? '/', Labels: record.labels,
+      WorkingDir: spec.process?.cwd ?? '/', StopSignal: record.labels[LABEL.stopSignal] ?? String(stopSignalOf(record.labels)), Labels: record.labels,
     },
     HostConfig: {
       Memory: resources?.memory?.limit ?? 0, NanoCpus: cpus(resources?.cpu) * 1e9, CpuShares: resources?.cpu?.shares ?? 0, PidsLimit: resources?.pids?.limit ?? 0,
@@ -65,6 +67,6 @@ function describe(container: Container, task: TaskStatus | undefined, namespace:
   };
 }
 
-function cpus(cpu: { quota?: number; period?: number } | undefined): number {
-  return cpu?.quota !== undefined && cpu.quota > 0 && cpu.period ? cpu.quota / cpu.period : 0;
+function cpus(cpu: LinuxResources['cpu']): number {
+  return cpu?.quota !== undefined && cpu.quota > 0 && cpu.period ? Number(cpu.quota) / Number(cpu.period) : 0;
 }

@@ -1,5 +1,6 @@
 /** hawser kill: sends a signal. */
-import { constants } from 'node:os';
+import { InvalidArgumentError } from '../../client/errors.js';
+import { signalNumber as numberOf } from '../../client/signals.js';
 import type { Globals } from '../address.js';
 import { UsageError } from '../errors.js';
 import { forEach, naming } from './each.js';
@@ -13,10 +14,12 @@ export async function killCommand(references: readonly string[], { signal, all }
 
 /** By name, with or without SIG, or by number. */
 export function signalNumber(text: string): number {
-  const name = text.toUpperCase().replace(/^SIG/, '');
-  const [, base, offset = '0'] = /^(RTMIN|RTMAX)([+-]\d+)?$/.exec(name) ?? [];
-  if (base !== undefined) return (base === 'RTMIN' ? 34 : 64) + Number(offset);
-  const number = /^\d+$/.test(text) ? Number(text) : (constants.signals as Record<string, number | undefined>)[`SIG${name}`];
-  if (number === undefined || number < 1 || number > 64) throw new UsageError(`signal ${JSON.stringify(text)} does not exist: give a name such as TERM, or a number from 1 to 64`);
-  return number;
+  const unknown = new UsageError(`signal ${JSON.stringify(text)} does not exist: give a name such as TERM, or a number from 1 to 64`);
+  try {
+    const number = numberOf(text);
+    if (number > 0) return number;
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+  }
+  throw unknown;
 }

@@ -1,7 +1,7 @@
 /** hawser rm, and what removes a container that was run with --rm after everybody has left it. */
 import type { Globals } from '../address.js';
 import { remove } from '../container/end.js';
-import { CliError } from '../errors.js';
+import { CliError, NoSuchContainer } from '../errors.js';
 import { Session, withSession } from '../session.js';
 import type { Container } from '../../client/index.js';
 import { forEach } from './each.js';
@@ -9,7 +9,7 @@ import { forEach } from './each.js';
 export async function removeCommand(references: readonly string[], { force = false }: { force?: boolean }, globals: Globals): Promise<void> {
   await forEach(references, globals, async (container, session) => {
     await removeOne(session, container, force);
-  });
+  }, (error) => force && error instanceof NoSuchContainer);
 }
 
 async function removeOne(session: Session, container: Container, force: boolean): Promise<void> {

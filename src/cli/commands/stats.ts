@@ -28,7 +28,9 @@ interface Sample {
 export async function statsCommand(references: readonly string[], flags: StatsFlags, globals: Globals): Promise<void> {
   const live = flags.stream !== false;
   await withSession(globals, async (session) => {
-    let before = await look(session, references, flags);
+    const refusals: string[] = [];
+    let before = await look(session, references, flags, refusals);
+    if (references.length > 0 && !flags.all && refusals.length > 0 && refusals.length === before.size) throw new CliError(refusals.join('; '));
     if (references.length > 0 && !flags.all && [...before.values()].every((one) => one === undefined)) {
       throw new CliError(`container ${references.join(', ')} does not run, and uses nothing: \`hawser start\` starts it`);
     }
@@ -53,17 +55,20 @@ function earlier(before: Map<Container, Sample | undefined>, container: Containe
   return undefined;
 }
 
-/** Those that have ended meanwhile have no figures. */
-async function look(session: Session, references: readonly string[], { all = false }: StatsFlags): Promise<Map<Container, Sample | undefined>> {
-  const { ClientError } = await import('../../client/index.js');
+/** Those that have ended meanwhile have no figures. @param refusals is told of those that run, and have none either */
+async function look(session: Session, references: readonly string[], { all = false }: StatsFlags, refusals: string[] = []): Promise<Map<Container, Sample | undefined>> {
+  const { ClientError, FailedPreconditionError, UnimplementedError } = await import('../../client/index.js');
   const containers = references.length > 0 ? await Promise.all(references.map((one) => session.find(one))) : await session.client.containers();
   const samples = await Promise.all(containers.map(async (container): Promise<[Container, Sample | undefined]> => {
+    let running = false;
     try {
       const { state, pid } = await container.status();
-      return [container, state === 'stopped' ? undefined : { stats: await container.stats(), pid }];
+      running = state !== 'stopped';
+      return [container, running ? { stats: await container.stats(), pid } : undefined];
     } catch (error) {
-      if (error instanceof ClientError) return [container, undefined];
-      throw error;
+      if (!(error instanceof ClientError)) throw error;
+      if (running && (await container.status().catch(() => undefined))?.state !== 'stopped') refusals.push(`container ${shortId(container.id)} has no figures: ${error instanceof FailedPreconditionError || error instanceof UnimplementedError ? `the shim of its runtime ${container.record.runtime.name} gives none` : error.message}`);
+      return [container, undefined];
     }
   }));
   return new Map(samples.filter(([, sample]) => sample !== undefined || all || references.length > 0));

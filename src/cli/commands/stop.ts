@@ -1,5 +1,6 @@
 /** hawser stop and restart. */
 import type { Container } from '../../client/index.js';
+import { stopSignalOf } from '../../client/signals.js';
 import type { Globals } from '../address.js';
 import { launchLogged } from '../container/launch.js';
 import { LABEL } from '../labels.js';
@@ -44,7 +45,8 @@ async function discardEnded(container: Container): Promise<void> {
 /** By its signal first, and by force after a while. One that does not run is left alone. */
 export async function stop(container: Container, { time = PATIENCE_S, signal }: StopFlags): Promise<void> {
   const { NotFoundError, FailedPreconditionError } = await import('../../client/index.js');
-  const first = signalNumber(signal ?? container.record.labels[LABEL.stopSignal] ?? 'TERM');
+  const { labels } = container.record;
+  const first = signalNumber(signal ?? labels[LABEL.stopSignal] ?? String(stopSignalOf(labels)));
   try {
     const { state } = await container.status();
     if (state === 'stopped') return;

@@ -31,9 +31,11 @@ export interface Launched {
 /** With streams of this process. */
 export async function launchForeground(container: Container, launch: Launch): Promise<Process> {
   const { interactive, size, pidfile, signal } = launch;
+  const { created, keep } = beginning(container);
   return explainStart(container, async () => {
-    const process = await container.start({ stdin: interactive ? 'pipe' : 'ignore', stdout: 'pipe', stderr: 'pipe', size, signal });
+    const process = await container.start({ stdin: interactive ? 'pipe' : 'ignore', stdout: 'pipe', stderr: 'pipe', size, signal, created });
     writePid(process, pidfile);
+    await keep();
     return process;
   });
 }
@@ -54,20 +56,30 @@ export async function launchLogged(container: Container, launch: Launch): Promis
   }
   const from = log === undefined ? undefined : ending(log);
   const terminal = container.record.spec.process?.terminal === true;
+  const { created, keep } = beginning(container);
   const { process, logged } = await explainStart(container, async () => {
     try {
-      return { process: await container.start({ stdin: stdin ?? 'ignore', stdout: uri ?? 'ignore', stderr: terminal ? 'ignore' : uri ?? 'ignore', size, checkpointDir, signal }), logged: true };
+      return { process: await container.start({ stdin: stdin ?? 'ignore', stdout: uri ?? 'ignore', stderr: terminal ? 'ignore' : uri ?? 'ignore', size, checkpointDir, signal, created }), logged: true };
     } catch (error) {
       if (!terminal || !refusesFile(error)) throw error;
-      const process = await container.start({ stdin: stdin === undefined ? 'ignore' : 'pipe', stdout: 'pipe', size, checkpointDir, signal });
+      const process = await container.start({ stdin: stdin === undefined ? 'ignore' : 'pipe', stdout: 'pipe', size, checkpointDir, signal, created });
       if (stdin !== undefined) holdInput((await container.status()).stdin, process.pid);
       return { process, logged: false };
     }
   });
   writePid(process, pidfile);
-  // How an earlier run has ended is no longer so.
-  await container.setLabels(runLabel({ startedAt: new Date().toISOString() }));
+  await keep();
   return { process, log, from, stdin, logged };
+}
+
+/** When a run begins: the time before anything of it runs, so that it is not after the end, kept with the container once it has been started. */
+function beginning(container: Container): { created: () => void; keep: () => Promise<void> } {
+  let startedAt = new Date();
+  return {
+    created: () => { startedAt = new Date(); },
+    // How an earlier run has ended is no longer so.
+    keep: () => container.setLabels(runLabel({ startedAt: startedAt.toISOString() })),
+  };
 }
 
 function writePid(process: Process, file: string | undefined): void {

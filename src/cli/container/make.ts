@@ -1,6 +1,6 @@
 /** Makes a container as the flags say, and what the command line keeps with it. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container, CreateOptions } from '../../client/index.js';
 import { FAILED, CliError, UsageError } from '../errors.js';
@@ -10,7 +10,8 @@ import { checkName, createOptions } from '../options/container.js';
 import { logTarget } from '../options/log.js';
 import type { RunFlags } from '../program/run-flags.js';
 import type { Session } from '../session.js';
-import { makeContainerDirectory, removeContainerDirectory } from '../store.js';
+import { containerDirectory, makeContainerDirectory } from '../store.js';
+import { remove } from './end.js';
 
 export interface Making {
   /** Its output goes to a log; without it, to whoever has started it. */
@@ -25,23 +26,28 @@ export async function makeContainer(session: Session, words: readonly string[], 
   const userLabels = pairs(flags.label, '--label');
   const reserved = Object.keys(userLabels).find((name) => name.startsWith(PREFIX));
   if (reserved !== undefined) throw new UsageError(`--label ${reserved}: labels that begin with ${PREFIX} are Hawser's own`);
-  const directory = makeContainerDirectory(session.address, session.namespace, id);
+  const directory = containerDirectory(session.address, session.namespace, id);
   const log = logged ? logTarget(flags.logDriver, flags.logOpt, join(directory, 'log')) : undefined;
   const cidfile = flags.cidfile === undefined ? undefined : reserve(flags.cidfile);
   try {
-    const container = await create(session, { ...options, signal, labels: {
+    const container = await create(session, { ...options, signal, stopSignal: flags.stopSignal || undefined, labels: {
       ...userLabels,
       ...(log ? { [LABEL.log]: log.uri } : {}),
       ...(logged && flags.interactive ? { [LABEL.stdin]: join(directory, 'stdin') } : {}),
-      ...(flags.stopSignal ? { [LABEL.stopSignal]: flags.stopSignal } : {}),
       ...(flags.rm ? { [LABEL.autoRemove]: 'true' } : {}),
       ...(options.rootfs ? { [LABEL.rootfs]: options.rootfs } : {}),
     } });
-    if (cidfile !== undefined) writeSync(cidfile, id);
+    try {
+      // Not before: one of that name may be there, and the directory its own.
+      makeContainerDirectory(session.address, session.namespace, id);
+      if (cidfile !== undefined) writeSync(cidfile, id);
+    } catch (error) {
+      await remove(session, container, false);
+      throw error;
+    }
     return container;
   } catch (error) {
-    // One of that name may be there, and the directory its own.
-    if (!(error instanceof CliError && error.exitCode === FAILED && error.message.includes('there is one already'))) removeContainerDirectory(session.address, session.namespace, id);
+    if (flags.cidfile !== undefined) rmSync(flags.cidfile, { force: true });
     throw error;
   } finally {
     if (cidfile !== undefined) closeSync(cidfile);

@@ -23,6 +23,6 @@ export async function explainStart<T>(container: Container, start: () => Promise
     if (container.record.labels[LABEL.log] !== undefined && refusesFile(error)) {
       throw new CliError(`${what} could not be started: the shim of its runtime ${container.record.runtime.name} cannot write output to a file: give --log-driver none, leave out -d, or use Hawser's shim (${text})`, FAILED, { cause: error });
     }
-    throw startFailure(what, programOf(container.record.spec), error);
+    throw startFailure(what, { program: programOf(container.record.spec), cwd: container.record.spec.process?.cwd }, error);
   }
 }

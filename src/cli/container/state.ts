@@ -4,6 +4,9 @@ import type { Container, TaskStatus } from '../../client/index.js';
 import { inWords } from '../format/time.js';
 import { lastRun } from '../labels.js';
 
+/** The kernel gives the time of the machine's start in whole seconds. */
+const BOOT_TIME_MS = 1000;
+
 export type Status = 'created' | 'running' | 'paused' | 'exited' | 'unknown';
 
 export interface ContainerState {
@@ -16,17 +19,27 @@ export interface ContainerState {
 }
 
 /** @param task undefined when it has none */
-export function stateOf({ record: { labels } }: Container, task: TaskStatus | undefined): ContainerState {
+export function stateOf({ record: { labels, createdAt } }: Container, task: TaskStatus | undefined): ContainerState {
   const last = lastRun(labels);
   const started = last.startedAt === undefined ? undefined : Date.parse(last.startedAt);
   if (task !== undefined && task.state !== 'stopped') {
     const status = task.state === 'running' || task.state === 'created' ? task.state : task.state === 'unknown' ? 'unknown' : 'paused';
-    return { status, pid: task.pid, exitCode: undefined, startedAt: processStart(task.pid) ?? started, finishedAt: undefined };
+    return { status, pid: task.pid, exitCode: undefined, startedAt: startOf(task.pid, started, createdAt.getTime()), finishedAt: undefined };
   }
   if (task?.exit !== undefined) return { status: 'exited', pid: 0, exitCode: task.exit.exitCode, startedAt: started, finishedAt: task.exit.exitedAt.getTime() };
   if (last.exitCode !== undefined) return { status: 'exited', pid: 0, exitCode: last.exitCode, startedAt: started, finishedAt: Date.parse(last.exitedAt ?? '') };
   // It has run, and its task went without us: the machine was started anew.
   return { status: started === undefined ? 'created' : 'exited', pid: 0, exitCode: undefined, startedAt: started, finishedAt: undefined };
+}
+
+/**
+ * As it was written down, so that it stays the same when the container has ended. Another client may have started it since then, and may
+ * write nothing down: the kernel knows, to a second, which may be before the container was made.
+ */
+function startOf(pid: number, written: number | undefined, created: number): number | undefined {
+  const process = processStart(pid);
+  if (process === undefined || (written !== undefined && process <= written + BOOT_TIME_MS)) return written;
+  return Math.max(process, created);
 }
 
 /** As docker ps says it: `Up 3 minutes`, `Exited (0) 2 hours ago`. */

@@ -1,4 +1,5 @@
 /** `--format`: a table, JSON lines, or a template, over records whose keys are docker's. */
+import { stringifyExact } from '../../oci/json.js';
 import { compile } from './template.js';
 import { align, table } from './table.js';
 
@@ -16,7 +17,7 @@ export interface ListOptions {
 export function list(records: readonly Record<string, unknown>[], columns: Columns, { format, quiet, idKey }: ListOptions): string {
   if (quiet && format === undefined) return records.map((record) => `${String(record[idKey])}\n`).join('');
   if (format === undefined || format === 'table') return table(Object.keys(columns), records.map((record) => Object.values(columns).map((key) => cell(record[key]))));
-  if (format === 'json') return records.map((record) => `${JSON.stringify(record)}\n`).join('');
+  if (format === 'json') return records.map((record) => `${stringifyExact(record)}\n`).join('');
   const [, template] = /^table\s+([^]*)$/.exec(format) ?? [];
   const render = compile(template ?? format);
   const lines = records.map(render);
@@ -28,9 +29,9 @@ export function list(records: readonly Record<string, unknown>[], columns: Colum
 
 /** One record: a template's words, or JSON. */
 export function one(record: unknown, format: string | undefined): string {
-  return format === undefined || format === 'json' ? `${JSON.stringify(record, undefined, format === undefined ? 4 : undefined)}\n` : `${compile(format)(record)}\n`;
+  return format === undefined || format === 'json' ? `${stringifyExact(record, format === undefined ? 4 : 0)}\n` : `${compile(format)(record)}\n`;
 }
 
 function cell(value: unknown): string {
-  return value == null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+  return value == null ? '' : typeof value === 'string' ? value : stringifyExact(value);
 }

@@ -1,3 +1,5 @@
+import { stringifyExact } from '../../oci/json.js';
+
 /** Go's `printf`, as far as templates use it: %s, %v, %q, %d, %t, %x, %f with width and precision. */
 export function printf(form: string, values: readonly unknown[]): string {
   let next = 0;
@@ -9,11 +11,11 @@ export function printf(form: string, values: readonly unknown[]): string {
 }
 
 function formatted(verb: string, value: unknown, precision: string | undefined): string {
-  const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);
+  const text = typeof value === 'object' && value !== null ? stringifyExact(value) : String(value);
   switch (verb) {
     case 'q': return JSON.stringify(text);
-    case 'd': return String(Math.trunc(Number(value)));
-    case 'x': return Number(value).toString(16);
+    case 'd': return String(typeof value === 'bigint' ? value : Math.trunc(Number(value)));
+    case 'x': return (typeof value === 'bigint' ? value : Number(value)).toString(16);
     case 'f': return Number(value).toFixed(precision === undefined ? 6 : Number(precision));
     default: return precision === undefined ? text : text.slice(0, Number(precision));
   }

@@ -2,6 +2,7 @@
  * Templates, in that part of Go's language which docker's users write: fields, `json`, `index`, `len`, `join`, `upper`, `lower`, `split`,
  * `println`, `printf`, comparisons, pipes, `if`, `range` and `with`.
  */
+import { stringifyExact } from '../../oci/json.js';
 import { UsageError } from '../errors.js';
 import { printf } from './printf.js';
 
@@ -157,7 +158,7 @@ function field(from: unknown, path: string, whole: string): unknown {
 }
 
 const functions: Readonly<Record<string, (...args: unknown[]) => unknown>> = {
-  json: (value) => JSON.stringify(value) ?? 'null',
+  json: (value) => stringifyExact(value),
   index: (value, ...keys) => keys.reduce<unknown>((inner, key) => (isRecord(inner) ? inner[String(key)] : undefined), value),
   len: (value) => (typeof value === 'string' || Array.isArray(value) ? value.length : Object.keys(isRecord(value) ? value : {}).length),
   join: (list, separator) => (Array.isArray(list) ? list.map(show).join(show(separator)) : show(list)),
@@ -192,5 +193,5 @@ function show(value: unknown): string {
   if (value == null) return '<no value>';
   if (Array.isArray(value)) return `[${value.map(show).join(' ')}]`;
   if (isRecord(value)) return `map[${Object.keys(value).sort().map((key) => `${key}:${show(value[key])}`).join(' ')}]`;
-  return typeof value === 'string' ? value : JSON.stringify(value) ?? '';
+  return typeof value === 'string' ? value : stringifyExact(value);
 }

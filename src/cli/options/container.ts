@@ -13,6 +13,10 @@ import { mount, tmpfs, volume } from './mounts.js';
 const TERM = 'TERM=xterm';
 const NAME = /^[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*$/;
 const MAX_NAME = 76;
+/** Those of setrlimit(2). */
+const RLIMITS = ['as', 'core', 'cpu', 'data', 'fsize', 'locks', 'memlock', 'msgqueue', 'nice', 'nofile', 'nproc', 'rss', 'rtprio', 'rttime', 'sigpending', 'stack'];
+/** The highest of them, which is no limit (RLIM_INFINITY). */
+const MAX_RLIMIT = 2n ** 64n - 1n;
 
 /** @param words the image, unless there is --rootfs, and the command */
 export function createOptions(id: string, words: readonly string[], flags: RunFlags): CreateOptions {
@@ -60,10 +64,15 @@ function rootfsOf(directory: string): string {
   return path;
 }
 
-function rlimit(text: string): { type: string; soft: number; hard: number } {
-  const [, name, soft, hard] = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/i.exec(text) ?? [];
-  if (name === undefined) throw new UsageError(`--ulimit ${JSON.stringify(text)}: it is NAME=SOFT or NAME=SOFT:HARD, such as nofile=1024:4096`);
-  return { type: `RLIMIT_${name.toUpperCase()}`, soft: Number(soft), hard: Number(hard ?? soft) };
+/** As docker has it: -1 is no limit, and a hard limit that is not given is the soft one. */
+function rlimit(text: string): { type: string; soft: bigint; hard: bigint } {
+  const [, name = '', soft = '', hard = soft] = /^([a-z]+)=(-1|\d+)(?::(-1|\d+))?$/i.exec(text) ?? [];
+  if (name === '') throw new UsageError(`--ulimit ${JSON.stringify(text)}: it is NAME=SOFT or NAME=SOFT:HARD, such as nofile=1024:4096, -1 being no limit`);
+  if (!RLIMITS.includes(name.toLowerCase())) throw new UsageError(`--ulimit ${JSON.stringify(text)}: there are ${RLIMITS.join(', ')}`);
+  const [low, high] = [soft, hard].map((word) => (word === '-1' ? MAX_RLIMIT : BigInt(word))) as [bigint, bigint];
+  if (high > MAX_RLIMIT || low > MAX_RLIMIT) throw new UsageError(`--ulimit ${JSON.stringify(text)}: a limit is ${MAX_RLIMIT.toString()} at most, which is none, as -1 is`);
+  if (low > high) throw new UsageError(`--ulimit ${JSON.stringify(text)}: the soft limit, ${soft === '-1' ? 'none' : soft}, is above the hard one, ${hard}`);
+  return { type: `RLIMIT_${name.toUpperCase()}`, soft: low, hard: high };
 }
 
 function noNewPrivileges(options: readonly string[] = []): { noNewPrivileges?: boolean } {

@@ -44,12 +44,12 @@ export function containerCommands(top: Command): void {
     await killCommand(args[0] as string[], options as { signal: string; all?: boolean }, globals);
   });
   does(each('stop', 'End containers: by a signal, and by force when that does not help').option('-t, --time <seconds>', 'how long to wait (10); -1 for ever', integer('--time', -1))
-    .option('-s, --signal <signal>', 'instead of SIGTERM'), async (args, options, globals) => {
+    .option('-s, --signal <signal>', 'instead of its stop signal'), async (args, options, globals) => {
     const { stopCommand } = await import('../commands/index.js');
     await stopCommand(args[0] as string[], options, globals);
   });
   does(each('restart', 'End containers and start them again').option('-t, --time <seconds>', 'how long to wait (10)', integer('--time', -1))
-    .option('-s, --signal <signal>', 'instead of SIGTERM'), async (args, options, globals) => {
+    .option('-s, --signal <signal>', 'instead of its stop signal'), async (args, options, globals) => {
     const { restartCommand } = await import('../commands/index.js');
     await restartCommand(args[0] as string[], options, globals);
   });

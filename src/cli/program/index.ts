@@ -7,6 +7,14 @@ import { imageCommands } from './images.js';
 import { runningCommands } from './running.js';
 import { systemCommands } from './system.js';
 
+/** What ends, removes or changes containers. */
+const HARMFUL = new Set(['kill', 'rm', 'stop', 'restart', 'pause', 'update', 'checkpoint']);
+
+/** A hint for a word that is nearly a command. Who follows one to what does harm must have been but a letter away. */
+function meant(word: string, names: readonly string[]): string {
+  return didYouMean(word, names, 1) || didYouMean(word, names.filter((name) => !HARMFUL.has(name)), Math.floor(word.length / 3));
+}
+
 declare const HAWSER_VERSION: string | undefined;
 export const VERSION = typeof HAWSER_VERSION === 'string' ? HAWSER_VERSION : '0.0.0-source';
 
@@ -30,7 +38,7 @@ export function program(): Command {
   systemCommands(top);
   top.allowExcessArguments().action((_options: unknown, self: Command) => {
     const [unknown] = self.args;
-    if (unknown !== undefined) throw new UsageError(`unknown command ${unknown}${didYouMean(unknown, top.commands.map((one) => one.name()))}`);
+    if (unknown !== undefined) throw new UsageError(`unknown command ${unknown}${meant(unknown, top.commands.filter((one) => !one.name().startsWith('_')).map((one) => one.name()))}`);
     self.outputHelp();
     throw new Exit(0);
   });

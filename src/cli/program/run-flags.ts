@@ -70,7 +70,7 @@ export function containerFlags(command: Command): Command {
     .option('-c, --cpu-shares <number>', 'its share of busy processors (1024 is usual)', integer('--cpu-shares', 2))
     .option('--cpuset-cpus <list>', 'which processors: 0-1,3')
     .option('--pids-limit <number>', 'how many processes; -1 for no limit', integer('--pids-limit', -1))
-    .option('--ulimit <name=soft[:hard]>', 'a limit of each process, such as nofile=1024:4096', collect)
+    .option('--ulimit <name=soft[:hard]>', 'a limit of each process, such as nofile=1024:4096; -1 for none', collect)
     .option('--read-only', 'let it not write to its root file system')
     .option('--cap-add <name>', 'a capability more, or ALL', collect)
     .option('--cap-drop <name>', 'a capability less, or ALL', collect)
@@ -85,7 +85,7 @@ export function containerFlags(command: Command): Command {
     .option('--annotation <name=value>', 'an annotation of its OCI spec', collect)
     .option('--log-driver <driver>', 'file: keep its output for `hawser logs` (see --log-opt); none')
     .option('--log-opt <name=value>', 'path=FILE, max-size=10m, max-file=3', collect)
-    .option('--stop-signal <signal>', 'what `hawser stop` sends first (SIGTERM)')
+    .option('--stop-signal <signal>', "what `hawser stop` sends first (the image's, or SIGTERM)")
     .option('--cidfile <file>', 'write its id to a file that is not there yet')
     .option('--pidfile <file>', 'write its process id to a file');
 }

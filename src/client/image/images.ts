@@ -27,9 +27,15 @@ export class ClientImages implements Images {
     try {
       return imageOf((await this.services.images.Get({ name }, options)).image ?? {});
     } catch (error) {
-      if (!(error instanceof NotFoundError) || full === name) throw error;
+      if (!(error instanceof NotFoundError)) throw error;
     }
-    return imageOf((await this.services.images.Get({ name: full }, options)).image ?? {});
+    try {
+      return imageOf((await this.services.images.Get({ name: full }, options)).image ?? {});
+    } catch (error) {
+      const found = error instanceof NotFoundError ? await this.#byDigest(name, options) : undefined;
+      if (found === undefined) throw error;
+      return found;
+    }
   }
 
   async delete(name: string, options: CallOptions = {}): Promise<void> {
@@ -90,6 +96,15 @@ export class ClientImages implements Images {
     const { snapshotter = DEFAULT_SNAPSHOTTER } = options;
     const parent = await this.unpack(image, options);
     return (await this.services.snapshots.Prepare({ snapshotter, key, parent }, { signal: options.signal })).mounts;
+  }
+
+  /** Of several names for one digest the first; more than one digest is none. */
+  async #byDigest(text: string, options: CallOptions): Promise<Image | undefined> {
+    const digits = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(text)?.[1];
+    if (digits === undefined) return undefined;
+    const found = (await this.list([], options)).filter(({ target }) => target.digest.startsWith(`sha256:${digits}`)).sort((a, b) => (a.name < b.name ? -1 : 1));
+    if (new Set(found.map(({ target }) => target.digest)).size > 1) throw invalid(`image ${text} may be ${found.map(({ name, target }) => `${name} (${target.digest.slice(7, 19)})`).join(' or ')}: give more of its digest`);
+    return found[0];
   }
 
   #image(image: Image | string, signal: AbortSignal | undefined): Promise<Image> {

@@ -6,7 +6,11 @@ import type { CallOptions, Mount } from '../types.js';
 export interface Images {
   /** All, or those that containerd's filters select, such as `name~=busybox`. */
   list(filters?: readonly string[], options?: CallOptions): Promise<Image[]>;
-  /** By its name as given or in full (`busybox` is `docker.io/library/busybox:latest`). @throws NotFoundError */
+  /**
+   * By its name as given or in full (`busybox` is `docker.io/library/busybox:latest`), or by the beginning of its digest, four digits at least.
+   *
+   * @throws NotFoundError; InvalidArgumentError when images of several digests begin so
+   */
   get(name: string, options?: CallOptions): Promise<Image>;
   /** Deletes the name; content that nothing else refers to goes with it. @throws NotFoundError */
   delete(name: string, options?: CallOptions): Promise<void>;

@@ -1,4 +1,7 @@
-/** The spec that containerd gives a container when nothing else is said (containerd, oci.WithDefaultSpec). */
+/**
+ * The spec that containerd gives a container when nothing else is said (containerd, oci.WithDefaultSpec), but for the empty directory that it
+ * mounts at /run: that hides what the image has there, and docker and nerdctl do without.
+ */
 import type { Spec, SpecMount } from './types.js';
 
 const CAPABILITIES = [
@@ -16,7 +19,6 @@ const MOUNTS: readonly SpecMount[] = [
   { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k'] },
   { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
   { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
-  { destination: '/run', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
 ];
 
 /** The devices that every container may use; runc makes them. Those with a number may be made but not used. */
@@ -34,7 +36,7 @@ export function defaultSpec(cgroupsPath: string): Spec {
   return {
     ociVersion: '1.0.2',
     process: {
-      user: { uid: 0, gid: 0 }, cwd: '/', env: [DEFAULT_PATH], noNewPrivileges: true,
+      user: { uid: 0, gid: 0, additionalGids: [0] }, cwd: '/', env: [DEFAULT_PATH], noNewPrivileges: true,
       capabilities: { bounding: [...CAPABILITIES], effective: [...CAPABILITIES], permitted: [...CAPABILITIES] },
       rlimits: [{ type: 'RLIMIT_NOFILE', hard: 1024, soft: 1024 }],
     },

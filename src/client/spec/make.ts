@@ -5,10 +5,13 @@ import type { ImageConfig } from '../image/types.js';
 import { DEFAULT_PATH, defaultSpec } from './defaults.js';
 import { addDevice } from './devices.js';
 import { applyProcess, mergeEnv, type WithRoot } from './process.js';
-import type { Limits, LinuxResources, Spec, SpecMount, SpecOptions } from './types.js';
+import { resolveUser } from './user.js';
+import type { Integer, Limits, LinuxResources, Spec, SpecMount, SpecOptions } from './types.js';
 
 /** docker's: a processor's time is dealt out in periods of so many microseconds. */
 const PERIOD_US = 100_000;
+/** RLIM_INFINITY of setrlimit(2). */
+const UNLIMITED = 2n ** 64n - 1n;
 /** uname(2). */
 const MAX_HOSTNAME = 64;
 
@@ -32,10 +35,14 @@ export async function makeSpec({ id, namespace, options, rootfs, config, withRoo
 
   process.env = mergeEnv([DEFAULT_PATH], config?.Env ?? []);
   if (config?.WorkingDir) process.cwd = config.WorkingDir;
-  await applyProcess(process, { ...options, user: options.user ?? config?.User, args: command(options, config) }, withRoot);
+  const user = options.user || config?.User;
+  await applyProcess(process, { ...options, user, args: command(options, config) }, withRoot);
+  // Without a user it is root, who is in groups as anybody: but root does not need them enough to fail for.
+  if (!user) process.user = await withRoot((root) => resolveUser('', root), true);
   if (options.rlimits !== undefined) {
-    const named = options.rlimits.map((limit) => ({ ...limit, type: limit.type.startsWith('RLIMIT_') ? limit.type : `RLIMIT_${limit.type.toUpperCase()}` }));
-    process.rlimits = [...process.rlimits!.filter(({ type }) => !named.some((limit) => limit.type === type)), ...named];
+    const named = options.rlimits.map(({ type, soft, hard }) => ({ type: type.startsWith('RLIMIT_') ? type : `RLIMIT_${type.toUpperCase()}`, soft: rlimit(soft), hard: rlimit(hard) }));
+    // Of several for one thing the last one holds; the runtime refuses two.
+    process.rlimits = [...new Map([...process.rlimits!, ...named].map((limit) => [limit.type, limit])).values()];
   }
 
   if (options.privileged === true) {
@@ -59,6 +66,11 @@ function command({ entrypoint, args }: SpecOptions, config: ImageConfig | undefi
   const words = [...entrypoint ?? config?.Entrypoint ?? [], ...args ?? (entrypoint === undefined ? config?.Cmd ?? [] : [])];
   if (words.length === 0) throw new InvalidArgumentError(Code.InvalidArgument, 'no command is given, and the image has none: give args: invalid argument');
   return words;
+}
+
+/** No limit is the highest number for the kernel and the runtimes. */
+function rlimit(value: Integer): Integer {
+  return value === Infinity || value === -1 || value === -1n ? UNLIMITED : value;
 }
 
 function mergeMounts(base: readonly SpecMount[], more: readonly SpecMount[]): SpecMount[] {

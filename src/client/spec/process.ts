@@ -5,8 +5,11 @@ import { allCapabilities, changeCapabilities } from './capabilities.js';
 import { needsRoot, resolveUser } from './user.js';
 import type { ProcessOptions, SpecProcess } from './types.js';
 
-/** Finds the root file system for as long as it is looked at. */
-export type WithRoot = <T>(look: (root: string | undefined) => T) => Promise<T>;
+/**
+ * Finds the root file system for as long as it is looked at; `undefined` stands for one that nobody knows. With `optional` it stands for
+ * one that this process cannot mount, too.
+ */
+export type WithRoot = <T>(look: (root: string | undefined) => T, optional?: boolean) => Promise<T>;
 
 /** Applies the options to a process that has all that they leave out. */
 export async function applyProcess(process: SpecProcess, options: ProcessOptions, withRoot: WithRoot): Promise<void> {
@@ -27,7 +30,9 @@ export async function applyProcess(process: SpecProcess, options: ProcessOptions
   }
   changeCapabilities(process, options.capAdd ?? [], options.capDrop ?? []);
   if (user !== undefined && user !== '') {
-    process.user = needsRoot(user) ? await withRoot((root) => resolveUser(user, root)) : resolveUser(user, undefined);
+    const { umask } = process.user;
+    const found = needsRoot(user) ? await withRoot((root) => resolveUser(user, root)) : resolveUser(user, undefined);
+    process.user = { ...found, ...(umask === undefined ? {} : { umask }) };
   }
 }
 

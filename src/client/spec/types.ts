@@ -1,5 +1,11 @@
 /** The OCI runtime spec as far as containers are described here, and the options that it is made of. */
 
+/**
+ * A number of up to 64 bits. What a number of JavaScript cannot hold exactly is read as a bigint, and may be given as one; `stringifyExact`
+ * writes both as JSON.
+ */
+export type Integer = number | bigint;
+
 /** A mount in a container. */
 export interface SpecMount {
   destination: string;
@@ -26,7 +32,7 @@ export interface SpecProcess {
   env?: string[];
   cwd: string;
   capabilities?: Partial<Record<'bounding' | 'effective' | 'inheritable' | 'permitted' | 'ambient', string[]>>;
-  rlimits?: { type: string; hard: number; soft: number }[];
+  rlimits?: { type: string; hard: Integer; soft: Integer }[];
   noNewPrivileges?: boolean;
   apparmorProfile?: string;
   selinuxLabel?: string;
@@ -36,11 +42,11 @@ export interface SpecProcess {
 /** linux.resources of the runtime spec. */
 export interface LinuxResources {
   devices?: { allow: boolean; type?: string; major?: number; minor?: number; access?: string }[];
-  memory?: { limit?: number; reservation?: number; swap?: number; kernel?: number; swappiness?: number; disableOOMKiller?: boolean };
-  cpu?: { shares?: number; quota?: number; period?: number; burst?: number; realtimeRuntime?: number; realtimePeriod?: number; cpus?: string; mems?: string; idle?: number };
-  pids?: { limit: number };
+  memory?: { limit?: Integer; reservation?: Integer; swap?: Integer; kernel?: Integer; swappiness?: Integer; disableOOMKiller?: boolean };
+  cpu?: { shares?: Integer; quota?: Integer; period?: Integer; burst?: Integer; realtimeRuntime?: Integer; realtimePeriod?: Integer; cpus?: string; mems?: string; idle?: number };
+  pids?: { limit: Integer };
   blockIO?: { weight?: number; leafWeight?: number; [key: string]: unknown };
-  hugepageLimits?: { pageSize: string; limit: number }[];
+  hugepageLimits?: { pageSize: string; limit: Integer }[];
   unified?: Record<string, string>;
   [key: string]: unknown;
 }
@@ -80,7 +86,10 @@ export interface ProcessOptions {
   /** Added to the environment that is there, by name: of the image, or for an exec of the container's first process. */
   readonly env?: readonly string[] | Readonly<Record<string, string>> | undefined;
   readonly cwd?: string | undefined;
-  /** `UID`, `UID:GID`, or names that the root file system's /etc/passwd and /etc/group have. */
+  /**
+   * `UID`, `UID:GID`, or names that the root file system's /etc/passwd and /etc/group have. With the groups that name the user, unless a
+   * group is given. Default: the image's, or root; for an exec, the container's.
+   */
   readonly user?: string | undefined;
   readonly terminal?: boolean | undefined;
   /** Names with or without CAP_; `ALL` for all that there are. */
@@ -107,7 +116,8 @@ export interface SpecOptions extends ProcessOptions {
   readonly limits?: Limits | undefined;
   /** Devices of the host by path, such as `/dev/fuse`, or `HOST:CONTAINER:rwm`. */
   readonly devices?: readonly string[] | undefined;
-  readonly rlimits?: readonly { readonly type: string; readonly soft: number; readonly hard: number }[] | undefined;
+  /** Of each process (setrlimit(2)), by name with or without RLIMIT_; -1 or Infinity for no limit. */
+  readonly rlimits?: readonly { readonly type: string; readonly soft: Integer; readonly hard: Integer }[] | undefined;
   readonly sysctl?: Readonly<Record<string, string>> | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
   /** Default `/NAMESPACE/ID`. */

@@ -1,21 +1,37 @@
-/** Directories with the FIFOs of one process each. */
-import { lstatSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+/** Directories with the FIFOs of one process each. Their names say whose they are, as whoever made one may be killed at any time. */
+import { createHash } from 'node:crypto';
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { makeFifo } from '../../sys/index.js';
 
 export type StreamName = 'stdin' | 'stdout' | 'stderr';
 
 const PREFIX = 'io-';
+/** `io-SCOPE-CONTAINER-KIND-PID-START-RANDOM`: hashes, `i` for a container's first process and `e` for an exec, and who made it. */
+const NAME = /^io-([0-9a-f]{8})-([0-9a-f]{12})-([ie])-(\d+)-(\d+)-/;
+
+/** Whose FIFOs are meant. */
+export interface FifoOwner {
+  /** Of the daemon and the namespace: {@link scopeOf}. */
+  readonly scope: string;
+  readonly container: string;
+  readonly exec: boolean;
+}
+
+/** A daemon's namespace, among others that use the same directory. */
+export function scopeOf(address: string, namespace: string): string {
+  return hash(`${address}\0${namespace}`, 8);
+}
 
 /**
  * Makes a directory that only its owner may enter, with a FIFO for each name.
  *
  * @returns their paths by name
  */
-export function makeFifos(parent: string, id: string, names: readonly StreamName[]): Partial<Record<StreamName, string>> {
+export function makeFifos(parent: string, { scope, container, exec }: FifoOwner, id: string, names: readonly StreamName[]): Partial<Record<StreamName, string>> {
   if (names.length === 0) return {};
   mkdirSync(parent, { recursive: true, mode: 0o700 });
-  const dir = mkdtempSync(join(parent, PREFIX));
+  const dir = mkdtempSync(join(parent, `${PREFIX}${scope}-${hash(container, 12)}-${exec ? 'e' : 'i'}-${process.pid}-${startOf(process.pid) ?? '0'}-`));
   try {
     return Object.fromEntries(names.map((name) => {
       const path = join(dir, `${id}-${name}`);
@@ -26,6 +42,58 @@ export function makeFifos(parent: string, id: string, names: readonly StreamName
     rmSync(dir, { recursive: true, force: true });
     throw error;
   }
+}
+
+/**
+ * Directories that nobody needs once a container's task is no more: of its execs, and of those who are dead. Another process that is just
+ * starting the container again keeps what it has made.
+ */
+export function fifosOf(parent: string, { scope, container }: Omit<FifoOwner, 'exec'>): string[] {
+  const wanted = hash(container, 12);
+  return named(parent).filter((one) => one.scope === scope && one.container === wanted && (one.exec || !one.alive())).map(({ path }) => path);
+}
+
+/** Directories that a dead process has left, of containers of this scope that are none of these. */
+export async function abandonedFifos(parent: string, scope: string, containers: () => Promise<readonly string[]>): Promise<string[]> {
+  const dead = named(parent).filter((one) => one.scope === scope && !one.alive());
+  if (dead.length === 0) return [];
+  const known = new Set((await containers()).map((id) => hash(id, 12)));
+  return dead.filter(({ container }) => !known.has(container)).map(({ path }) => path);
+}
+
+/** Removes directories that {@link fifosOf} or {@link abandonedFifos} has given. */
+export function removeDirectories(dirs: readonly string[]): void {
+  for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
+}
+
+function named(parent: string): { path: string; scope: string; container: string; exec: boolean; alive: () => boolean }[] {
+  let names: string[];
+  try {
+    names = readdirSync(parent);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+  return names.flatMap((name) => {
+    const [, scope, container, kind, pid, start] = NAME.exec(name) ?? [];
+    if (scope === undefined || container === undefined) return [];
+    return [{ path: join(parent, name), scope, container, exec: kind === 'e', alive: () => startOf(Number(pid)) === start }];
+  });
+}
+
+/** When a process was started, in the kernel's ticks (proc(5), the 22nd field of stat); with its pid it names it for good. */
+function startOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
+function hash(text: string, digits: number): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, digits);
 }
 
 /** Removes the directories of FIFOs that {@link makeFifos} has made, by their paths; leaves what it has not made. */

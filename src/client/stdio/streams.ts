@@ -3,7 +3,7 @@ import { Readable, Writable } from 'node:stream';
 import { Code } from '../../ttrpc/status.js';
 import { FailedPreconditionError } from '../errors.js';
 import type { StdioOptions, StdioTarget } from '../types.js';
-import { isFifo, makeFifos, removeFifos, type StreamName } from './fifos.js';
+import { isFifo, makeFifos, removeFifos, type FifoOwner, type StreamName } from './fifos.js';
 import { FifoReadable } from './reader.js';
 import { FifoWritable } from './writer.js';
 
@@ -38,7 +38,7 @@ export class Streams {
   }
 
   /** Makes the FIFOs that the options ask for, and opens those to read from. */
-  static make(fifoDir: string, id: string, options: StdioOptions, terminal: boolean, closeIo: () => Promise<void>): Streams {
+  static make(fifoDir: string, owner: FifoOwner, id: string, options: StdioOptions, terminal: boolean, closeIo: () => Promise<void>): Streams {
     const targets = {
       stdin: options.stdin ?? 'ignore', stdout: options.stdout ?? 'pipe', stderr: terminal ? 'ignore' : options.stderr ?? 'pipe',
     } satisfies Record<StreamName, StdioTarget>;
@@ -47,7 +47,7 @@ export class Streams {
       const target = targets[name];
       if (target === 'pipe' || target === 'inherit') open[name] = target as 'pipe' | 'inherit';
     }
-    const fifos = makeFifos(fifoDir, id, Object.keys(open) as StreamName[]);
+    const fifos = makeFifos(fifoDir, owner, id, Object.keys(open) as StreamName[]);
     const pathOf = (name: StreamName): string => fifos[name] ?? (targets[name] === 'ignore' ? '' : targets[name]);
     try {
       return new Streams({ stdin: pathOf('stdin'), stdout: pathOf('stdout'), stderr: pathOf('stderr'), terminal }, fifoDir, open, closeIo);

@@ -10,6 +10,7 @@
  *     const again = await containers.restore('default', 'web', 'before', { spec, rootfs, io });
  */
 import { containerd, errdefs, pack, type google } from '../../api/full.js';
+import { stringifyExact } from '../../oci/json.js';
 import type { CallOptions } from '../../ttrpc/index.js';
 import type { Envelope, Exchange } from '../events/types.js';
 import type { RuntimeRegistry } from '../runtime/types.js';
@@ -64,7 +65,7 @@ export class ContainerRuntime {
     const { spec, rootfs = [], io = NO_IO, containerOptions } = options;
     const { task, pid } = await this.manager.create({
       namespace, id, rootfs, io,
-      spec: spec instanceof Uint8Array ? spec : Buffer.from(JSON.stringify(spec)),
+      spec: spec instanceof Uint8Array ? spec : Buffer.from(stringifyExact(spec)),
       runtime: this.runtimes.get(options.runtime ?? ''),
       options: mergeOptions(options.options, containerOptions),
       checkpoint: restorePath(options.options) || options.checkpoint,
@@ -124,7 +125,7 @@ export class RunningContainer {
 
   /** Makes another process; {@link start} starts it. */
   async exec(execId: string, process: object | Any, io: TaskIo = NO_IO, call?: CallOptions): Promise<void> {
-    const spec = 'type_url' in process ? process : { type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process', value: Buffer.from(JSON.stringify(process)) };
+    const spec = 'type_url' in process ? process : { type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process', value: Buffer.from(stringifyExact(process)) };
     await this.task.exec(execId, spec, io, call);
   }
 

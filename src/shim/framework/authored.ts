@@ -5,6 +5,7 @@ import { notImplemented, unknown } from '../../api/errdefs.js';
 import { containerd } from '../../api/gen/api.js';
 import { pack } from '../../api/typeurl.js';
 import { Bundle, writeAtomic } from '../../oci/bundle.js';
+import { parseExact } from '../../oci/json.js';
 import { Runtime, type CreateOptions, type ExecOptions, type ProcessIo } from '../../runc/index.js';
 import { isChild } from '../../sys/index.js';
 import { TtrpcError } from '../../ttrpc/index.js';
@@ -115,7 +116,7 @@ class AuthoredRuntime extends Runtime implements CallOptions {
   override async resume(): Promise<void> { await this.#ask('resume', async () => this.shim.resume!(this.container)); }
 
   override async update(_id: string, resources: Uint8Array): Promise<void> {
-    const parsed = JSON.parse(Buffer.from(resources).toString('utf8')) as Record<string, unknown>;
+    const parsed = parseExact(Buffer.from(resources).toString('utf8')) as Record<string, unknown>;
     await this.#ask('update', async () => this.shim.update!(this.container, parsed));
   }
 

@@ -17,7 +17,10 @@ export interface ProcessSpec extends OciProcess {
   user?: { uid: number; gid: number; additionalGids?: number[] };
 }
 
-/** The container's `config.json`, as the client made it. What is not declared here is there, too. */
+/**
+ * The container's `config.json`, as the client made it. What is not declared here is there, too. An integer that a number cannot hold exactly
+ * is a bigint (rlimits of 2^64-1); `stringifyExact` writes it as JSON.
+ */
 export interface Spec extends OciSpec {
   /** What the init is to run. */
   process?: ProcessSpec;
@@ -117,7 +120,7 @@ export interface Shim {
   pause?(container: Container): Promise<void> | void;
   /** Lets a frozen container go on. */
   resume?(container: Container): Promise<void> | void;
-  /** Changes limits; an OCI LinuxResources. */
+  /** Changes limits; an OCI LinuxResources, with bigints as in {@link Spec}. */
   update?(container: Container, resources: Record<string, unknown>): Promise<void> | void;
   /** All pids of the container. Default: the init's and the execs', and with a cgroup of its own all that are in it. */
   pids?(container: Container): Promise<number[]> | number[];

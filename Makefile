@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec soak-start install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec soak-start soak-restart install uninstall clean
 
 all: build
 
@@ -206,6 +206,11 @@ soak-exec: setup build
 # N starts while spares are killed at random: no container lost, nothing left.
 soak-start: setup build
 	$(TSX) test/bench/start-soak.ts $(N)
+
+# N containers under dockerd end while containerd restarts: none may stay up.
+soak-restart: N = 100
+soak-restart: setup build
+	$(TSX) test/bench/restart-soak.ts $(N)
 
 # ---- use -----------------------------------------------------------------------------------------------------------
 

@@ -705,8 +705,9 @@ export class Container {
       return this.#events.isInitExitWaiting ? [{ pid: init.pid, execId: undefined }] : [];
     }
     let pids = cgroup ? processesIn(cgroup) : await this.#runtime.ps(id);
-    // A live container must never look empty: a daemon that restarts would take it for a leftover (contract §1.13).
-    if (pids.length === 0 && init.pid > 0 && !this.record.initExited) pids = [init.pid];
+    // A live container must never look empty: a daemon that restarts would take it for a leftover (contract §1.13). Nor
+    // must one whose init has ended, and whose exit is about to be told.
+    if (pids.length === 0 && init.pid > 0) pids = [init.pid];
     // The pid of one that has ended may be somebody else's by now.
     const running = Object.values(this.record.execs).filter(({ exitedAt }) => exitedAt === undefined);
     const execs = new Map(running.map((exec) => [exec.pid, exec.id]));

@@ -46,18 +46,25 @@ export function currentRequest(): PendingRequest | undefined {
   return current;
 }
 
-/** The same handlers, keeping account of what they are asked. */
-export function accountedFor<H extends object>(handlers: H): H {
-  return Object.fromEntries(Object.entries(handlers).map(([method, handle]) => [method, accounted(method, handle as Handle)])) as H;
+/**
+ * The same handlers, keeping account of what they are asked.
+ *
+ * @param onCommand called with each request that is more than a question, as only a client of the daemon makes them
+ */
+export function accountedFor<H extends object>(handlers: H, onCommand: () => void = () => undefined): H {
+  return Object.fromEntries(Object.entries(handlers).map(([method, handle]) => [method, accounted(method, handle as Handle, onCommand)])) as H;
 }
 
-function accounted(method: string, handle: Handle): Handle {
+function accounted(method: string, handle: Handle, onCommand: () => void): Handle {
   const total = { count: 0, failed: 0 };
   totals.set(method, total);
   return (request, context) => {
     total.count++;
     busy();
-    if (!QUIET.has(method)) mark(`${method}: asked`, request.id);
+    if (!QUIET.has(method)) {
+      mark(`${method}: asked`, request.id);
+      onCommand();
+    }
     const entry = { method, id: request.id ?? '', execId: request.execId ?? '', context };
     current = entry;
     let result: unknown;

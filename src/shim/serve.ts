@@ -85,7 +85,7 @@ export class Service {
     };
     this.#ended = new Promise((resolve) => (this.end = resolve));
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
-    const handlers = accountedFor(custom?.handlers?.(service) ?? service);
+    const handlers = accountedFor(custom?.handlers?.(service) ?? service, () => shim.events.commanded());
     server.add(ContainerdTaskV2Task, handlers).add(ContainerdTaskV3Task, handlers);
     this.#forgotten = new Forgotten((forLong) => (forLong || server.connections === 0) && containers.endIfEmpty(), () => this.end('nobody needs it'));
     containers.onEmpty = () => this.#forgotten.emptied();

@@ -8,11 +8,14 @@ const types = containerd.events;
 
 /** Publishes the events of one container. Each call is one event, queued when it returns. */
 export class TaskEvents {
+  #record: ContainerRecord | undefined;
   #initExit: QueuedEvent | undefined;
 
   constructor(private readonly events: EventPublisher, private readonly containerId: string) {}
 
-  create({ bundle, mounts, checkpoint, init }: ContainerRecord): void {
+  create(record: ContainerRecord): void {
+    this.#record = record;
+    const { bundle, mounts, checkpoint, init } = record;
     const { stdin, stdout, stderr, terminal, pid } = init;
     this.#publish('create', 'TaskCreate', types.TaskCreate.encode({
       containerId: this.containerId, bundle, rootfs: mounts, io: { stdin, stdout, stderr, terminal }, checkpoint, pid,
@@ -28,10 +31,10 @@ export class TaskEvents {
     return this.#initExit !== undefined && this.events.isWaiting(this.#initExit);
   }
 
-  exit(id: string, process: ProcessRecord): void {
+  exit(id: string, process: ProcessRecord & { state: string }): void {
     const event = this.#publish('exit', 'TaskExit', types.TaskExit.encode({
       containerId: this.containerId, id, pid: process.pid, exitStatus: process.exitStatus, exitedAt: timestamp(process.exitedAt),
-    }));
+    }), () => process.state === 'deleted');
     if (id === this.containerId) this.#initExit = event;
   }
 
@@ -42,7 +45,7 @@ export class TaskEvents {
   }
 
   oom(): void {
-    this.#publish('oom', 'TaskOOM', types.TaskOOM.encode({ containerId: this.containerId }));
+    this.#publish('oom', 'TaskOOM', types.TaskOOM.encode({ containerId: this.containerId }), () => this.#record?.init.state === 'deleted');
   }
 
   execAdded(execId: string): void {
@@ -61,7 +64,8 @@ export class TaskEvents {
     this.#publish('resumed', 'TaskResumed', types.TaskResumed.encode({ containerId: this.containerId }));
   }
 
-  #publish(topic: string, type: string, message: { finish(): Uint8Array }): QueuedEvent | undefined {
-    return this.events.publish(`/tasks/${topic}`, `containerd.events.${type}`, message.finish());
+  /** @param isOver for what is told again to a daemon that comes back: nobody needs it any more */
+  #publish(topic: string, type: string, message: { finish(): Uint8Array }, isOver?: () => boolean): QueuedEvent | undefined {
+    return this.events.publish(`/tasks/${topic}`, `containerd.events.${type}`, message.finish(), isOver);
   }
 }

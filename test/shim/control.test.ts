@@ -150,6 +150,19 @@ shimTest('Pids names the init that has ended until the daemon has its exit: one 
   await eventually('it counts no more', async () => JSON.stringify(await pids()) === '[]');
 }, { skip: hawserOnly });
 
+shimTest('Pids names an init that has ended while its exit is yet to be published', async (lab) => {
+  const binaryName = lab.fakeRunc('runc-slow-kill', 'if [ "$command" = kill ]; then while [ ! -e "$lab/go" ]; do sleep 0.05; done; fi');
+  const task = await lab.task('c', ['/bin/sleep', '1000'], { options: { binaryName }, edit: hostPid, stdout: '', stderr: '' });
+  await task.start();
+  // What it leaves in the host's pid namespace is killed before its exit is told.
+  process.kill(task.pid, 'SIGKILL');
+  await eventually('it is reaped', () => !existsSync(`/proc/${task.pid}`));
+  assert.deepEqual((await task.shim.task.Pids({ id: 'c' })).processes.map(({ pid }) => pid), [task.pid]);
+  assert.equal(lab.daemon.of('c', '/tasks/exit').length, 0);
+  writeFileSync(join(lab.dir, 'go'), '');
+  await lab.daemon.saw('exit', 'c');
+}, { skip: hawserOnly });
+
 shimTest('bug 25: Pids doesn\'t depend on runc', async (lab) => {
   const binaryName = lab.fakeRunc('runc-no-ps', `if [ "$command" = ps ]; then exit 1; fi`);
   const task = await lab.task('c', undefined, { options: { binaryName } });

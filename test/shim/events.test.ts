@@ -1,7 +1,8 @@
 /** Events on their way to the daemon (contract §4). */
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { rmSync, statSync, utimesSync } from 'node:fs';
 import { millis } from '../../src/api/index.js';
+import { stateOf } from '../support/debug.js';
 import { eventually, within } from '../support/eventually.js';
 import { hawserOnly, shimTest } from '../support/shim.js';
 import { sh } from '../support/spec.js';
@@ -73,6 +74,46 @@ shimTest('a daemon that hangs up on every call, and comes back, loses nothing', 
   }
   await lab.daemon.saw('delete', 'c5');
   for (let round = 1; round <= 5; round++) assert.deepEqual(lab.daemon.story(`c${round}`), ['create', 'start', `exit c${round} 0`, 'delete']);
+}, { skip: hawserOnly });
+
+shimTest('a daemon that has come back is told of an exit when its clients may be back: they hear nothing of what came before they subscribed', async (lab) => {
+  const task = await lab.task('c', sh('exit 3'), { stdout: '', stderr: '' });
+  const other = await task.shim.add('d', ['/bin/sleep', '1000'], { stdout: '', stderr: '' });
+  await other.start();
+  await lab.daemon.saw('start', 'd');
+  lab.daemon.stop();
+  await task.start();
+  await task.wait();
+  await lab.daemon.start();
+  const { mtimeMs } = statSync(lab.daemon.path);
+  const held = await eventually('the shim waits for subscribers', async () => {
+    const { events } = await stateOf(task.shim);
+    return events.sender.doing === 'waiting for subscribers' ? events : undefined;
+  });
+  assert.deepEqual([held.connected, held.queued, held.head?.topic], [true, 2, '/tasks/start']);
+  assert.deepEqual(lab.daemon.story('c'), ['create']);
+  await lab.daemon.saw('exit', 'c');
+  assert.ok(Date.now() - mtimeMs > 2_000, `${Date.now() - mtimeMs} ms after the daemon came back`);
+  assert.deepEqual(lab.daemon.story('c'), ['create', 'start', 'exit c 3']);
+}, { skip: hawserOnly });
+
+shimTest('a command shows that a client is back: nothing is held back for long after it', async (lab) => {
+  const task = await lab.task('c', ['/bin/sleep', '1000'], { stdout: '', stderr: '' });
+  const other = await task.shim.add('d', ['/bin/sleep', '1000'], { stdout: '', stderr: '' });
+  await task.start();
+  await other.start();
+  await lab.daemon.saw('start', 'd');
+  lab.daemon.stop();
+  await eventually('the shim knows it', async () => !(await stateOf(task.shim)).events.connected);
+  await lab.daemon.start();
+  // Its clients then have more than a minute yet.
+  const later = new Date(Date.now() + 60_000);
+  utimesSync(lab.daemon.path, later, later);
+  await task.kill(9);
+  await eventually('the shim waits for subscribers', async () => (await stateOf(task.shim)).events.sender.doing === 'waiting for subscribers');
+  assert.equal(lab.daemon.of('c', '/tasks/exit').length, 0);
+  await task.shim.task.CloseIO({ id: 'd', stdin: true });
+  await lab.daemon.saw('exit', 'c');
 }, { skip: hawserOnly });
 
 shimTest('bug 14: the last events are delivered before the shim ends', async (lab) => {

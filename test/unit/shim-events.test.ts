@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { utimesSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, test, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { containerd } from '../../src/api/index.js';
 import { ContainerdServicesEventsTtrpcV1Events as Events } from '../../src/api/gen/services.js';
 import { millis } from '../../src/api/timestamp.js';
+import { Absence } from '../../src/shim/absence.js';
 import { EventPublisher } from '../../src/shim/events.js';
 import type { Logger } from '../../src/shim/log.js';
 import { TaskEvents } from '../../src/shim/task-events.js';
@@ -66,10 +69,11 @@ interface Setup {
   publish: (...names: string[]) => void;
 }
 
-function setup(t: TestContext): Setup {
+/** @param settleMs how long a daemon's clients may take to come back; an hour is for ever */
+function setup(t: TestContext, settleMs = 0): Setup {
   const path = join(tempDir(t), 's');
   const log = newLog();
-  const publisher = new EventPublisher(path, 'ns', log);
+  const publisher = new EventPublisher(path, 'ns', log, new Absence(settleMs));
   t.after(() => publisher.close(0));
   return {
     path, log, publisher,
@@ -153,6 +157,133 @@ test('a daemon that restarts gets everything, in order, an event in flight among
   assert.deepEqual(topics(first.received), numbers(3));
   assert.deepEqual(topics(second.received), numbers(10).slice(3));
   await second.stop();
+});
+
+const HOUR_MS = 3_600_000;
+
+/** A publisher whose first daemon has gone, once it had taken what is published. */
+async function abandoned(t: TestContext, settleMs: number, publishFirst: (publisher: EventPublisher) => void): Promise<Setup & { first: Daemon }> {
+  const all = setup(t, settleMs);
+  const first = await daemon(all.path);
+  publishFirst(all.publisher);
+  await eventually('the first daemon has all', () => all.publisher.stats.queued === 0);
+  await first.stop();
+  await eventually('the connection is gone', () => !all.publisher.describe().connected);
+  return { ...all, first };
+}
+
+const waitsForSubscribers = (publisher: EventPublisher): Promise<true> =>
+  eventually('it waits for subscribers', () => publisher.describe().sender.doing === 'waiting for subscribers' || undefined);
+
+test('a daemon that has come back is told nothing before its clients may be back: not what waited, nor what comes then', async (t) => {
+  const { path, publish, publisher } = await abandoned(t, HOUR_MS, (one) => void one.publish('/tasks/start', 't', Buffer.alloc(0)));
+  publish('while-away');
+  const { received, stop } = await daemon(path);
+  await waitsForSubscribers(publisher);
+  publish('thereafter');
+  assert.deepEqual([topics(received), publisher.describe().head?.topic, publisher.stats.queued], [[], '/tasks/while-away', 2]);
+  // A client that asks for something is there.
+  publisher.commanded();
+  await eventually('both arrive', () => received.length === 2);
+  assert.deepEqual(topics(received), ['while-away', 'thereafter']);
+  await stop();
+});
+
+test('so it is with the first event after its return, if none waited, and a command that came since then counts', async (t) => {
+  const { path, publish, publisher } = await abandoned(t, HOUR_MS, (one) => void one.publish('/tasks/start', 't', Buffer.alloc(0)));
+  const { received, stop } = await daemon(path);
+  publish('thereafter');
+  await waitsForSubscribers(publisher);
+  assert.deepEqual(topics(received), []);
+  await stop();
+  const second = await daemon(path);
+  const then = new Date(Date.now() - 1_000);
+  utimesSync(path, then, then);
+  publisher.commanded();
+  await eventually('it arrives', () => second.received.length === 1);
+  await second.stop();
+});
+
+test('a daemon that came back long ago is told at once', async (t) => {
+  const { path, publish, publisher } = await abandoned(t, HOUR_MS, (one) => void one.publish('/tasks/start', 't', Buffer.alloc(0)));
+  const { received, stop } = await daemon(path);
+  const then = new Date(Date.now() - 2 * HOUR_MS);
+  utimesSync(path, then, then);
+  publish('late');
+  await eventually('it arrives', () => received.length === 1);
+  assert.equal(publisher.describe().sender.doing, 'idle');
+  await stop();
+});
+
+test('a daemon that refuses for a moment has not been away: it is told at once, and nothing again', async (t) => {
+  const { path, publish, publisher } = setup(t, HOUR_MS);
+  let failures = 1;
+  const { received, stop } = await daemon(path, ({ topic }) => {
+    if (topic === '/tasks/e1' && failures-- > 0) throw new TtrpcError(Code.Unavailable, 'not now');
+  });
+  publisher.publish('/tasks/exit', 't', Buffer.alloc(0), () => false);
+  publish('e1');
+  await eventually('both arrive', () => publisher.stats.queued === 0);
+  assert.deepEqual(topics(received), ['exit', 'e1']);
+  assert.equal(publisher.describe().repeated, 0);
+  await stop();
+});
+
+test('what a daemon took just before its end is told again to the next, in order and first, if somebody may need it yet', async (t) => {
+  let isDeleted = false;
+  const { path, publish, publisher, first } = await abandoned(t, 0, (one) => {
+    one.publish('/tasks/start', 't', Buffer.alloc(0));
+    one.publish('/tasks/oom', 't', Buffer.alloc(0), () => false);
+    one.publish('/tasks/exit', 't', Buffer.from([1]), () => isDeleted);
+    one.publish('/tasks/exit', 't', Buffer.from([2]), () => false);
+  });
+  assert.deepEqual(topics(first.received), ['start', 'oom', 'exit', 'exit']);
+  publish('later');
+  assert.equal(publisher.stats.queued, 4, 'it counts as waiting, so that Pids names the init until then');
+  isDeleted = true;
+  const { received, stop } = await daemon(path);
+  await eventually('all arrive', () => publisher.stats.queued === 0);
+  assert.deepEqual(received.map(({ topic, event }) => [topic, event!.value?.[0]]), [['/tasks/oom', undefined], ['/tasks/exit', 2], ['/tasks/later', 'l'.charCodeAt(0)]]);
+  assert.equal(publisher.describe().repeated, 2);
+  await stop();
+});
+
+test('what a daemon took a while before its end was heard, and is not told again', async (t) => {
+  const { path, publish, publisher } = setup(t);
+  const first = await daemon(path);
+  publisher.publish('/tasks/exit', 't', Buffer.alloc(0), () => false);
+  await eventually('it has it', () => publisher.stats.queued === 0);
+  await delay(2_100);
+  await first.stop();
+  const second = await daemon(path);
+  publish('later');
+  await eventually('all arrive', () => second.received.length === 1 && publisher.stats.queued === 0);
+  assert.deepEqual(topics(second.received), ['later']);
+  await second.stop();
+});
+
+test('closing holds nothing back', async (t) => {
+  const { path, publish, publisher } = await abandoned(t, HOUR_MS, (one) => void one.publish('/tasks/start', 't', Buffer.alloc(0)));
+  publish('e0', 'e1');
+  const { received, stop } = await daemon(path);
+  await waitsForSubscribers(publisher);
+  await publisher.close(60_000);
+  assert.deepEqual(topics(received), ['e0', 'e1']);
+  await stop();
+});
+
+test('a daemon that goes away while its clients are waited for is looked for again', async (t) => {
+  const { path, publish, publisher } = await abandoned(t, HOUR_MS, (one) => void one.publish('/tasks/start', 't', Buffer.alloc(0)));
+  publish('e0');
+  const second = await daemon(path);
+  await waitsForSubscribers(publisher);
+  await second.stop();
+  await eventually('it tries again', () => publisher.describe().sender.doing !== 'waiting for subscribers');
+  const third = await daemon(path);
+  await waitsForSubscribers(publisher);
+  await publisher.close(60_000);
+  assert.deepEqual([topics(second.received), topics(third.received)], [[], ['e0']]);
+  await third.stop();
 });
 
 for (const code of [Code.Unavailable, Code.Unknown, Code.Internal, Code.NotFound]) {
@@ -288,7 +419,7 @@ test('the events of tasks: topic, type and content', async (t) => {
   const { path, publisher } = setup(t);
   const { received, stop } = await daemon(path);
   const events = new TaskEvents(publisher, 'c');
-  const init = { pid: 9, stdin: '0', stdout: '1', stderr: '2', terminal: true, stdinClosed: false, label: '', exitStatus: 1, exitedAt: 1000 };
+  const init = { pid: 9, stdin: '0', stdout: '1', stderr: '2', terminal: true, stdinClosed: false, label: '', exitStatus: 1, exitedAt: 1000, state: 'stopped' as const };
   events.create({
     id: 'c', bundle: 'b', mounts: [{ type: 't', source: 's', target: '', options: ['o'] }], checkpoint: 'k', parentCheckpoint: '', init: { ...init, state: 'created' },
     runtime: { binary: '', root: '', systemdCgroup: false, criu: '', criuWorkPath: '', noPivotRoot: false, noNewKeyring: false, ioUid: 0, ioGid: 0 },

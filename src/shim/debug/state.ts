@@ -75,6 +75,8 @@ export interface EventsState {
   connected: boolean;
   queued: number;
   sent: number;
+  /** Sent again to a daemon that has come back. */
+  repeated: number;
   retried: number;
   dropped: number;
   /** Of the event that is being sent, and all others wait for. */

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
-import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmod, open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errdefs, timestamp } from '../../api/full.js';
 import type { BlobFiles } from './files.js';
@@ -23,7 +23,7 @@ export class IngestFile {
     const old = files.ingestStatus(ref);
     const known = Number(old?.total ?? 0);
     const resumes = old !== undefined && (total === 0 || known === 0 || total === known);
-    if (!resumes) await begin(files.ingestDirectory(ref), ref, total);
+    if (!resumes) await begin(files, ref, total);
     const handle = await open(join(files.ingestDirectory(ref), 'data'), resumes ? 'r+' : 'w+', 0o666);
     const now = Date.now();
     const file = new IngestFile(files, ref, handle, (resumes ? known : total) || total, resumes ? old.startedMs : now, resumes ? old.updatedMs : now);
@@ -86,15 +86,22 @@ export class IngestFile {
     const target = this.files.path(digest);
     const existed = statSync(target, { throwIfNoEntry: false }) !== undefined;
     if (!existed) {
-      const data = join(this.#dir, 'data');
-      const file = await open(data, 'r');
-      await file.chmod(0o444);
-      await file.close();
-      await rename(data, target);
+      await this.#moveTo(target);
       await syncDirectory(dirname(target));
     }
-    await rm(this.#dir, { recursive: true, force: true });
+    await this.files.removeIngest(this.ref)();
     return { digest, size: this.#offset, existed };
+  }
+
+  async #moveTo(target: string): Promise<void> {
+    const data = join(this.#dir, 'data');
+    try {
+      await chmod(data, 0o444);
+      await rename(data, target);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw errdefs.notFound(`the write of ${this.ref}, which was aborted meanwhile`, error);
+      throw error;
+    }
   }
 
   /** Lets go of it; it can be opened again. */
@@ -105,13 +112,16 @@ export class IngestFile {
   }
 }
 
-async function begin(dir: string, ref: string, total: number): Promise<void> {
-  await rm(dir, { recursive: true, force: true });
-  await mkdir(dir, { recursive: true, mode: 0o755 });
+/** In one step, so that nobody finds half of it; the remains of an older write go meanwhile. */
+async function begin(files: BlobFiles, ref: string, total: number): Promise<void> {
+  const removal = files.removeIngest(ref);
+  const dir = files.ingestDirectory(ref);
+  mkdirSync(dir, { mode: 0o755 });
   writeFileSync(join(dir, 'ref'), ref);
   writeTime(join(dir, 'startedat'), Date.now());
   writeTime(join(dir, 'updatedat'), Date.now());
   if (total > 0) writeFileSync(join(dir, 'total'), String(total));
+  await removal();
 }
 
 function writeTime(file: string, ms: number): void {

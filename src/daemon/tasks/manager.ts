@@ -76,7 +76,7 @@ export class TaskManager {
   /** Ends a task that has stopped: the shim forgets it, and nothing is left of it. Throws what the shim says against it. */
   async delete(task: Task, call: CallOptions = {}): Promise<Exit> {
     // Whoever comes first is told how it ended.
-    if (task.deletion !== undefined) await task.deletion.catch(() => undefined);
+    while (task.deletion !== undefined) await task.deletion.catch(() => undefined);
     if (this.find(task.namespace, task.id) !== task) throw errdefs.notFound(`task ${task.id} not found`);
     const deletion = this.#delete(task, call);
     task.deletion = deletion;

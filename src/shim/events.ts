@@ -5,6 +5,7 @@
  */
 import { ContainerdServicesEventsTtrpcV1Events as Events } from '../api/gen/services.js';
 import { timestamp } from '../api/timestamp.js';
+import { realtimeMillis } from '../sys/index.js';
 import { Client, connect, TtrpcError, Code } from '../ttrpc/index.js';
 import type { Logger } from './log.js';
 
@@ -84,7 +85,7 @@ export class EventPublisher {
       return undefined;
     }
     if (this.#queue.length >= CAPACITY && !this.#makeRoom(topic)) return undefined;
-    const event = { topic, typeUrl, value, time: Date.now() };
+    const event = { topic, typeUrl, value, time: realtimeMillis() };
     this.#queue.push(event);
     if (!this.#sending) {
       this.#sending = true;

@@ -11,9 +11,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errdefs, timestamp } from '../../api/full.js';
+import { errdefs } from '../../api/full.js';
 import { checkDigest } from '../metadata/validate.js';
 import { Trash } from '../trash.js';
+import { later, parseTime, type Moment } from './times.js';
 import type { Blob, ContentStatus } from './types.js';
 
 export class BlobFiles {
@@ -93,16 +94,16 @@ export class BlobFiles {
   }
 
   /** How far an ingest is that nobody writes to now; undefined when there is none. */
-  ingestStatus(ref: string): (ContentStatus & { startedMs: number; updatedMs: number }) | undefined {
+  ingestStatus(ref: string): (ContentStatus & { startedAt: Moment; updatedAt: Moment }) | undefined {
     const dir = this.ingestDirectory(ref);
-    const data = statSync(join(dir, 'data'), { throwIfNoEntry: false });
-    const started = Date.parse(readText(join(dir, 'startedat')) ?? '');
-    const updated = Date.parse(readText(join(dir, 'updatedat')) ?? '');
-    if (data === undefined || Number.isNaN(started) || Number.isNaN(updated) || readText(join(dir, 'ref')) !== ref) return undefined;
+    const data = statSync(join(dir, 'data'), { throwIfNoEntry: false, bigint: true });
+    const startedAt = parseTime(readText(join(dir, 'startedat')) ?? '');
+    const updated = parseTime(readText(join(dir, 'updatedat')) ?? '');
+    if (data === undefined || startedAt === undefined || updated === undefined || readText(join(dir, 'ref')) !== ref) return undefined;
     // It is only written down when the writer goes, so the file's own time may be later.
-    const updatedMs = Math.max(updated, data.mtimeMs);
+    const updatedAt = later(updated, { seconds: Number(data.mtimeNs / 1_000_000_000n), nanos: Number(data.mtimeNs % 1_000_000_000n) });
     const total = Number(readText(join(dir, 'total')) ?? 0) || 0;
-    return { ref, offset: data.size, total, startedAt: timestamp(started), updatedAt: timestamp(updatedMs), startedMs: started, updatedMs };
+    return { ref, offset: Number(data.size), total, startedAt, updatedAt };
   }
 
   hasIngest(ref: string): boolean {

@@ -2,8 +2,10 @@ import { createHash, type Hash } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { chmod, open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errdefs, timestamp } from '../../api/full.js';
+import { errdefs } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import type { BlobFiles } from './files.js';
+import { formatTime, type Moment } from './times.js';
 import type { ContentStatus } from './types.js';
 
 const CHUNK = 1 << 20;
@@ -14,7 +16,7 @@ export class IngestFile {
   #hash: Hash = createHash('sha256');
   #offset = 0;
 
-  private constructor(readonly files: BlobFiles, readonly ref: string, readonly handle: FileHandle, readonly total: number, readonly startedMs: number, private updatedMs: number) {
+  private constructor(readonly files: BlobFiles, readonly ref: string, readonly handle: FileHandle, readonly total: number, readonly startedAt: Moment, private updatedAt: Moment) {
     this.#dir = files.ingestDirectory(ref);
   }
 
@@ -25,8 +27,8 @@ export class IngestFile {
     const resumes = old !== undefined && (total === 0 || known === 0 || total === known);
     if (!resumes) await begin(files, ref, total);
     const handle = await open(join(files.ingestDirectory(ref), 'data'), resumes ? 'r+' : 'w+', 0o666);
-    const now = Date.now();
-    const file = new IngestFile(files, ref, handle, (resumes ? known : total) || total, resumes ? old.startedMs : now, resumes ? old.updatedMs : now);
+    const now = realtime();
+    const file = new IngestFile(files, ref, handle, (resumes ? known : total) || total, resumes ? old.startedAt : now, resumes ? old.updatedAt : now);
     try {
       await file.#readAgain();
     } catch (error) {
@@ -56,7 +58,7 @@ export class IngestFile {
   }
 
   status(): ContentStatus {
-    return { ref: this.ref, offset: this.#offset, total: this.total, startedAt: timestamp(this.startedMs), updatedAt: timestamp(this.updatedMs) };
+    return { ref: this.ref, offset: this.#offset, total: this.total, startedAt: this.startedAt, updatedAt: this.updatedAt };
   }
 
   async write(data: Uint8Array): Promise<void> {
@@ -67,7 +69,7 @@ export class IngestFile {
       done += bytesWritten;
       this.#offset += bytesWritten;
     }
-    this.updatedMs = Date.now();
+    this.updatedAt = realtime();
   }
 
   /** Only to nothing: a digest cannot be taken back. */
@@ -108,7 +110,7 @@ export class IngestFile {
   async close(): Promise<void> {
     await this.handle.close();
     // It may have been aborted meanwhile.
-    if (existsSync(this.#dir)) writeTime(join(this.#dir, 'updatedat'), this.updatedMs);
+    if (existsSync(this.#dir)) writeTime(join(this.#dir, 'updatedat'), this.updatedAt);
   }
 }
 
@@ -118,14 +120,15 @@ async function begin(files: BlobFiles, ref: string, total: number): Promise<void
   const dir = files.ingestDirectory(ref);
   mkdirSync(dir, { mode: 0o755 });
   writeFileSync(join(dir, 'ref'), ref);
-  writeTime(join(dir, 'startedat'), Date.now());
-  writeTime(join(dir, 'updatedat'), Date.now());
+  const now = realtime();
+  writeTime(join(dir, 'startedat'), now);
+  writeTime(join(dir, 'updatedat'), now);
   if (total > 0) writeFileSync(join(dir, 'total'), String(total));
   await removal();
 }
 
-function writeTime(file: string, ms: number): void {
-  writeFileSync(`${file}.tmp`, new Date(ms).toISOString());
+function writeTime(file: string, time: Moment): void {
+  writeFileSync(`${file}.tmp`, formatTime(time));
   renameSync(`${file}.tmp`, file);
 }
 

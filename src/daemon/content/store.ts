@@ -1,4 +1,5 @@
-import { containerd, errdefs, timestamp } from '../../api/full.js';
+import { containerd, errdefs, millis } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
 import { Table, type Database } from '../metadata/database.js';
 import { isAlreadyExists } from '../metadata/failures.js';
@@ -62,7 +63,7 @@ export class Content implements ContentStore {
       });
       checkLabels('info.Labels', result.labels);
       result.labels = kept(result.labels);
-      result.updatedAt = timestamp(Date.now());
+      result.updatedAt = realtime();
       this.blobs.put([namespace, digest], result);
       return result;
     });
@@ -108,7 +109,7 @@ export class Content implements ContentStore {
         const size = expected === '' ? undefined : files.size(expected);
         // One of another size is written anew, and the commit tells what was wrong.
         const shared = size !== undefined && (total === 0 || total === size) && !files.hasIngest(fileRef);
-        this.ingests.put([namespace, ref], { ref: fileRef, expected: shared ? expected : '', startedAt: timestamp(Date.now()), offset: shared ? size : 0 });
+        this.ingests.put([namespace, ref], { ref: fileRef, expected: shared ? expected : '', startedAt: realtime(), offset: shared ? size : 0 });
         namespaces.ensure(namespace);
         return { size: shared ? size : undefined };
       });
@@ -161,7 +162,7 @@ export class Content implements ContentStore {
 
   /** When a write was last written to, in milliseconds since the epoch: now, while it is open. Undefined when its file is gone. */
   writtenAt(fileRef: string): number | undefined {
-    return this.#locks.isHeld(fileRef) ? Date.now() : this.parts.files.ingestStatus(fileRef)?.updatedMs;
+    return this.#locks.isHeld(fileRef) ? Date.now() : millis(this.parts.files.ingestStatus(fileRef)?.updatedAt);
   }
 
   /**

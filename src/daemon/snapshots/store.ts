@@ -1,4 +1,5 @@
-import { containerd, errdefs, timestamp } from '../../api/full.js';
+import { containerd, errdefs } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
 import { Table, type Database } from '../metadata/database.js';
 import type { Leases } from '../metadata/leases.js';
@@ -99,7 +100,7 @@ export class Snapshots implements Snapshotter {
         if (this.#table.has(namespace, this.name, key) || (target && this.#table.has(namespace, this.name, target))) return false;
         if (this.#parents(namespace, parent).join() !== parents.join()) return false;
         leases.keep(namespace, lease, `snapshots/${this.name}`, key);
-        const now = timestamp(Date.now());
+        const now = realtime();
         this.#table.put([namespace, this.name, key], { name: key, parent, kind, labels: kept(labels), createdAt: now, updatedAt: now });
         db.put(['layer', namespace, this.name, key], Buffer.from(id));
         namespaces.ensure(namespace);
@@ -132,7 +133,7 @@ export class Snapshots implements Snapshotter {
       if (old.kind !== Kind.ACTIVE) throw errdefs.failedPrecondition(`snapshot ${key} is not active`);
       leases.keep(namespace, lease, `snapshots/${this.name}`, name);
       leases.release(namespace, lease, `snapshots/${this.name}`, key);
-      const now = timestamp(Date.now());
+      const now = realtime();
       const id = this.#layer(namespace, key);
       this.#forget(namespace, key);
       this.#table.put([namespace, this.name, name], { name, parent: old.parent ?? '', kind: Kind.COMMITTED, labels: kept(labels), createdAt: now, updatedAt: now });
@@ -172,7 +173,7 @@ export class Snapshots implements Snapshotter {
       });
       checkLabels('info.Labels', result.labels);
       result.labels = kept(result.labels);
-      result.updatedAt = timestamp(Date.now());
+      result.updatedAt = realtime();
       this.#table.put([namespace, this.name, key], result);
       return result;
     });

@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec soak-start install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec soak-gc soak-start install uninstall clean
 
 all: build
 
@@ -182,6 +182,10 @@ soak-exec: setup build
 # N starts while spares are killed at random: no container lost, nothing left.
 soak-start: setup build
 	$(TSX) test/bench/start-soak.ts $(N)
+
+# N snapshots, most of images that are pulled, removed and collected at once: nothing that has a name loses its files.
+soak-gc: setup build
+	$(TSX) test/bench/gc-soak.ts $(N)
 
 # ---- use -----------------------------------------------------------------------------------------------------------
 

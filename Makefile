@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec soak-start soak-restart install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec soak-gc soak-start soak-restart install uninstall clean
 
 all: build
 
@@ -211,6 +211,10 @@ soak-start: setup build
 soak-restart: N = 100
 soak-restart: setup build
 	$(TSX) test/bench/restart-soak.ts $(N)
+
+# N snapshots, most of images that are pulled, removed and collected at once: nothing that has a name loses its files.
+soak-gc: setup build
+	$(TSX) test/bench/gc-soak.ts $(N)
 
 # ---- use -----------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 /** `hawserd publish`: how shims that have no connection of their own tell an event (contract §4.2). */
-import { ContainerdServicesEventsTtrpcV1Events as Events, google, timestamp } from '../api/full.js';
+import { ContainerdServicesEventsTtrpcV1Events as Events, google } from '../api/full.js';
+import { realtime } from '../sys/index.js';
 import { connect } from '../ttrpc/index.js';
 
 /** For the whole of it. A shim waits for the command's end. */
@@ -15,7 +16,7 @@ export async function publishEvent(socket: string, { topic, namespace }: { reado
     throw new Error(`cannot reach a hawserd to tell ${topic} to: ${(cause as Error).message}; is one running? Name its socket with --address`, { cause });
   });
   try {
-    await client.service(Events).Forward({ envelope: { timestamp: timestamp(Date.now()), namespace, topic, event } }, { timeoutMs: BOUND_MS });
+    await client.service(Events).Forward({ envelope: { timestamp: realtime(), namespace, topic, event } }, { timeoutMs: BOUND_MS });
   } finally {
     client.close();
   }

@@ -6,7 +6,7 @@ import { Bundle, removeFile, tryReadPidFile } from '../oci/bundle.js';
 import { parseExact } from '../oci/json.js';
 import type { Process } from '../oci/spec.js';
 import { isAnothers, Runtime, type CheckpointOptions, type ProcessIo } from '../runc/index.js';
-import { expectMigration, isChild, openPidfd, signalPidfd, type ExitStatus } from '../sys/index.js';
+import { expectMigration, isChild, openPidfd, realtimeMillis, signalPidfd, type ExitStatus } from '../sys/index.js';
 import { Code } from '../ttrpc/status.js';
 import { BreakOff } from './break-off.js';
 import { OomWatch } from './cgroup/oom.js';
@@ -288,7 +288,7 @@ export class Container {
     this.#initIsGone();
     setTimeout(() => this.#over.abort(), AFTER_EXIT_MS).unref();
     record.init.exitStatus = status;
-    record.init.exitedAt = Date.now();
+    record.init.exitedAt = realtimeMillis();
     if (record.init.state === 'deleted') return;
     try {
       this.#bundle.writeExit({ pid: record.init.pid, status, exitedAt: record.init.exitedAt });
@@ -479,7 +479,7 @@ export class Container {
       process.watch(pid, (status) => {
         if (record.startFailed) return;
         record.exitStatus = status;
-        record.exitedAt = Date.now();
+        record.exitedAt = realtimeMillis();
       }, () => this.#tellExecExit(record, process));
       // It came too late to be killed with the others (see #tellInitExit).
       if (this.record.initExited && this.record.sharesPidNamespace) this.#killNow(record);

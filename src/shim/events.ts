@@ -7,6 +7,7 @@
 import { performance } from 'node:perf_hooks';
 import { ContainerdServicesEventsTtrpcV1Events as Events } from '../api/gen/services.js';
 import { timestamp } from '../api/timestamp.js';
+import { realtimeMillis } from '../sys/index.js';
 import { Client, connect, TtrpcError, Code } from '../ttrpc/index.js';
 import { Absence } from './absence.js';
 import type { Logger } from './log.js';
@@ -106,7 +107,7 @@ export class EventPublisher {
       return undefined;
     }
     if (this.#queue.length >= CAPACITY && !this.#makeRoom(topic)) return undefined;
-    const event: QueuedEvent = { topic, typeUrl, value, time: Date.now(), isOver };
+    const event: QueuedEvent = { topic, typeUrl, value, time: realtimeMillis(), isOver };
     this.#queue.push(event);
     this.#startSending();
     return event;

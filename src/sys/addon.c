@@ -31,6 +31,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "arguments.h"
@@ -326,6 +327,16 @@ static napi_value duplicate(napi_env env, napi_callback_info info) {
 static napi_value copy_fd(napi_env env, napi_callback_info info) {
   ARGS(1);
   return result_of(env, fcntl((int)integer(env, arg[0]), F_DUPFD_CLOEXEC, 3));
+}
+
+/* realtime(): nanoseconds since the epoch, as a BigInt. */
+static napi_value realtime(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  napi_value result;
+  napi_create_bigint_int64(env, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &result);
+  return result;
 }
 
 /* isHungUp(fd): 1 when the last writer of a pipe is gone, 0 while there is one, or -errno. */
@@ -773,6 +784,7 @@ NAPI_MODULE_INIT() {
       {"waiting", waiting_bytes},
       {"setNonblock", set_nonblock},
       {"isHungUp", is_hung_up},
+      {"realtime", realtime},
       {"peerCredentials", peer_credentials},
       {"lock", lock},
       {"sendDatagram", send_datagram},

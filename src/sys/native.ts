@@ -46,6 +46,7 @@ export interface Native {
   lock(fd: number): number;
   sendDatagram(path: string, text: string): number;
   isHungUp(fd: number): number;
+  realtime(): bigint;
   peerCredentials(fd: number): { pid: number; uid: number; gid: number } | number;
   listenUnix(path: string): number;
   accept(fd: number): number;

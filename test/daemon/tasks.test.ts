@@ -201,7 +201,7 @@ labTest('the shim says how it ended, when it is gone', async (lab) => {
   const { task } = await lab.manager.create(lab.request('word', { shim: shim.binary }));
   shim.die();
   const last = await within('the clean-up', task.gone);
-  assert.deepEqual([last.pid, last.exitStatus, last.exitedAt], [7, 9, 5000]);
+  assert.deepEqual([last.pid, last.exitStatus, millis(last.exitedAt)], [7, 9, 5000]);
   await eventually('events', () => lab.story('word').length === 2);
   assert.deepEqual(lab.story('word'), ['/tasks/exit word 9', '/tasks/delete']);
 });

@@ -55,9 +55,9 @@ const encode = (message: AnyInit): Buffer => Buffer.from(Any.encode(message).fin
 const decode = (bytes: Buffer): AnyInit => Any.decode(bytes);
 const text = (value: string): AnyInit => ({ type_url: value });
 
-function unary(client: Client, name: string, request: AnyInit, headers: Record<string, string> = {}, options = {}): Promise<AnyInit> {
+function unary(client: Client, name: string, request: AnyInit, headers: Record<string, string | string[]> = {}, options = {}): Promise<AnyInit> {
   const metadata = new Metadata();
-  for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
+  for (const [key, values] of Object.entries(headers)) for (const value of [values].flat()) metadata.add(key, value);
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(`/test.Probe/${name}`, encode, decode, request, metadata, options, (error, reply) => error ? reject(error as Error) : resolve(reply!));
   });
@@ -106,6 +106,15 @@ test('a unary call: its reply, what its handler is told, and its errors word for
   const entry = logged.find(({ msg }) => msg === 'defect in the handler of a call');
   assert.deepEqual([entry?.level, entry?.method], [50, 'Unary']);
   assert.equal((await unary(client, 'Unary', text('still there'))).type_url, 'still there!');
+});
+
+test('of a header that is sent twice the first counts, and a comma is a part of its value', async () => {
+  const { client } = await serve({ Unary: (_, call) => text(`${call.namespace}|${call.lease}|${call.header('x-other')}`) });
+  const told = async (headers: Record<string, string | string[]>): Promise<unknown> => (await unary(client, 'Unary', text(''), headers)).type_url;
+  assert.equal(await told({ 'containerd-namespace': ['new', 'old'], 'containerd-lease': ['l1', 'l2', 'l3'], 'x-other': ['a', 'b'] }), 'new|l1|a');
+  assert.equal(await told({ 'containerd-namespace': ['same', 'same'], 'containerd-lease': ['a, b', 'c'], 'x-other': 'a, b' }), 'same|a, b|a, b');
+  assert.equal(await told({ 'containerd-namespace': 'one', 'containerd-lease': 'l, m' }), 'one|l, m|undefined');
+  await assert.rejects(told({ 'containerd-namespace': 'a, b' }), fails(status.INVALID_ARGUMENT, /namespace validation: identifier "a, b"/));
 });
 
 test('messages of up to 16 MiB go both ways, bigger ones are refused', async () => {
@@ -328,6 +337,7 @@ test('the same handlers answer ttrpc, with its own headers', async () => {
   const client = await connect(path);
   const service = client.service(Probe);
   assert.equal((await service.Unary({}, { metadata: { 'containerd-namespace-ttrpc': 'ns', 'x': 'y' } })).type_url, 'ns undefined Unary y');
+  assert.equal((await service.Unary({}, { metadata: { 'containerd-namespace-ttrpc': ['new', 'old'], 'containerd-lease': ['', 'l'], 'x': ['a, b', 'c'] } })).type_url, 'new undefined Unary a, b');
   await assert.rejects(service.Unary({}), /namespace is required.*containerd-namespace-ttrpc/);
   client.close();
   await server.close(1000);

@@ -11,6 +11,7 @@ import { Absence } from '../../src/shim/absence.js';
 import { EventPublisher } from '../../src/shim/events.js';
 import type { Logger } from '../../src/shim/log.js';
 import { TaskEvents } from '../../src/shim/task-events.js';
+import { realtimeMillis } from '../../src/sys/index.js';
 import { Code, Server, TtrpcError, type CallContext } from '../../src/ttrpc/index.js';
 import { eventually } from '../support/eventually.js';
 import { deferred } from '../support/ttrpc-fixture.js';
@@ -92,9 +93,9 @@ test('an event arrives as it was published, with the namespace and the time', as
     metadata = context.metadata.get('containerd-namespace-ttrpc');
     deadline = context.deadline;
   });
-  const before = Date.now();
+  const before = realtimeMillis();
   publisher.publish('/tasks/start', 'containerd.events.TaskStart', Buffer.from([1, 2]));
-  const after = Date.now();
+  const after = realtimeMillis();
   const envelope = await eventually('it arrives', () => received[0]);
   assert.deepEqual([envelope.namespace, envelope.topic, envelope.event!.type_url, Buffer.from(envelope.event!.value!)],
     ['ns', '/tasks/start', 'containerd.events.TaskStart', Buffer.from([1, 2])]);
@@ -128,9 +129,9 @@ test('an address may be written as a URI', async (t) => {
 
 test('what is published while there is no daemon arrives when there is one, in order, with its own time', async (t) => {
   const { path, publish, publisher, log } = setup(t);
-  const before = Date.now();
+  const before = realtimeMillis();
   publish(...numbers(20));
-  const after = Date.now();
+  const after = realtimeMillis();
   await eventually('an attempt failed', () => log.lines.some(({ message }) => message.includes('could not be sent yet')));
   assert.deepEqual(publisher.stats, { queued: 20, dropped: 0 });
   const { received, stop } = await daemon(path);

@@ -3,23 +3,28 @@
  *
  *     blobs/sha256/HEX          0444
  *     ingest/SHA256-OF-REF/     data, ref, startedat, updatedat, total
+ *     trash/                    what is being removed
  *
  * Nothing here knows of namespaces: references are unique among all, and a blob belongs to whoever can name it.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createHash } from 'node:crypto';
-import { open, rm, type FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errdefs, timestamp } from '../../api/full.js';
+import { errdefs } from '../../api/full.js';
 import { checkDigest } from '../metadata/validate.js';
+import { Trash } from '../trash.js';
+import { later, parseTime, type Moment } from './times.js';
 import type { Blob, ContentStatus } from './types.js';
 
 export class BlobFiles {
+  readonly #trash: Trash;
   readonly #pins = new Map<string, number>();
 
   constructor(readonly root: string) {
     mkdirSync(join(root, 'blobs', 'sha256'), { recursive: true, mode: 0o755 });
     mkdirSync(join(root, 'ingest'), { recursive: true, mode: 0o755 });
+    this.#trash = new Trash(join(root, 'trash'));
   }
 
   path(digest: string): string {
@@ -54,9 +59,9 @@ export class BlobFiles {
     return readdirSync(blobs).flatMap((algorithm) => readdirSync(join(blobs, algorithm)).map((hex) => `${algorithm}:${hex}`));
   }
 
-  /** Removes a blob, unless somebody is about to refer to it. */
+  /** Takes a blob out of sight, at once, unless somebody is about to refer to it. {@link sweep} removes it for good. */
   remove(digest: string): void {
-    if (!this.#pins.has(digest)) rmSync(this.path(digest), { force: true });
+    if (!this.#pins.has(digest)) this.#trash.take(this.path(digest));
   }
 
   /** Keeps a blob from being removed until the function that this gives is called. */
@@ -76,33 +81,42 @@ export class BlobFiles {
     return join(this.root, 'ingest', createHash('sha256').update(ref).digest('hex'));
   }
 
-  /** Removes every ingest but those of these references. */
-  async keepIngests(refs: Iterable<string>): Promise<void> {
+  /** Takes every ingest but those of these references out of sight, at once. {@link sweep} removes them for good. */
+  keepIngests(refs: Iterable<string>): void {
     const kept = new Set([...refs].map((ref) => this.ingestDirectory(ref)));
     const root = join(this.root, 'ingest');
-    const others = readdirSync(root).map((name) => join(root, name)).filter((dir) => !kept.has(dir));
-    await Promise.all(others.map((dir) => rm(dir, { recursive: true, force: true })));
+    for (const name of readdirSync(root)) if (!kept.has(join(root, name))) this.#trash.take(join(root, name));
+  }
+
+  /** Removes for good what was taken out of sight, by an earlier process too. */
+  sweep(): Promise<void> {
+    return this.#trash.empty();
   }
 
   /** How far an ingest is that nobody writes to now; undefined when there is none. */
-  ingestStatus(ref: string): (ContentStatus & { startedMs: number; updatedMs: number }) | undefined {
+  ingestStatus(ref: string): (ContentStatus & { startedAt: Moment; updatedAt: Moment }) | undefined {
     const dir = this.ingestDirectory(ref);
-    const data = statSync(join(dir, 'data'), { throwIfNoEntry: false });
-    const started = Date.parse(readText(join(dir, 'startedat')) ?? '');
-    const updated = Date.parse(readText(join(dir, 'updatedat')) ?? '');
-    if (data === undefined || Number.isNaN(started) || Number.isNaN(updated) || readText(join(dir, 'ref')) !== ref) return undefined;
+    const data = statSync(join(dir, 'data'), { throwIfNoEntry: false, bigint: true });
+    const startedAt = parseTime(readText(join(dir, 'startedat')) ?? '');
+    const updated = parseTime(readText(join(dir, 'updatedat')) ?? '');
+    if (data === undefined || startedAt === undefined || updated === undefined || readText(join(dir, 'ref')) !== ref) return undefined;
     // It is only written down when the writer goes, so the file's own time may be later.
-    const updatedMs = Math.max(updated, data.mtimeMs);
+    const updatedAt = later(updated, { seconds: Number(data.mtimeNs / 1_000_000_000n), nanos: Number(data.mtimeNs % 1_000_000_000n) });
     const total = Number(readText(join(dir, 'total')) ?? 0) || 0;
-    return { ref, offset: data.size, total, startedAt: timestamp(started), updatedAt: timestamp(updatedMs), startedMs: started, updatedMs };
+    return { ref, offset: Number(data.size), total, startedAt, updatedAt };
   }
 
   hasIngest(ref: string): boolean {
     return existsSync(this.ingestDirectory(ref));
   }
 
-  async removeIngest(ref: string): Promise<void> {
-    await rm(this.ingestDirectory(ref), { recursive: true, force: true });
+  /**
+   * Takes an ingest out of sight, at once: the reference is free for another one.
+   *
+   * @returns removes it for good
+   */
+  removeIngest(ref: string): () => Promise<void> {
+    return this.#trash.take(this.ingestDirectory(ref));
   }
 }
 

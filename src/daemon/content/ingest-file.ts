@@ -1,9 +1,11 @@
 import { createHash, type Hash } from 'node:crypto';
-import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmod, open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errdefs, timestamp } from '../../api/full.js';
+import { errdefs } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import type { BlobFiles } from './files.js';
+import { formatTime, type Moment } from './times.js';
 import type { ContentStatus } from './types.js';
 
 const CHUNK = 1 << 20;
@@ -14,7 +16,7 @@ export class IngestFile {
   #hash: Hash = createHash('sha256');
   #offset = 0;
 
-  private constructor(readonly files: BlobFiles, readonly ref: string, readonly handle: FileHandle, readonly total: number, readonly startedMs: number, private updatedMs: number) {
+  private constructor(readonly files: BlobFiles, readonly ref: string, readonly handle: FileHandle, readonly total: number, readonly startedAt: Moment, private updatedAt: Moment) {
     this.#dir = files.ingestDirectory(ref);
   }
 
@@ -23,10 +25,10 @@ export class IngestFile {
     const old = files.ingestStatus(ref);
     const known = Number(old?.total ?? 0);
     const resumes = old !== undefined && (total === 0 || known === 0 || total === known);
-    if (!resumes) await begin(files.ingestDirectory(ref), ref, total);
+    if (!resumes) await begin(files, ref, total);
     const handle = await open(join(files.ingestDirectory(ref), 'data'), resumes ? 'r+' : 'w+', 0o666);
-    const now = Date.now();
-    const file = new IngestFile(files, ref, handle, (resumes ? known : total) || total, resumes ? old.startedMs : now, resumes ? old.updatedMs : now);
+    const now = realtime();
+    const file = new IngestFile(files, ref, handle, (resumes ? known : total) || total, resumes ? old.startedAt : now, resumes ? old.updatedAt : now);
     try {
       await file.#readAgain();
     } catch (error) {
@@ -56,7 +58,7 @@ export class IngestFile {
   }
 
   status(): ContentStatus {
-    return { ref: this.ref, offset: this.#offset, total: this.total, startedAt: timestamp(this.startedMs), updatedAt: timestamp(this.updatedMs) };
+    return { ref: this.ref, offset: this.#offset, total: this.total, startedAt: this.startedAt, updatedAt: this.updatedAt };
   }
 
   async write(data: Uint8Array): Promise<void> {
@@ -67,7 +69,7 @@ export class IngestFile {
       done += bytesWritten;
       this.#offset += bytesWritten;
     }
-    this.updatedMs = Date.now();
+    this.updatedAt = realtime();
   }
 
   /** Only to nothing: a digest cannot be taken back. */
@@ -86,36 +88,47 @@ export class IngestFile {
     const target = this.files.path(digest);
     const existed = statSync(target, { throwIfNoEntry: false }) !== undefined;
     if (!existed) {
-      const data = join(this.#dir, 'data');
-      const file = await open(data, 'r');
-      await file.chmod(0o444);
-      await file.close();
-      await rename(data, target);
+      await this.#moveTo(target);
       await syncDirectory(dirname(target));
     }
-    await rm(this.#dir, { recursive: true, force: true });
+    await this.files.removeIngest(this.ref)();
     return { digest, size: this.#offset, existed };
+  }
+
+  async #moveTo(target: string): Promise<void> {
+    const data = join(this.#dir, 'data');
+    try {
+      await chmod(data, 0o444);
+      await rename(data, target);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw errdefs.notFound(`the write of ${this.ref}, which was aborted meanwhile`, error);
+      throw error;
+    }
   }
 
   /** Lets go of it; it can be opened again. */
   async close(): Promise<void> {
     await this.handle.close();
     // It may have been aborted meanwhile.
-    if (existsSync(this.#dir)) writeTime(join(this.#dir, 'updatedat'), this.updatedMs);
+    if (existsSync(this.#dir)) writeTime(join(this.#dir, 'updatedat'), this.updatedAt);
   }
 }
 
-async function begin(dir: string, ref: string, total: number): Promise<void> {
-  await rm(dir, { recursive: true, force: true });
-  await mkdir(dir, { recursive: true, mode: 0o755 });
+/** In one step, so that nobody finds half of it; the remains of an older write go meanwhile. */
+async function begin(files: BlobFiles, ref: string, total: number): Promise<void> {
+  const removal = files.removeIngest(ref);
+  const dir = files.ingestDirectory(ref);
+  mkdirSync(dir, { mode: 0o755 });
   writeFileSync(join(dir, 'ref'), ref);
-  writeTime(join(dir, 'startedat'), Date.now());
-  writeTime(join(dir, 'updatedat'), Date.now());
+  const now = realtime();
+  writeTime(join(dir, 'startedat'), now);
+  writeTime(join(dir, 'updatedat'), now);
   if (total > 0) writeFileSync(join(dir, 'total'), String(total));
+  await removal();
 }
 
-function writeTime(file: string, ms: number): void {
-  writeFileSync(`${file}.tmp`, new Date(ms).toISOString());
+function writeTime(file: string, time: Moment): void {
+  writeFileSync(`${file}.tmp`, formatTime(time));
   renameSync(`${file}.tmp`, file);
 }
 

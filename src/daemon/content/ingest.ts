@@ -1,4 +1,5 @@
-import { errdefs, timestamp } from '../../api/full.js';
+import { errdefs } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import { checkLabels } from '../metadata/validate.js';
 import { kept } from '../metadata/mask.js';
 import { IngestFile } from './ingest-file.js';
@@ -19,7 +20,7 @@ interface Where {
 export class NamespacedIngest implements Ingest {
   #file: IngestFile | undefined;
   #ended = false;
-  readonly #startedAt = timestamp(Date.now());
+  readonly #startedAt = realtime();
 
   private constructor(readonly store: Content, readonly where: Where, readonly release: () => void) {}
 
@@ -85,7 +86,7 @@ export class NamespacedIngest implements Ingest {
         leases.release(namespace, lease, 'ingests', ref);
         this.store.ingests.remove(namespace, ref);
         if (this.store.blobs.has(namespace, digest)) return true;
-        const now = timestamp(Date.now());
+        const now = realtime();
         this.store.blobs.put([namespace, digest], { digest, size: offset, labels: kept(labels), createdAt: now, updatedAt: now });
         namespaces.ensure(namespace);
         return false;

@@ -8,6 +8,15 @@ const TRIES = 10;
 export class Locks {
   readonly #held = new Map<string, number>();
 
+  /** Those that are held now. */
+  held(): Iterable<string> {
+    return this.#held.keys();
+  }
+
+  isHeld(ref: string): boolean {
+    return this.#held.has(ref);
+  }
+
   /** Takes a reference; what this gives lets go of it. Unavailable when it is not free soon. */
   async take(ref: string): Promise<() => void> {
     for (let n = 0; this.#held.has(ref); n++) {

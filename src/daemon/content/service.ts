@@ -101,12 +101,8 @@ async function* write(store: ContentStore, requests: AsyncIterable<WriteRequest>
 
 /** What is to be written turns out to be there: the write is taken back. */
 async function refuseExisting(store: ContentStore, ingest: Ingest, ref: string, expected: string, call: Call): Promise<void> {
-  try {
-    store.info(call.namespace, expected);
-  } catch (error) {
-    if (isNotFound(error)) return;
-    throw error;
-  }
+  // The writer will take it for its own, so its lease has to keep it.
+  if (!await store.keep(call.namespace, expected, call.lease)) return;
   await ingest.close();
   try {
     await store.abort(call.namespace, ref, call.lease);

@@ -1,4 +1,5 @@
-import { containerd, errdefs, timestamp } from '../../api/full.js';
+import { containerd, errdefs, millis } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
 import { Table, type Database } from '../metadata/database.js';
 import { isAlreadyExists } from '../metadata/failures.js';
@@ -62,7 +63,7 @@ export class Content implements ContentStore {
       });
       checkLabels('info.Labels', result.labels);
       result.labels = kept(result.labels);
-      result.updatedAt = timestamp(Date.now());
+      result.updatedAt = realtime();
       this.blobs.put([namespace, digest], result);
       return result;
     });
@@ -77,6 +78,14 @@ export class Content implements ContentStore {
     });
     this.parts.changed();
     this.parts.publish(namespace, '/content/delete', 'ContentDelete', { digest });
+  }
+
+  keep(namespace: string, digest: string, lease?: string): Promise<boolean> {
+    return this.parts.db.write(() => {
+      if (!this.blobs.has(namespace, digest)) return false;
+      this.parts.leases.keep(namespace, lease, 'content', digest);
+      return true;
+    });
   }
 
   async open(namespace: string, digest: string): Promise<Blob> {
@@ -100,7 +109,7 @@ export class Content implements ContentStore {
         const size = expected === '' ? undefined : files.size(expected);
         // One of another size is written anew, and the commit tells what was wrong.
         const shared = size !== undefined && (total === 0 || total === size) && !files.hasIngest(fileRef);
-        this.ingests.put([namespace, ref], { ref: fileRef, expected: shared ? expected : '', startedAt: timestamp(Date.now()), offset: shared ? size : 0 });
+        this.ingests.put([namespace, ref], { ref: fileRef, expected: shared ? expected : '', startedAt: realtime(), offset: shared ? size : 0 });
         namespaces.ensure(namespace);
         return { size: shared ? size : undefined };
       });
@@ -138,23 +147,48 @@ export class Content implements ContentStore {
   }
 
   async abort(namespace: string, ref: string, lease?: string): Promise<void> {
-    const record = await this.parts.db.write(() => {
+    const removal = await this.parts.db.write(() => {
       const found = this.ingests.get(namespace, ref);
       if (found === undefined) throw errdefs.notFound(`reference ${ref}`);
+      // In this step, as whoever opens the reference next has its record in a later one. Should this one not reach the disk, the
+      // record is there without files, and stands for a write that begins anew.
+      const remove = this.parts.files.removeIngest(found.ref!);
       this.ingests.remove(namespace, ref);
       this.parts.leases.release(namespace, lease, 'ingests', ref);
-      return found;
+      return remove;
     });
-    await this.parts.files.removeIngest(record.ref!);
+    await removal();
+  }
+
+  /** When a write was last written to, in milliseconds since the epoch: now, while it is open. Undefined when its file is gone. */
+  writtenAt(fileRef: string): number | undefined {
+    return this.#locks.isHeld(fileRef) ? Date.now() : millis(this.parts.files.ingestStatus(fileRef)?.updatedAt);
+  }
+
+  /**
+   * Removes files that belong to no record. Blobs that are about to be recorded are pinned, and writes that are open hold their
+   * reference, until their records can be read; so all is known in one turn, and in this turn what nobody has is taken out of sight.
+   */
+  async cleanup(): Promise<void> {
+    const { files } = this.parts;
+    const recorded = new Set(this.blobs.rows().map(({ key }) => key[1]!));
+    for (const digest of files.digests()) if (!recorded.has(digest)) files.remove(digest);
+    files.keepIngests([...this.ingests.list().map(({ ref }) => ref!), ...this.#locks.held()]);
+    await files.sweep();
   }
 
   async put(namespace: string, ref: string, data: Uint8Array | AsyncIterable<Uint8Array>, { expected = '', labels = {}, lease }: PutOptions = {}): Promise<{ digest: string; size: number }> {
     let ingest: Ingest;
-    try {
-      ingest = await this.ingest(namespace, ref, { expected, lease });
-    } catch (error) {
-      if (!isAlreadyExists(error)) throw error;
-      return { digest: expected, size: Number(this.info(namespace, expected).size ?? 0) };
+    for (;;) {
+      try {
+        ingest = await this.ingest(namespace, ref, { expected, lease });
+        break;
+      } catch (error) {
+        if (!isAlreadyExists(error)) throw error;
+        const known = this.blobs.get(namespace, expected);
+        if (known !== undefined) return { digest: expected, size: Number(known.size ?? 0) };
+        // Removed again, as no lease keeps it: then it is to be written.
+      }
     }
     try {
       if (Number(ingest.status().offset) > 0 && ingest.status().expected !== expected) await ingest.truncate(0);

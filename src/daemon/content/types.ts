@@ -30,6 +30,8 @@ export interface ContentStore {
   list(namespace: string, filters: readonly string[]): ContentInfo[];
   update(namespace: string, info: ContentInfo, paths: readonly string[]): Promise<ContentInfo>;
   delete(namespace: string, digest: string, lease?: string): Promise<void>;
+  /** Has a lease keep a blob, in the step that looks for it. False when it is not there. */
+  keep(namespace: string, digest: string, lease?: string): Promise<boolean>;
   open(namespace: string, digest: string): Promise<Blob>;
   /** Opens or resumes a write; Unavailable while another holds the reference; AlreadyExists when `expected` is there. */
   ingest(namespace: string, ref: string, options: { total?: number; expected?: string; lease?: string | undefined }): Promise<Ingest>;

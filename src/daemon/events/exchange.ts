@@ -1,7 +1,7 @@
 /** The exchange: every event to everyone who has asked for such events. */
 import { setMaxListeners } from 'node:events';
-import { google, timestamp } from '../../api/full.js';
-import { now } from '../../ttrpc/deadline.js';
+import { google } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import { compileFilters, type Filter } from '../filter/index.js';
 import { checkEnvelope, envelopeAdapter } from './envelope.js';
 import { Subscriber } from './subscriber.js';
@@ -29,7 +29,7 @@ export class EventExchange implements Exchange {
   }
 
   publish(namespace: string, topic: string, event: google.protobuf.Any.$Properties): void {
-    this.#send({ timestamp: timestamp(now()), namespace, topic, event });
+    this.#send({ timestamp: realtime(), namespace, topic, event });
   }
 
   forward(envelope: Envelope): void {

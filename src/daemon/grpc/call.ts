@@ -66,7 +66,7 @@ export function ttrpcCall(context: CallContext): Call {
     method: context.method,
     deadline: context.deadline,
     get namespace() { return namespaceOf(header(`${NAMESPACE_HEADER}-ttrpc`), `${NAMESPACE_HEADER}-ttrpc`); },
-    get lease() { return header(LEASE_HEADER); },
+    get lease() { return header(LEASE_HEADER) || undefined; },
     get signal() { return context.signal; },
     header,
   };

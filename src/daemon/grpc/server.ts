@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { memberOf } from '../../ttrpc/handlers.js';
 import type { AnyMethod } from '../../ttrpc/service.js';
 import { answer, type Run } from './answer.js';
+import { keepRepeatedHeaders } from './repeated-headers.js';
 import type { BoundService } from './service.js';
 
 /** Calls that last as long as a container may. */
@@ -53,7 +54,7 @@ export class GrpcServer {
 
   /** Answers one connection. */
   accept(socket: Socket): void {
-    this.#injector ??= this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#injector ??= this.#inject();
     this.#injector.injectConnection(socket);
   }
 
@@ -74,6 +75,12 @@ export class GrpcServer {
       });
     }
     this.#server.forceShutdown();
+  }
+
+  #inject(): ConnectionInjector {
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    keepRepeatedHeaders(this.#server);
+    return injector;
   }
 
   /** Runs a handler and counts it, if its reply is worth waiting for at the end. */

@@ -6,15 +6,15 @@ import type { ServiceDefinition } from '../../ttrpc/service.js';
 export interface Call {
   readonly service: string;
   readonly method: string;
-  /** From the header `containerd-namespace`; reading it throws FailedPrecondition when there is none, InvalidArgument when it is no identifier. */
+  /** From the header `containerd-namespace`, the first where there are several; reading it throws FailedPrecondition when there is none, InvalidArgument when it is no identifier. */
   readonly namespace: string;
-  /** From the header `containerd-lease`. */
+  /** From the header `containerd-lease`, the first where there are several. */
   readonly lease: string | undefined;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** When the caller gives up, in milliseconds since the epoch. */
   readonly deadline: number | undefined;
-  /** Any other header. */
+  /** Any other header; its first value. */
   header(name: string): string | undefined;
 }
 

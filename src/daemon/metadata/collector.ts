@@ -39,7 +39,7 @@ export class Collector {
   readonly #leases: Table<Lease>;
   readonly #leased: Table<Resource>;
 
-  /** @param updated when a write was last written to, in milliseconds since the epoch; undefined when its file is gone */
+  /** @param updated when a write was last written to, in milliseconds since the epoch: now, while it is open; undefined when its file is gone */
   constructor(readonly db: Database, readonly leases: Leases, readonly updated: (ref: string) => number | undefined) {
     const { services } = containerd;
     this.#blobs = new Table(db, 'blob', services.content.v1.Info);

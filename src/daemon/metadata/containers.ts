@@ -1,4 +1,5 @@
-import { containerd, errdefs, timestamp } from '../../api/full.js';
+import { containerd, errdefs } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
 import { Table, type Database } from './database.js';
 import { applyMask, kept, replaceEntries } from './mask.js';
@@ -33,7 +34,7 @@ export class Containers implements ContainerStore {
     checkName('', namespace);
     within('create container failed validation', () => checkContainer(container));
     const id = container.id!;
-    const now = timestamp(Date.now());
+    const now = realtime();
     const made: Container = { ...container, labels: kept(container.labels), createdAt: now, updatedAt: now };
     await this.db.write(() => {
       if (this.#table.has(namespace, id)) throw errdefs.alreadyExists(`container ${JSON.stringify(id)}`);
@@ -64,7 +65,7 @@ export class Containers implements ContainerStore {
       }, ['labels', 'extensions']);
       within('update failed validation', () => checkContainer(result));
       result.labels = kept(result.labels);
-      result.updatedAt = timestamp(Date.now());
+      result.updatedAt = realtime();
       this.#table.put([namespace, id], result);
       return result;
     });

@@ -1,4 +1,5 @@
-import { containerd, errdefs, timestamp, type google } from '../../api/full.js';
+import { containerd, errdefs, type google } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
 import { Table, type Database } from './database.js';
 import { applyMask, kept, replaceEntries } from './mask.js';
@@ -33,7 +34,7 @@ export class Images implements ImageStore {
     checkName('', namespace);
     checkImage(image);
     const name = image.name!;
-    const now = epoch ?? timestamp(Date.now());
+    const now = epoch ?? realtime();
     const made: Image = { ...image, labels: kept(image.labels), createdAt: now, updatedAt: now };
     await this.db.write(() => {
       if (this.#table.has(namespace, name)) throw errdefs.alreadyExists(`image ${JSON.stringify(name)}`);
@@ -60,7 +61,7 @@ export class Images implements ImageStore {
       }, ['labels', 'annotations']);
       checkImage(result);
       result.labels = kept(result.labels);
-      result.updatedAt = epoch ?? timestamp(Date.now());
+      result.updatedAt = epoch ?? realtime();
       this.#table.put([namespace, name], result);
       return result;
     });

@@ -1,4 +1,5 @@
-import { containerd, errdefs, timestamp } from '../../api/full.js';
+import { containerd, errdefs } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
 import { Table, type Database } from './database.js';
 import { kept } from './mask.js';
@@ -21,7 +22,7 @@ export class Leases implements LeaseStore {
     const id = lease.id ?? '';
     if (id === '') throw errdefs.invalidArgument('lease id must be provided');
     checkLabels('lease.Labels', lease.labels);
-    const made: Lease = { id, labels: kept(lease.labels), createdAt: timestamp(Date.now()) };
+    const made: Lease = { id, labels: kept(lease.labels), createdAt: realtime() };
     await this.db.write(() => {
       if (this.#table.has(namespace, id)) throw errdefs.alreadyExists(`lease ${JSON.stringify(id)}`);
       this.#table.put([namespace, id], made);

@@ -3,6 +3,7 @@ import { errdefs } from '../../api/full.js';
 import type { BlobFiles } from '../content/files.js';
 import { Content } from '../content/store.js';
 import type { Exchange } from '../events/types.js';
+import { settleAll } from '../settle.js';
 import { Snapshots } from '../snapshots/store.js';
 import type { SnapshotDriver } from '../snapshots/types.js';
 import { Collector, type Removed } from './collector.js';
@@ -53,7 +54,7 @@ export class MetadataStore implements Metadata {
     this.images = new Images(db, namespaces, publish, changed);
     this.content = new Content({ db, files, namespaces, leases, publish, changed });
     this.#snapshots = new Map([...drivers].map(([name, driver]) => [name, new Snapshots(name, driver, { db, namespaces, leases, publish, changed })]));
-    this.#collector = new Collector(db, leases, (ref) => files.ingestStatus(ref)?.updatedMs);
+    this.#collector = new Collector(db, leases, (ref) => this.content.writtenAt(ref));
     // What the last daemon did not come to remove.
     changed();
   }
@@ -74,15 +75,11 @@ export class MetadataStore implements Metadata {
   }
 
   async #collect(): Promise<void> {
-    const { files, log } = this.options;
+    const { log } = this.options;
     const removed = await this.db.write(() => this.#collector.sweep(Date.now()));
     for (const one of removed) this.#tell(one);
     if (removed.length > 0) log.debug({ removed: removed.length }, 'collected what nothing refers to');
-    const blobs = new Set(this.content.blobs.rows().map(({ key }) => key[1]!));
-    for (const digest of files.digests()) if (!blobs.has(digest)) files.remove(digest);
-    // An ingest's record is there before its directory, and goes after it.
-    await files.keepIngests(this.content.ingests.list().map(({ ref }) => ref!));
-    for (const snapshots of this.#snapshots.values()) await snapshots.cleanup();
+    await settleAll([this.content, ...this.#snapshots.values()].map((store) => store.cleanup()));
   }
 
   #tell({ namespace, type, key }: Removed): void {

@@ -1,6 +1,7 @@
 /** Starts shims and cleans up after them, by their binaries (contract §1.2–1.7, §1.9, §1.10). */
 import { availableParallelism } from 'node:os';
 import { containerd, google, millis } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import { parseAnswer, type Bootstrap } from './answer.js';
 import { resolveShim, type ShimSearch } from './binary.js';
 import { runShim } from './command.js';
@@ -36,8 +37,8 @@ export interface ShimSubject {
 export interface LastWord {
   readonly pid: number;
   readonly exitStatus: number;
-  /** Milliseconds since the epoch. */
-  readonly exitedAt: number;
+  /** The present, where its shim does not tell. */
+  readonly exitedAt: google.protobuf.Timestamp.$Properties;
   /** What could not be cleaned up; empty when all could. */
   readonly warnings: string;
 }
@@ -86,7 +87,7 @@ export class ShimLauncher {
     }));
     const { pid, exitStatus, exitedAt } = containerd.task.v2.DeleteResponse.decode(stdout);
     // The Go shim's "no pid" is -1.
-    return { pid: pid === 0xffff_ffff ? 0 : pid, exitStatus, exitedAt: millis(exitedAt) ?? Date.now(), warnings: stderr.trim() };
+    return { pid: pid === 0xffff_ffff ? 0 : pid, exitStatus, exitedAt: millis(exitedAt) === undefined ? realtime() : exitedAt!, warnings: stderr.trim() };
   }
 
   /** What a shim tells of itself and its runtime: an encoded `containerd.types.RuntimeInfo`. Shims know this since containerd 2.0. */

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { copyTree } from '../diff/copy.js';
 import { removeTree } from '../diff/remove.js';
+import { Trash } from '../trash.js';
 import { diskUsage } from './usage.js';
 import type { Mount, SnapshotDriver, SnapshotKind } from './types.js';
 
@@ -10,10 +11,12 @@ const PREFIX = 'new-';
 /** Layers as whole copies, `snapshots/ID`: slow and large, for wherever overlayfs does not work. */
 export class NativeDriver implements SnapshotDriver {
   readonly #layers: string;
+  readonly #trash: Trash;
 
   constructor(root: string) {
     this.#layers = join(root, 'snapshots');
     mkdirSync(this.#layers, { recursive: true, mode: 0o700 });
+    this.#trash = new Trash(join(root, 'trash'));
   }
 
   async create(id: string, parents: readonly string[], kind: SnapshotKind): Promise<void> {
@@ -41,8 +44,12 @@ export class NativeDriver implements SnapshotDriver {
   }
 
   async remove(id: string): Promise<void> {
-    await removeTree(join(this.#layers, id));
-    await removeTree(join(this.#layers, PREFIX + id));
+    const removals = [id, PREFIX + id].map((name) => this.#trash.take(join(this.#layers, name)));
+    for (const removal of removals) await removal();
+  }
+
+  sweep(): Promise<void> {
+    return this.#trash.empty();
   }
 
   layers(): string[] {

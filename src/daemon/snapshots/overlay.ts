@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { mount, unmount } from '../../sys/index.js';
-import { removeTree } from '../diff/remove.js';
+import { Trash } from '../trash.js';
 import { diskUsage } from './usage.js';
 import type { Mount, SnapshotDriver, SnapshotKind } from './types.js';
 
@@ -14,11 +14,13 @@ const PREFIX = 'new-';
  */
 export class OverlayDriver implements SnapshotDriver {
   readonly #layers: string;
+  readonly #trash: Trash;
   readonly #common: readonly string[];
 
   private constructor(readonly root: string) {
     this.#layers = join(root, 'snapshots');
     mkdirSync(this.#layers, { recursive: true, mode: 0o700 });
+    this.#trash = new Trash(join(root, 'trash'));
     // The kernel would otherwise hold an upper directory to the lower ones it was first mounted with.
     this.#common = existsSync('/sys/module/overlay/parameters/index') ? ['index=off'] : [];
   }
@@ -66,8 +68,12 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   async remove(id: string): Promise<void> {
-    await removeTree(join(this.#layers, id));
-    await removeTree(join(this.#layers, PREFIX + id));
+    const removals = [id, PREFIX + id].map((name) => this.#trash.take(join(this.#layers, name)));
+    for (const removal of removals) await removal();
+  }
+
+  sweep(): Promise<void> {
+    return this.#trash.empty();
   }
 
   layers(): string[] {

@@ -1,4 +1,5 @@
-import { containerd, errdefs, timestamp } from '../../api/full.js';
+import { containerd, errdefs } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
 import { Table, type Database } from '../metadata/database.js';
 import type { Leases } from '../metadata/leases.js';
@@ -6,10 +7,13 @@ import { applyMask, kept, replaceEntries } from '../metadata/mask.js';
 import type { Namespaces } from '../metadata/namespaces.js';
 import type { Publish } from '../metadata/publisher.js';
 import { checkLabels, checkName } from '../metadata/validate.js';
+import { settleAll } from '../settle.js';
 import type { Mount, SnapshotDriver, SnapshotInfo, SnapshotKind, Snapshotter } from './types.js';
 
 const { Kind } = containerd.services.snapshots.v1;
 type Kind = containerd.services.snapshots.v1.Kind;
+/** The label that names what a layer is to become. */
+const TARGET = 'containerd.io/snapshot.ref';
 const KINDS = new Map<number, SnapshotKind>([[Kind.VIEW, 'view'], [Kind.ACTIVE, 'active'], [Kind.COMMITTED, 'committed']]);
 
 export interface SnapshotParts {
@@ -25,12 +29,13 @@ export interface SnapshotParts {
  * The snapshots of one snapshotter: names and parents in the database, layers with its driver.
  *
  * A layer is on disk before its snapshot is recorded, and goes after the record: what a crash leaves is never a snapshot
- * without its files but at most files without a snapshot, which {@link cleanup} removes.
+ * without its files but at most files without a snapshot, which {@link cleanup} removes. A layer's id is given once, so one that has
+ * no record and is not being made will never have one.
  */
 export class Snapshots implements Snapshotter {
   readonly #table: Table<SnapshotInfo>;
-  /** Layers on disk that have no record yet. */
-  readonly #unrecorded = new Set<string>();
+  /** Layers without a record on disk yet: from before they are made until the record can be read. */
+  readonly #making = new Set<string>();
   #next: number;
 
   constructor(readonly name: string, readonly driver: SnapshotDriver, readonly parts: SnapshotParts) {
@@ -50,32 +55,65 @@ export class Snapshots implements Snapshotter {
     checkName('', namespace);
     if (key === '') throw errdefs.invalidArgument('a snapshot needs a key');
     checkLabels('info.Labels', labels);
-    const { db, leases, namespaces, publish } = this.parts;
-    const check = (): string[] => {
-      if (this.#table.has(namespace, this.name, key)) throw errdefs.alreadyExists(`snapshot ${JSON.stringify(key)}`);
-      return this.#parents(namespace, parent);
-    };
-    const parents = check();
-    const id = String(this.#next++);
-    this.#unrecorded.add(id);
+    for (;;) {
+      await this.#refuseExisting(namespace, key, labels[TARGET], lease);
+      const parents = this.#parents(namespace, parent);
+      const id = String(this.#next++);
+      this.#making.add(id);
+      try {
+        if (!await this.#record(id, namespace, key, { parent, labels, kind, parents, lease })) continue;
+      } finally {
+        this.#making.delete(id);
+      }
+      if (kind === Kind.ACTIVE) this.parts.publish(namespace, '/snapshot/prepare', 'SnapshotPrepare', { key, parent, snapshotter: this.name });
+      return this.driver.mounts(id, parents, KINDS.get(kind)!);
+    }
+  }
+
+  /** Where the snapshot or what it is to become is there, the lease keeps that from here on: the client will rely on it. */
+  async #refuseExisting(namespace: string, key: string, target: string | undefined, lease: string | undefined): Promise<void> {
+    for (const [name, what] of [[target ?? '', 'target snapshot'], [key, 'snapshot']] as const) {
+      if (name === '' || !this.#table.has(namespace, this.name, name)) continue;
+      const found = await this.parts.db.write(() => this.#keepExisting(namespace, name, lease));
+      if (found) throw errdefs.alreadyExists(`${what} ${JSON.stringify(name)}`);
+    }
+  }
+
+  /** Inside a write: has the lease keep a snapshot, if it is there. */
+  #keepExisting(namespace: string, name: string, lease: string | undefined): boolean {
+    if (!this.#table.has(namespace, this.name, name)) return false;
+    this.parts.leases.keep(namespace, lease, `snapshots/${this.name}`, name);
+    return true;
+  }
+
+  /** Makes a layer and records it. False, with nothing left, when by then there is such a snapshot, or the parent is another one. */
+  async #record(
+    id: string, namespace: string, key: string,
+    { parent, labels, kind, parents, lease }: { parent: string; labels: Record<string, string>; kind: Kind; parents: readonly string[]; lease: string | undefined },
+  ): Promise<boolean> {
+    const { db, leases, namespaces } = this.parts;
+    let recorded = false;
     try {
       await this.driver.create(id, parents, KINDS.get(kind)!);
-      await db.write(() => {
-        check();
+      recorded = await db.write(() => {
+        const target = labels[TARGET];
+        if (this.#table.has(namespace, this.name, key) || (target && this.#table.has(namespace, this.name, target))) return false;
+        if (this.#parents(namespace, parent).join() !== parents.join()) return false;
         leases.keep(namespace, lease, `snapshots/${this.name}`, key);
-        const now = timestamp(Date.now());
+        const now = realtime();
         this.#table.put([namespace, this.name, key], { name: key, parent, kind, labels: kept(labels), createdAt: now, updatedAt: now });
         db.put(['layer', namespace, this.name, key], Buffer.from(id));
         namespaces.ensure(namespace);
+        return true;
       });
+      return recorded;
     } catch (error) {
-      await this.driver.remove(id);
+      // That the parent has gone meanwhile is what is to be told, not what this did to the files.
+      this.#parents(namespace, parent);
       throw error;
     } finally {
-      this.#unrecorded.delete(id);
+      if (!recorded) await this.driver.remove(id);
     }
-    if (kind === Kind.ACTIVE) publish(namespace, '/snapshot/prepare', 'SnapshotPrepare', { key, parent, snapshotter: this.name });
-    return this.driver.mounts(id, parents, KINDS.get(kind)!);
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- a driver from elsewhere may take its time
@@ -89,18 +127,20 @@ export class Snapshots implements Snapshotter {
     if (name === '') throw errdefs.invalidArgument('a snapshot needs a name to be committed under');
     checkLabels('info.Labels', labels);
     const { db, leases, publish } = this.parts;
-    await db.write(() => {
-      if (this.#table.has(namespace, this.name, name)) throw errdefs.alreadyExists(`snapshot ${JSON.stringify(name)}`);
+    const committed = await db.write(() => {
+      if (this.#keepExisting(namespace, name, lease)) return false;
       const old = this.stat(namespace, key);
       if (old.kind !== Kind.ACTIVE) throw errdefs.failedPrecondition(`snapshot ${key} is not active`);
       leases.keep(namespace, lease, `snapshots/${this.name}`, name);
       leases.release(namespace, lease, `snapshots/${this.name}`, key);
-      const now = timestamp(Date.now());
+      const now = realtime();
       const id = this.#layer(namespace, key);
       this.#forget(namespace, key);
       this.#table.put([namespace, this.name, name], { name, parent: old.parent ?? '', kind: Kind.COMMITTED, labels: kept(labels), createdAt: now, updatedAt: now });
       db.put(['layer', namespace, this.name, name], Buffer.from(id));
+      return true;
     });
+    if (!committed) throw errdefs.alreadyExists(`snapshot ${JSON.stringify(name)}`);
     publish(namespace, '/snapshot/commit', 'SnapshotCommit', { key, name, snapshotter: this.name });
   }
 
@@ -133,7 +173,7 @@ export class Snapshots implements Snapshotter {
       });
       checkLabels('info.Labels', result.labels);
       result.labels = kept(result.labels);
-      result.updatedAt = timestamp(Date.now());
+      result.updatedAt = realtime();
       this.#table.put([namespace, this.name, key], result);
       return result;
     });
@@ -146,13 +186,22 @@ export class Snapshots implements Snapshotter {
 
   async usage(namespace: string, key: string): Promise<{ size: number; inodes: number }> {
     const { parent } = this.stat(namespace, key);
-    return this.driver.usage(this.#layer(namespace, key), this.#parents(namespace, parent ?? ''));
+    const id = this.#layer(namespace, key);
+    try {
+      return await this.driver.usage(id, this.#parents(namespace, parent ?? ''));
+    } catch (error) {
+      // It takes its time, and the snapshot may have been removed meanwhile.
+      this.stat(namespace, key);
+      throw error;
+    }
   }
 
   async cleanup(): Promise<void> {
-    const layers = this.driver.layers();
+    // From what is on disk to what is out of sight there is no await: nothing can be made or recorded in between. What is recorded
+    // is read as it was committed, so a layer whose record a crash would bring back is not touched.
     const recorded = this.#recorded();
-    for (const id of layers) if (!recorded.has(id) && !this.#unrecorded.has(id)) await this.driver.remove(id);
+    const doomed = this.driver.layers().filter((id) => !recorded.has(id) && !this.#making.has(id));
+    await settleAll([...doomed.map((id) => this.driver.remove(id)), this.driver.sweep()]);
   }
 
   /** Layers below a snapshot whose parent this is, nearest first. */

@@ -28,7 +28,13 @@ export interface SnapshotDriver {
   create(id: string, parents: readonly string[], kind: SnapshotKind): Promise<void>;
   mounts(id: string, parents: readonly string[], kind: SnapshotKind): Mount[];
   usage(id: string, parents: readonly string[]): Promise<{ size: number; inodes: number }>;
+  /**
+   * Removes a layer: it is not among {@link layers} any more when this returns, and gone for good when the promise is kept. A layer
+   * that is not there is fine.
+   */
   remove(id: string): Promise<void>;
-  /** All that are on disk, those that a crash has left too. */
+  /** Removes what an earlier process has not come to remove for good. */
+  sweep(): Promise<void>;
+  /** All that are on disk, those that a crash has left too. An id is never given to another layer. */
   layers(): string[];
 }

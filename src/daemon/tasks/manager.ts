@@ -1,5 +1,6 @@
 /** All tasks by namespace and id: made, found, ended (contract §1.10, §1.15, §7.4). */
-import { containerd, errdefs, pack, timestamp, type google } from '../../api/full.js';
+import { containerd, errdefs, pack, type google } from '../../api/full.js';
+import { realtime } from '../../sys/index.js';
 import { Code, TtrpcError, type CallOptions } from '../../ttrpc/index.js';
 import type { Bootstrap } from '../shims/answer.js';
 import { ShimConnection } from '../shims/connection.js';
@@ -77,7 +78,7 @@ export class TaskManager {
   /** Ends a task that has stopped: the shim forgets it, and nothing is left of it. Throws what the shim says against it. */
   async delete(task: Task, call: CallOptions = {}): Promise<Exit> {
     // Whoever comes first is told how it ended.
-    if (task.deletion !== undefined) await task.deletion.catch(() => undefined);
+    while (task.deletion !== undefined) await task.deletion.catch(() => undefined);
     if (this.find(task.namespace, task.id) !== task) throw errdefs.notFound(`task ${task.id} not found`);
     const deletion = this.#delete(task, call);
     task.deletion = deletion;
@@ -180,14 +181,14 @@ export class TaskManager {
     task.logFifo?.close();
     const last = await this.#cleanUp(bundle, task.binary);
     this.#tasks.delete(key(namespace, id));
-    this.#publishEnd(task, last ?? { pid: 0, exitStatus: 255, exitedAt: Date.now(), warnings: '' });
+    this.#publishEnd(task, last ?? { pid: 0, exitStatus: 255, exitedAt: realtime(), warnings: '' });
     if (last !== undefined) await bundle.remove();
   }
 
   #publishEnd(task: Task, last: LastWord): void {
     const { namespace, id } = task;
     const { TaskExit, TaskDelete } = containerd.events;
-    const end = { containerId: id, pid: last.pid, exitStatus: last.exitStatus, exitedAt: timestamp(last.exitedAt) };
+    const end = { containerId: id, pid: last.pid, exitStatus: last.exitStatus, exitedAt: last.exitedAt };
     this.options.events.publish(namespace, '/tasks/exit', pack('containerd.events.TaskExit', TaskExit, { ...end, id }));
     this.options.events.publish(namespace, '/tasks/delete', pack('containerd.events.TaskDelete', TaskDelete, end));
     task.settleGone(last);
@@ -203,7 +204,7 @@ export class TaskManager {
       if (task.isDeath(error)) {
         const { pid, exitStatus, exitedAt } = await task.gone;
         await this.#ending.get(key(task.namespace, task.id));
-        return { pid, exitStatus, exitedAt: timestamp(exitedAt) };
+        return { pid, exitStatus, exitedAt };
       }
       if (!(error instanceof TtrpcError) || error.code !== Code.NotFound) throw error;
       missing = error;

@@ -102,7 +102,8 @@ function forgetCheckpoints({ events, signal, log }: InitContext, checkpoints: Ch
     for await (const { namespace, event } of events.subscribe(['topic=="/containers/delete"'], signal)) {
       // ContainerDelete has the id as its only field, the first, as this event has.
       const { containerId } = containerd.events.TaskOOM.decode(event?.value ?? new Uint8Array());
-      await checkpoints.deleteAll(namespace ?? '', containerId);
+      // Not waited for: those of the next container must not be mistaken for those of this one, should it get the same name.
+      checkpoints.deleteAll(namespace ?? '', containerId).catch((err: unknown) => log.error({ err, namespace, id: containerId }, 'failed to remove the checkpoints of a deleted container'));
     }
   };
   follow().catch((error: unknown) => log.error({ err: error }, 'checkpoints of deleted containers are no longer removed'));

@@ -4,6 +4,7 @@
  */
 import { readdirSync, type Dirent } from 'node:fs';
 import { join } from 'node:path';
+import { millis } from '../../api/full.js';
 import { checkIdentifier } from '../../api/identifier.js';
 import { Code, TtrpcError } from '../../ttrpc/index.js';
 import { ShimConnection } from '../shims/connection.js';
@@ -55,7 +56,7 @@ async function loadTask(options: TaskManagerOptions, bundle: TaskBundle): Promis
   } catch (error) {
     log.error({ err: error, namespace, id }, 'cleaning up after dead shim');
     const last = binary === undefined ? undefined : await cleanUp(options, bundle, binary);
-    if (last !== undefined) log.warn({ namespace, id, pid: last.pid, exitStatus: last.exitStatus, exitedAt: new Date(last.exitedAt) }, 'cleaned up after dead shim');
+    if (last !== undefined) log.warn({ namespace, id, pid: last.pid, exitStatus: last.exitStatus, exitedAt: new Date(millis(last.exitedAt) ?? 0) }, 'cleaned up after dead shim');
     await bundle.remove();
     return undefined;
   }

@@ -2,10 +2,11 @@
 import { mkdirSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { ContainerdServicesTasksV1Tasks as Tasks, errdefs, google, timestamp, type containerd } from '../../api/full.js';
+import { ContainerdServicesTasksV1Tasks as Tasks, errdefs, google, type containerd } from '../../api/full.js';
 import { checkIdentifier } from '../../api/identifier.js';
 import type { Handlers } from '../../ttrpc/handlers.js';
 import { Code, TtrpcError, type CallOptions } from '../../ttrpc/index.js';
+import { realtime } from '../../sys/index.js';
 import { compileFilters } from '../filter/index.js';
 import { bindService, type BoundService, type Call } from '../grpc/service.js';
 import type { Container, Metadata } from '../metadata/types.js';
@@ -126,7 +127,7 @@ export function tasksService({ runtime, metadata, log, temporary }: TasksService
       const metrics = await eachBounded(chosen, AT_ONCE, async ({ id, task }) => {
         try {
           const data = await present(task.stats({ ...limits(call), timeoutMs: runtime.timeouts.stats }));
-          return data && { timestamp: timestamp(Date.now()), id, data };
+          return data && { timestamp: realtime(), id, data };
         } catch (error) {
           log.warn({ err: error, id }, 'collecting metrics');
           return undefined;

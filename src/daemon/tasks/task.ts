@@ -125,7 +125,7 @@ export class Task {
     } catch (error) {
       if (!this.isDeath(error)) throw this.#translated(error);
       const { pid, exitStatus, exitedAt } = await this.gone;
-      return execId === '' ? { pid, exitStatus, exitedAt: timestamp(exitedAt) } : { pid: 0, exitStatus: 137, exitedAt: timestamp(exitedAt) };
+      return execId === '' ? { pid, exitStatus, exitedAt } : { pid: 0, exitStatus: 137, exitedAt };
     }
   }
 

@@ -27,7 +27,7 @@ const CHUNK = 1 << 20;
 
 /** Stores what an archive has, and gives its index: its own, or one made from Docker's manifest. */
 export async function importArchive(documents: Documents, chunks: AsyncIterable<Uint8Array>, compress: boolean): Promise<Descriptor> {
-  const { content, namespace, lease } = documents;
+  const { content, namespace, lease, id } = documents;
   const reader = new TarReader(decompressed(chunks));
   const blobs = new Map<ByteString, Blob>();
   const links = new Map<ByteString, ByteString>();
@@ -42,7 +42,7 @@ export async function importArchive(documents: Documents, chunks: AsyncIterable<
     if (entry.type !== 'file') continue;
     if (name === 'oci-layout') layout = await readJson(reader, name);
     else if (name === 'manifest.json') images = await readJson(reader, name);
-    else blobs.set(name, await content.put(namespace, `tar-${shown(name)}`, bodyOf(reader), { lease }));
+    else blobs.set(name, await content.put(namespace, `${id}-tar-${shown(name)}`, bodyOf(reader), { lease }));
   }
   await reader.drain();
   if (layout?.imageLayoutVersion !== undefined) {
@@ -83,12 +83,10 @@ async function dockerImage(documents: Documents, image: DockerImage, blobs: Read
 }
 
 async function layerOf(documents: Documents, { digest, size }: Blob, compress: boolean): Promise<Descriptor> {
-  const { content, namespace, lease } = documents;
-  // One that was compressed by an earlier import serves as well.
-  const [known] = content.list(namespace, [`labels."${UNCOMPRESSED}"==${digest}`]).filter((info) => info.digest !== digest);
-  if (known !== undefined) {
-    // Writing it again changes nothing, but has the lease keep it.
-    await content.put(namespace, `keep-${known.digest!}`, new Uint8Array(0), { expected: known.digest!, lease });
+  const { content, namespace, lease, id } = documents;
+  // One that was compressed by an earlier import serves as well, unless it is gone before the lease keeps it.
+  for (const known of content.list(namespace, [`labels."${UNCOMPRESSED}"==${digest}`])) {
+    if (known.digest === digest || !await content.keep(namespace, known.digest!, lease)) continue;
     return { mediaType: `${MediaType.DockerLayer}.gzip`, digest: known.digest!, size: Number(known.size ?? 0) };
   }
   const blob = await content.open(namespace, digest);
@@ -101,7 +99,7 @@ async function layerOf(documents: Documents, { digest, size }: Blob, compress: b
     const chunks = async function* (): AsyncGenerator<Uint8Array> {
       for (let at = 0; at < blob.size; at += CHUNK) yield await blob.read(at, CHUNK);
     };
-    const made = await content.put(namespace, `compress-blob-${digest}`, Readable.from(chunks(), { objectMode: false }).pipe(createGzip()) as AsyncIterable<Uint8Array>, {
+    const made = await content.put(namespace, `${id}-compress-blob-${digest}`, Readable.from(chunks(), { objectMode: false }).pipe(createGzip()) as AsyncIterable<Uint8Array>, {
       labels: { [UNCOMPRESSED]: digest }, lease,
     });
     return { mediaType: `${MediaType.DockerLayer}.gzip`, ...made };

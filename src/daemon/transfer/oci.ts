@@ -1,5 +1,5 @@
 /** Documents of images (OCI image specification, and Docker's schema 2), as far as the daemon reads them. */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { errdefs, type containerd } from '../../api/full.js';
 import type { ContentStore } from '../content/types.js';
 import { isIndex, isManifest, ownPlatform, type Config, type Descriptor, type Index, type Manifest, type Platform } from '../../oci/image.js';
@@ -13,6 +13,9 @@ const MAX_DOCUMENT = 8 << 20;
 
 /** Content of one namespace, with the documents in it. */
 export class Documents {
+  /** Begins the references of what is written: two transfers of the same image do not wait for each other. */
+  readonly id = `transfer-${randomUUID()}`;
+
   constructor(readonly content: ContentStore, readonly namespace: string, readonly lease: string | undefined) {}
 
   async read<T>({ digest }: Pick<Descriptor, 'digest'>): Promise<T> {
@@ -33,7 +36,7 @@ export class Documents {
   async write(document: object, mediaType: string): Promise<Descriptor> {
     const data = Buffer.from(JSON.stringify(document));
     const expected = `sha256:${createHash('sha256').update(data).digest('hex')}`;
-    const { digest, size } = await this.content.put(this.namespace, `manifest-${expected}`, data, { expected, lease: this.lease });
+    const { digest, size } = await this.content.put(this.namespace, `${this.id}-manifest-${expected}`, data, { expected, lease: this.lease });
     return { mediaType, digest, size };
   }
 

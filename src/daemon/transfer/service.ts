@@ -59,19 +59,19 @@ async function run(parts: TransferParts, call: Call, source: Any, destination: A
     const open = parts.streams.get(call.namespace, options.stream);
     tell('Exporting');
     try {
-      await sendBytes(open, exportImages(new Documents(parts.metadata.content, call.namespace, undefined), lookUp(parts.metadata, call.namespace, ImageStore.decode(bytes(source))), options));
+      await withImages(parts.metadata, call.namespace, ImageStore.decode(bytes(source)), (images) => sendBytes(open, exportImages(new Documents(parts.metadata.content, call.namespace, undefined), images, options)));
     } finally {
       open.close();
     }
     return tell('Completed export');
   }
   if (is(source, 'ImageStore') && is(destination, 'ImageStore')) {
-    const [image] = lookUp(parts.metadata, call.namespace, ImageStore.decode(bytes(source)));
     const { name, labels, extraReferences } = ImageStore.decode(bytes(destination));
-    for (const one of [name, ...extraReferences.filter(({ isPrefix }) => !isPrefix).map((reference) => reference.name ?? '')].filter(Boolean)) {
-      await save(parts.metadata, call.namespace, { name: one, target: image?.target ?? null, labels: { ...image?.labels, ...labels } });
-    }
-    return;
+    return withImages(parts.metadata, call.namespace, ImageStore.decode(bytes(source)), async ([image]) => {
+      for (const one of [name, ...extraReferences.filter(({ isPrefix }) => !isPrefix).map((reference) => reference.name ?? '')].filter(Boolean)) {
+        await save(parts.metadata, call.namespace, { name: one, target: image?.target ?? null, labels: { ...image?.labels, ...labels } });
+      }
+    });
   }
   throw errdefs.notImplemented(`transfer from ${source.type_url ?? 'nothing'} to ${destination.type_url ?? 'nothing'}: this daemon imports and exports archives, and leaves registries to the client (ctr images pull --local)`);
 }
@@ -155,13 +155,29 @@ async function save({ images }: Metadata, namespace: string, image: Image): Prom
   }
 }
 
-async function withLease(metadata: Metadata, call: Call, work: (lease: string) => Promise<void>): Promise<void> {
-  if (call.lease !== undefined) return work(call.lease);
+/** Works with images that a client names. Their content is kept meanwhile, whatever becomes of their names. */
+async function withImages(metadata: Metadata, namespace: string, store: Store, work: (images: Image[]) => Promise<void>): Promise<void> {
+  // A lease of our own: that of the client is for what it makes.
+  await withOwnLease(metadata, namespace, async (lease) => {
+    for (const { target } of lookUp(metadata, namespace, store)) await metadata.content.keep(namespace, target?.digest ?? '', lease);
+    // Named still, now that they are kept; another image under the name is kept by it, or its absence told.
+    await work(lookUp(metadata, namespace, store));
+  });
+}
+
+async function withLease(metadata: Metadata, { namespace, lease }: Call, work: (lease: string) => Promise<void>): Promise<void> {
+  return lease === undefined ? withOwnLease(metadata, namespace, work) : work(lease);
+}
+
+async function withOwnLease(metadata: Metadata, namespace: string, work: (lease: string) => Promise<void>): Promise<void> {
   const id = `transfer-${randomUUID()}`;
-  await metadata.leases.create(call.namespace, { id, labels: { 'containerd.io/gc.expire': new Date(Date.now() + LEASE_MS).toISOString() } });
+  await metadata.leases.create(namespace, { id, labels: { 'containerd.io/gc.expire': new Date(Date.now() + LEASE_MS).toISOString() } });
   try {
     await work(id);
   } finally {
-    await metadata.leases.delete(call.namespace, id);
+    await metadata.leases.delete(namespace, id).catch((error: unknown) => {
+      // It has expired, or a client has removed it.
+      if (!isNotFound(error)) throw error;
+    });
   }
 }

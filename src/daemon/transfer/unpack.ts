@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { errdefs } from '../../api/full.js';
 import type { Differ } from '../diff/types.js';
 import { isAlreadyExists, isNotFound } from '../metadata/failures.js';
-import type { Snapshotter } from '../snapshots/types.js';
+import type { Mount, Snapshotter } from '../snapshots/types.js';
 import type { Config, Descriptor, Documents } from './oci.js';
 
 const TARGET = 'containerd.io/snapshot.ref';
@@ -33,28 +33,27 @@ interface Layer {
 }
 
 async function unpackLayer({ content, namespace, lease }: Documents, { layer, diffId, chain, parent }: Layer, snapshotter: Snapshotter, differ: Differ): Promise<void> {
-  if (isThere(snapshotter, namespace, chain)) return;
   const labels = { [TARGET]: chain };
   const key = `extract-${randomBytes(6).toString('hex')} ${chain}`;
-  const mounts = await snapshotter.prepare(namespace, key, parent, labels, lease);
+  let mounts: Mount[];
+  try {
+    mounts = await snapshotter.prepare(namespace, key, parent, labels, lease);
+  } catch (error) {
+    // The layer is there: from this call on the lease keeps it.
+    if (isAlreadyExists(error)) return;
+    throw error;
+  }
   try {
     const applied = await differ.apply(namespace, layer, mounts);
     if (applied.digest !== diffId) throw errdefs.invalidArgument(`wrong diff id ${applied.digest} calculated on extraction of ${layer.digest}, expected ${diffId}`);
     await snapshotter.commit(namespace, chain, key, labels, lease);
   } catch (error) {
-    await snapshotter.remove(namespace, key, lease);
+    await snapshotter.remove(namespace, key, lease).catch((failure: unknown) => {
+      // Gone already, with its lease.
+      if (!isNotFound(failure)) throw failure;
+    });
     // Another import has been quicker.
     if (!isAlreadyExists(error)) throw error;
   }
   await content.update(namespace, { digest: layer.digest, labels: { [UNCOMPRESSED]: diffId } }, [`labels.${UNCOMPRESSED}`]);
-}
-
-function isThere(snapshotter: Snapshotter, namespace: string, name: string): boolean {
-  try {
-    snapshotter.stat(namespace, name);
-    return true;
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-    return false;
-  }
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeTree } from './diff/remove.js';
 import { settleAll } from './settle.js';
@@ -46,8 +47,18 @@ export class Trash {
   #remove(path: string): Promise<void> {
     const known = this.#removals.get(path);
     if (known !== undefined) return known;
-    const removal = this.#gate.run(() => removeTree(path)).finally(() => this.#removals.delete(path));
+    const removal = this.#gate.run(() => removed(path)).finally(() => this.#removals.delete(path));
     this.#removals.set(path, removal);
     return removal;
+  }
+}
+
+/** Node's own removal does not hold the daemon up, and fails where a path is longer than the kernel takes. */
+async function removed(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch {
+    // The second way meets what the first met, if it was anything else.
+    await removeTree(path);
   }
 }

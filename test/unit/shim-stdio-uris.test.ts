@@ -38,14 +38,20 @@ test('a logger gets its arguments, without what is for the shim', () => {
 });
 
 test('sizes are powers of 1024', () => {
-  const size = (text: string): number | undefined => logFileSettings(parseOutput(`file:///x?max-size=${text}`), '')?.maxSize;
+  const size = (text: string): number | undefined => logFileSettings(parseOutput(`file:///x?max-size=${text}`), '').maxSize;
   assert.deepEqual(['7', '7k', '7K', '7m', '7g'].map(size), [7, 7 << 10, 7 << 10, 7 << 20, 7 * 2 ** 30]);
   for (const text of ['', '0', '0k', '-1', '1.5k', '1kb', 'k', '999999999999g']) assert.throws(() => size(text), refused(/^max-size=/), text);
 });
 
-test('a file is written by the shim only when its query says something about that', () => {
-  assert.equal(logFileSettings(parseOutput('file:///x'), 'drop'), undefined);
-  assert.equal(logFileSettings(parseOutput('file:///x?other=1'), ''), undefined);
+test('a file grows without end unless its query says otherwise; the annotation says what happens when it cannot be written', () => {
+  const plain = (query: string, annotation: string): unknown => {
+    const { path, maxSize, onDeath } = logFileSettings(parseOutput(`file:///x${query}`), annotation);
+    return { path, maxSize, onDeath: onDeath.kind };
+  };
+  assert.deepEqual(plain('', 'drop'), { path: '/x', maxSize: undefined, onDeath: 'drop' });
+  assert.deepEqual(plain('?other=1', ''), { path: '/x', maxSize: undefined, onDeath: 'block' });
+  // It may be meant for the logging binary of another stream.
+  assert.deepEqual(plain('', 'restart'), { path: '/x', maxSize: undefined, onDeath: 'block' });
   assert.deepEqual(logFileSettings(parseOutput('file:///x?max-size=1k'), 'drop'), { path: '/x', maxSize: 1024, maxFiles: 5, onDeath: { kind: 'drop' } });
   assert.deepEqual(logFileSettings(parseOutput('file:///x?hawser.on-death=drop'), ''), { path: '/x', maxSize: undefined, maxFiles: 5, onDeath: { kind: 'drop' } });
   assert.deepEqual(unknownFileKeys(parseOutput('file:///x?max-size=1k&max-files=2&maxsize=1&hawser.on-death=drop')), ['maxsize']);

@@ -106,6 +106,8 @@ export const TABLES: Readonly<Record<string, { readonly doc?: string; readonly e
       '  shim_dirs = []            # directories that shims are looked for in before all others',
       '[plugins."io.containerd.monitor.task.v1.cgroups"]',
       '  no_prometheus = false     # no metrics of containers; those of the daemon itself are served all the same',
+      '[plugins."io.containerd.internal.v1.restart"]',
+      '  interval = "10s"          # containers are started again by their restart labels so often',
       '[plugins."io.containerd.grpc.v1.greeter"]',
       '  greeting = "Hello"',
     ].join('\n'),

@@ -5,10 +5,11 @@ import type { ContainerRuntime } from '../tasks/container.js';
 import { RestartMonitor } from './monitor.js';
 
 /** As containerd has it, when the configuration does not say. */
-const INTERVAL_MS = 10_000;
+const INTERVAL = '10s';
 
 export interface RestartConfig {
-  readonly intervalMs: number;
+  /** Between two looks, as Go writes durations; none, or 0, for the default. */
+  readonly interval: string;
 }
 
 /** Starts containers again by their labels. It makes a {@link RestartMonitor}. */
@@ -16,17 +17,17 @@ export const restartPlugin: Registration<RestartConfig> = {
   type: PluginType.Internal,
   id: 'restart',
   requires: [`${PluginType.Task}.task`, PluginType.Metadata, PluginType.Snapshotter],
-  config: ({ interval = '0', ...rest }) => {
+  config: ({ interval = INTERVAL, ...rest }) => {
     const [unknown] = Object.keys(rest);
     if (unknown !== undefined) throw new Error(`${unknown} is no key of this plugin: it has interval`);
-    const ms = typeof interval === 'string' ? parseDuration(interval) : undefined;
-    if (ms === undefined) throw new Error(`interval must be a time such as "10s" or "1m30s", not ${JSON.stringify(interval)}`);
-    return { intervalMs: ms || INTERVAL_MS };
+    if (typeof interval !== 'string' || parseDuration(interval) === undefined) throw new Error(`interval must be a time such as "10s" or "1m30s", not ${JSON.stringify(interval)}`);
+    return { interval };
   },
   init: async (context) => {
-    const { config: { intervalMs }, metadata, log, signal, capabilities } = context;
+    const { config, metadata, log, signal, capabilities } = context;
     capabilities.push('no', 'always', 'on-failure', 'unless-stopped');
     const runtime = context.get<ContainerRuntime>(PluginType.Task, 'task');
+    const intervalMs = parseDuration(config.interval) || parseDuration(INTERVAL)!;
     const monitor = new RestartMonitor({ metadata, runtime, log, intervalMs, signal });
     context.onClose(() => monitor.close());
     await monitor.start();

@@ -54,6 +54,9 @@ async function run(parts: TransferParts, call: Call, source: Any, destination: A
     const { stream, forceCompress } = ImageImportStream.decode(bytes(source));
     return withLease(parts.metadata, call, (lease) => importStream(parts, call.namespace, lease, stream, forceCompress, ImageStore.decode(bytes(destination)), tell));
   }
+  if (is(source, 'ImageImportStream') && is(destination, 'ImageExportStream')) {
+    return echo(parts.streams, call.namespace, ImageImportStream.decode(bytes(source)).stream, ImageExportStream.decode(bytes(destination)).stream);
+  }
   if (is(source, 'ImageStore') && is(destination, 'ImageExportStream')) {
     const options = ImageExportStream.decode(bytes(destination));
     const open = parts.streams.get(call.namespace, options.stream);
@@ -74,6 +77,17 @@ async function run(parts: TransferParts, call: Call, source: Any, destination: A
     });
   }
   throw errdefs.notImplemented(`transfer from ${source.type_url ?? 'nothing'} to ${destination.type_url ?? 'nothing'}: this daemon imports and exports archives, and leaves registries to the client (ctr images pull --local)`);
+}
+
+/** What comes by one stream goes out by the other as it is, whatever it is: clients try their streams so, as containerd's own do. */
+async function echo(streams: Streams, namespace: string, from: string, to: string): Promise<void> {
+  const [source, destination] = [streams.get(namespace, from), streams.get(namespace, to)];
+  try {
+    await sendBytes(destination, receiveBytes(source));
+  } finally {
+    source.close();
+    destination.close();
+  }
 }
 
 async function importStream(

@@ -3,6 +3,7 @@ import { eventsPlugin, exchangePlugin } from './events/service.js';
 import { versionPlugin } from './introspection/version.js';
 import { storePlugins } from './metadata/plugins.js';
 import type { Registration } from './plugin/types.js';
+import { sandboxPlugins } from './sandboxes/plugins.js';
 import { taskPlugins } from './tasks/plugins.js';
 
-export const stockPlugins: readonly Registration[] = [exchangePlugin, ...storePlugins, ...taskPlugins, eventsPlugin, versionPlugin];
+export const stockPlugins: readonly Registration[] = [exchangePlugin, ...storePlugins, ...taskPlugins, ...sandboxPlugins, eventsPlugin, versionPlugin];

@@ -66,6 +66,7 @@ export interface Records {
   content: Content;
   files: BlobFiles;
   published: Published[];
+  publish: Publish;
   /** How often something was deleted. */
   readonly deletions: () => number;
 }
@@ -80,7 +81,7 @@ export function openRecords(t: TestContext, dir = workDirectory()): Records {
   const leases = new Leases(db, namespaces, changed);
   const files = new BlobFiles(join(dir, 'content'));
   return {
-    db, namespaces, published, leases, files, content: new Content({ db, files, namespaces, leases, publish, changed }), deletions: () => deletions,
+    db, namespaces, published, publish, leases, files, content: new Content({ db, files, namespaces, leases, publish, changed }), deletions: () => deletions,
     containers: new Containers(db, namespaces, publish, changed),
     sandboxes: new Sandboxes(db, namespaces, changed),
     images: new Images(db, namespaces, publish, changed),

@@ -167,14 +167,23 @@ test('the service tells what happens, and serves clients that say less', async (
   const calls: unknown[] = [];
   const controller = {
     has: (_, name) => runs.has(name),
-    create: async (_, { id: name, sandbox }) => { runs.add(name); calls.push(['create', sandbox.runtime?.name]); },
-    start: async () => ({ pid: 7, createdAt: null, spec: null }),
-    stop: async (_, name, seconds) => { runs.delete(name); calls.push(['stop', seconds]); },
-    wait: async () => ({ exitStatus: 3, exitedAt: null }),
-    status: async () => undefined,
-    shutdown: async (_, name) => { calls.push(['shutdown', name]); },
-    update: async () => undefined,
-    metrics: async () => null,
+    create: (_, { id: name, sandbox }) => {
+      runs.add(name);
+      calls.push(['create', sandbox.runtime?.name]);
+      return Promise.resolve();
+    },
+    start: () => Promise.resolve({ pid: 7, createdAt: null, spec: null }),
+    stop: (_, name, seconds) => {
+      runs.delete(name);
+      calls.push(['stop', seconds]);
+      return Promise.resolve();
+    },
+    wait: () => Promise.resolve({ exitStatus: 3, exitedAt: null }),
+    status: () => Promise.resolve(undefined),
+    shutdown: (_, name) => {
+      calls.push(['shutdown', name]);
+      return Promise.resolve();
+    },
   } as Partial<SandboxController> as SandboxController;
   const service = handlersOf(sandboxControllerService({ controllers: new Map([['shim', controller]]), sandboxes, publish }), ContainerdServicesSandboxV1Controller);
   const asked = <T>(given: object): T => ({ sandboxId: 's', sandboxer: '', fields: [], ...given }) as T;

@@ -85,7 +85,7 @@ const envelopes = all.filter((file) => file.startsWith('ttrpc/'));
 // The metrics are half of all generated code and only Stats needs them, so they are a module of their own.
 const metrics = all.filter((file) => file.startsWith('io/containerd/cgroups/'));
 // What only the daemon and its clients speak no shim need carry: they have a module with all of it.
-const daemon = all.filter((file) => /^(containerd\/services\/(?!events\/ttrpc\/)|grpc\/|google\/rpc\/|google\/protobuf\/field_mask)/.test(file));
+const daemon = all.filter((file) => /^(containerd\/(services\/(?!events\/ttrpc\/)|(types|events|runtime)\/sandbox)|grpc\/|google\/rpc\/|google\/protobuf\/field_mask)/.test(file));
 const rest = all.filter((file) => !envelopes.includes(file) && !metrics.includes(file) && !daemon.includes(file));
 await generateMessages(join(top, 'src/ttrpc/gen'), 'ttrpc', envelopes);
 await generateMessages(join(top, 'src/api/gen'), 'api', rest);

@@ -5,6 +5,7 @@ import { Container } from './container.js';
 import type { ShimContext } from './context.js';
 import type { ContainerSnapshot } from './debug/sources.js';
 import type { ContainerRecord } from './record.js';
+import type { SandboxOwner } from './sandbox-service.js';
 
 /** Answers kept for clients that have not asked again. */
 const MAX_UNTOLD = 64;
@@ -17,6 +18,8 @@ export class Containers {
   readonly #untold = new Map<string, ContainerRecord>();
   /** Called whenever there is no container any more. */
   onEmpty: () => void = () => undefined;
+  /** The daemon knows of the shim as of a sandbox. */
+  #isSandbox = false;
   #ending = false;
   #onSettled: (() => void) | undefined;
 
@@ -121,6 +124,24 @@ export class Containers {
     if (this.#containers.size > 0 || this.#creating.size > 0) return false;
     this.#ending = true;
     return true;
+  }
+
+  /** The same where nobody has asked for the end: a sandbox is there for containers to come. */
+  endIfForgotten(): boolean {
+    return !this.#isSandbox && this.endIfEmpty();
+  }
+
+  /** What the Sandbox service does to it. */
+  sandboxOwner(stop: () => void): SandboxOwner {
+    return {
+      created: () => { this.#isSandbox = true; },
+      shutDown: () => {
+        this.#isSandbox = false;
+        // A daemon closes its connection now, and asks for nothing more.
+        this.#tellIfEmpty();
+      },
+      stop,
+    };
   }
 
   /** For the state dump: those whose create is under way, and those that are there. */

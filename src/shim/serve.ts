@@ -16,6 +16,7 @@ import type { Listening } from './listen.js';
 import { Forgotten } from './forgotten.js';
 import type { FifoLogger } from './log.js';
 import { accountedFor, pendingRequests, requestTotals } from './requests.js';
+import { Sandbox, sandboxService } from './sandbox-service.js';
 import { taskService } from './task-service.js';
 import { mark, timeline } from './timeline.js';
 import { pendingWaits } from './waits.js';
@@ -87,7 +88,8 @@ export class Service {
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
     const handlers = accountedFor(custom?.handlers?.(service) ?? service, () => shim.events.commanded());
     server.add(ContainerdTaskV2Task, handlers).add(ContainerdTaskV3Task, handlers);
-    this.#forgotten = new Forgotten((forLong) => (forLong || server.connections === 0) && containers.endIfEmpty(), () => this.end('nobody needs it'));
+    server.add(Sandbox, sandboxService(containers.sandboxOwner(() => this.end('the daemon has stopped the sandbox'))));
+    this.#forgotten = new Forgotten((forLong) => (forLong || server.connections === 0) && containers.endIfForgotten(), () => this.end('nobody needs it'));
     containers.onEmpty = () => this.#forgotten.emptied();
   }
 

@@ -29,7 +29,7 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
         return { pid: init.pid };
       } catch (error) {
         // A daemon that was killed meanwhile knows nothing of this container, and will not ask for the shim's end.
-        if (context.signal.aborted && containers.endIfEmpty()) shutdown();
+        if (context.signal.aborted && containers.endIfForgotten()) shutdown();
         throw error;
       }
     },

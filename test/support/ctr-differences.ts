@@ -15,7 +15,6 @@ export const DIFFERENCES: readonly Difference[] = [
   { rows: /^version$/, reason: 'its own version' },
   { rows: /^plugins ls$/, reason: 'its own plugins' },
   { rows: /^plugins ls -d id==overlayfs$/, only: 2, reason: 'its overlayfs maps no ids in a mount: dockerd and ctr chown instead' },
-  { rows: /^sandboxes ls$/, reason: 'no sandboxes: what groups containers is the shim' },
   { rows: /^(leases ls id~~x|containers ls -q ===|events ===)$/, reason: FILTERS },
   { rows: /^images ls name~=\($/, reason: 'a pattern that cannot be read is an error; containerd takes it for one that matches nothing' },
   { rows: /^images import \$RUBBISH$/, only: 2, reason: 'says what is wrong with the archive' },

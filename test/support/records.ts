@@ -13,6 +13,7 @@ import { Database } from '../../src/daemon/metadata/database.js';
 import { Images } from '../../src/daemon/metadata/images.js';
 import { Leases } from '../../src/daemon/metadata/leases.js';
 import { Namespaces } from '../../src/daemon/metadata/namespaces.js';
+import { Sandboxes } from '../../src/daemon/metadata/sandboxes.js';
 import type { Handlers } from '../../src/ttrpc/handlers.js';
 import type { ServiceDefinition } from '../../src/ttrpc/service.js';
 import { publisher, type Publish } from '../../src/daemon/metadata/publisher.js';
@@ -59,11 +60,13 @@ export interface Records {
   db: Database;
   namespaces: Namespaces;
   containers: Containers;
+  sandboxes: Sandboxes;
   images: Images;
   leases: Leases;
   content: Content;
   files: BlobFiles;
   published: Published[];
+  publish: Publish;
   /** How often something was deleted. */
   readonly deletions: () => number;
 }
@@ -78,8 +81,9 @@ export function openRecords(t: TestContext, dir = workDirectory()): Records {
   const leases = new Leases(db, namespaces, changed);
   const files = new BlobFiles(join(dir, 'content'));
   return {
-    db, namespaces, published, leases, files, content: new Content({ db, files, namespaces, leases, publish, changed }), deletions: () => deletions,
+    db, namespaces, published, publish, leases, files, content: new Content({ db, files, namespaces, leases, publish, changed }), deletions: () => deletions,
     containers: new Containers(db, namespaces, publish, changed),
+    sandboxes: new Sandboxes(db, namespaces, changed),
     images: new Images(db, namespaces, publish, changed),
   };
 }

@@ -80,6 +80,17 @@ test('a container keeps its snapshot', async (t) => {
   assert.deepEqual([snapshots(), layers()], [[], 0]);
 });
 
+test('a sandbox keeps what its labels refer to', async (t) => {
+  const { store, put, blobs } = open(t);
+  const digest = await put('config');
+  await store.sandboxes.create('ns', { sandboxId: 's', labels: { 'containerd.io/gc.ref.content.config': digest } });
+  await store.collect();
+  assert.deepEqual(blobs(), [digest]);
+  await store.sandboxes.update('ns', { sandboxId: 's' }, ['labels']);
+  await store.collect();
+  assert.deepEqual(blobs(), []);
+});
+
 test('a lease keeps what is made under it, until it ends or expires', async (t) => {
   const { store, put, blobs, snapshots } = open(t);
   await store.leases.create('ns', { id: 'l' });

@@ -12,6 +12,10 @@ export const definitions = {
   introspection: api.ContainerdServicesIntrospectionV1Introspection,
   leases: api.ContainerdServicesLeasesV1Leases,
   namespaces: api.ContainerdServicesNamespacesV1Namespaces,
+  /** Records of sandboxes. */
+  sandboxes: api.ContainerdServicesSandboxV1Store,
+  /** Sandboxes that run. */
+  sandboxControllers: api.ContainerdServicesSandboxV1Controller,
   snapshots: api.ContainerdServicesSnapshotsV1Snapshots,
   streaming: api.ContainerdServicesStreamingV1Streaming,
   tasks: api.ContainerdServicesTasksV1Tasks,

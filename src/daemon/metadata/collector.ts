@@ -1,7 +1,7 @@
 /**
  * Garbage collection: of content and snapshots, what nothing refers to goes.
  *
- * Kept is what an image, a container or a lease names, what has the label `containerd.io/gc.root`, and what is reached from
+ * Kept is what an image, a container, a sandbox or a lease names, what has the label `containerd.io/gc.root`, and what is reached from
  * there: by `containerd.io/gc.ref.content…` and `containerd.io/gc.ref.snapshot.NAME` labels, and from a snapshot to its parent.
  * A lease with `containerd.io/gc.flat` keeps what it names and not what that leads to; one whose `containerd.io/gc.expire` has
  * passed goes itself.
@@ -11,7 +11,7 @@ import type { ContentInfo, ContentStatus } from '../content/types.js';
 import type { SnapshotInfo } from '../snapshots/types.js';
 import { Table, type Database } from './database.js';
 import type { Leases } from './leases.js';
-import type { Container, Image, Labels, Lease, Resource } from './types.js';
+import type { Container, Image, Labels, Lease, Resource, Sandbox } from './types.js';
 
 const ROOT = 'containerd.io/gc.root';
 const EXPIRE = 'containerd.io/gc.expire';
@@ -36,6 +36,7 @@ export class Collector {
   readonly #ingests: Table<ContentStatus>;
   readonly #images: Table<Image>;
   readonly #containers: Table<Container>;
+  readonly #sandboxes: Table<Sandbox>;
   readonly #leases: Table<Lease>;
   readonly #leased: Table<Resource>;
 
@@ -47,6 +48,7 @@ export class Collector {
     this.#ingests = new Table(db, 'ingest', services.content.v1.Status);
     this.#images = new Table(db, 'image', services.images.v1.Image);
     this.#containers = new Table(db, 'container', services.containers.v1.Container);
+    this.#sandboxes = new Table(db, 'sandbox', containerd.types.Sandbox);
     this.#leases = new Table(db, 'lease', services.leases.v1.Lease);
     this.#leased = new Table(db, 'leased', services.leases.v1.Resource);
   }
@@ -94,6 +96,7 @@ export class Collector {
       if (snapshotter && snapshotKey) todo.push([`snapshots/${snapshotter}`, snapshotKey]);
       todo.push(...references(labels));
     }
+    for (const { labels } of this.#sandboxes.list(namespace)) todo.push(...references(labels));
     for (const { digest, labels } of this.#blobs.list(namespace)) if (labels?.[ROOT] !== undefined) todo.push(['content', digest ?? '']);
     for (const { key: [, snapshotter = '', key = ''], value } of this.#snapshots.rows(namespace)) {
       if (value.labels?.[ROOT] !== undefined) todo.push([`snapshots/${snapshotter}`, key]);

@@ -105,6 +105,8 @@ function adapt(container: Container): Adapter {
       case 'id': return field(container.id);
       case 'runtime': return rest[0] === 'name' ? field(container.runtime?.name) : undefined;
       case 'image': return field(container.image);
+      // containerd's own store has no such filter.
+      case 'sandbox': return field(container.sandbox);
       case 'labels': return entry(container.labels, rest);
       default: return undefined;
     }

@@ -6,7 +6,7 @@ import type { Labels, NamespaceStore } from './types.js';
 import { checkLabels, checkName } from './validate.js';
 
 /** Tables whose first word is a namespace. What a namespace cannot be deleted with, and what goes with it. */
-const CONTENTS: readonly [table: string, what: string][] = [['image', 'images'], ['blob', 'blobs'], ['container', 'containers']];
+const CONTENTS: readonly [table: string, what: string][] = [['image', 'images'], ['blob', 'blobs'], ['container', 'containers'], ['sandbox', 'sandboxes']];
 const BELONGINGS = ['lease', 'leased', 'ingest'];
 
 /** Namespaces: one is there when it was made, or when something was made in it. */

@@ -14,7 +14,7 @@ import type { SnapshotDriver } from '../snapshots/types.js';
 import { transferService } from '../transfer/service.js';
 import { Streams, streamingService } from '../transfer/streams.js';
 import { checkKeys, readNumber, readString } from './settings.js';
-import { containersService, imagesService, leasesService, namespacesService } from './services.js';
+import { containersService, imagesService, leasesService, namespacesService, sandboxStoreService } from './services.js';
 import { MetadataStore } from './store.js';
 
 interface MetadataConfig {
@@ -107,6 +107,7 @@ function service(id: string, make: (context: InitContext, store: MetadataStore) 
 export const storePlugins: readonly Registration[] = [
   content, overlayfs, native, metadata as Registration, walking, streams,
   service('containers', (_, store) => containersService(store)),
+  service('sandboxes', (_, store) => sandboxStoreService(store)),
   service('namespaces', (_, store) => namespacesService(store)),
   service('leases', (_, store) => leasesService({ leases: store.leases, collect: () => store.collect() })),
   service('images', (_, store) => imagesService({ images: store.images, collect: () => store.collect() })),

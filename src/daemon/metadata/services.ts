@@ -1,6 +1,7 @@
 /** The services of the metadata's own records. */
 import {
-  ContainerdServicesContainersV1Containers, ContainerdServicesImagesV1Images, ContainerdServicesLeasesV1Leases, ContainerdServicesNamespacesV1Namespaces, type containerd,
+  ContainerdServicesContainersV1Containers, ContainerdServicesImagesV1Images, ContainerdServicesLeasesV1Leases, ContainerdServicesNamespacesV1Namespaces,
+  ContainerdServicesSandboxV1Store, type containerd,
 } from '../../api/full.js';
 import { bindService, type BoundService } from '../grpc/service.js';
 import type { MetadataStore } from './store.js';
@@ -17,6 +18,19 @@ export function containersService({ containers }: Pick<Metadata, 'containers'>):
     Update: async ({ container, updateMask }, { namespace }) => ({ container: await containers.update(namespace, container ?? {}, updateMask?.paths ?? []) }),
     Delete: async ({ id }, { namespace }) => {
       await containers.delete(namespace, id);
+      return {};
+    },
+  });
+}
+
+export function sandboxStoreService({ sandboxes }: Pick<Metadata, 'sandboxes'>): BoundService {
+  return bindService(ContainerdServicesSandboxV1Store, {
+    Get: ({ sandboxId }, { namespace }) => ({ sandbox: sandboxes.get(namespace, sandboxId) }),
+    List: ({ filters }, { namespace }) => ({ list: sandboxes.list(namespace, filters) }),
+    Create: async ({ sandbox }, { namespace }) => ({ sandbox: await sandboxes.create(namespace, sandbox ?? {}) }),
+    Update: async ({ sandbox, fields }, { namespace }) => ({ sandbox: await sandboxes.update(namespace, sandbox ?? {}, fields) }),
+    Delete: async ({ sandboxId }, { namespace }) => {
+      await sandboxes.delete(namespace, sandboxId);
       return {};
     },
   });

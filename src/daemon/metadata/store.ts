@@ -13,6 +13,7 @@ import { Images } from './images.js';
 import { Leases } from './leases.js';
 import { Namespaces } from './namespaces.js';
 import { publisher, type Publish } from './publisher.js';
+import { Sandboxes } from './sandboxes.js';
 import { Schedule } from './schedule.js';
 import type { Metadata } from './types.js';
 
@@ -34,6 +35,7 @@ export class MetadataStore implements Metadata {
   readonly db: Database;
   readonly namespaces: Namespaces;
   readonly containers: Containers;
+  readonly sandboxes: Sandboxes;
   readonly images: Images;
   readonly leases: Leases;
   readonly content: Content;
@@ -51,6 +53,7 @@ export class MetadataStore implements Metadata {
     const namespaces = this.namespaces = new Namespaces(db, publish);
     const leases = this.leases = new Leases(db, namespaces, changed);
     this.containers = new Containers(db, namespaces, publish, changed);
+    this.sandboxes = new Sandboxes(db, namespaces, changed);
     this.images = new Images(db, namespaces, publish, changed);
     this.content = new Content({ db, files, namespaces, leases, publish, changed });
     this.#snapshots = new Map([...drivers].map(([name, driver]) => [name, new Snapshots(name, driver, { db, namespaces, leases, publish, changed })]));

@@ -7,6 +7,7 @@ export type Container = containerd.services.containers.v1.Container.$Properties;
 export type Image = containerd.services.images.v1.Image.$Properties;
 export type Lease = containerd.services.leases.v1.Lease.$Properties;
 export type Resource = containerd.services.leases.v1.Resource.$Properties;
+export type Sandbox = containerd.types.Sandbox.$Properties;
 export type Labels = Record<string, string>;
 
 /*
@@ -33,6 +34,14 @@ export interface ContainerStore {
   delete(namespace: string, id: string): Promise<void>;
 }
 
+export interface SandboxStore {
+  get(namespace: string, id: string): Sandbox;
+  list(namespace: string, filters: readonly string[]): Sandbox[];
+  create(namespace: string, sandbox: Sandbox): Promise<Sandbox>;
+  update(namespace: string, sandbox: Sandbox, paths: readonly string[]): Promise<Sandbox>;
+  delete(namespace: string, id: string): Promise<void>;
+}
+
 export interface ImageStore {
   get(namespace: string, name: string): Image;
   list(namespace: string, filters: readonly string[]): Image[];
@@ -54,6 +63,7 @@ export interface LeaseStore {
 export interface Metadata {
   readonly namespaces: NamespaceStore;
   readonly containers: ContainerStore;
+  readonly sandboxes: SandboxStore;
   readonly images: ImageStore;
   readonly leases: LeaseStore;
   readonly content: ContentStore;

@@ -16,6 +16,8 @@ export const PluginType = {
   Monitor: 'io.containerd.monitor.task.v1',
   /** A runtime that containers can name. */
   Runtime: 'io.hawser.runtime.v1',
+  /** What runs sandboxes; its id is what records have as their sandboxer. */
+  SandboxController: 'io.containerd.sandbox.controller.v1',
   Snapshotter: 'io.containerd.snapshotter.v1',
   /** The tasks of all runtimes: `task`. */
   Task: 'io.containerd.runtime.v2',

@@ -1,5 +1,5 @@
 /** The connection to a shim, one for each task. */
-import { ContainerdTaskV2Task as TaskV2, ContainerdTaskV3Task as TaskV3 } from '../../api/full.js';
+import { ContainerdRuntimeSandboxV1Sandbox as Sandbox, ContainerdTaskV2Task as TaskV2, ContainerdTaskV3Task as TaskV3 } from '../../api/full.js';
 import { connect, type Client, type ServiceClient } from '../../ttrpc/index.js';
 import type { Bootstrap } from './answer.js';
 
@@ -26,6 +26,9 @@ export class ShimConnection {
   }
 
   get task(): TaskClient { return this.#task; }
+
+  /** Not every shim answers it: Unimplemented. */
+  get sandbox(): ServiceClient<typeof Sandbox> { return this.#client.service(Sandbox); }
 
   get isClosed(): boolean { return this.#isClosed; }
 

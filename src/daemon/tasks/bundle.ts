@@ -28,13 +28,13 @@ export class TaskBundle {
   /**
    * Makes it for a container with this spec.
    *
-   * @param spec the JSON text, which is passed on byte for byte
+   * @param spec the JSON text, which is passed on byte for byte; undefined for a sandbox that has none
    * @throws InvalidArgument for an id that is no identifier or a spec that is no JSON; Error with code EEXIST when it is there
    */
-  static create(dirs: TaskDirs, namespace: string, id: string, spec: Uint8Array): TaskBundle {
+  static create(dirs: TaskDirs, namespace: string, id: string, spec: Uint8Array | undefined): TaskBundle {
     checkIdentifier('task id', id);
     const bundle = new TaskBundle(dirs, namespace, id);
-    const gid = remappedGid(spec, id);
+    const gid = spec && remappedGid(spec, id);
     mkdirSync(dirname(bundle.path), { recursive: true, mode: 0o711 });
     mkdirSync(bundle.path, { mode: 0o700 });
     try {
@@ -48,7 +48,7 @@ export class TaskBundle {
       mkdirSync(bundle.work, { mode: 0o711 });
       mkdirSync(join(bundle.path, 'rootfs'), { mode: 0o711 });
       symlinkSync(bundle.work, join(bundle.path, 'work'));
-      writeFileSync(join(bundle.path, 'config.json'), spec);
+      if (spec !== undefined) writeFileSync(join(bundle.path, 'config.json'), spec);
     } catch (error) {
       rmSync(bundle.path, { recursive: true, force: true });
       rmSync(bundle.work, { recursive: true, force: true });
@@ -66,6 +66,20 @@ export class TaskBundle {
 
   writeShimBinary(path: string): void {
     writeAtomic(join(this.path, 'shim-binary-path'), path, 0o600);
+  }
+
+  /** Its shim is a sandbox's, and does not end with it. */
+  get isSandboxed(): boolean { return existsSync(join(this.path, 'sandbox')); }
+
+  /** Notes the sandbox that it is in. */
+  writeSandbox(id: string): void {
+    writeAtomic(join(this.path, 'sandbox'), id, 0o600);
+  }
+
+  /** Where the runtime's state is, as runc's shims note it for their `delete` action when they create a container; a sandbox they are not told to create so. */
+  writeRoot(root: string): void {
+    writeAtomic(join(this.path, 'options.json'), JSON.stringify({ root }), 0o600);
+    writeAtomic(join(this.path, 'runtime'), '', 0o600);
   }
 
   writeBootstrap(bootstrap: Bootstrap): void {

@@ -14,10 +14,12 @@ import { stringifyExact } from '../../oci/json.js';
 import type { CallOptions } from '../../ttrpc/index.js';
 import type { Envelope, Exchange } from '../events/types.js';
 import type { RuntimeRegistry } from '../runtime/types.js';
+import type { Bootstrap } from '../shims/answer.js';
 import type { ShimLauncher } from '../shims/launcher.js';
 import type { Checkpoint, CheckpointStore } from './checkpoints.js';
 import type { TaskManager } from './manager.js';
 import { checkpointOptions, mergeOptions, restorePath } from './options.js';
+import type { TaskRequest } from './request.js';
 import type { Exit, Task, TaskIo } from './task.js';
 import type { Timeouts } from './timeouts.js';
 
@@ -39,12 +41,25 @@ export interface CreateOptions {
   /** The runtime's options, for this task and for the container; the first that is given counts. */
   readonly options?: Any | null | undefined;
   readonly containerOptions?: Any | null | undefined;
+  /** The id of the sandbox that it is in: it joins the shim of that. */
+  readonly sandbox?: string;
   /** A directory of criu's images to restore from at the start, or what fills one. */
   readonly checkpoint?: string | ((dir: string) => Promise<void>) | undefined;
 }
 
+/** What containers need to know of sandboxes. */
+export interface SandboxPlaces {
+  /** True while one of this id runs, or is made or ended. */
+  has(namespace: string, id: string): boolean;
+  /** Where the shim of one listens; undefined for a sandbox that was never known here. NotFound when it is known and does not run. */
+  place(namespace: string, id: string): Bootstrap | undefined;
+}
+
 /** Makes, lists and deletes running containers. */
 export class ContainerRuntime {
+  /** Given by the controller of sandboxes, when there is one. */
+  sandboxes: SandboxPlaces | undefined;
+
   constructor(
     private readonly manager: TaskManager, private readonly runtimes: RuntimeRegistry,
     private readonly exchange: Exchange, private readonly checkpoints: CheckpointStore,
@@ -63,12 +78,15 @@ export class ContainerRuntime {
    */
   async create(namespace: string, id: string, options: CreateOptions, call?: CallOptions): Promise<RunningContainer> {
     const { spec, rootfs = [], io = NO_IO, containerOptions } = options;
+    // They would have one shim, which would end with the first of them.
+    if (this.sandboxes?.has(namespace, id)) throw errdefs.alreadyExists(`task ${id}: a sandbox has this id`);
     const { task, pid } = await this.manager.create({
       namespace, id, rootfs, io,
       spec: spec instanceof Uint8Array ? spec : Buffer.from(stringifyExact(spec)),
       runtime: this.runtimes.get(options.runtime ?? ''),
       options: mergeOptions(options.options, containerOptions),
       checkpoint: restorePath(options.options) || options.checkpoint,
+      sandbox: this.#place(namespace, options.sandbox),
     }, call);
     return this.#container(task, pid);
   }
@@ -84,6 +102,10 @@ export class ContainerRuntime {
       throw error;
     }
     return container;
+  }
+
+  has(namespace: string, id: string): boolean {
+    return this.manager.find(namespace, id) !== undefined;
   }
 
   /** Throws NotFound. */
@@ -104,6 +126,11 @@ export class ContainerRuntime {
   /** What happens to the containers of a namespace, or of all, until the signal aborts. */
   events(signal: AbortSignal, namespace?: string): AsyncIterable<Envelope> {
     return this.exchange.subscribe([`${namespace === undefined ? '' : `namespace==${namespace},`}topic~=|^/tasks/|`], signal);
+  }
+
+  #place(namespace: string, id = ''): TaskRequest['sandbox'] {
+    const bootstrap = id === '' ? undefined : this.sandboxes?.place(namespace, id);
+    return bootstrap && { id, bootstrap };
   }
 
   #container(task: Task, pid = 0): RunningContainer {

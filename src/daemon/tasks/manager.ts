@@ -1,23 +1,19 @@
 /** All tasks by namespace and id: made, found, ended (contract §1.10, §1.15, §7.4). */
-import { containerd, errdefs, pack, type google } from '../../api/full.js';
+import { containerd, errdefs, pack } from '../../api/full.js';
+import { checkIdentifier } from '../../api/identifier.js';
 import { realtime } from '../../sys/index.js';
 import { Code, TtrpcError, type CallOptions } from '../../ttrpc/index.js';
-import type { Bootstrap } from '../shims/answer.js';
-import { ShimConnection } from '../shims/connection.js';
+import type { ShimConnection } from '../shims/connection.js';
 import type { LastWord } from '../shims/launcher.js';
 import type { LogFifo } from '../shims/log-fifo.js';
 import { TaskBundle } from './bundle.js';
+import { joinShim, resolveFor, startShim } from './launch.js';
 import { withRoot } from './options.js';
 import { cleanUp, openLog, type TaskManagerOptions } from './remains.js';
-import { prefixed, tolerated } from './failure.js';
+import { tolerated } from './failure.js';
 import { createIn, restoreFrom, type TaskRequest } from './request.js';
 import { loadTasks } from './restart.js';
 import { Task, type Exit } from './task.js';
-
-type Any = google.protobuf.Any.$Properties;
-
-/** How long a new connection may take; somebody who listens is connected to at once. */
-const CONNECT_MS = 10_000;
 
 export class TaskManager {
   readonly #tasks = new Map<string, Task>();
@@ -61,13 +57,15 @@ export class TaskManager {
   async create(request: TaskRequest, call: CallOptions = {}): Promise<{ task: Task; pid: number }> {
     const { namespace, id } = request;
     const name = key(namespace, id);
+    // First of all: a path is made of it, and what an earlier task has left there is removed.
+    checkIdentifier('task id', id);
     if (this.#closed) throw errdefs.unavailable('the daemon is ending');
     if (this.#tasks.has(name) || this.#making.has(name)) throw errdefs.alreadyExists(`task ${id}`);
     this.#making.add(name);
     try {
       // The last one of this id may be on its way out.
       await this.#ending.get(name);
-      const binary = this.#resolve(request.runtime.shim);
+      const binary = resolveFor(this.options.launcher, request.runtime.shim);
       const bundle = await this.#makeBundle(request, binary);
       return await this.#launch(request, bundle, binary, call);
     } finally {
@@ -121,7 +119,7 @@ export class TaskManager {
       logFifo = openLog(this.options, bundle);
       // Before the start: should the daemon die meanwhile, the next one knows what to clean up with.
       bundle.writeShimBinary(binary);
-      connection = await this.#start(binary, bundle, options, call);
+      connection = await (request.sandbox === undefined ? startShim(this.options.launcher, binary, bundle, options, call) : joinShim(bundle, request.sandbox));
       const task = new Task(bundle, binary, connection, logFifo, timeouts);
       const { pid } = await createIn(task, { ...request, options, checkpoint }, call);
       if (connection.isClosed) throw errdefs.unavailable(`the shim ${binary} died right after creating the task`);
@@ -130,29 +128,6 @@ export class TaskManager {
     } catch (error) {
       await this.#discard(bundle, binary, connection, logFifo);
       throw error;
-    }
-  }
-
-  async #start(binary: string, bundle: TaskBundle, options: Any | undefined, call: CallOptions): Promise<ShimConnection> {
-    let bootstrap: Bootstrap;
-    try {
-      bootstrap = await this.options.launcher.start(binary, bundle, options, call.signal);
-    } catch (error) {
-      throw prefixed('failed to start shim: start failed', error);
-    }
-    bundle.writeBootstrap(bootstrap);
-    try {
-      return await ShimConnection.open(bootstrap, CONNECT_MS);
-    } catch (error) {
-      throw prefixed(`failed to start shim: ${binary} says it listens at ${bootstrap.address}, but`, error);
-    }
-  }
-
-  #resolve(shim: string): string {
-    try {
-      return this.options.launcher.resolve(shim);
-    } catch (error) {
-      throw prefixed('failed to start shim: failed to resolve runtime path', error);
     }
   }
 
@@ -224,7 +199,8 @@ export class TaskManager {
     const { timeouts, log } = this.options;
     if (connection !== undefined) {
       if (forget) await tolerated(connection.task.Delete({ id }, { timeoutMs: timeouts.cleanup }), (error) => log.debug({ err: error, namespace, id }, 'failed to delete task'));
-      await tolerated(connection.task.Shutdown({ id }, { timeoutMs: timeouts.shutdown }), (error) => log.warn({ err: error, namespace, id }, 'failed to shut down shim'));
+      // A sandbox has others, and its controller says when it ends.
+      if (!bundle.isSandboxed) await tolerated(connection.task.Shutdown({ id }, { timeoutMs: timeouts.shutdown }), (error) => log.warn({ err: error, namespace, id }, 'failed to shut down shim'));
       connection.close();
     }
     const last = await this.#cleanUp(bundle, binary);

@@ -44,6 +44,13 @@ export function withRoot(options: Any | undefined, shim: string, root: string): 
   return options;
 }
 
+/** The directory that runc's options name for its state; empty when they name none. */
+export function rootIn(options: Any | undefined): string {
+  if (options === undefined) return '';
+  if (isType(options, OPTIONS)) return containerd.runc.v1.Options.decode(options.value!).root;
+  return isType(options, LINUX_RUNTIME) ? containerd.linux.runc.RuncOptions.decode(options.value!).runtimeRoot : '';
+}
+
 /** The message with fields that it has not: what follows is merged, and what is not known here stays. */
 function adding(any: Any, fields: { finish(): Uint8Array }): Any {
   return { ...any, value: Buffer.concat([any.value!, fields.finish()]) };

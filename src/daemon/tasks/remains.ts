@@ -19,7 +19,7 @@ export interface TaskManagerOptions {
 }
 
 /** Runs the shim's `delete` action; undefined when it failed, which is logged. */
-export async function cleanUp({ launcher, log }: TaskManagerOptions, bundle: TaskBundle, binary: string): Promise<LastWord | undefined> {
+export async function cleanUp({ launcher, log }: Pick<TaskManagerOptions, 'launcher' | 'log'>, bundle: TaskBundle, binary: string): Promise<LastWord | undefined> {
   const { namespace, id } = bundle;
   try {
     const last = await launcher.delete(binary, bundle);
@@ -32,6 +32,6 @@ export async function cleanUp({ launcher, log }: TaskManagerOptions, bundle: Tas
 }
 
 /** Opens a bundle's log FIFO, and passes on to the daemon's log what shims write there. */
-export function openLog({ log }: TaskManagerOptions, { log: path, namespace, id }: TaskBundle): LogFifo {
+export function openLog({ log }: Pick<TaskManagerOptions, 'log'>, { log: path, namespace, id }: TaskBundle): LogFifo {
   return LogFifo.open(path, (line) => log.debug({ namespace, id }, line));
 }

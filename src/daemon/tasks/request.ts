@@ -2,6 +2,7 @@
 import { errdefs, type containerd, type google } from '../../api/full.js';
 import type { CallOptions } from '../../ttrpc/index.js';
 import type { Runtime } from '../runtime/types.js';
+import type { Bootstrap } from '../shims/answer.js';
 import type { TaskBundle } from './bundle.js';
 import { prefixed } from './failure.js';
 import { isClosed, type Task, type TaskIo } from './task.js';
@@ -20,6 +21,8 @@ export interface TaskRequest {
   readonly options?: Any | undefined;
   readonly rootfs: readonly Mount[];
   readonly io: TaskIo;
+  /** The sandbox that it is in, and where the shim of that listens; without one it gets a shim by its runtime. */
+  readonly sandbox?: { readonly id: string; readonly bootstrap: Bootstrap } | undefined;
   /** A directory to restore from, or what fills the one that it is given, which goes with the task. */
   readonly checkpoint?: string | ((dir: string) => Promise<void>) | undefined;
 }

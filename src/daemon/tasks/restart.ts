@@ -9,7 +9,7 @@ import { checkIdentifier } from '../../api/identifier.js';
 import { Code, TtrpcError } from '../../ttrpc/index.js';
 import { ShimConnection } from '../shims/connection.js';
 import type { LogFifo } from '../shims/log-fifo.js';
-import { TaskBundle } from './bundle.js';
+import { TaskBundle, type TaskDirs } from './bundle.js';
 import { eachBounded } from './limit.js';
 import { removeTree } from './mounts.js';
 import { cleanUp, openLog, type TaskManagerOptions } from './remains.js';
@@ -27,8 +27,7 @@ export interface TaskTable {
 /** Kept when each task that was left is found again or cleaned up; what goes wrong with one is logged, and holds up no other. */
 export async function loadTasks(options: TaskManagerOptions, table: TaskTable): Promise<void> {
   const { dirs, log } = options;
-  const bundles = identified(dirs.state, log).flatMap((namespace) => identified(join(dirs.state, namespace), log)
-    .map((id) => new TaskBundle(dirs, namespace, id)));
+  const bundles = bundlesIn(dirs, log);
   const started = performance.now();
   await eachBounded(bundles, AT_ONCE, async (bundle) => {
     try {
@@ -40,6 +39,11 @@ export async function loadTasks(options: TaskManagerOptions, table: TaskTable): 
   });
   if (bundles.length > 0) log.info({ tasks: bundles.length, ms: Math.round(performance.now() - started) }, 'loaded tasks');
   await removeOrphans(options, table);
+}
+
+/** Those that an earlier daemon has left. */
+export function bundlesIn(dirs: TaskDirs, log: TaskManagerOptions['log']): TaskBundle[] {
+  return identified(dirs.state, log).flatMap((namespace) => identified(join(dirs.state, namespace), log).map((id) => new TaskBundle(dirs, namespace, id)));
 }
 
 /** The task in a bundle; undefined when it has died, and has been cleaned up after. */
@@ -95,7 +99,7 @@ async function reconnect(options: TaskManagerOptions, bundle: TaskBundle, binary
       connection.downgrade();
       await connection.task.Connect({ id }, left());
     }
-    await expectCreated(connection, id, left);
+    await expectCreated(connection, bundle, left);
     return new Task(bundle, binary, connection, logFifo, timeouts);
   } catch (error) {
     connection?.close();
@@ -104,18 +108,18 @@ async function reconnect(options: TaskManagerOptions, bundle: TaskBundle, binary
   }
 }
 
-/** A shim that was started for a container that it was never told to create serves nobody, unless it has others. */
-async function expectCreated({ task }: ShimConnection, id: string, left: () => { timeoutMs: number }): Promise<void> {
+/** A shim that was started for a container that it was never told to create serves nobody, unless it has others or is a sandbox. */
+async function expectCreated({ task }: ShimConnection, { id, isSandboxed }: TaskBundle, left: () => { timeoutMs: number }): Promise<void> {
   try {
     await task.State({ id }, left());
   } catch (error) {
-    if (TtrpcError.from(error).code === Code.NotFound) await task.Shutdown({ id }, left());
+    if (TtrpcError.from(error).code === Code.NotFound && !isSandboxed) await task.Shutdown({ id }, left());
     throw error;
   }
 }
 
 /** What belongs to no task: working directories that outlived a reboot, and what a crash has left of removals. */
-async function removeOrphans({ dirs, log }: TaskManagerOptions, table: TaskTable): Promise<void> {
+export async function removeOrphans({ dirs, log }: Pick<TaskManagerOptions, 'dirs' | 'log'>, table: Pick<TaskTable, 'has'>): Promise<void> {
   for (const dir of [dirs.root, dirs.state]) {
     for (const namespace of identified(dir, log)) {
       for (const { name } of directories(join(dir, namespace))) {

@@ -44,7 +44,7 @@ export function tasksService({ runtime, metadata, log, temporary }: TasksService
       const { rootfs, stdin, stdout, stderr, terminal, checkpoint, options } = request;
       const container = await runtime.create(namespace, id, {
         spec: record.spec?.value ?? new Uint8Array(), rootfs, io: { stdin, stdout, stderr, terminal },
-        runtime: request.runtimePath || (record.runtime?.name ?? ''), options, containerOptions: record.runtime?.options,
+        runtime: request.runtimePath || (record.runtime?.name ?? ''), options, containerOptions: record.runtime?.options, sandbox: record.sandbox ?? '',
         checkpoint: checkpoint ? checkpointIn(metadata, namespace, checkpoint) : undefined,
       }, limits(call));
       return { containerId: id, pid: container.createdPid };

@@ -696,13 +696,17 @@ export class Container {
     live.stdio?.closeStdin();
   }
 
-  /** Pids of all its processes, and which exec each is. */
-  async pids(): Promise<{ pid: number; execId: string | undefined }[]> {
+  /**
+   * Pids of all its processes, and which exec each is.
+   *
+   * @param connectedAt when who asks has connected, by performance.now()
+   */
+  async pids(connectedAt: number): Promise<{ pid: number; execId: string | undefined }[]> {
     const { init, cgroup, id } = this.record;
     if (init.state === 'stopped') {
       // A daemon that restarts asks for pids before it can be told of an exit, and since 1.7 removes a task that has none,
       // status and all. So the init counts until its exit is told.
-      return this.#events.isInitExitWaiting ? [{ pid: init.pid, execId: undefined }] : [];
+      return this.#events.isInitExitWaiting(connectedAt) ? [{ pid: init.pid, execId: undefined }] : [];
     }
     let pids = cgroup ? processesIn(cgroup) : await this.#runtime.ps(id);
     // A live container must never look empty: a daemon that restarts would take it for a leftover (contract §1.13). Nor

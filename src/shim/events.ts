@@ -145,9 +145,14 @@ export class EventPublisher {
     await this.#send();
   }
 
-  /** True until the daemon has the event, and a moment longer, in which it may turn out that it must be told again; or until it was dropped. */
-  isWaiting(event: QueuedEvent): boolean {
-    return this.#queue.includes(event) || this.#unheardLately().includes(event);
+  /**
+   * True until the daemon has the event, or it was dropped; and for a moment longer for a daemon that was not there when it was
+   * taken, as it may have to be told again.
+   *
+   * @param connectedAt when the daemon that wants to know has connected, by performance.now()
+   */
+  isWaiting(event: QueuedEvent, connectedAt: number): boolean {
+    return this.#queue.includes(event) || (this.#unheardLately().includes(event) && connectedAt > event.taken!.at);
   }
 
   /** Waits until all are sent, holding nothing back, at most so long; then drops what is left and disconnects. */

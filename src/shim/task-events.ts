@@ -26,9 +26,9 @@ export class TaskEvents {
     this.#publish('start', 'TaskStart', types.TaskStart.encode({ containerId: this.containerId, pid }));
   }
 
-  /** The init's exit has been published, and the daemon hasn't got it yet. */
-  get isInitExitWaiting(): boolean {
-    return this.#initExit !== undefined && this.events.isWaiting(this.#initExit);
+  /** The init's exit has been published, and the daemon that has connected then hasn't got it yet. */
+  isInitExitWaiting(connectedAt: number): boolean {
+    return this.#initExit !== undefined && this.events.isWaiting(this.#initExit, connectedAt);
   }
 
   exit(id: string, process: ProcessRecord & { state: string }): void {

@@ -77,8 +77,8 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
       return empty;
     },
 
-    async Pids({ id }) {
-      const found = await containers.get(id).pids();
+    async Pids({ id }, { connection }) {
+      const found = await containers.get(id).pids(connection.openedAt);
       return {
         processes: found.map(({ pid, execId }) => ({
           pid,

@@ -11,6 +11,8 @@ export interface PeerCredentials {
 export interface ConnectionInfo {
   /** Counts from 1 in each server. */
   readonly id: number;
+  /** When it was accepted, by performance.now(). */
+  readonly openedAt: number;
   /** Known when the server checks it: `authorize: 'same-user'`. */
   readonly peer: PeerCredentials | undefined;
   /** For whatever handlers want to keep for as long as the client is connected. */

@@ -28,6 +28,7 @@ export class ServerConnection implements ConnectionInfo {
   /** From request to the end of the handler, also when the client is gone by then. */
   readonly calls = new Map<number, ServerCall>();
   closed = false;
+  readonly openedAt = performance.now();
 
   /** It is being closed: what comes now is not answered, and so not acted upon. */
   #closing = false;

@@ -66,8 +66,10 @@ export class Container {
   #unwanted = false;
   /** The runtime has a container of this name that is not this one's doing. */
   #foreign = false;
-  /** Cgroups of its path that were there before it. */
-  #cgroupsBefore: readonly string[] = [];
+  /** Cgroups of its path that were there before it; undefined when nobody has looked, or nothing has been made. */
+  #cgroupsBefore: readonly string[] | undefined;
+  /** The runtime has been asked to make it. */
+  #isAsked = false;
   /** Its create failed: nobody knows of it, so nobody is told how its init ended. */
   #abandoned = false;
   /** Execs started, or being started, whose exit has not been told. */
@@ -119,6 +121,7 @@ export class Container {
     this.#lookForForeign();
     let mounts: CgroupMount[] | undefined;
     await this.shim.orphans.adopting(async () => {
+      this.#isAsked = true;
       const creating = this.#runtime.create(id, {
         bundle,
         pidFile: this.#bundle.initPid,
@@ -130,10 +133,10 @@ export class Container {
       });
       // The runtime takes long enough for all this.
       this.#quietly('preparing for what comes next', () => {
-        this.shim.events.prepare();
         mounts = cgroupMounts();
         // The runtime is not that far yet.
         this.#cgroupsBefore = cgroupsThere(this.record.cgroupsPath, mounts);
+        this.shim.events.prepare();
       });
       const pid = await creating;
       checkChild('OCI runtime create failed', pid);
@@ -155,9 +158,10 @@ export class Container {
       }
     };
     // A runtime undoes its own failures, unless it was killed or told us nonsense.
-    if (init.pid > 0 || (!this.#foreign && this.#isKnownToRuntime() && !this.#isAnothers())) await attempt('delete', () => this.#cleaner().delete(id, { force: true }));
+    if (init.pid > 0 || (this.#isAsked && !this.#foreign && this.#isKnownToRuntime() && !this.#isAnothers())) await attempt('delete', () => this.#cleaner().delete(id, { force: true }));
     // One that was killed early has not written down what it had made by then.
-    if (!this.#foreign) await attempt('remove cgroups', () => removeCgroups(this.record.cgroupsPath, this.#cgroupsBefore));
+    const before = this.#cgroupsBefore;
+    if (before && !this.#foreign) await attempt('remove cgroups', () => removeCgroups(this.record.cgroupsPath, before));
     init.state = 'deleted';
     this.#abandoned = true;
     this.#oom?.stop();

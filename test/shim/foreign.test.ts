@@ -83,6 +83,9 @@ shimTest('cgroups that were there before a create that fails are there after it'
   const killed = lab.fakeRunc('runc-killed', 'if [ $command = create ]; then kill -9 $$; fi');
   await fails(lab.task('c', undefined, { options: { binaryName: killed } }), Code.Unknown, /create failed/);
   for (const dir of dirs) assert.ok(existsSync(dir), dir);
+  // Nor does one that the runtime is never asked for.
+  await fails((await lab.shim('c')).create('c', { stdout: 'binary:///missing', stderr: 'binary:///missing' }), Code.Unknown, /failed to start binary process/);
+  for (const dir of dirs) assert.ok(existsSync(dir), dir);
   for (const dir of dirs) rmdirSync(dir);
   rmSync(lab.bundlePath('c'), { recursive: true });
 }, { skip: hawserOnly });

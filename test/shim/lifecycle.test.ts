@@ -251,7 +251,7 @@ shimTest('both service names answer, and an unknown service or method is Unimple
   await task.shim.v3.Kill({ id: 'c', signal: 9 });
   assert.equal((await task.shim.v3.Wait({ id: 'c' })).exitStatus, 137);
   const connect = ContainerdTaskV2Task.methods.Connect;
-  await fails(task.shim.client.call('containerd.runtime.sandbox.v1.Sandbox', 'Connect', connect, { id: 'c' }), Code.Unimplemented, 'service containerd.runtime.sandbox.v1.Sandbox');
+  await fails(task.shim.client.call('containerd.runtime.none.v1.None', 'Connect', connect, { id: 'c' }), Code.Unimplemented, 'service containerd.runtime.none.v1.None');
   await fails(task.shim.client.call('containerd.task.v2.Task', 'Nonsense', connect, { id: 'c' }), Code.Unimplemented, 'method Nonsense');
 }, { skip: hawserOnly });
 

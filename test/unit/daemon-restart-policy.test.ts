@@ -37,7 +37,7 @@ test('where output goes: the URI, or the path of older clients', () => {
 
 test('one that keeps ending is started at every look at first, and then ever less often, up to a minute', () => {
   let now = 1_000_000;
-  const backOff = new BackOff(10_000, () => now);
+  const backOff = new BackOff(10_000, () => now, () => now);
   const starts: number[] = [];
   for (; starts.length < 9; now += 10_000) {
     if (!backOff.isOver('n/c')) continue;

@@ -83,8 +83,11 @@ export class IngestFile {
   /** Makes it a blob, unless there is one already, and ends the write. Its bytes are on disk before its name is. */
   async publish(): Promise<{ digest: string; size: number; existed: boolean }> {
     const digest = this.digest();
-    await this.handle.sync();
-    await this.handle.close();
+    try {
+      await this.handle.sync();
+    } finally {
+      await this.handle.close();
+    }
     const target = this.files.path(digest);
     const existed = statSync(target, { throwIfNoEntry: false }) !== undefined;
     if (!existed) {

@@ -172,9 +172,19 @@ export class Content implements ContentStore {
   async cleanup(): Promise<void> {
     const { files } = this.parts;
     const recorded = new Set(this.blobs.rows().map(({ key }) => key[1]!));
-    for (const digest of files.digests()) if (!recorded.has(digest)) files.remove(digest);
+    const failures: unknown[] = [];
+    for (const digest of files.digests()) {
+      if (recorded.has(digest)) continue;
+      try {
+        files.remove(digest);
+      } catch (error) {
+        // One that cannot be removed keeps no other.
+        failures.push(error);
+      }
+    }
     files.keepIngests([...this.ingests.list().map(({ ref }) => ref!), ...this.#locks.held()]);
     await files.sweep();
+    if (failures.length > 0) throw failures[0] as Error;
   }
 
   async put(namespace: string, ref: string, data: Uint8Array | AsyncIterable<Uint8Array>, { expected = '', labels = {}, lease }: PutOptions = {}): Promise<{ digest: string; size: number }> {

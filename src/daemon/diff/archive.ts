@@ -1,4 +1,4 @@
-import { lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
+import { constants, lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { attributesOf, changes } from './changes.js';
 import { deviceOf, timeOf } from './copy.js';
@@ -7,6 +7,8 @@ import type { EntryType } from '../../oci/tar-reader.js';
 import { baseOf, inside, parentOf, type ByteString } from '../../sys/byte-string.js';
 import { Tree } from './tree.js';
 import { encodeHeader, END, padding, type Header } from './tar-writer.js';
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
 const CHUNK = 256 << 10;
 
@@ -67,8 +69,10 @@ function earlier(time: Moment, latest: Moment | undefined): Moment {
 
 /** A file's bytes, exactly as many as its header says, though it may change meanwhile. */
 async function* body(file: Buffer, size: number): AsyncGenerator<Buffer> {
-  const handle = await open(file, 'r');
+  // What was a file may be anything by now: a link out of the root, or a FIFO that nobody writes to.
+  const handle = await open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
+    if (!(await handle.stat()).isFile()) throw new Error(`${file.toString()} was a file, and became something else while it was read`);
     for (let left = size; left > 0;) {
       const buffer = Buffer.allocUnsafe(Math.min(CHUNK, left));
       const { bytesRead } = await handle.read(buffer, 0, buffer.length);

@@ -1,8 +1,10 @@
 /** What differs between two directory trees. */
-import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, type BigIntStats } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync, readSync, type BigIntStats } from 'node:fs';
 import { EMPTY, inside, type ByteString } from '../../sys/byte-string.js';
 import { getAttribute, listAttributes, type Path } from '../../sys/index.js';
 import type { Tree } from './tree.js';
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
 export interface Change {
   readonly path: ByteString;
@@ -92,7 +94,8 @@ function sameAttributes(one: Path, other: Path): boolean {
 }
 
 function sameBytes(one: Path, other: Path): boolean {
-  const [a, b] = [openSync(one, 'r'), openSync(other, 'r')];
+  // Neither a link nor a FIFO that came into a file's place meanwhile.
+  const [a, b] = [openSync(one, O_RDONLY | O_NOFOLLOW | O_NONBLOCK), openSync(other, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)];
   const [left, right] = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)];
   try {
     for (;;) {

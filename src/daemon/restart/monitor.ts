@@ -30,7 +30,7 @@ export class RestartMonitor {
   /** Those that something is being done with. */
   readonly #busy = new Map<string, Promise<void>>();
   /** Containers without a task, or whose task is not started, and since when: their client may be about to. */
-  #unready = new Map<string, number>();
+  readonly #unready = new Map<string, number>();
   #isFirst = true;
   #timer: NodeJS.Timeout | undefined;
 
@@ -57,21 +57,24 @@ export class RestartMonitor {
   async look(): Promise<void> {
     const { metadata, log } = this.options;
     const seen = new Set<string>();
-    const unready = new Map<string, number>();
+    const [isFirst, begun] = [this.#isFirst, [] as Promise<void>[]];
+    this.#isFirst = false;
     for (const namespace of metadata.namespaces.list()) {
       for (const container of this.#lookedAfter(namespace)) {
         const key = `${namespace}/${container.id!}`;
         seen.add(key);
         if (this.#busy.has(key) || this.options.signal.aborted) continue;
-        this.#busy.set(key, this.#see(namespace, container, unready).catch((error: unknown) => {
+        const seeing = this.#see(namespace, container, isFirst).catch((error: unknown) => {
           log.error({ err: error, namespace, id: container.id }, 'restarting or stopping a container by its labels failed');
-        }).finally(() => this.#busy.delete(key)));
+        }).finally(() => this.#busy.delete(key));
+        this.#busy.set(key, seeing);
+        begun.push(seeing);
       }
     }
-    await Promise.all(this.#busy.values());
-    this.#unready = unready;
-    this.#isFirst = false;
+    for (const key of this.#unready.keys()) if (!seen.has(key)) this.#unready.delete(key);
     this.#backOff.keep(seen);
+    // One that hangs holds up no later look, and no other container.
+    await Promise.all(begun);
   }
 
   #lookedAfter(namespace: string): Container[] {
@@ -93,7 +96,7 @@ export class RestartMonitor {
     }
   }
 
-  async #see(namespace: string, container: Container, unready: Map<string, number>): Promise<void> {
+  async #see(namespace: string, container: Container, isFirst: boolean): Promise<void> {
     const id = container.id!;
     const key = `${namespace}/${id}`;
     const labels = container.labels ?? {};
@@ -106,15 +109,17 @@ export class RestartMonitor {
     }
     if (labels[LABELS.status] !== 'running') return;
     if (status === undefined || status === Status.CREATED) {
-      const since = this.#unready.get(key) ?? Date.now();
-      unready.set(key, since);
+      const since = this.#unready.get(key) ?? performance.now();
+      this.#unready.set(key, since);
       // When the daemon starts, no client has been able to make a task before: what is there is left of an earlier time.
-      const isLeft = this.#isFirst && status === undefined;
-      if (!isLeft && Date.now() - since < GRACE_MS) return;
+      const isLeft = isFirst && status === undefined;
+      if (!isLeft && performance.now() - since < GRACE_MS) return;
     } else if (status !== Status.STOPPED) {
       // It runs, is paused, or its shim does not say.
+      this.#unready.delete(key);
       return;
     }
+    this.#unready.delete(key);
     if (!isToStart(labels, state?.exitStatus ?? 0) || !this.#backOff.isOver(key)) return;
     this.#backOff.started(key, millis(state?.exitedAt));
     await this.#restart(namespace, container, labels, task);
@@ -132,10 +137,10 @@ export class RestartMonitor {
     const task = await runtime.create(namespace, id, {
       spec: record.spec?.value ?? new Uint8Array(), io: ioOf(record),
       rootfs: snapshotKey ? await metadata.snapshotter(snapshotter ?? '').mounts(namespace, snapshotKey) : [],
-      runtime: record.runtime?.name ?? '', containerOptions: record.runtime?.options,
-    });
+      runtime: record.runtime?.name ?? '', containerOptions: record.runtime?.options, sandbox: record.sandbox ?? '',
+    }, { signal });
     try {
-      await task.start();
+      await task.start('', { signal });
     } catch (error) {
       await runtime.delete(task).catch((second: unknown) => log.warn({ err: second, namespace, id }, 'deleting a container that could not be started failed'));
       throw error;

@@ -229,6 +229,8 @@ export class ShimSandboxes implements SandboxController {
       await this.#end(running);
     } catch (error) {
       log.error({ err: error, namespace, id }, 'cleaning up after a dead sandbox');
+      // One that only answers late would wait for ever for somebody to end it.
+      await connection?.sandbox.ShutdownSandbox({ sandboxId: id }, { timeoutMs: timeouts.shutdown }).catch((second: unknown) => log.debug({ err: second, namespace, id }, 'shutting down a sandbox that does not answer failed'));
       connection?.close();
       if (binary !== '') await cleanUp(this.options, bundle, binary);
       logFifo?.close();

@@ -104,8 +104,9 @@ export class ContainerRuntime {
     return container;
   }
 
+  /** Also while it is being made. */
   has(namespace: string, id: string): boolean {
-    return this.manager.find(namespace, id) !== undefined;
+    return this.manager.find(namespace, id) !== undefined || this.manager.isMaking(namespace, id);
   }
 
   /** Throws NotFound. */

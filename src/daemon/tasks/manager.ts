@@ -36,6 +36,11 @@ export class TaskManager {
     return this.#tasks.get(key(namespace, id));
   }
 
+  /** It is being made, and not there yet. */
+  isMaking(namespace: string, id: string): boolean {
+    return this.#making.has(key(namespace, id));
+  }
+
   /** Throws NotFound. */
   get(namespace: string, id: string): Task {
     const task = this.find(namespace, id);

@@ -155,7 +155,8 @@ test('a runtime of another name has its options in a file of TOML, and they hold
   await cri.stopPod(pod);
   await cri.removePod(pod);
   await nothingLeft();
-  const calls = readFileSync(join(containerd.dir, 'calls'), 'utf8').trim().split('\n');
+  // What the runtime can do is asked without a root: containerd 2.3 wants to know it when it starts.
+  const calls = readFileSync(join(containerd.dir, 'calls'), 'utf8').trim().split('\n').filter((line) => line !== 'features');
   assert.ok(calls.every((line) => line.startsWith(`--root ${containerd.dir}/my-root/k8s.io `)), calls.join('\n'));
   for (const command of ['create', 'start', 'kill', 'delete']) assert.ok(calls.some((line) => line.includes(` ${command} `)), command);
 });

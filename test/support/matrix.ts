@@ -1,6 +1,6 @@
 /**
  * Runs the tests against every pair of daemon and runtime that makes sense: the machine's own ones, and those of newer
- * Debian suites (packages.sh). Prints a table; exits with 1 when a cell is red.
+ * Debian suites (packages.sh), and the newest containerd (go-programs.ts). Prints a table; exits with 1 when a cell is red.
  *
  *   matrix.ts [--small] [--list] [CELL…]      a cell, or the beginning of its name: containerd-2.1/runc-1.3, docker
  */
@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { execa, execaSync } from 'execa';
+import { containerdOf, NEWEST_CONTAINERD, withoutGo } from './go-programs.js';
 
 const top = fileURLToPath(new URL('../..', import.meta.url));
 /** The slowest cell takes two minutes where nothing else runs. */
@@ -21,6 +22,8 @@ interface Program {
   package: string;
   /** Undefined for the machine's own. */
   suite?: string;
+  /** A release that is built from its module in Go. */
+  release?: string;
   /** Where its programs lie, and its version; set by provide(). */
   dir?: string;
   version?: string;
@@ -30,6 +33,7 @@ const programs = {
   containerdOld: { package: 'containerd' },
   containerdMiddle: { package: 'containerd', suite: 'trixie' },
   containerdNew: { package: 'containerd', suite: 'forky' },
+  containerdNewest: { package: 'containerd', release: NEWEST_CONTAINERD },
   dockerOld: { package: 'docker' },
   dockerMiddle: { package: 'docker', suite: 'trixie' },
   dockerNew: { package: 'docker', suite: 'forky' },
@@ -50,12 +54,13 @@ interface Cell {
 }
 
 function cells(): Cell[] {
-  const { containerdOld, containerdMiddle, containerdNew, dockerOld, dockerMiddle, dockerNew, runcOld, runcNew, crun } = programs;
+  const { containerdOld, containerdMiddle, containerdNew, containerdNewest, dockerOld, dockerMiddle, dockerNew, runcOld, runcNew, crun } = programs;
   const runtimes = [runcOld, runcNew, crun];
   const onContainerd = [containerdOld, containerdMiddle, containerdNew].flatMap((containerd) => runtimes.map((runtime): Cell => ({
     files: ['test/e2e/containerd.test.ts', 'test/e2e/pod.test.ts', 'test/e2e/cri.test.ts'], containerd, runtime,
     small: (containerd === containerdMiddle && runtime === crun) || (containerd === containerdNew && runtime === runcNew),
   })));
+  const onNewest: Cell = { files: onContainerd[0]!.files, containerd: containerdNewest, runtime: runcNew, small: true };
   const pairs = [[dockerOld, containerdOld], [dockerMiddle, containerdMiddle], [dockerNew, containerdNew]] as const;
   const onDocker = pairs.flatMap(([docker, containerd]) => runtimes.map((runtime): Cell => ({
     files: ['test/e2e/docker.test.ts', 'test/e2e/docker-options.test.ts', 'test/e2e/logs.test.ts'], containerd, docker, runtime,
@@ -68,12 +73,16 @@ function cells(): Cell[] {
     files: ['test/e2e/docker.test.ts', 'test/e2e/logs.test.ts'], docker, runtime: runcOld, hawserd: true, small: docker !== dockerNew,
   }));
   const alone = [runcNew, crun].map((runtime): Cell => ({ files: ['test/shim/*.test.ts'], runtime }));
-  return [...onContainerd, ...onDocker, ...ownClients, ...ownDockers, ...alone];
+  return [...onContainerd, onNewest, ...onDocker, ...ownClients, ...ownDockers, ...alone];
 }
 
 /** Fetches what isn't the machine's own, and finds out the version. */
 async function provide(program: Program): Promise<void> {
   if (program.version !== undefined) return;
+  if (program.release !== undefined) {
+    Object.assign(program, { version: program.release, dir: containerdOf(program.release) });
+    return;
+  }
   if (program.suite === undefined) {
     const command = program.package === 'docker' ? 'dockerd' : program.package;
     program.version = /\d+\.\d+\.\d+\S*/.exec(execaSync(command, ['--version']).stdout)?.[0] ?? 'unknown';
@@ -169,6 +178,11 @@ let found = 0;
 
 for (const cell of cells().filter(({ small }) => !values.small || small)) {
   const parts = [cell.containerd, cell.docker, cell.runtime].filter((part) => part !== undefined);
+  const built = parts.find(({ release }) => release !== undefined);
+  if (built && withoutGo !== undefined) {
+    console.error(`${built.package} ${built.release} is left out: ${withoutGo}`);
+    continue;
+  }
   try {
     for (const part of parts) await provide(part);
   } catch (error) {

@@ -1,6 +1,7 @@
 /** The daemon: its directories, plugins and sockets, from the first to the last. */
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import type { Logger } from 'pino';
+import { joinCgroup } from './cgroup.js';
 import type { Config } from './config/index.js';
 import { makeDirectory } from './directory.js';
 import { EventExchange } from './events/exchange.js';
@@ -76,6 +77,7 @@ export class Daemon {
     useDirectory('state', config.state);
     this.#undo.push(lockRoot(config.root));
     if (config.oomScore !== 0) adjustOomScore(config.oomScore, log);
+    if (config.cgroup.path !== '') joinCgroup(config.cgroup.path);
     if (config.unused.length > 0) log.debug({ keys: config.unused }, 'keys of the configuration that have no use here');
     const grpc = await this.#listen(config.grpc.address, config.grpc);
     const ttrpc = await this.#listen(config.ttrpc.address, config.ttrpc);

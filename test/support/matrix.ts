@@ -181,6 +181,7 @@ for (const cell of cells().filter(({ small }) => !values.small || small)) {
   const built = parts.find(({ release }) => release !== undefined);
   if (built && withoutGo !== undefined) {
     console.error(`${built.package} ${built.release} is left out: ${withoutGo}`);
+    found++;
     continue;
   }
   try {

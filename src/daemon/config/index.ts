@@ -30,6 +30,7 @@ export interface Config {
   ttrpc: { address: string; uid: number; gid: number };
   debug: { level: Level; format: Format };
   metrics: { address: string };
+  cgroup: { path: string };
   disabledPlugins: string[];
   requiredPlugins: string[];
   externalPlugins: string[];
@@ -89,6 +90,7 @@ function defaults(): Config {
     ttrpc: { address: '', uid: 0, gid: 0 },
     debug: { level: 'info', format: '' },
     metrics: { address: '' },
+    cgroup: { path: '' },
     disabledPlugins: [],
     requiredPlugins: [],
     externalPlugins: [],
@@ -139,6 +141,8 @@ function merge(config: Config, file: ConfigFile): void {
   debug.format = asFormat(text('debug', 'format'), (message) => file.fault(['debug', 'format'], message)) ?? debug.format;
   config.metrics.address = text('metrics', 'address') ?? config.metrics.address;
   if (config.metrics.address !== '' && !/^(\[[\da-f:]+\]|[\w.-]*):\d{1,5}$/i.test(config.metrics.address)) throw file.fault(['metrics', 'address'], 'address must be HOST:PORT');
+  config.cgroup.path = text('cgroup', 'path') ?? config.cgroup.path;
+  if (config.cgroup.path.split('/').includes('..')) throw file.fault(['cgroup', 'path'], `path must be that of a cgroup, without .., not ${JSON.stringify(config.cgroup.path)}`);
   mergeTables(config, file);
   config.unused.push(...file.unused);
 }

@@ -25,7 +25,7 @@ export function defaultConfig(): string {
 
 /** What `hawserd config dump` prints: what holds, with the files and the command line taken together. */
 export function dumpConfig(config: Config): string {
-  const { grpc, ttrpc, debug, metrics, timeouts, plugins, runtimes } = config;
+  const { grpc, ttrpc, debug, metrics, cgroup, timeouts, plugins, runtimes } = config;
   return stringify({
     version: 2,
     root: config.root,
@@ -39,6 +39,7 @@ export function dumpConfig(config: Config): string {
     ttrpc,
     debug,
     metrics,
+    cgroup,
     timeouts: Object.fromEntries(Object.entries(timeouts).map(([key, ms]) => [key, `${ms}ms`])),
     runtimes: Object.fromEntries(runtimes.map(({ name, shim, options }) => [name, { shim, ...(options?.value == null ? {} : { options: readable(options.value) }) }])),
     plugins,

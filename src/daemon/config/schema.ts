@@ -70,7 +70,10 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
       grpc_histogram: theirs('boolean'),
     },
   },
-  cgroup: { settings: { path: theirs('string') } },
+  cgroup: {
+    doc: 'The cgroup of the daemon itself. Shims are started in it; containers have their own.',
+    settings: { path: { kind: 'string', value: '', doc: 'Its path, made where it is missing; empty: that in which the daemon was started.' } },
+  },
 };
 
 /** Sections whose keys are names that the user chooses. */

@@ -128,6 +128,8 @@ export class RestartMonitor {
   async #restart(namespace: string, container: Container, labels: Labels, old: RunningContainer | undefined): Promise<void> {
     const { runtime, metadata, log, signal } = this.options;
     const id = container.id!;
+    // Before anything is taken away: its labels may name what cannot be.
+    ioOf(container);
     const count = restartCount(labels) + 1;
     await this.#label(namespace, id, LABELS.count, String(count));
     if (old) await this.#stop(old);

@@ -1,0 +1,59 @@
+/** The cgroup that the daemon puts itself into, as containerd does by `[cgroup] path`. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+
+/** Files without which a cgroup of the v1 controller cpuset takes no process: a new one has none of its parent's. */
+const CPUSET = ['cpuset.cpus', 'cpuset.mems'];
+
+export interface CgroupHierarchy {
+  /** Where it is mounted. */
+  readonly point: string;
+  /** Which of its cgroups shows there. */
+  readonly root: string;
+  readonly isCpuset: boolean;
+}
+
+/**
+ * The hierarchies that a process is to be moved in: all of cgroup v1, or that of v2 where it is alone, as the one that systemd
+ * mounts beside v1 holds no controllers.
+ *
+ * @param mountinfo proc_pid_mountinfo(5)
+ */
+export function hierarchiesIn(mountinfo: string): CgroupHierarchy[] {
+  const all = mountinfo.split('\n').flatMap((line) => {
+    const [left = '', right = ''] = line.split(' - ', 2);
+    const [type, , options = ''] = right.split(' ');
+    const [, , , root = '/', point = ''] = left.split(' ');
+    return type === 'cgroup' || type === 'cgroup2' ? [{ type, point, root, isCpuset: options.split(',').includes('cpuset') }] : [];
+  });
+  const v1 = all.filter(({ type }) => type === 'cgroup');
+  return (v1.length > 0 ? v1 : all).map(({ point, root, isCpuset }) => ({ point, root, isCpuset }));
+}
+
+/**
+ * Moves this process into a cgroup of each hierarchy, making it where it is missing. What the daemon starts later is there too.
+ *
+ * @param path of the cgroup, from the root of the hierarchies on
+ * @throws Error that names the cgroup
+ */
+export function joinCgroup(path: string, hierarchies = hierarchiesIn(readFileSync('/proc/self/mountinfo', 'utf8'))): void {
+  if (hierarchies.length === 0) throw new Error(`[cgroup] path = ${JSON.stringify(path)}: no cgroups are mounted`);
+  for (const { point, root, isCpuset } of hierarchies) {
+    const dir = join(point, relative(root, join('/', path)));
+    try {
+      mkdirSync(dir, { recursive: true, mode: 0o755 });
+      if (isCpuset) inheritCpuset(point, dir);
+      writeFileSync(join(dir, 'cgroup.procs'), String(process.pid));
+    } catch (error) {
+      throw new Error(`[cgroup] path = ${JSON.stringify(path)}: cannot move hawserd into ${dir}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+}
+
+function inheritCpuset(top: string, dir: string): void {
+  if (dir === top) return;
+  inheritCpuset(top, dirname(dir));
+  for (const name of CPUSET) {
+    if (readFileSync(join(dir, name), 'utf8').trim() === '') writeFileSync(join(dir, name), readFileSync(join(dirname(dir), name)));
+  }
+}

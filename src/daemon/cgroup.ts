@@ -39,11 +39,14 @@ export function hierarchiesIn(mountinfo: string): CgroupHierarchy[] {
 export function joinCgroup(path: string, hierarchies = hierarchiesIn(readFileSync('/proc/self/mountinfo', 'utf8'))): void {
   if (hierarchies.length === 0) throw new Error(`[cgroup] path = ${JSON.stringify(path)}: no cgroups are mounted`);
   for (const { point, root, isCpuset } of hierarchies) {
-    const dir = join(point, relative(root, join('/', path)));
+    const within = relative(root, join('/', path));
+    // A mount may show a part of its hierarchy only; what lies beside the mount is no cgroup.
+    if (within.split('/')[0] === '..') throw new Error(`[cgroup] path = ${JSON.stringify(path)}: it is not below ${root}, which is all that ${point} shows`);
+    const dir = join(point, within);
     try {
       mkdirSync(dir, { recursive: true, mode: 0o755 });
       if (isCpuset) inheritCpuset(point, dir);
-      writeFileSync(join(dir, 'cgroup.procs'), String(process.pid));
+      writeFileSync(join(dir, 'cgroup.procs'), String(process.pid), { flag: 'r+' });
     } catch (error) {
       throw new Error(`[cgroup] path = ${JSON.stringify(path)}: cannot move hawserd into ${dir}: ${(error as Error).message}`, { cause: error });
     }

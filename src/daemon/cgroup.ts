@@ -1,6 +1,7 @@
 /** The cgroup that the daemon puts itself into, as containerd does by `[cgroup] path`. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { cgroupMounts } from '../oci/cgroup-mounts.js';
 
 /** Files without which a cgroup of the v1 controller cpuset takes no process: a new one has none of its parent's. */
 const CPUSET = ['cpuset.cpus', 'cpuset.mems'];
@@ -17,17 +18,12 @@ export interface CgroupHierarchy {
  * The hierarchies that a process is to be moved in: all of cgroup v1, or that of v2 where it is alone, as the one that systemd
  * mounts beside v1 holds no controllers.
  *
- * @param mountinfo proc_pid_mountinfo(5)
+ * @param mountinfo see {@link cgroupMounts}
  */
-export function hierarchiesIn(mountinfo: string): CgroupHierarchy[] {
-  const all = mountinfo.split('\n').flatMap((line) => {
-    const [left = '', right = ''] = line.split(' - ', 2);
-    const [type, , options = ''] = right.split(' ');
-    const [, , , root = '/', point = ''] = left.split(' ');
-    return type === 'cgroup' || type === 'cgroup2' ? [{ type, point, root, isCpuset: options.split(',').includes('cpuset') }] : [];
-  });
-  const v1 = all.filter(({ type }) => type === 'cgroup');
-  return (v1.length > 0 ? v1 : all).map(({ point, root, isCpuset }) => ({ point, root, isCpuset }));
+export function hierarchiesIn(mountinfo?: string): CgroupHierarchy[] {
+  const all = cgroupMounts(mountinfo);
+  const v1 = all.filter(({ options }) => options.size > 0);
+  return (v1.length > 0 ? v1 : all).map(({ point, root, options }) => ({ point, root, isCpuset: options.has('cpuset') }));
 }
 
 /**
@@ -36,7 +32,7 @@ export function hierarchiesIn(mountinfo: string): CgroupHierarchy[] {
  * @param path of the cgroup, from the root of the hierarchies on
  * @throws Error that names the cgroup
  */
-export function joinCgroup(path: string, hierarchies = hierarchiesIn(readFileSync('/proc/self/mountinfo', 'utf8'))): void {
+export function joinCgroup(path: string, hierarchies = hierarchiesIn()): void {
   if (hierarchies.length === 0) throw new Error(`[cgroup] path = ${JSON.stringify(path)}: no cgroups are mounted`);
   for (const { point, root, isCpuset } of hierarchies) {
     const within = relative(root, join('/', path));

@@ -3,6 +3,7 @@ import { closeSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { alreadyExists, failedPrecondition, invalidArgument, notFound, unavailable, unknown } from '../api/errdefs.js';
 import { Bundle, removeFile, tryReadPidFile } from '../oci/bundle.js';
+import { cgroupMounts, type CgroupMount } from '../oci/cgroup-mounts.js';
 import { parseExact } from '../oci/json.js';
 import type { Process } from '../oci/spec.js';
 import { isAnothers, Runtime, type CheckpointOptions, type ProcessIo } from '../runc/index.js';
@@ -10,7 +11,7 @@ import { expectMigration, isChild, openPidfd, realtimeMillis, signalPidfd, type 
 import { Code } from '../ttrpc/status.js';
 import { BreakOff } from './break-off.js';
 import { OomWatch } from './cgroup/oom.js';
-import { cgroupMounts, cgroupsOf, type CgroupMount } from './cgroup/paths.js';
+import { cgroupsOf } from './cgroup/paths.js';
 import { processesIn } from './cgroup/processes.js';
 import { cgroupsThere, removeCgroups } from './cgroup/remove.js';
 import type { ShimContext } from './context.js';

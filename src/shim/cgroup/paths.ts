@@ -1,19 +1,10 @@
 /** Which cgroups a process is in, and where they lie in the file system. */
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { cgroupMounts, type CgroupMount } from '../../oci/cgroup-mounts.js';
 
 /** v1: a directory for each controller. v2: one. */
 export type CgroupPaths = { version: 1; controllers: Record<string, string> } | { version: 2; dir: string };
-
-/** Where a cgroup hierarchy shows. */
-export interface CgroupMount {
-  /** Where it is mounted. */
-  point: string;
-  /** Which part of the hierarchy shows there. */
-  root: string;
-  /** Controller names, or `name=…`; empty for v2. */
-  options: Set<string>;
-}
 
 /**
  * The cgroups of a process, as of now. Undefined when it is in the root of all hierarchies, i.e. has none of its own.
@@ -51,15 +42,4 @@ export function cgroupDirectories(path: string, mounts = cgroupMounts()): string
 
 function directory(mount: CgroupMount, path: string): string {
   return join(mount.point, mount.root === '/' ? path : relative(mount.root, path));
-}
-
-/** All hierarchies that are mounted. */
-export function cgroupMounts(): CgroupMount[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').flatMap((line) => {
-    const [left = '', right = ''] = line.split(' - ', 2);
-    const [type, , superOptions = ''] = right.split(' ');
-    const [, , , root = '/', point = ''] = left.split(' ');
-    if (type === 'cgroup2') return [{ point, root, options: new Set<string>() }];
-    return type === 'cgroup' ? [{ point, root, options: new Set(superOptions.split(',')) }] : [];
-  });
 }

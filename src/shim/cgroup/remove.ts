@@ -1,7 +1,8 @@
 /** Taking away the cgroups that a runtime made and, having been killed, could not remove. */
 import { existsSync, rmdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { cgroupDirectories, type CgroupMount } from './paths.js';
+import type { CgroupMount } from '../../oci/cgroup-mounts.js';
+import { cgroupDirectories } from './paths.js';
 
 const RETRIES = 40;
 const PAUSE_MS = 50;

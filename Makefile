@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon soak-exec soak-gc soak-start soak-restart install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon format soak-exec soak-gc soak-start soak-restart install uninstall clean
 
 all: build
 
@@ -129,6 +129,7 @@ dist/docs/README.md: src/api/gen/services.ts .typedoc.mjs $(TS)
 # ---- checks --------------------------------------------------------------------------------------------------------
 
 lint: src/api/gen/services.ts
+	node_modules/.bin/prettier --check --log-level warn src test .eslint.config.js
 	node_modules/.bin/tsc -p .
 	node_modules/.bin/eslint -c .eslint.config.js src test
 	node_modules/.bin/typedoc --options .typedoc.mjs --emit none
@@ -215,6 +216,10 @@ soak-restart: setup build
 # N snapshots, most of images that are pulled, removed and collected at once: nothing that has a name loses its files.
 soak-gc: setup build
 	$(TSX) test/bench/gc-soak.ts $(N)
+
+# Lines of 120 columns, as `make lint` wants them.
+format: node_modules/.ready
+	node_modules/.bin/prettier --write --log-level warn src test .eslint.config.js
 
 # ---- use -----------------------------------------------------------------------------------------------------------
 

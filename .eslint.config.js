@@ -16,12 +16,17 @@ const above = {
 const boundaries = Object.entries(above).map(([room, forbidden]) => ({
   files: [`src/${room}/**/*.ts`],
   rules: {
-    'no-restricted-imports': ['error', {
-      patterns: [{
-        group: forbidden.flatMap((name) => [`**/${name}/**`]),
-        message: `src/${room} lies below these rooms and must not import them.`,
-      }],
-    }],
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            group: forbidden.flatMap((name) => [`**/${name}/**`]),
+            message: `src/${room} lies below these rooms and must not import them.`,
+          },
+        ],
+      },
+    ],
   },
 }));
 
@@ -30,7 +35,9 @@ export default tseslint.config(
   ...tseslint.configs.recommendedTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
   {
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: fileURLToPath(new URL('.', import.meta.url)) } },
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: fileURLToPath(new URL('.', import.meta.url)) },
+    },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': 'error',
@@ -50,7 +57,18 @@ export default tseslint.config(
     // node:test's test() and suite() return promises that the runner itself awaits.
     files: ['test/**/*.ts'],
     rules: {
-      '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: [{ from: 'package', package: 'node:test', name: ['test', 'describe', 'it', 'suite', 'before', 'after', 'beforeEach', 'afterEach'] }] }],
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [
+            {
+              from: 'package',
+              package: 'node:test',
+              name: ['test', 'describe', 'it', 'suite', 'before', 'after', 'beforeEach', 'afterEach'],
+            },
+          ],
+        },
+      ],
     },
   },
   ...boundaries,

@@ -9,6 +9,7 @@ const PATTERN = /^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$/;
  */
 export function checkIdentifier(what: string, id: string): void {
   if (id.length === 0) throw invalidArgument(`${what} must not be empty`);
-  if (id.length > MAX_LENGTH) throw invalidArgument(`${what} ${JSON.stringify(id)} greater than maximum length (${MAX_LENGTH} characters)`);
+  if (id.length > MAX_LENGTH)
+    throw invalidArgument(`${what} ${JSON.stringify(id)} greater than maximum length (${MAX_LENGTH} characters)`);
   if (!PATTERN.test(id)) throw invalidArgument(`${what} ${JSON.stringify(id)} must match ${PATTERN.source}`);
 }

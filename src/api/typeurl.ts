@@ -10,6 +10,10 @@ export function isType(any: Any, name: string): boolean {
 }
 
 /** An Any under the type's bare name, the form that containerd's registry knows. */
-export function pack<Init>(name: string, type: { encode(message: Init): { finish(): Uint8Array } }, message: Init): Any {
+export function pack<Init>(
+  name: string,
+  type: { encode(message: Init): { finish(): Uint8Array } },
+  message: Init,
+): Any {
   return { type_url: name, value: type.encode(message).finish() };
 }

@@ -47,19 +47,32 @@ const { metafile } = await build({
       'const HAWSER_ADDON_PATH=__dirname+"/hawser_sys.node";',
     ].join(''),
   },
-  plugins: [{
-    name: 'native-parts',
-    setup(builder) {
-      // lmdb looks for its binary around its own package, which is not there any more.
-      builder.onResolve({ filter: /^node-gyp-build-optional-packages$/ }, () => ({ path: 'lmdb-binary', namespace: 'native' }));
-      builder.onLoad({ filter: /.*/, namespace: 'native' }, () => ({ contents: 'export default () => require(__dirname + "/lmdb.node");', loader: 'js' }));
-      // This one evaluates code that names its own variables, which keep their names in a CommonJS module only.
-      builder.onResolve({ filter: /^ordered-binary$/ }, () => ({ path: join(top, 'node_modules/ordered-binary/dist/index.cjs') }));
-      // An encoder of lmdb's that has a native accelerator of its own, and does without.
-      builder.onResolve({ filter: /^msgpackr-extract$/ }, () => ({ path: 'none', namespace: 'none' }));
-      builder.onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: 'throw new Error("not bundled");', loader: 'js' }));
+  plugins: [
+    {
+      name: 'native-parts',
+      setup(builder) {
+        // lmdb looks for its binary around its own package, which is not there any more.
+        builder.onResolve({ filter: /^node-gyp-build-optional-packages$/ }, () => ({
+          path: 'lmdb-binary',
+          namespace: 'native',
+        }));
+        builder.onLoad({ filter: /.*/, namespace: 'native' }, () => ({
+          contents: 'export default () => require(__dirname + "/lmdb.node");',
+          loader: 'js',
+        }));
+        // This one evaluates code that names its own variables, which keep their names in a CommonJS module only.
+        builder.onResolve({ filter: /^ordered-binary$/ }, () => ({
+          path: join(top, 'node_modules/ordered-binary/dist/index.cjs'),
+        }));
+        // An encoder of lmdb's that has a native accelerator of its own, and does without.
+        builder.onResolve({ filter: /^msgpackr-extract$/ }, () => ({ path: 'none', namespace: 'none' }));
+        builder.onLoad({ filter: /.*/, namespace: 'none' }, () => ({
+          contents: 'throw new Error("not bundled");',
+          loader: 'js',
+        }));
+      },
     },
-  }],
+  ],
 });
 copyFileSync(lmdbBinary(), join(top, 'dist/lmdb.node'));
 noteLicenses('hawserd', metafile, ['lmdb']);

@@ -40,18 +40,25 @@ const parts = [
   { name: 'debug', entry: 'src/shim/debug/index.ts', imported: /\/debug\/index\.js$/ },
 ];
 
-for (const { name, entry } of parts) noteLicenses(`shim.${name}`, (await build({ ...shared, entryPoints: [entry], outfile: `dist/shim.${name}.cjs` })).metafile);
+for (const { name, entry } of parts)
+  noteLicenses(
+    `shim.${name}`,
+    (await build({ ...shared, entryPoints: [entry], outfile: `dist/shim.${name}.cjs` })).metafile,
+  );
 const { metafile } = await build({
   ...shared,
   entryPoints: ['src/shim/main.ts'],
   outfile: 'dist/shim.bundle.js',
   banner: { js: 'const HAWSER_ADDON_PATH=__dirname+"/hawser_sys.node";' },
-  plugins: [{
-    name: 'on-demand',
-    setup(build) {
-      for (const { name, imported } of parts) build.onResolve({ filter: imported }, () => ({ path: `./shim.${name}.cjs`, external: true }));
+  plugins: [
+    {
+      name: 'on-demand',
+      setup(build) {
+        for (const { name, imported } of parts)
+          build.onResolve({ filter: imported }, () => ({ path: `./shim.${name}.cjs`, external: true }));
+      },
     },
-  }],
+  ],
 });
 noteLicenses('shim', metafile);
 copyFileSync(`${top}/src/shim/load.cjs`, `${top}/dist/shim.cjs`);

@@ -8,16 +8,32 @@ import { top } from './version.js';
 
 /** Of e_machine, as Node's process.arch has it. */
 const MACHINES: Record<number, string> = { 0x3e: 'x64', 0xb7: 'arm64', 0xf3: 'riscv64', 0x16: 's390x', 0x15: 'ppc64' };
-const NATIVE = ['npm/containerd-shim-runc-v2', 'dist/hawser-stand-in', 'dist/hawser-after', 'dist/hawser_sys.node', 'dist/lmdb.node'];
-const LIBRARIES: readonly (readonly [string, string])[] = [['libc.so.6\0', 'glibc'], ['libc.musl-', 'musl'], ['ld-musl-', 'musl']];
+const NATIVE = [
+  'npm/containerd-shim-runc-v2',
+  'dist/hawser-stand-in',
+  'dist/hawser-after',
+  'dist/hawser_sys.node',
+  'dist/lmdb.node',
+];
+const LIBRARIES: readonly (readonly [string, string])[] = [
+  ['libc.so.6\0', 'glibc'],
+  ['libc.musl-', 'musl'],
+  ['ld-musl-', 'musl'],
+];
 
 const directory = process.argv[2] ?? top;
-const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { os?: string[]; cpu?: string[]; libc?: string[] };
+const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as {
+  os?: string[];
+  cpu?: string[];
+  libc?: string[];
+};
 
 function hold(file: string, field: 'os' | 'cpu' | 'libc', found: string): void {
   const said = manifest[field] ?? [];
   if (said.length === 1 && said[0] === found) return;
-  throw new Error(`package.json says "${field}": ${JSON.stringify(said)}, but ${file} was built for ${found}: write ${JSON.stringify([found])} there for a package of what was built here`);
+  throw new Error(
+    `package.json says "${field}": ${JSON.stringify(said)}, but ${file} was built for ${found}: write ${JSON.stringify([found])} there for a package of what was built here`,
+  );
 }
 
 for (const file of NATIVE) {

@@ -53,7 +53,10 @@ async function rehearse(task: ServiceClient<typeof Task>): Promise<void> {
   const exit = task.Wait({ id });
   await task.Start({ id });
   await task.State({ id });
-  const spec = { type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process', value: Buffer.from('{"args":["x"],"cwd":"/"}') };
+  const spec = {
+    type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process',
+    value: Buffer.from('{"args":["x"],"cwd":"/"}'),
+  };
   await task.Exec({ id, execId: 'e', stdin, stdout, stderr, spec });
   const execExit = task.Wait({ id, execId: 'e' });
   await task.Start({ id, execId: 'e' });
@@ -82,9 +85,15 @@ async function rehearseRunc(task: ServiceClient<typeof Task>): Promise<void> {
 try {
   writeFileSync(join(dir, 'config.json'), '{}');
   const { NODE_EXTRA_CA_CERTS: _, NODE_OPTIONS: __, ...env } = process.env;
-  const child = spawn(node, [...flags, shim, '-namespace', 'build', '-id', 'build', '-address', join(dir, 'grpc'), 'start'], {
-    cwd: dir, stdio: ['pipe', 'pipe', 'inherit'], env: { ...env, HAWSER_WRITE_CODE_CACHE: '1' },
-  });
+  const child = spawn(
+    node,
+    [...flags, shim, '-namespace', 'build', '-id', 'build', '-address', join(dir, 'grpc'), 'start'],
+    {
+      cwd: dir,
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...env, HAWSER_WRITE_CODE_CACHE: '1' },
+    },
+  );
   // Its socket goes beside it: a build need not be root.
   child.stdin.end(BootstrapParams.encode({ instanceId: 'build', namespace: 'build', socketDir: dir }).finish());
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));

@@ -27,16 +27,38 @@ async function generateMessages(out: string, name: string, files: string[]): Pro
   // What is left out (verify, fromObject, toObject, …) nobody here calls, and every resident shim would carry it.
   const options = ['--no-create', '--no-verify', '--no-convert', '--no-delimited', '--no-typeurl', '--no-service'];
   await promisify(pbjs.main)([
-    '-t', 'static-module', '-w', 'esm', '--dependency', 'protobufjs/minimal.js', '-r', `hawser.${name}`, '-d',
-    ...options, '-p', protoRoot, '-o', target, ...files,
+    '-t',
+    'static-module',
+    '-w',
+    'esm',
+    '--dependency',
+    'protobufjs/minimal.js',
+    '-r',
+    `hawser.${name}`,
+    '-d',
+    ...options,
+    '-p',
+    protoRoot,
+    '-o',
+    target,
+    ...files,
   ]);
   const types = join(out, `${name}.d.ts`);
-  writeFileSync(types, readFileSync(types, 'utf8')
-    .replace('import * as $protobuf from "protobufjs/minimal.js";', 'import type $protobuf from "protobufjs/minimal.js";')
-    // What is encoded may also be the two halves of a number: exact, and without the `long` package.
-    .replace('import Long = require("long");', 'import type Long from "long";\ninterface LongHalves { low: number; high: number; unsigned?: boolean }')
-    .replaceAll('?: (number|Long|null)', '?: (number|Long|LongHalves|null)')
-    .replaceAll('?: ((number|Long)[]|null)', '?: ((number|Long|LongHalves)[]|null)'));
+  writeFileSync(
+    types,
+    readFileSync(types, 'utf8')
+      .replace(
+        'import * as $protobuf from "protobufjs/minimal.js";',
+        'import type $protobuf from "protobufjs/minimal.js";',
+      )
+      // What is encoded may also be the two halves of a number: exact, and without the `long` package.
+      .replace(
+        'import Long = require("long");',
+        'import type Long from "long";\ninterface LongHalves { low: number; high: number; unsigned?: boolean }',
+      )
+      .replaceAll('?: (number|Long|null)', '?: (number|Long|LongHalves|null)')
+      .replaceAll('?: ((number|Long)[]|null)', '?: ((number|Long|LongHalves)[]|null)'),
+  );
 }
 
 /** Writes one definition for each service of the files, for `hawser/ttrpc` clients and servers. */
@@ -54,19 +76,25 @@ function generateServices(out: string, name: string, messages: string, files: st
     }
   };
   walk(root);
-  writeFileSync(join(out, `${name}.ts`), [
-    '// Generated from proto/ by src/build/gen.ts. Not edited by hand.',
-    "import { defineService, method } from '../../ttrpc/service.js';",
-    `import { ${[...tops].sort().join(', ')} } from './${messages}.js';`,
-    '',
-    ...blocks,
-  ].join('\n'));
+  writeFileSync(
+    join(out, `${name}.ts`),
+    [
+      '// Generated from proto/ by src/build/gen.ts. Not edited by hand.',
+      "import { defineService, method } from '../../ttrpc/service.js';",
+      `import { ${[...tops].sort().join(', ')} } from './${messages}.js';`,
+      '',
+      ...blocks,
+    ].join('\n'),
+  );
 }
 
 /** Source text that defines one service; `tops` collects the outermost namespaces it names. */
 function serviceBlock(service: protobuf.Service, tops: Set<string>): string {
   const name = service.fullName.slice(1);
-  const constant = name.split('.').map((part) => part[0]!.toUpperCase() + part.slice(1)).join('');
+  const constant = name
+    .split('.')
+    .map((part) => part[0]!.toUpperCase() + part.slice(1))
+    .join('');
   const lines = service.methodsArray.map((rpc) => {
     const types = [rpc.resolvedRequestType, rpc.resolvedResponseType].map((type) => {
       if (!type) throw new Error(`${name}.${rpc.name}: its request or response type is not in proto/`);
@@ -74,10 +102,18 @@ function serviceBlock(service: protobuf.Service, tops: Set<string>): string {
       tops.add(full.split('.')[0]!);
       return full;
     });
-    const kind = rpc.requestStream ? (rpc.responseStream ? 'bidi' : 'clientStream') : rpc.responseStream ? 'serverStream' : 'unary';
+    const kind = rpc.requestStream
+      ? rpc.responseStream
+        ? 'bidi'
+        : 'clientStream'
+      : rpc.responseStream
+        ? 'serverStream'
+        : 'unary';
     return `  ${rpc.name}: method.${kind}(${types.join(', ')}),`;
   });
-  return [`/** \`${name}\` */`, `export const ${constant} = defineService('${name}', {`, ...lines, '});', ''].join('\n');
+  return [`/** \`${name}\` */`, `export const ${constant} = defineService('${name}', {`, ...lines, '});', ''].join(
+    '\n',
+  );
 }
 
 const all = protoFiles('.');
@@ -85,7 +121,11 @@ const envelopes = all.filter((file) => file.startsWith('ttrpc/'));
 // The metrics are half of all generated code and only Stats needs them, so they are a module of their own.
 const metrics = all.filter((file) => file.startsWith('io/containerd/cgroups/'));
 // What only the daemon and its clients speak no shim need carry: they have a module with all of it.
-const daemon = all.filter((file) => /^(containerd\/(services\/(?!events\/ttrpc\/)|(types|events|runtime)\/sandbox)|grpc\/|google\/rpc\/|google\/protobuf\/field_mask)/.test(file));
+const daemon = all.filter((file) =>
+  /^(containerd\/(services\/(?!events\/ttrpc\/)|(types|events|runtime)\/sandbox)|grpc\/|google\/rpc\/|google\/protobuf\/field_mask)/.test(
+    file,
+  ),
+);
 const rest = all.filter((file) => !envelopes.includes(file) && !metrics.includes(file) && !daemon.includes(file));
 await generateMessages(join(top, 'src/ttrpc/gen'), 'ttrpc', envelopes);
 await generateMessages(join(top, 'src/api/gen'), 'api', rest);

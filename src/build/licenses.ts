@@ -17,21 +17,42 @@ const notes = join(top, 'dist/bundled');
  */
 export function noteLicenses(bundle: string, metafile: Metafile, more: readonly string[] = []): void {
   // The last of them, where a package has packages of its own.
-  const packages = Object.keys(metafile.inputs).flatMap((input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? []);
+  const packages = Object.keys(metafile.inputs).flatMap(
+    (input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? [],
+  );
   mkdirSync(notes, { recursive: true });
-  writeFileSync(join(notes, `${bundle}.json`), JSON.stringify([...new Set([...packages, ...more.map((name) => `node_modules/${name}`)])]));
+  writeFileSync(
+    join(notes, `${bundle}.json`),
+    JSON.stringify([...new Set([...packages, ...more.map((name) => `node_modules/${name}`)])]),
+  );
 }
 
 /** @throws Error for a package that says nothing of its license */
 function licenseOf(directory: string): string {
-  const { name, version, license } = JSON.parse(readFileSync(join(top, directory, 'package.json'), 'utf8')) as { name: string; version: string; license?: string };
-  const files = readdirSync(join(top, directory)).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file)).sort();
-  if (license === undefined && files.length === 0) throw new Error(`${directory} has no license: it must not be bundled`);
-  return [`${name} ${version}: ${license ?? 'see below'}`, ...files.map((file) => readFileSync(join(top, directory, file), 'utf8').trim())].join('\n\n');
+  const { name, version, license } = JSON.parse(readFileSync(join(top, directory, 'package.json'), 'utf8')) as {
+    name: string;
+    version: string;
+    license?: string;
+  };
+  const files = readdirSync(join(top, directory))
+    .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
+    .sort();
+  if (license === undefined && files.length === 0)
+    throw new Error(`${directory} has no license: it must not be bundled`);
+  return [
+    `${name} ${version}: ${license ?? 'see below'}`,
+    ...files.map((file) => readFileSync(join(top, directory, file), 'utf8').trim()),
+  ].join('\n\n');
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) {
-  const packages = new Set(readdirSync(notes).flatMap((file) => JSON.parse(readFileSync(join(notes, file), 'utf8')) as string[]));
+  const packages = new Set(
+    readdirSync(notes).flatMap((file) => JSON.parse(readFileSync(join(notes, file), 'utf8')) as string[]),
+  );
   const texts = [...packages].sort().map(licenseOf);
-  process.stdout.write(['What the programs of Hawser are bundled with, and under which licenses.', ...texts].join(`\n\n${'-'.repeat(80)}\n\n`) + '\n');
+  process.stdout.write(
+    ['What the programs of Hawser are bundled with, and under which licenses.', ...texts].join(
+      `\n\n${'-'.repeat(80)}\n\n`,
+    ) + '\n',
+  );
 }

@@ -6,11 +6,17 @@ import { program } from '../cli/program/index.js';
 import { top } from './version.js';
 
 function escape(text: string): string {
-  return text.replace(/\\/g, '\\e').replace(/-/g, '\\-').replace(/^([.'])/gm, '\\&$1');
+  return text
+    .replace(/\\/g, '\\e')
+    .replace(/-/g, '\\-')
+    .replace(/^([.'])/gm, '\\&$1');
 }
 
 function flags(command: Command): string {
-  return command.options.filter((one) => !one.hidden).map((one) => `.TP\n.B ${escape(one.flags)}\n${escape(one.description)}\n`).join('');
+  return command.options
+    .filter((one) => !one.hidden)
+    .map((one) => `.TP\n.B ${escape(one.flags)}\n${escape(one.description)}\n`)
+    .join('');
 }
 
 function describe(command: Command, prefix = ''): string {
@@ -24,6 +30,13 @@ function describe(command: Command, prefix = ''): string {
 }
 
 const all = program();
-const visible = all.createHelp().visibleCommands(all).filter((one) => one.name() !== 'help');
+const visible = all
+  .createHelp()
+  .visibleCommands(all)
+  .filter((one) => one.name() !== 'help');
 const template = readFileSync(join(top, 'src/cli/packaging/hawser.1.in'), 'utf8');
-process.stdout.write(template.replace('@OPTIONS@\n', () => flags(all)).replace('@COMMANDS@\n', () => visible.map((one) => describe(one)).join('')));
+process.stdout.write(
+  template
+    .replace('@OPTIONS@\n', () => flags(all))
+    .replace('@COMMANDS@\n', () => visible.map((one) => describe(one)).join('')),
+);

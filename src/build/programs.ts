@@ -17,8 +17,10 @@ function withLibrary(program: Buffer, library: string, name: string): Buffer {
   const isNative = program.subarray(0, 4).equals(Buffer.from('\x7fELF'));
   const slot = isNative ? `${MARK}\0` : LINE;
   const at = program.indexOf(slot);
-  if (at === -1 || program.includes(slot, at + 1)) throw new Error(`${name} has no slot for the library's place, or several: was it built from other sources?`);
-  if (!isNative) return Buffer.from(program.toString().replace(LINE, () => `\nbuilt_in='${library.replaceAll("'", "'\\''")}'\n`));
+  if (at === -1 || program.includes(slot, at + 1))
+    throw new Error(`${name} has no slot for the library's place, or several: was it built from other sources?`);
+  if (!isNative)
+    return Buffer.from(program.toString().replace(LINE, () => `\nbuilt_in='${library.replaceAll("'", "'\\''")}'\n`));
   const place = Buffer.from(library);
   if (place.length >= MAX_BYTES) throw new Error(`${library} is too long for a path: ${place.length} bytes`);
   const result = Buffer.from(program);
@@ -27,7 +29,10 @@ function withLibrary(program: Buffer, library: string, name: string): Buffer {
 }
 
 const [library = '', directory = '', ...programs] = process.argv.slice(2);
-if (!library.startsWith('/')) throw new Error(`the library's place must be an absolute path, and not ${JSON.stringify(library)}: set PREFIX to one`);
+if (!library.startsWith('/'))
+  throw new Error(
+    `the library's place must be an absolute path, and not ${JSON.stringify(library)}: set PREFIX to one`,
+  );
 for (const program of programs) {
   const file = join(directory, basename(program));
   writeFileSync(`${file}.new`, withLibrary(readFileSync(program), library, program));

@@ -9,7 +9,9 @@ export const { version } = JSON.parse(readFileSync(`${top}/package.json`, 'utf8'
 /** The commit this is built from, or nothing outside a checkout. */
 export function revision(): string | undefined {
   try {
-    return execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: top, stdio: ['ignore', 'pipe', 'ignore'] }).toString().trim();
+    return execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: top, stdio: ['ignore', 'pipe', 'ignore'] })
+      .toString()
+      .trim();
   } catch (error) {
     if (error instanceof Error) return undefined;
     throw error;

@@ -31,8 +31,15 @@ export function checkSocket(address: string): void {
     found = statSync(address);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EACCES') throw new CliError(`socket ${address}: this user may not look into its directory: run hawser as root`, FAILED, { cause: error });
-    throw new CliError(`no daemon at ${address}: ${code === 'ENOENT' ? 'there is no such socket' : (error as Error).message}; ${start}`, FAILED, { cause: error });
+    if (code === 'EACCES')
+      throw new CliError(`socket ${address}: this user may not look into its directory: run hawser as root`, FAILED, {
+        cause: error,
+      });
+    throw new CliError(
+      `no daemon at ${address}: ${code === 'ENOENT' ? 'there is no such socket' : (error as Error).message}; ${start}`,
+      FAILED,
+      { cause: error },
+    );
   }
   if (!found.isSocket()) throw new CliError(`${address} is no socket, so no daemon can be there; ${start}`, FAILED);
 }
@@ -40,7 +47,17 @@ export function checkSocket(address: string): void {
 /** For a daemon that doesn't answer where its socket is. */
 export function silentDaemon(address: string, cause: unknown): CliError {
   const text = cause instanceof Error ? cause.message : String(cause);
-  if (/EACCES|permission denied/i.test(text)) return new CliError(`socket ${address}: this user may not use it: run hawser as root, or as one of the socket's group`, FAILED, { cause });
-  if (/ECONNREFUSED|ENOENT|nobody listens/.test(text)) return new CliError(`no daemon answers at ${address}: its socket is there, but nobody listens; start it again, or name another with --address`, FAILED, { cause });
+  if (/EACCES|permission denied/i.test(text))
+    return new CliError(
+      `socket ${address}: this user may not use it: run hawser as root, or as one of the socket's group`,
+      FAILED,
+      { cause },
+    );
+  if (/ECONNREFUSED|ENOENT|nobody listens/.test(text))
+    return new CliError(
+      `no daemon answers at ${address}: its socket is there, but nobody listens; start it again, or name another with --address`,
+      FAILED,
+      { cause },
+    );
   return new CliError(`the daemon at ${address} does not answer: ${text}`, FAILED, { cause });
 }

@@ -14,7 +14,11 @@ export class CliError extends Error {
   override readonly name = 'CliError';
 
   /** @param exitCode 1 unless given, as of docker's commands other than run and exec */
-  constructor(message: string, readonly exitCode = 1, options?: { cause?: unknown }) {
+  constructor(
+    message: string,
+    readonly exitCode = 1,
+    options?: { cause?: unknown },
+  ) {
     super(message, options);
   }
 }
@@ -24,7 +28,10 @@ export class NoSuchContainer extends CliError {}
 
 /** The command line cannot be understood; docker ends with 125 then. */
 export class UsageError extends CliError {
-  constructor(message: string, readonly command?: string) {
+  constructor(
+    message: string,
+    readonly command?: string,
+  ) {
     super(message, FAILED);
   }
 }

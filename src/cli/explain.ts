@@ -9,9 +9,14 @@ export interface Explanation {
 
 export function explain(error: unknown): Explanation {
   if (error instanceof Exit) return { text: '', exitCode: error.exitCode };
-  if (error instanceof UsageError) return { text: `${oneLine(error.message)}${error.message.endsWith('?') ? '' : '.'} See 'hawser ${error.command ? `${error.command} ` : ''}--help'`, exitCode: error.exitCode };
+  if (error instanceof UsageError)
+    return {
+      text: `${oneLine(error.message)}${error.message.endsWith('?') ? '' : '.'} See 'hawser ${error.command ? `${error.command} ` : ''}--help'`,
+      exitCode: error.exitCode,
+    };
   if (error instanceof CliError) return { text: oneLine(error.message), exitCode: error.exitCode };
-  if (error instanceof TypeError || error instanceof ReferenceError) return { text: `defect: ${error.stack ?? error.message}`, exitCode: FAILED };
+  if (error instanceof TypeError || error instanceof ReferenceError)
+    return { text: `defect: ${error.stack ?? error.message}`, exitCode: FAILED };
   return { text: oneLine(textOf(error)), exitCode: 1 };
 }
 
@@ -31,11 +36,21 @@ const DIRECTORY = [
   /error during container init: mkdir (?<path>.*): (?<why>not a directory|permission denied|read-only file system)(?:: unknown)?$/i,
 ];
 /** Of runc, crun, and hawser/shim. */
-const MISSING = /executable file .*not found|(?:exec: .*|exec \S*): no such file or directory|open executable: no such file|cannot find.*executable/i;
-const NO_PROGRAM = new RegExp([
-  /exec: ".*": .+/, /exec \S+: (?:permission denied|is a directory|not a directory|exec format error)/, /open executable: /,
-  /the path `.*` (?:exists but it is not executable|is not a regular file)/, /cannot open `.*`: (?:not a directory|permission denied)/, /exec: exec format error/,
-].map(({ source }) => source).join('|'), 'i');
+const MISSING =
+  /executable file .*not found|(?:exec: .*|exec \S*): no such file or directory|open executable: no such file|cannot find.*executable/i;
+const NO_PROGRAM = new RegExp(
+  [
+    /exec: ".*": .+/,
+    /exec \S+: (?:permission denied|is a directory|not a directory|exec format error)/,
+    /open executable: /,
+    /the path `.*` (?:exists but it is not executable|is not a regular file)/,
+    /cannot open `.*`: (?:not a directory|permission denied)/,
+    /exec: exec format error/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'i',
+);
 
 /**
  * A container, or an exec, that could not be started: docker's exit status by what the runtime said.
@@ -50,10 +65,24 @@ export function startFailure(what: string, { program, cwd }: Wanted, error: unkn
     const { path, why = '' } = pattern.exec(text)?.groups ?? {};
     // Directories of mounts are made in the same way.
     if (path === undefined || (pattern.source.includes('mkdir') && path !== cwd)) continue;
-    const is = /no such file/i.test(why) ? 'is not there' : /not a directory/i.test(why) ? 'is no directory' : 'may not be entered by its user';
-    return new CliError(`${what}: working directory ${path} ${is}: name another with -w, or make it: ${text}`, NOT_EXECUTABLE, options);
+    const is = /no such file/i.test(why)
+      ? 'is not there'
+      : /not a directory/i.test(why)
+        ? 'is no directory'
+        : 'may not be entered by its user';
+    return new CliError(
+      `${what}: working directory ${path} ${is}: name another with -w, or make it: ${text}`,
+      NOT_EXECUTABLE,
+      options,
+    );
   }
-  if (MISSING.test(text)) return new CliError(`${what}: ${name} is not in its root file system, or not in its PATH: ${text}`, NOT_FOUND, options);
-  if (NO_PROGRAM.test(text)) return new CliError(`${what}: ${name} is no program that can be run there: ${text}`, NOT_EXECUTABLE, options);
+  if (MISSING.test(text))
+    return new CliError(
+      `${what}: ${name} is not in its root file system, or not in its PATH: ${text}`,
+      NOT_FOUND,
+      options,
+    );
+  if (NO_PROGRAM.test(text))
+    return new CliError(`${what}: ${name} is no program that can be run there: ${text}`, NOT_EXECUTABLE, options);
   return new CliError(`${what} could not be started: ${text}`, FAILED, options);
 }

@@ -22,7 +22,8 @@ export async function imageSize(client: Client, { target }: Image): Promise<numb
   try {
     let manifest = await read(client, target.digest);
     const own = ARCHITECTURE[arch()] ?? arch();
-    const chosen = manifest.manifests?.find(({ platform }) => platform?.architecture === own) ?? manifest.manifests?.[0];
+    const chosen =
+      manifest.manifests?.find(({ platform }) => platform?.architecture === own) ?? manifest.manifests?.[0];
     if (chosen) manifest = await read(client, chosen.digest);
     return [manifest.config, ...(manifest.layers ?? [])].reduce((sum, one) => sum + (one?.size ?? 0), target.size);
   } catch (error) {

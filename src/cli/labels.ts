@@ -24,10 +24,9 @@ export interface LastRun {
 
 export function lastRun(labels: Readonly<Record<string, string>>): LastRun {
   const text = labels[LABEL.run];
-  return text === undefined ? {} : JSON.parse(text) as LastRun;
+  return text === undefined ? {} : (JSON.parse(text) as LastRun);
 }
 
 export function runLabel(run: LastRun): Record<string, string> {
   return { [LABEL.run]: JSON.stringify(run) };
 }
-

@@ -10,7 +10,9 @@ watchOutput();
 function end(status: number): void {
   process.exitCode = status;
   let left = 2;
-  const done = (): void => { if (--left === 0) process.exit(status); };
+  const done = (): void => {
+    if (--left === 0) process.exit(status);
+  };
   process.stdout.write('', done);
   process.stderr.write('', done);
 }

@@ -10,7 +10,11 @@ const ANSWER_MS = 15_000;
 const clientLibrary = () => import('../client/index.js');
 
 export class Session {
-  private constructor(readonly client: Client, readonly address: string, readonly namespace: string) {}
+  private constructor(
+    readonly client: Client,
+    readonly address: string,
+    readonly namespace: string,
+  ) {}
 
   /** @throws CliError that says why there is no daemon */
   static async open(globals: Globals): Promise<Session> {
@@ -20,7 +24,8 @@ export class Session {
     try {
       return new Session(await Client.connect({ address, namespace, timeoutMs: ANSWER_MS }), address, namespace);
     } catch (error) {
-      if (error instanceof UnavailableError || error instanceof DeadlineExceededError) throw silentDaemon(address, error);
+      if (error instanceof UnavailableError || error instanceof DeadlineExceededError)
+        throw silentDaemon(address, error);
       throw error;
     }
   }
@@ -45,8 +50,13 @@ export class Session {
     const named = all.filter(({ record }) => nameOf(record.labels) === reference);
     const meant = named.length > 0 ? named : all.filter(({ id }) => reference !== '' && id.startsWith(reference));
     if (meant.length === 1) return meant[0]!;
-    if (meant.length > 1) throw new CliError(`container ${reference} may be ${meant.map(({ id }) => shortId(id)).join(' or ')}: give more of its id`);
-    throw new NoSuchContainer(`container ${reference} does not exist in namespace ${this.namespace} of ${this.address}: \`hawser ps -a\` lists what does`);
+    if (meant.length > 1)
+      throw new CliError(
+        `container ${reference} may be ${meant.map(({ id }) => shortId(id)).join(' or ')}: give more of its id`,
+      );
+    throw new NoSuchContainer(
+      `container ${reference} does not exist in namespace ${this.namespace} of ${this.address}: \`hawser ps -a\` lists what does`,
+    );
   }
 }
 

@@ -10,7 +10,10 @@ const GRACE_MS = 5_000;
 export function limit({ signal, timeoutMs }: CallOptions): AbortSignal | undefined {
   if (timeoutMs === undefined || !Number.isFinite(timeoutMs)) return signal;
   const late = new AbortController();
-  const error = new DeadlineExceededError(Code.DeadlineExceeded, `the call was not done within ${timeoutMs} ms: deadline exceeded`);
+  const error = new DeadlineExceededError(
+    Code.DeadlineExceeded,
+    `the call was not done within ${timeoutMs} ms: deadline exceeded`,
+  );
   setTimeout(() => late.abort(error), timeoutMs).unref();
   return signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]);
 }
@@ -40,7 +43,7 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   try {
-    await abortable(new Promise<void>((resolve) => timer = setTimeout(resolve, ms)), signal);
+    await abortable(new Promise<void>((resolve) => (timer = setTimeout(resolve, ms))), signal);
   } finally {
     clearTimeout(timer);
   }
@@ -84,7 +87,11 @@ export interface Change<T> {
  * Changes something at the daemon. An abort does not just cut the call off, as it would not be known then what it has done: the call
  * is waited for, and `undo` then knows whether there is something to take back.
  */
-export async function change<T>(undo: Undo, signal: AbortSignal | undefined, { make, hasten, back }: Change<T>): Promise<T> {
+export async function change<T>(
+  undo: Undo,
+  signal: AbortSignal | undefined,
+  { make, hasten, back }: Change<T>,
+): Promise<T> {
   throwIfAborted(signal);
   const own = new AbortController();
   const running = make(own.signal);
@@ -95,7 +102,13 @@ export async function change<T>(undo: Undo, signal: AbortSignal | undefined, { m
   } catch (error) {
     if (signal?.aborted !== true) throw error;
     const timer = setTimeout(() => own.abort(new Error('it was given up')), GRACE_MS);
-    const [outcome] = await Promise.all([running.then(() => true, (failure: unknown) => failure instanceof AbortError), quietly(hasten?.())]);
+    const [outcome] = await Promise.all([
+      running.then(
+        () => true,
+        (failure: unknown) => failure instanceof AbortError,
+      ),
+      quietly(hasten?.()),
+    ]);
     clearTimeout(timer);
     if (outcome) undo.add(back);
     throw error;

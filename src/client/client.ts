@@ -9,7 +9,18 @@ import { ClientImages } from './image/images.js';
 import { recordOf, statusOf } from './record.js';
 import { abandonedFifos, removeDirectories, scopeOf } from './stdio/fifos.js';
 import type {
-  Backend, CallOptions, Client, Container, CreateOptions, EventEnvelope, EventsOptions, LoadOptions, TaskStatus, Version, Watcher, WatchOptions,
+  Backend,
+  CallOptions,
+  Client,
+  Container,
+  CreateOptions,
+  EventEnvelope,
+  EventsOptions,
+  LoadOptions,
+  TaskStatus,
+  Version,
+  Watcher,
+  WatchOptions,
 } from './types.js';
 
 export class DaemonClient implements Client {
@@ -17,13 +28,25 @@ export class DaemonClient implements Client {
   readonly images: ClientImages;
   readonly #context: CreateContext;
 
-  constructor(private readonly connection: Connection, readonly namespace: string, private readonly fifoDir: string) {
+  constructor(
+    private readonly connection: Connection,
+    readonly namespace: string,
+    private readonly fifoDir: string,
+  ) {
     this.services = connection.services(namespace);
     this.images = new ClientImages(this.services);
-    this.#context = { services: this.services, images: this.images, namespace, fifoDir, scope: scopeOf(connection.path, namespace) };
+    this.#context = {
+      services: this.services,
+      images: this.images,
+      namespace,
+      fifoDir,
+      scope: scopeOf(connection.path, namespace),
+    };
   }
 
-  get address(): string { return this.connection.path; }
+  get address(): string {
+    return this.connection.path;
+  }
 
   inNamespace(namespace: string): Client {
     return new DaemonClient(this.connection, namespace, this.fifoDir);
@@ -37,7 +60,11 @@ export class DaemonClient implements Client {
   /** Takes away the FIFOs that clients have left which were killed, of containers that are no more. */
   async tidy(options: CallOptions = {}): Promise<void> {
     const { fifoDir, scope } = this.#context;
-    removeDirectories(await abandonedFifos(fifoDir, scope, async () => (await this.services.containers.List({}, options)).containers.map(({ id }) => id ?? '')));
+    removeDirectories(
+      await abandonedFifos(fifoDir, scope, async () =>
+        (await this.services.containers.List({}, options)).containers.map(({ id }) => id ?? ''),
+      ),
+    );
   }
 
   async containers(filters: readonly string[] = [], options: CallOptions = {}): Promise<Container[]> {

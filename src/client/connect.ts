@@ -40,7 +40,11 @@ export async function connect(options: ConnectOptions = {}): Promise<Client> {
 
 function pathOf(address: string): string {
   const path = address.replace(/^unix:(?:\/\/)?/, '');
-  if (!path.startsWith('/')) throw new InvalidArgumentError(Code.InvalidArgument, `address ${JSON.stringify(address)} must be a socket's absolute path: invalid argument`);
+  if (!path.startsWith('/'))
+    throw new InvalidArgumentError(
+      Code.InvalidArgument,
+      `address ${JSON.stringify(address)} must be a socket's absolute path: invalid argument`,
+    );
   return path;
 }
 

@@ -13,8 +13,23 @@ import { Streams } from './stdio/streams.js';
 import { execProcess, startTask, type TaskContext } from './task.js';
 import type { LinuxResources } from './spec/types.js';
 import type {
-  AttachOptions, CallOptions, CheckpointOptions, Container, ContainerRecord, ExecOptions, Exit, Mount, OfProcess, Output,
-  OutputOptions, Process, ProcessSummary, Signal, StartOptions, TaskStatus, WindowSize,
+  AttachOptions,
+  CallOptions,
+  CheckpointOptions,
+  Container,
+  ContainerRecord,
+  ExecOptions,
+  Exit,
+  Mount,
+  OfProcess,
+  Output,
+  OutputOptions,
+  Process,
+  ProcessSummary,
+  Signal,
+  StartOptions,
+  TaskStatus,
+  WindowSize,
 } from './types.js';
 
 const CHECKPOINT = 'containerd.runc.v1.CheckpointOptions';
@@ -28,16 +43,26 @@ export class ClientContainer implements Container {
   readonly #services: Services;
 
   /** @param rootfs mounts that the daemon does not know of */
-  constructor(private readonly context: TaskContext, record: ContainerRecord, private readonly rootfs: readonly Mount[] = []) {
+  constructor(
+    private readonly context: TaskContext,
+    record: ContainerRecord,
+    private readonly rootfs: readonly Mount[] = [],
+  ) {
     this.#record = record;
     this.#services = context.services;
   }
 
-  get id(): string { return this.#record.id; }
+  get id(): string {
+    return this.#record.id;
+  }
 
-  get record(): ContainerRecord { return this.#record; }
+  get record(): ContainerRecord {
+    return this.#record;
+  }
 
-  get process(): Process | undefined { return this.#process; }
+  get process(): Process | undefined {
+    return this.#process;
+  }
 
   async refresh(options: CallOptions = {}): Promise<ContainerRecord> {
     const { container } = await this.#services.containers.Get({ id: this.id }, options);
@@ -45,9 +70,13 @@ export class ClientContainer implements Container {
   }
 
   async setLabels(labels: Readonly<Record<string, string>>, options: CallOptions = {}): Promise<void> {
-    const { container } = await this.#services.containers.Update({
-      container: { id: this.id, labels: { ...labels } }, updateMask: { paths: Object.keys(labels).map((name) => `labels.${name}`) },
-    }, options);
+    const { container } = await this.#services.containers.Update(
+      {
+        container: { id: this.id, labels: { ...labels } },
+        updateMask: { paths: Object.keys(labels).map((name) => `labels.${name}`) },
+      },
+      options,
+    );
     this.#record = recordOf(container ?? {});
   }
 
@@ -61,7 +90,14 @@ export class ClientContainer implements Container {
     const wanted = (['stdin', 'stdout', 'stderr'] as const).filter((name: StreamName) => options[name] ?? true);
     const { tasks } = this.#services;
     const streams = Streams.reopen(this.context.fifoDir, status, wanted, () => closeIo(tasks, this.id, exec));
-    const process = new ContainerProcess({ tasks, containerId: this.id, exec, streams, own: false, stopSignal: exec === '' ? stopSignalOf(this.#record.labels) : 'SIGTERM' });
+    const process = new ContainerProcess({
+      tasks,
+      containerId: this.id,
+      exec,
+      streams,
+      own: false,
+      stopSignal: exec === '' ? stopSignalOf(this.#record.labels) : 'SIGTERM',
+    });
     process.started(status.pid, true);
     if (exec === '') this.#process = process;
     return process;
@@ -82,7 +118,13 @@ export class ClientContainer implements Container {
   async output(args: readonly string[], options: OutputOptions = {}): Promise<Output<string> | Output<Buffer>> {
     const { input, encoding, maxBytes, ...rest } = options;
     const signal = limit(options);
-    const process = await execProcess(this.context, this.#record, { ...rest, signal, timeoutMs: undefined, args, stdin: input === undefined ? 'ignore' : 'pipe' });
+    const process = await execProcess(this.context, this.#record, {
+      ...rest,
+      signal,
+      timeoutMs: undefined,
+      args,
+      stdin: input === undefined ? 'ignore' : 'pipe',
+    });
     try {
       if (input !== undefined) {
         process.stdin.on('error', () => undefined);
@@ -103,8 +145,19 @@ export class ClientContainer implements Container {
     return waitForExit(this.#services.tasks, this.id, exec, limit(options));
   }
 
-  async signalProcess(signal?: Signal, { exec = '', all = false, ...options }: OfProcess & { readonly all?: boolean | undefined } = {}): Promise<void> {
-    await this.#services.tasks.Kill({ containerId: this.id, execId: exec, signal: signalNumber(signal ?? (exec === '' ? stopSignalOf(this.#record.labels) : 'SIGTERM')), all }, options);
+  async signalProcess(
+    signal?: Signal,
+    { exec = '', all = false, ...options }: OfProcess & { readonly all?: boolean | undefined } = {},
+  ): Promise<void> {
+    await this.#services.tasks.Kill(
+      {
+        containerId: this.id,
+        execId: exec,
+        signal: signalNumber(signal ?? (exec === '' ? stopSignalOf(this.#record.labels) : 'SIGTERM')),
+        all,
+      },
+      options,
+    );
   }
 
   async resizeTerminal({ columns, rows }: WindowSize, { exec = '', ...options }: OfProcess = {}): Promise<void> {
@@ -112,7 +165,8 @@ export class ClientContainer implements Container {
   }
 
   async closeStdin({ exec = '', ...options }: OfProcess = {}): Promise<void> {
-    if (this.#process !== undefined && exec === '' && !this.#process.stdin.destroyed) await this.#process.closeStdin(options);
+    if (this.#process !== undefined && exec === '' && !this.#process.stdin.destroyed)
+      await this.#process.closeStdin(options);
     else await abortable(closeIo(this.#services.tasks, this.id, exec), limit(options));
   }
 
@@ -130,7 +184,10 @@ export class ClientContainer implements Container {
     // Whoever collects leaves out what has none.
     if (metric === undefined) {
       const { state } = await this.status(options);
-      throw new FailedPreconditionError(Code.FailedPrecondition, `container ${this.id} has no figures: it is ${state}: failed precondition`);
+      throw new FailedPreconditionError(
+        Code.FailedPrecondition,
+        `container ${this.id} has no figures: it is ${state}: failed precondition`,
+      );
     }
     return statsOf(metric);
   }
@@ -143,7 +200,10 @@ export class ClientContainer implements Container {
     const { processes } = await this.#services.tasks.ListPids({ containerId: this.id }, options);
     return processes.map(({ pid, info }) => ({
       pid: pid ?? 0,
-      exec: info?.value && isType(info, DETAILS) ? containerd.runc.v1.ProcessDetails.decode(info.value).execId || undefined : undefined,
+      exec:
+        info?.value && isType(info, DETAILS)
+          ? containerd.runc.v1.ProcessDetails.decode(info.value).execId || undefined
+          : undefined,
     }));
   }
 
@@ -158,18 +218,29 @@ export class ClientContainer implements Container {
 
   async createCheckpoint(directory: string, { signal, timeoutMs, ...options }: CheckpointOptions = {}): Promise<void> {
     const given = pack(CHECKPOINT, containerd.runc.v1.CheckpointOptions, {
-      exit: options.exit ?? false, openTcp: options.openTcp ?? false, externalUnixSockets: options.externalUnixSockets ?? false,
-      terminal: options.terminal ?? false, fileLocks: options.fileLocks ?? false, imagePath: directory,
+      exit: options.exit ?? false,
+      openTcp: options.openTcp ?? false,
+      externalUnixSockets: options.externalUnixSockets ?? false,
+      terminal: options.terminal ?? false,
+      fileLocks: options.fileLocks ?? false,
+      imagePath: directory,
     });
     await this.#services.tasks.Checkpoint({ containerId: this.id, options: given }, { signal, timeoutMs });
   }
 
-  async deleteTask({ kill = false, ...options }: CallOptions & { readonly kill?: boolean | undefined } = {}): Promise<Exit> {
+  async deleteTask({
+    kill = false,
+    ...options
+  }: CallOptions & { readonly kill?: boolean | undefined } = {}): Promise<Exit> {
     const signal = limit(options);
     const status = await this.status({ signal });
     if (kill && status.state !== 'stopped') await this.#end(status, signal);
     // The shim's own words have no class.
-    else if (status.state === 'running' || status.state === 'paused') throw new FailedPreconditionError(Code.FailedPrecondition, `task ${this.id} is ${status.state}: end it first, or give kill: failed precondition`);
+    else if (status.state === 'running' || status.state === 'paused')
+      throw new FailedPreconditionError(
+        Code.FailedPrecondition,
+        `task ${this.id} is ${status.state}: end it first, or give kill: failed precondition`,
+      );
     const left = this.#fifos();
     const exit = exitOf(await this.#services.tasks.Delete({ containerId: this.id }, { signal }));
     this.#process?.deleted();
@@ -178,18 +249,30 @@ export class ClientContainer implements Container {
     return exit;
   }
 
-  async delete({ kill = false, snapshot, ...options }: CallOptions & { readonly kill?: boolean | undefined; readonly snapshot?: boolean | undefined } = {}): Promise<void> {
+  async delete({
+    kill = false,
+    snapshot,
+    ...options
+  }: CallOptions & {
+    readonly kill?: boolean | undefined;
+    readonly snapshot?: boolean | undefined;
+  } = {}): Promise<void> {
     const signal = limit(options);
     if (kill) await unlessGone(this.deleteTask({ kill, signal }));
     else {
       const task = await unlessGone(this.status({ signal }));
-      if (task !== undefined) throw new FailedPreconditionError(Code.FailedPrecondition, `container ${this.id} has a task that is ${task.state}: delete that first, or give kill: failed precondition`);
+      if (task !== undefined)
+        throw new FailedPreconditionError(
+          Code.FailedPrecondition,
+          `container ${this.id} has a task that is ${task.state}: delete that first, or give kill: failed precondition`,
+        );
     }
     const left = this.#fifos();
     await this.#services.containers.Delete({ id: this.id }, { signal });
     removeDirectories(left);
     const { snapshotter, snapshotKey: key, labels } = this.#record;
-    if (key !== '' && (snapshot ?? OWN_SNAPSHOT in labels)) await unlessGone(this.#services.snapshots.Remove({ snapshotter, key }, { signal }));
+    if (key !== '' && (snapshot ?? OWN_SNAPSHOT in labels))
+      await unlessGone(this.#services.snapshots.Remove({ snapshotter, key }, { signal }));
   }
 
   /** Of those who have left them: execs that were detached from, and clients that were killed. */

@@ -50,10 +50,21 @@ export async function createContainer(context: CreateContext, options: CreateOpt
     const config = options.image === undefined ? undefined : await context.images.config(options.image, { signal });
     const spec = await specOf(context, options, rootfs, config, signal);
     const container: containerd.services.containers.v1.Container.$Properties = {
-      id, image: options.image === undefined ? '' : (await context.images.get(options.image, { signal })).name,
-      labels: { ...stopSignalLabel(options.stopSignal, config?.StopSignal), ...options.labels, ...(rootfs.own === true ? { [OWN_SNAPSHOT]: 'own' } : {}) },
-      runtime: { name: options.runtime ?? DEFAULT_RUNTIME, ...(options.options === undefined ? {} : { options: packOptions(options.options) }) },
-      spec: packSpec(spec), snapshotter: rootfs.snapshotter ?? '', snapshotKey: rootfs.snapshotKey ?? '', extensions: { ...options.extensions },
+      id,
+      image: options.image === undefined ? '' : (await context.images.get(options.image, { signal })).name,
+      labels: {
+        ...stopSignalLabel(options.stopSignal, config?.StopSignal),
+        ...options.labels,
+        ...(rootfs.own === true ? { [OWN_SNAPSHOT]: 'own' } : {}),
+      },
+      runtime: {
+        name: options.runtime ?? DEFAULT_RUNTIME,
+        ...(options.options === undefined ? {} : { options: packOptions(options.options) }),
+      },
+      spec: packSpec(spec),
+      snapshotter: rootfs.snapshotter ?? '',
+      snapshotKey: rootfs.snapshotKey ?? '',
+      extensions: { ...options.extensions },
     };
     const made = await change(undo, signal, {
       make: (own) => services.containers.Create({ container }, { signal: own }),
@@ -76,8 +87,10 @@ function check({ id, image, rootfs, rootfsMounts, snapshotKey, spec }: CreateOpt
   }
   const given = [image, rootfs, rootfsMounts].filter((one) => one !== undefined);
   if (given.length > 1) throw invalid(`container ${id}: give one of image, rootfs and rootfsMounts`);
-  if (given.length === 0 && snapshotKey === undefined && typeof spec !== 'object') throw invalid(`container ${id}: nobody says where its files are: give image, rootfs, rootfsMounts or snapshotKey`);
-  if (rootfs !== undefined && statSync(rootfs, { throwIfNoEntry: false })?.isDirectory() !== true) throw invalid(`container ${id}: its root file system ${rootfs} is no directory`);
+  if (given.length === 0 && snapshotKey === undefined && typeof spec !== 'object')
+    throw invalid(`container ${id}: nobody says where its files are: give image, rootfs, rootfsMounts or snapshotKey`);
+  if (rootfs !== undefined && statSync(rootfs, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw invalid(`container ${id}: its root file system ${rootfs} is no directory`);
 }
 
 /** Keeps the snapshot until there is a container that does. */
@@ -91,7 +104,13 @@ async function makeLease({ services }: CreateContext, undo: Undo, signal: AbortS
   return id;
 }
 
-async function makeRoot({ services, images }: CreateContext, options: CreateOptions, undo: Undo, lease: string | undefined, signal: AbortSignal | undefined): Promise<RootFs> {
+async function makeRoot(
+  { services, images }: CreateContext,
+  options: CreateOptions,
+  undo: Undo,
+  lease: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<RootFs> {
   const { id, image, rootfs, rootfsMounts, snapshotKey, snapshotter = DEFAULT_SNAPSHOTTER } = options;
   if (rootfs !== undefined) return { directory: resolve(rootfs) };
   if (rootfsMounts !== undefined) return { mounts: rootfsMounts };
@@ -105,12 +124,20 @@ async function makeRoot({ services, images }: CreateContext, options: CreateOpti
   return { snapshotKey: key, snapshotter, own: true };
 }
 
-async function specOf({ services, namespace }: CreateContext, options: CreateOptions, rootfs: RootFs, config: ImageConfig | undefined, signal: AbortSignal | undefined): Promise<Spec> {
+async function specOf(
+  { services, namespace }: CreateContext,
+  options: CreateOptions,
+  rootfs: RootFs,
+  config: ImageConfig | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Spec> {
   if (typeof options.spec === 'object') return options.spec;
   const withRoot: WithRoot = async (look, optional = false) => {
     if (rootfs.directory !== undefined) return look(rootfs.directory);
     const { snapshotKey: key, snapshotter = '' } = rootfs;
-    const mounts = rootfs.mounts ?? (key === undefined ? [] : (await services.snapshots.Mounts({ snapshotter, key }, { signal })).mounts);
+    const mounts =
+      rootfs.mounts ??
+      (key === undefined ? [] : (await services.snapshots.Mounts({ snapshotter, key }, { signal })).mounts);
     if (mounts.length === 0) return look(undefined);
     let mounted = false;
     try {

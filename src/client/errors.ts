@@ -7,25 +7,45 @@ export class ClientError extends TtrpcError {
 }
 
 /** There is no such container, task, process, image, … */
-export class NotFoundError extends ClientError { override readonly name = 'NotFoundError'; }
+export class NotFoundError extends ClientError {
+  override readonly name = 'NotFoundError';
+}
 /** There is one of that name already. */
-export class AlreadyExistsError extends ClientError { override readonly name = 'AlreadyExistsError'; }
+export class AlreadyExistsError extends ClientError {
+  override readonly name = 'AlreadyExistsError';
+}
 /** Not in the state that it is in. */
-export class FailedPreconditionError extends ClientError { override readonly name = 'FailedPreconditionError'; }
+export class FailedPreconditionError extends ClientError {
+  override readonly name = 'FailedPreconditionError';
+}
 /** What was given can never do. */
-export class InvalidArgumentError extends ClientError { override readonly name = 'InvalidArgumentError'; }
+export class InvalidArgumentError extends ClientError {
+  override readonly name = 'InvalidArgumentError';
+}
 /** This user may not. */
-export class PermissionDeniedError extends ClientError { override readonly name = 'PermissionDeniedError'; }
+export class PermissionDeniedError extends ClientError {
+  override readonly name = 'PermissionDeniedError';
+}
 /** More than is allowed or there is. */
-export class ResourceExhaustedError extends ClientError { override readonly name = 'ResourceExhaustedError'; }
+export class ResourceExhaustedError extends ClientError {
+  override readonly name = 'ResourceExhaustedError';
+}
 /** The daemon or the shim does not have that. */
-export class UnimplementedError extends ClientError { override readonly name = 'UnimplementedError'; }
+export class UnimplementedError extends ClientError {
+  override readonly name = 'UnimplementedError';
+}
 /** The daemon is not there, or has gone away during the call. */
-export class UnavailableError extends ClientError { override readonly name = 'UnavailableError'; }
+export class UnavailableError extends ClientError {
+  override readonly name = 'UnavailableError';
+}
 /** It was not done in the time that it was given. */
-export class DeadlineExceededError extends ClientError { override readonly name = 'DeadlineExceededError'; }
+export class DeadlineExceededError extends ClientError {
+  override readonly name = 'DeadlineExceededError';
+}
 /** Of no class: what the shim or the runtime said. */
-export class UnknownError extends ClientError { override readonly name = 'UnknownError'; }
+export class UnknownError extends ClientError {
+  override readonly name = 'UnknownError';
+}
 
 /** The call's signal was aborted. `cause` is the signal's reason. */
 export class AbortError extends Error {

@@ -2,7 +2,13 @@
 import type { Readable, Writable } from 'node:stream';
 import { Code } from '../ttrpc/status.js';
 import { abortable, limit, pause, quietly } from './abort.js';
-import { ClientError, FailedPreconditionError, NotFoundError, ResourceExhaustedError, UnavailableError } from './errors.js';
+import {
+  ClientError,
+  FailedPreconditionError,
+  NotFoundError,
+  ResourceExhaustedError,
+  UnavailableError,
+} from './errors.js';
 import type { Services } from './grpc/services.js';
 import { exitOf } from './record.js';
 import { signalNumber } from './signals.js';
@@ -53,9 +59,13 @@ export class ContainerProcess implements Process {
     this.done.catch(() => undefined);
   }
 
-  get id(): string { return this.#init.exec || this.containerId; }
+  get id(): string {
+    return this.#init.exec || this.containerId;
+  }
 
-  get pid(): number { return this.#pid; }
+  get pid(): number {
+    return this.#pid;
+  }
 
   /** It has this pid; with `running`, the shim has its ends of the streams. */
   started(pid: number, running: boolean): void {
@@ -71,14 +81,23 @@ export class ContainerProcess implements Process {
   result(options: ResultOptions & { readonly encoding: 'buffer' }): Promise<Output<Buffer>>;
   async result(options: ResultOptions = {}): Promise<Output<string> | Output<Buffer>> {
     const { maxBytes = MAX_OUTPUT } = options;
-    const all = Promise.all([collect(this.stdout, `stdout of ${this.id}`, maxBytes), collect(this.stderr, `stderr of ${this.id}`, maxBytes), this.#exit]);
+    const all = Promise.all([
+      collect(this.stdout, `stdout of ${this.id}`, maxBytes),
+      collect(this.stderr, `stderr of ${this.id}`, maxBytes),
+      this.#exit,
+    ]);
     const [stdout, stderr, { exitCode }] = await abortable(all, limit(options));
     // Whoever has the result has nothing to clean up.
     await this.done;
-    return options.encoding === 'buffer' ? { stdout, stderr, exitCode } : { stdout: stdout.toString(), stderr: stderr.toString(), exitCode };
+    return options.encoding === 'buffer'
+      ? { stdout, stderr, exitCode }
+      : { stdout: stdout.toString(), stderr: stderr.toString(), exitCode };
   }
 
-  async kill(signal: Signal = this.#init.stopSignal, { all = false, ...options }: CallOptions & { readonly all?: boolean | undefined } = {}): Promise<void> {
+  async kill(
+    signal: Signal = this.#init.stopSignal,
+    { all = false, ...options }: CallOptions & { readonly all?: boolean | undefined } = {},
+  ): Promise<void> {
     const request = { containerId: this.containerId, execId: this.#init.exec, signal: signalNumber(signal), all };
     try {
       await this.#init.tasks.Kill(request, options);
@@ -88,7 +107,10 @@ export class ContainerProcess implements Process {
   }
 
   async resize({ columns, rows }: WindowSize, options: CallOptions = {}): Promise<void> {
-    await this.#init.tasks.ResizePty({ containerId: this.containerId, execId: this.#init.exec, width: columns, height: rows }, options);
+    await this.#init.tasks.ResizePty(
+      { containerId: this.containerId, execId: this.#init.exec, width: columns, height: rows },
+      options,
+    );
   }
 
   async closeStdin(options: CallOptions = {}): Promise<void> {
@@ -128,7 +150,9 @@ export class ContainerProcess implements Process {
     await streams.exited();
     if (own && exec !== '') {
       // The shim puts what it still has into the FIFOs first.
-      await quietly(tasks.DeleteProcess({ containerId: this.containerId, execId: exec }, { signal: this.#waiting.signal }));
+      await quietly(
+        tasks.DeleteProcess({ containerId: this.containerId, execId: exec }, { signal: this.#waiting.signal }),
+      );
       streams.remove();
     }
     streams.finish();
@@ -136,7 +160,12 @@ export class ContainerProcess implements Process {
 }
 
 /** How a process has ended, whatever becomes of the daemon meanwhile. */
-export async function waitForExit(tasks: Tasks, containerId: string, execId: string, signal?: AbortSignal): Promise<Exit> {
+export async function waitForExit(
+  tasks: Tasks,
+  containerId: string,
+  execId: string,
+  signal?: AbortSignal,
+): Promise<Exit> {
   for (;;) {
     try {
       return exitOf(await tasks.Wait({ containerId, execId }, { signal }));
@@ -164,7 +193,9 @@ export async function closeIo(tasks: Tasks, containerId: string, execId: string)
 
 /** The daemon goes away, and may come back. The second text is that of its connection to a shim. */
 export function isPassing(error: unknown): boolean {
-  return error instanceof UnavailableError ? !error.message.startsWith('the client was closed') : error instanceof ClientError && error.message.includes('ttrpc: closed');
+  return error instanceof UnavailableError
+    ? !error.message.startsWith('the client was closed')
+    : error instanceof ClientError && error.message.includes('ttrpc: closed');
 }
 
 async function collect(stream: Readable, what: string, max: number): Promise<Buffer> {
@@ -173,7 +204,11 @@ async function collect(stream: Readable, what: string, max: number): Promise<Buf
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     length += chunk.length;
-    if (length > max) throw new ResourceExhaustedError(Code.ResourceExhausted, `${what} is more than ${max} bytes; raise maxBytes, or read the stream: resource exhausted`);
+    if (length > max)
+      throw new ResourceExhaustedError(
+        Code.ResourceExhausted,
+        `${what} is more than ${max} bytes; raise maxBytes, or read the stream: resource exhausted`,
+      );
   }
   return Buffer.concat(chunks);
 }

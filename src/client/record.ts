@@ -19,23 +19,41 @@ const STATES: readonly TaskState[] = ['unknown', 'created', 'running', 'stopped'
 export function recordOf(container: Container): ContainerRecord {
   const { id, labels, image, runtime, spec, snapshotter, snapshotKey, createdAt, updatedAt, extensions } = container;
   return {
-    id: id ?? '', labels: { ...labels }, image: image ?? '',
+    id: id ?? '',
+    labels: { ...labels },
+    image: image ?? '',
     runtime: { name: runtime?.name ?? '', options: runtime?.options ?? undefined },
-    spec: parseSpec(id ?? '', spec), snapshotter: snapshotter ?? '', snapshotKey: snapshotKey ?? '',
-    createdAt: date(createdAt), updatedAt: date(updatedAt), extensions: { ...extensions },
+    spec: parseSpec(id ?? '', spec),
+    snapshotter: snapshotter ?? '',
+    snapshotKey: snapshotKey ?? '',
+    createdAt: date(createdAt),
+    updatedAt: date(updatedAt),
+    extensions: { ...extensions },
   };
 }
 
 export function statusOf(containerId: string, process: Process): TaskStatus {
   const state = STATES[process.status ?? 0] ?? 'unknown';
   return {
-    containerId, id: process.id || containerId, state, pid: process.pid ?? 0,
+    containerId,
+    id: process.id || containerId,
+    state,
+    pid: process.pid ?? 0,
     exit: state === 'stopped' ? exitOf(process) : undefined,
-    terminal: process.terminal ?? false, stdin: process.stdin ?? '', stdout: process.stdout ?? '', stderr: process.stderr ?? '',
+    terminal: process.terminal ?? false,
+    stdin: process.stdin ?? '',
+    stdout: process.stdout ?? '',
+    stderr: process.stderr ?? '',
   };
 }
 
-export function exitOf({ exitStatus, exitedAt }: { exitStatus?: number | null; exitedAt?: google.protobuf.Timestamp.$Properties | null }): Exit {
+export function exitOf({
+  exitStatus,
+  exitedAt,
+}: {
+  exitStatus?: number | null;
+  exitedAt?: google.protobuf.Timestamp.$Properties | null;
+}): Exit {
   return { exitCode: exitStatus ?? 0, exitedAt: date(exitedAt) };
 }
 
@@ -75,6 +93,8 @@ function parseSpec(id: string, spec: Any | null | undefined): Spec {
   try {
     return parseExact(Buffer.from(spec.value).toString()) as Spec;
   } catch (error) {
-    throw new UnknownError(Code.Unknown, `container ${id}: its spec is no JSON: ${(error as Error).message}`, { cause: error });
+    throw new UnknownError(Code.Unknown, `container ${id}: its spec is no JSON: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }

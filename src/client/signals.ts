@@ -27,7 +27,10 @@ export function signalNumber(signal: Signal): number {
       if (number >= RTMIN && number <= RTMAX) return number;
     }
   }
-  throw new InvalidArgumentError(Code.InvalidArgument, `signal ${JSON.stringify(signal)} is none that this machine has: invalid argument`);
+  throw new InvalidArgumentError(
+    Code.InvalidArgument,
+    `signal ${JSON.stringify(signal)} is none that this machine has: invalid argument`,
+  );
 }
 
 /** What ends a container, as its labels say; SIGTERM when they don't, or name what is no signal: an image is not looked at for that. */
@@ -49,7 +52,11 @@ export function stopSignalOf(labels: Readonly<Record<string, string>>): Signal {
  * @throws InvalidArgumentError
  */
 export function stopSignalLabel(chosen: Signal | undefined, image: string | undefined): Record<string, string> {
-  if (chosen !== undefined && signalNumber(chosen) === 0) throw new InvalidArgumentError(Code.InvalidArgument, `stop signal ${JSON.stringify(chosen)} ends nothing: invalid argument`);
+  if (chosen !== undefined && signalNumber(chosen) === 0)
+    throw new InvalidArgumentError(
+      Code.InvalidArgument,
+      `stop signal ${JSON.stringify(chosen)} ends nothing: invalid argument`,
+    );
   const signal = chosen ?? image ?? '';
   return signal === '' ? {} : { [STOP_SIGNAL]: String(signal) };
 }

@@ -42,24 +42,38 @@ const NO_LIMIT = 2 ** 62;
 export function statsOf({ timestamp, data, id }: containerd.types.Metric.$Properties): Stats {
   const at = new Date(millis(timestamp) ?? Date.now());
   const value = data?.value ?? new Uint8Array(0);
-  if (data && isType(data, 'io.containerd.cgroups.v1.Metrics')) return { timestamp: at, ...ofVersion1(io.containerd.cgroups.v1.Metrics.decode(value)) };
-  if (data && isType(data, 'io.containerd.cgroups.v2.Metrics')) return { timestamp: at, ...ofVersion2(io.containerd.cgroups.v2.Metrics.decode(value)) };
-  throw new UnknownError(Code.Unknown, `container ${id}: its shim gives figures of a kind that is not known here: ${data?.type_url || 'none'}`);
+  if (data && isType(data, 'io.containerd.cgroups.v1.Metrics'))
+    return { timestamp: at, ...ofVersion1(io.containerd.cgroups.v1.Metrics.decode(value)) };
+  if (data && isType(data, 'io.containerd.cgroups.v2.Metrics'))
+    return { timestamp: at, ...ofVersion2(io.containerd.cgroups.v2.Metrics.decode(value)) };
+  throw new UnknownError(
+    Code.Unknown,
+    `container ${id}: its shim gives figures of a kind that is not known here: ${data?.type_url || 'none'}`,
+  );
 }
 
 function ofVersion1(raw: Metrics1): Omit<Stats, 'timestamp'> {
   const { cpu, memory, pids, blkio } = raw;
   const usage = count(memory?.usage?.usage);
-  const bytes = (op: string): number => blkio?.ioServiceBytesRecursive?.filter((entry) => entry.op?.toLowerCase() === op)
-    .reduce((sum, entry) => sum + count(entry.value), 0) ?? 0;
+  const bytes = (op: string): number =>
+    blkio?.ioServiceBytesRecursive
+      ?.filter((entry) => entry.op?.toLowerCase() === op)
+      .reduce((sum, entry) => sum + count(entry.value), 0) ?? 0;
   return {
-    version: 1, raw,
+    version: 1,
+    raw,
     cpu: {
-      usageNs: count(cpu?.usage?.total), userNs: count(cpu?.usage?.user), systemNs: count(cpu?.usage?.kernel),
-      periods: count(cpu?.throttling?.periods), throttledPeriods: count(cpu?.throttling?.throttledPeriods), throttledNs: count(cpu?.throttling?.throttledTime),
+      usageNs: count(cpu?.usage?.total),
+      userNs: count(cpu?.usage?.user),
+      systemNs: count(cpu?.usage?.kernel),
+      periods: count(cpu?.throttling?.periods),
+      throttledPeriods: count(cpu?.throttling?.throttledPeriods),
+      throttledNs: count(cpu?.throttling?.throttledTime),
     },
     memory: {
-      usage, workingSet: Math.max(0, usage - count(memory?.totalInactiveFile)), limit: limitOf(memory?.usage?.limit),
+      usage,
+      workingSet: Math.max(0, usage - count(memory?.totalInactiveFile)),
+      limit: limitOf(memory?.usage?.limit),
       swap: Math.max(0, count(memory?.swap?.usage) - usage),
     },
     pids: { current: count(pids?.current), limit: limitOf(pids?.limit) },
@@ -70,14 +84,25 @@ function ofVersion1(raw: Metrics1): Omit<Stats, 'timestamp'> {
 function ofVersion2(raw: Metrics2): Omit<Stats, 'timestamp'> {
   const { cpu, memory, pids, io: disks } = raw;
   const usage = count(memory?.usage);
-  const bytes = (of: (entry: { rbytes?: Count; wbytes?: Count }) => Count): number => disks?.usage?.reduce((sum, entry) => sum + count(of(entry)), 0) ?? 0;
+  const bytes = (of: (entry: { rbytes?: Count; wbytes?: Count }) => Count): number =>
+    disks?.usage?.reduce((sum, entry) => sum + count(of(entry)), 0) ?? 0;
   return {
-    version: 2, raw,
+    version: 2,
+    raw,
     cpu: {
-      usageNs: count(cpu?.usageUsec) * 1000, userNs: count(cpu?.userUsec) * 1000, systemNs: count(cpu?.systemUsec) * 1000,
-      periods: count(cpu?.nrPeriods), throttledPeriods: count(cpu?.nrThrottled), throttledNs: count(cpu?.throttledUsec) * 1000,
+      usageNs: count(cpu?.usageUsec) * 1000,
+      userNs: count(cpu?.userUsec) * 1000,
+      systemNs: count(cpu?.systemUsec) * 1000,
+      periods: count(cpu?.nrPeriods),
+      throttledPeriods: count(cpu?.nrThrottled),
+      throttledNs: count(cpu?.throttledUsec) * 1000,
     },
-    memory: { usage, workingSet: Math.max(0, usage - count(memory?.inactiveFile)), limit: limitOf(memory?.usageLimit), swap: count(memory?.swapUsage) },
+    memory: {
+      usage,
+      workingSet: Math.max(0, usage - count(memory?.inactiveFile)),
+      limit: limitOf(memory?.usageLimit),
+      swap: count(memory?.swapUsage),
+    },
     pids: { current: count(pids?.current), limit: limitOf(pids?.limit) },
     blockIo: { readBytes: bytes((entry) => entry.rbytes), writeBytes: bytes((entry) => entry.wbytes) },
   };

@@ -24,7 +24,12 @@ export interface TaskContext {
 }
 
 /** Makes a container's task and starts it. */
-export async function startTask({ services, fifoDir, scope }: TaskContext, record: ContainerRecord, options: StartOptions, rootfs: readonly Mount[]): Promise<ContainerProcess> {
+export async function startTask(
+  { services, fifoDir, scope }: TaskContext,
+  record: ContainerRecord,
+  options: StartOptions,
+  rootfs: readonly Mount[],
+): Promise<ContainerProcess> {
   const { tasks } = services;
   const { id: containerId } = record;
   const signal = limit(options);
@@ -32,7 +37,14 @@ export async function startTask({ services, fifoDir, scope }: TaskContext, recor
   const undo = new Undo();
   try {
     const restore = options.checkpointDir === undefined ? {} : { options: restoring(record, options.checkpointDir) };
-    const streams = Streams.make(fifoDir, { scope, container: containerId, exec: false }, containerId, options, terminal, () => closeIo(tasks, containerId, ''));
+    const streams = Streams.make(
+      fifoDir,
+      { scope, container: containerId, exec: false },
+      containerId,
+      options,
+      terminal,
+      () => closeIo(tasks, containerId, ''),
+    );
     undo.add(() => streams.remove());
     undo.add(() => streams.destroy());
     const { pid } = await change(undo, signal, {
@@ -40,7 +52,14 @@ export async function startTask({ services, fifoDir, scope }: TaskContext, recor
       hasten: () => tasks.Kill({ containerId, signal: KILL, all: true }),
       back: () => removeTask(services, containerId),
     });
-    const made = new ContainerProcess({ tasks, containerId, exec: '', streams, own: true, stopSignal: stopSignalOf(record.labels) });
+    const made = new ContainerProcess({
+      tasks,
+      containerId,
+      exec: '',
+      streams,
+      own: true,
+      stopSignal: stopSignalOf(record.labels),
+    });
     undo.add(() => made.detach());
     made.started(pid, false);
     if (terminal && options.size !== undefined) await made.resize(options.size, { signal });
@@ -59,7 +78,11 @@ export async function startTask({ services, fifoDir, scope }: TaskContext, recor
 }
 
 /** Runs another process in a container. */
-export async function execProcess({ services, fifoDir, scope }: TaskContext, record: ContainerRecord, options: ExecOptions): Promise<ContainerProcess> {
+export async function execProcess(
+  { services, fifoDir, scope }: TaskContext,
+  record: ContainerRecord,
+  options: ExecOptions,
+): Promise<ContainerProcess> {
   const { tasks } = services;
   const { id: containerId } = record;
   const signal = limit(options);
@@ -67,11 +90,19 @@ export async function execProcess({ services, fifoDir, scope }: TaskContext, rec
   const spec = await processOf(services, record, options, signal);
   const undo = new Undo();
   try {
-    const streams = Streams.make(fifoDir, { scope, container: containerId, exec: true }, exec, options, spec.terminal ?? false, () => closeIo(tasks, containerId, exec));
+    const streams = Streams.make(
+      fifoDir,
+      { scope, container: containerId, exec: true },
+      exec,
+      options,
+      spec.terminal ?? false,
+      () => closeIo(tasks, containerId, exec),
+    );
     undo.add(() => streams.remove());
     undo.add(() => streams.destroy());
     await change(undo, signal, {
-      make: (own) => tasks.Exec({ containerId, execId: exec, spec: packProcess(spec), ...streams.paths }, { signal: own }),
+      make: (own) =>
+        tasks.Exec({ containerId, execId: exec, spec: packProcess(spec), ...streams.paths }, { signal: own }),
       back: () => removeExec(services, containerId, exec),
     });
     const process = new ContainerProcess({ tasks, containerId, exec, streams, own: true, stopSignal: 'SIGTERM' });
@@ -117,20 +148,36 @@ async function removeExec({ tasks }: Services, containerId: string, execId: stri
 }
 
 /** The container's first process is what an exec is like, but for what its options say. */
-async function processOf({ tasks }: Services, record: ContainerRecord, options: ExecOptions, signal: AbortSignal | undefined): Promise<SpecProcess> {
-  if (options.args === undefined || options.args.length === 0) throw new InvalidArgumentError(Code.InvalidArgument, `an exec in container ${record.id} needs args: invalid argument`);
-  const { consoleSize: _, ...base } = structuredClone(record.spec.process ?? { user: { uid: 0, gid: 0, additionalGids: [0] }, cwd: '/' });
+async function processOf(
+  { tasks }: Services,
+  record: ContainerRecord,
+  options: ExecOptions,
+  signal: AbortSignal | undefined,
+): Promise<SpecProcess> {
+  if (options.args === undefined || options.args.length === 0)
+    throw new InvalidArgumentError(
+      Code.InvalidArgument,
+      `an exec in container ${record.id} needs args: invalid argument`,
+    );
+  const { consoleSize: _, ...base } = structuredClone(
+    record.spec.process ?? { user: { uid: 0, gid: 0, additionalGids: [0] }, cwd: '/' },
+  );
   const spec: SpecProcess = { ...base, terminal: options.terminal ?? false };
   await applyProcess(spec, options, async (look) => {
     const { process } = await tasks.Get({ containerId: record.id }, { signal });
     return look(`/proc/${process?.pid ?? 0}/root`);
   });
-  if (spec.terminal === true && options.size !== undefined) spec.consoleSize = { width: options.size.columns, height: options.size.rows };
+  if (spec.terminal === true && options.size !== undefined)
+    spec.consoleSize = { width: options.size.columns, height: options.size.rows };
   return spec;
 }
 
 function restoring(record: ContainerRecord, checkpointDir: string): Any {
   const known = runcOptions(record.runtime.options);
-  if (known === undefined) throw new FailedPreconditionError(Code.FailedPrecondition, `container ${record.id}: its runtime ${record.runtime.name} has options of its own (${record.runtime.options?.type_url ?? ''}); only runc's shim can be told to restore: failed precondition`);
+  if (known === undefined)
+    throw new FailedPreconditionError(
+      Code.FailedPrecondition,
+      `container ${record.id}: its runtime ${record.runtime.name} has options of its own (${record.runtime.options?.type_url ?? ''}); only runc's shim can be told to restore: failed precondition`,
+    );
   return packOptions({ ...known, criuImagePath: checkpointDir });
 }

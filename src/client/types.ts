@@ -201,7 +201,9 @@ export interface Container {
    *
    * @throws FailedPreconditionError when it has a task
    */
-  delete(options?: CallOptions & { readonly kill?: boolean | undefined; readonly snapshot?: boolean | undefined }): Promise<void>;
+  delete(
+    options?: CallOptions & { readonly kill?: boolean | undefined; readonly snapshot?: boolean | undefined },
+  ): Promise<void>;
 }
 
 /** Which process of a container is meant: the first one, unless an exec is named. */
@@ -373,7 +375,7 @@ export interface EventEnvelope {
 
 /** The nine kinds of libcontainerd. */
 export type EventKind =
-  | 'unknown' | 'exit' | 'oom' | 'create' | 'start' | 'exec-added' | 'exec-started' | 'paused' | 'resumed';
+  'unknown' | 'exit' | 'oom' | 'create' | 'start' | 'exec-added' | 'exec-started' | 'paused' | 'resumed';
 
 /** Something that happened to a container. */
 export interface ContainerEvent {
@@ -396,9 +398,9 @@ export interface ContainerEvent {
 export type Backend =
   | ((event: ContainerEvent) => void | Promise<void>)
   | {
-    /** Called for each event. */
-    processEvent(event: ContainerEvent): void | Promise<void>;
-  };
+      /** Called for each event. */
+      processEvent(event: ContainerEvent): void | Promise<void>;
+    };
 
 /** What is watched. */
 export interface WatchOptions extends CallOptions {

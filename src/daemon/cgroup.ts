@@ -23,7 +23,11 @@ export interface CgroupHierarchy {
 export function hierarchiesIn(mountinfo?: string): CgroupHierarchy[] {
   const all = cgroupMounts(mountinfo);
   const v1 = all.filter(({ options }) => options.size > 0);
-  return (v1.length > 0 ? v1 : all).map(({ point, root, options }) => ({ point, root, isCpuset: options.has('cpuset') }));
+  return (v1.length > 0 ? v1 : all).map(({ point, root, options }) => ({
+    point,
+    root,
+    isCpuset: options.has('cpuset'),
+  }));
 }
 
 /**
@@ -37,14 +41,20 @@ export function joinCgroup(path: string, hierarchies = hierarchiesIn()): void {
   for (const { point, root, isCpuset } of hierarchies) {
     const within = relative(root, join('/', path));
     // A mount may show a part of its hierarchy only; what lies beside the mount is no cgroup.
-    if (within.split('/')[0] === '..') throw new Error(`[cgroup] path = ${JSON.stringify(path)}: it is not below ${root}, which is all that ${point} shows`);
+    if (within.split('/')[0] === '..')
+      throw new Error(
+        `[cgroup] path = ${JSON.stringify(path)}: it is not below ${root}, which is all that ${point} shows`,
+      );
     const dir = join(point, within);
     try {
       mkdirSync(dir, { recursive: true, mode: 0o755 });
       if (isCpuset) inheritCpuset(point, dir);
       writeFileSync(join(dir, 'cgroup.procs'), String(process.pid), { flag: 'r+' });
     } catch (error) {
-      throw new Error(`[cgroup] path = ${JSON.stringify(path)}: cannot move hawserd into ${dir}: ${(error as Error).message}`, { cause: error });
+      throw new Error(
+        `[cgroup] path = ${JSON.stringify(path)}: cannot move hawserd into ${dir}: ${(error as Error).message}`,
+        { cause: error },
+      );
     }
   }
 }
@@ -53,6 +63,7 @@ function inheritCpuset(top: string, dir: string): void {
   if (dir === top) return;
   inheritCpuset(top, dirname(dir));
   for (const name of CPUSET) {
-    if (readFileSync(join(dir, name), 'utf8').trim() === '') writeFileSync(join(dir, name), readFileSync(join(dirname(dir), name)));
+    if (readFileSync(join(dir, name), 'utf8').trim() === '')
+      writeFileSync(join(dir, name), readFileSync(join(dirname(dir), name)));
   }
 }

@@ -8,7 +8,10 @@ import type { Registration } from './plugin/types.js';
  * @param plugins those that come with the daemon; external ones are modules whose code is not to run here
  * @throws ConfigError with the place of the section
  */
-export function checkSections({ plugins: sections, disabledPlugins, files }: Config, plugins: readonly Registration[]): void {
+export function checkSections(
+  { plugins: sections, disabledPlugins, files }: Config,
+  plugins: readonly Registration[],
+): void {
   for (const plugin of plugins) {
     const name = nameOf(plugin);
     if (disabledPlugins.includes(name) || disabledPlugins.includes(plugin.type)) continue;
@@ -17,7 +20,10 @@ export function checkSections({ plugins: sections, disabledPlugins, files }: Con
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       const file = files.map(readConfigFile).findLast(({ table }) => Object.hasOwn(table.plugins ?? {}, name));
-      throw file?.fault(['plugins', name], `plugin ${name}: ${error.message}`) ?? new ConfigError(`plugin ${name}: ${error.message}`);
+      throw (
+        file?.fault(['plugins', name], `plugin ${name}: ${error.message}`) ??
+        new ConfigError(`plugin ${name}: ${error.message}`)
+      );
     }
   }
 }

@@ -51,7 +51,11 @@ export class Daemon {
       events: this.#events,
       runtimes: this.#runtimes,
       daemon: {
-        root: config.root, state: config.state, address: config.grpc.address, ttrpcAddress: config.ttrpc.address, timeouts: config.timeouts,
+        root: config.root,
+        state: config.state,
+        address: config.grpc.address,
+        ttrpcAddress: config.ttrpc.address,
+        timeouts: config.timeouts,
         ...(config.metrics.address === '' ? {} : { metricsAddress: config.metrics.address }),
       },
       sections: config.plugins,
@@ -82,7 +86,12 @@ export class Daemon {
     const grpc = await this.#listen(config.grpc.address, config.grpc);
     const ttrpc = await this.#listen(config.ttrpc.address, config.ttrpc);
 
-    for (const plugin of [...plugins, introspectionPlugin(() => this.#plugins.list()), healthPlugin(() => this.#grpc.services)]) this.#plugins.register(plugin);
+    for (const plugin of [
+      ...plugins,
+      introspectionPlugin(() => this.#plugins.list()),
+      healthPlugin(() => this.#grpc.services),
+    ])
+      this.#plugins.register(plugin);
     await registerExternal(config.externalPlugins, this.#plugins, log);
     this.#undo.push(() => this.#plugins.close());
     await this.#plugins.start();
@@ -91,8 +100,20 @@ export class Daemon {
 
     grpc.serve((socket) => this.#grpc.accept(socket));
     ttrpc.serve((socket) => this.#ttrpc.accept(socket));
-    this.#undo.push(() => this.#ttrpc.close(GRACE_MS), () => this.#grpc.close(GRACE_MS));
-    log.info({ address: config.grpc.address, root: config.root, version: VERSION, pid: process.pid, ms: Date.now() - this.#started }, 'hawserd serves');
+    this.#undo.push(
+      () => this.#ttrpc.close(GRACE_MS),
+      () => this.#grpc.close(GRACE_MS),
+    );
+    log.info(
+      {
+        address: config.grpc.address,
+        root: config.root,
+        version: VERSION,
+        pid: process.pid,
+        ms: Date.now() - this.#started,
+      },
+      'hawserd serves',
+    );
   }
 
   /** Ends everything, last begun first. Containers live on. */
@@ -116,7 +137,9 @@ export class Daemon {
       uptimeMs: Date.now() - this.#started,
       memory: { heapUsed, rss },
       config: this.options.config,
-      plugins: this.#plugins.list().map(({ name, error }) => error === undefined ? { name } : { name, error: error.message }),
+      plugins: this.#plugins
+        .list()
+        .map(({ name, error }) => (error === undefined ? { name } : { name, error: error.message })),
       runtimes: this.#runtimes.list().map(({ name, shim }) => ({ name, shim })),
       services: this.#grpc.services,
       ttrpcServices: this.#ttrpc.services,
@@ -147,8 +170,10 @@ export class Daemon {
   #checkRequired(): void {
     for (const required of this.options.config.requiredPlugins) {
       const found = this.#plugins.list().find(({ registration }) => nameOf(registration) === required);
-      if (found === undefined) throw new Error(`required_plugins names ${required}, and there is no such plugin, or it is disabled`);
-      if (found.error !== undefined) throw new Error(`required plugin ${required} has not started: ${found.error.message}`);
+      if (found === undefined)
+        throw new Error(`required_plugins names ${required}, and there is no such plugin, or it is disabled`);
+      if (found.error !== undefined)
+        throw new Error(`required plugin ${required} has not started: ${found.error.message}`);
     }
   }
 }
@@ -158,7 +183,10 @@ function useDirectory(what: string, path: string): void {
     makeDirectory(path);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw new Error(`${what} directory ${path} cannot be used: ${(error as Error).message}. Give another one with --${what}, or run hawserd as root`, { cause: error });
+    throw new Error(
+      `${what} directory ${path} cannot be used: ${(error as Error).message}. Give another one with --${what}, or run hawserd as root`,
+      { cause: error },
+    );
   }
 }
 

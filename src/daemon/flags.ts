@@ -46,8 +46,14 @@ export class UsageError extends Error {
 
 const SHORT: Readonly<Record<string, string>> = { c: 'config', a: 'address', l: 'log-level', v: 'version', h: 'help' };
 const VALUED: Readonly<Record<string, keyof Overrides | 'config' | 'topic' | 'namespace'>> = {
-  config: 'config', address: 'address', root: 'root', state: 'state', 'log-level': 'logLevel', 'log-format': 'logFormat',
-  topic: 'topic', namespace: 'namespace',
+  config: 'config',
+  address: 'address',
+  root: 'root',
+  state: 'state',
+  'log-level': 'logLevel',
+  'log-format': 'logFormat',
+  topic: 'topic',
+  namespace: 'namespace',
 };
 const CONFIG_COMMANDS = ['default', 'check', 'dump'];
 
@@ -67,7 +73,13 @@ export function parseFlags(args: readonly string[]): Invocation {
       command = name;
       continue;
     }
-    if (!Object.hasOwn(VALUED, name)) throw new UsageError(`unknown flag ${args[i]!.split('=')[0]}${didYouMean(`--${name}`, [...Object.keys(VALUED), 'version', 'help'].map((flag) => `--${flag}`))}`);
+    if (!Object.hasOwn(VALUED, name))
+      throw new UsageError(
+        `unknown flag ${args[i]!.split('=')[0]}${didYouMean(
+          `--${name}`,
+          [...Object.keys(VALUED), 'version', 'help'].map((flag) => `--${flag}`),
+        )}`,
+      );
     const value = inline ?? args[++i];
     if (value === undefined || value === '') throw new UsageError(`flag --${name} needs a value`);
     values[VALUED[name]!] = value;
@@ -80,10 +92,12 @@ export function parseFlags(args: readonly string[]): Invocation {
 
 function eventOf(command: Command, topic: string | undefined, namespace: string | undefined): Invocation['event'] {
   if (command !== 'publish') {
-    if (topic !== undefined || namespace !== undefined) throw new UsageError(`flag --${topic === undefined ? 'namespace' : 'topic'} goes with publish only`);
+    if (topic !== undefined || namespace !== undefined)
+      throw new UsageError(`flag --${topic === undefined ? 'namespace' : 'topic'} goes with publish only`);
     return undefined;
   }
-  if (topic === undefined || namespace === undefined) throw new UsageError(`publish needs the flag --${topic === undefined ? 'topic' : 'namespace'}`);
+  if (topic === undefined || namespace === undefined)
+    throw new UsageError(`publish needs the flag --${topic === undefined ? 'topic' : 'namespace'}`);
   return { topic, namespace };
 }
 
@@ -91,8 +105,10 @@ function commandOf([first, second, third]: readonly string[]): Command {
   if (first === 'publish' && second !== undefined) throw new UsageError(`nothing can stand after publish: ${second}`);
   if (first === undefined) return 'run';
   if (first === 'help' || first === 'publish') return first;
-  if (first !== 'config') throw new UsageError(`unknown command ${first}${didYouMean(first, ['config', 'publish', 'help'])}`);
-  if (second === undefined || !CONFIG_COMMANDS.includes(second)) throw new UsageError(`config needs one of ${CONFIG_COMMANDS.join(', ')}`);
+  if (first !== 'config')
+    throw new UsageError(`unknown command ${first}${didYouMean(first, ['config', 'publish', 'help'])}`);
+  if (second === undefined || !CONFIG_COMMANDS.includes(second))
+    throw new UsageError(`config needs one of ${CONFIG_COMMANDS.join(', ')}`);
   if (third !== undefined) throw new UsageError(`nothing can stand after config ${second}: ${third}`);
   return `config ${second}` as Command;
 }

@@ -15,7 +15,9 @@ export function lockRoot(root: string): () => void {
   if (!tryLock(fd)) {
     const pid = readFileSync(path, 'utf8').trim() || '(unknown)';
     closeSync(fd);
-    throw new Error(`root ${root} is in use by the hawserd of process ${pid}: stop that one, or give this one another --root and --state`);
+    throw new Error(
+      `root ${root} is in use by the hawserd of process ${pid}: stop that one, or give this one another --root and --state`,
+    );
   }
   ftruncateSync(fd);
   writeSync(fd, `${process.pid}\n`);

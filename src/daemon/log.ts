@@ -6,7 +6,15 @@ import type { Format, Level } from './config/index.js';
 const STDERR = 2;
 
 /** Pino has no `panic`; with it nothing but what ends the daemon is said. */
-const PINO_LEVEL: Readonly<Record<Level, string>> = { trace: 'trace', debug: 'debug', info: 'info', warn: 'warn', error: 'error', fatal: 'fatal', panic: 'fatal' };
+const PINO_LEVEL: Readonly<Record<Level, string>> = {
+  trace: 'trace',
+  debug: 'debug',
+  info: 'info',
+  warn: 'warn',
+  error: 'error',
+  fatal: 'fatal',
+  panic: 'fatal',
+};
 
 /** @param fd where to; standard error unless given. Lines are written at once, so that the last one before a crash is there. */
 export async function makeLog(level: Level, format: Format, fd = STDERR): Promise<Logger> {
@@ -18,5 +26,15 @@ export async function makeLog(level: Level, format: Format, fd = STDERR): Promis
   };
   if (format === 'json' || (format === '' && !isatty(fd))) return pino(options, destination({ fd, sync: true }));
   const { default: pretty } = await import('pino-pretty');
-  return pino(options, pretty({ destination: fd, sync: true, colorize: isatty(fd), translateTime: 'SYS:HH:MM:ss.l', singleLine: true, ignore: 'pid,hostname' }));
+  return pino(
+    options,
+    pretty({
+      destination: fd,
+      sync: true,
+      colorize: isatty(fd),
+      translateTime: 'SYS:HH:MM:ss.l',
+      singleLine: true,
+      ignore: 'pid,hostname',
+    }),
+  );
 }

@@ -5,13 +5,20 @@ import { VERSION_LINE } from './version.js';
 async function main(args: readonly string[]): Promise<void> {
   const invocation = parseFlags(args);
   switch (invocation.command) {
-    case 'help': return print(USAGE);
-    case 'version': return print(`${VERSION_LINE}\n`);
-    case 'run': return (await import('./run.js')).run(await configOf(invocation));
-    case 'publish': return publish(invocation);
-    case 'config default': return print((await import('./config/print.js')).defaultConfig());
-    case 'config dump': return print((await import('./config/print.js')).dumpConfig(await configOf(invocation)));
-    case 'config check': return print(await check(await configOf(invocation)));
+    case 'help':
+      return print(USAGE);
+    case 'version':
+      return print(`${VERSION_LINE}\n`);
+    case 'run':
+      return (await import('./run.js')).run(await configOf(invocation));
+    case 'publish':
+      return publish(invocation);
+    case 'config default':
+      return print((await import('./config/print.js')).defaultConfig());
+    case 'config dump':
+      return print((await import('./config/print.js')).dumpConfig(await configOf(invocation)));
+    case 'config check':
+      return print(await check(await configOf(invocation)));
   }
 }
 
@@ -32,8 +39,13 @@ async function check(config: Awaited<ReturnType<typeof configOf>>): Promise<stri
 
 /** Shims are told the daemon's socket for events by their environment. */
 async function publish(invocation: Invocation): Promise<void> {
-  const { overrides: { address }, event } = invocation;
-  const socket = process.env.TTRPC_ADDRESS || (address === undefined ? (await configOf(invocation)).ttrpc.address : `${address}.ttrpc`);
+  const {
+    overrides: { address },
+    event,
+  } = invocation;
+  const socket =
+    process.env.TTRPC_ADDRESS ||
+    (address === undefined ? (await configOf(invocation)).ttrpc.address : `${address}.ttrpc`);
   const [{ publishEvent }, { buffer }] = await Promise.all([import('./publish.js'), import('node:stream/consumers')]);
   await publishEvent(socket, event!, await buffer(process.stdin));
 }
@@ -42,7 +54,7 @@ async function publish(invocation: Invocation): Promise<void> {
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof UsageError) return `${error.message}\nTry hawserd --help`;
-  return error instanceof TypeError || error instanceof ReferenceError ? error.stack ?? error.message : error.message;
+  return error instanceof TypeError || error instanceof ReferenceError ? (error.stack ?? error.message) : error.message;
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

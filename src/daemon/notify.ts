@@ -7,7 +7,10 @@ import { sendDatagram } from '../sys/index.js';
 export class ServiceManager {
   readonly #socket: string | undefined;
 
-  constructor(environment: NodeJS.ProcessEnv, private readonly failed: (error: Error) => void) {
+  constructor(
+    environment: NodeJS.ProcessEnv,
+    private readonly failed: (error: Error) => void,
+  ) {
     const given = environment.NOTIFY_SOCKET;
     delete environment.NOTIFY_SOCKET;
     this.#socket = given?.replace(/^@/, '\0') || undefined;

@@ -7,4 +7,12 @@ import { restartPlugin } from './restart/plugins.js';
 import { sandboxPlugins } from './sandboxes/plugins.js';
 import { taskPlugins } from './tasks/plugins.js';
 
-export const stockPlugins: readonly Registration[] = [exchangePlugin, ...storePlugins, ...taskPlugins, ...sandboxPlugins, restartPlugin as Registration, eventsPlugin, versionPlugin];
+export const stockPlugins: readonly Registration[] = [
+  exchangePlugin,
+  ...storePlugins,
+  ...taskPlugins,
+  ...sandboxPlugins,
+  restartPlugin as Registration,
+  eventsPlugin,
+  versionPlugin,
+];

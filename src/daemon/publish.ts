@@ -10,13 +10,22 @@ const BOUND_MS = 5_000;
  * @param socket where the daemon takes events from shims
  * @param bytes a google.protobuf.Any
  */
-export async function publishEvent(socket: string, { topic, namespace }: { readonly topic: string; readonly namespace: string }, bytes: Uint8Array): Promise<void> {
+export async function publishEvent(
+  socket: string,
+  { topic, namespace }: { readonly topic: string; readonly namespace: string },
+  bytes: Uint8Array,
+): Promise<void> {
   const event = decode(bytes);
   const client = await connect(socket, { timeoutMs: BOUND_MS }).catch((cause: unknown) => {
-    throw new Error(`cannot reach a hawserd to tell ${topic} to: ${(cause as Error).message}; is one running? Name its socket with --address`, { cause });
+    throw new Error(
+      `cannot reach a hawserd to tell ${topic} to: ${(cause as Error).message}; is one running? Name its socket with --address`,
+      { cause },
+    );
   });
   try {
-    await client.service(Events).Forward({ envelope: { timestamp: realtime(), namespace, topic, event } }, { timeoutMs: BOUND_MS });
+    await client
+      .service(Events)
+      .Forward({ envelope: { timestamp: realtime(), namespace, topic, event } }, { timeoutMs: BOUND_MS });
   } finally {
     client.close();
   }

@@ -21,10 +21,18 @@ export async function run(config: Config): Promise<void> {
   process.on('unhandledRejection', (err) => log.error({ err }, 'defect: a failure that nobody has waited for'));
   // It may have come in the middle of a change to what all requests share: a new daemon loses nothing, this one might.
   process.on('uncaughtException', (err) => {
-    log.fatal({ err }, 'defect: a failure outside of any call has left hawserd in an unknown state; it ends with exit status 1, and containers live on');
+    log.fatal(
+      { err },
+      'defect: a failure outside of any call has left hawserd in an unknown state; it ends with exit status 1, and containers live on',
+    );
     process.exit(1);
   });
-  const starting = Daemon.start({ config, log, shim: ownShim(fileURLToPath(new URL('.', import.meta.url))), plugins: stockPlugins });
+  const starting = Daemon.start({
+    config,
+    log,
+    shim: ownShim(fileURLToPath(new URL('.', import.meta.url))),
+    plugins: stockPlugins,
+  });
   endOnSignals(starting, manager, log);
   const daemon = await starting;
   process.on('SIGUSR1', () => log.info({ state: daemon.state() }, 'state of the daemon'));
@@ -42,7 +50,10 @@ function endOnSignals(starting: Promise<Daemon>, manager: ServiceManager, log: L
       log.warn({ ms: END_MS }, 'the end has taken too long');
       process.exit(0);
     }, END_MS).unref();
-    await starting.then((daemon) => daemon.stop(), () => undefined);
+    await starting.then(
+      (daemon) => daemon.stop(),
+      () => undefined,
+    );
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void end(signal));

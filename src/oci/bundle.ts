@@ -16,17 +16,29 @@ export interface ExitRecord {
 export class Bundle {
   constructor(readonly path: string) {}
 
-  get rootfs(): string { return join(this.path, 'rootfs'); }
+  get rootfs(): string {
+    return join(this.path, 'rootfs');
+  }
   /** Where the OCI runtime logs, JSON lines. */
-  get log(): string { return join(this.path, 'log.json'); }
+  get log(): string {
+    return join(this.path, 'log.json');
+  }
   /** criu's work directory lies below it; the daemon makes it. */
-  get work(): string { return join(this.path, 'work'); }
+  get work(): string {
+    return join(this.path, 'work');
+  }
   /** The daemon's FIFO for the shim's own log. */
-  get shimLog(): string { return join(this.path, 'log'); }
-  get initPid(): string { return join(this.path, 'init.pid'); }
+  get shimLog(): string {
+    return join(this.path, 'log');
+  }
+  get initPid(): string {
+    return join(this.path, 'init.pid');
+  }
 
   /** An exec may be called `init` too, and must not take the init's file. */
-  execPid(execId: string): string { return join(this.path, execId === 'init' ? 'init.exec.pid' : `${execId}.pid`); }
+  execPid(execId: string): string {
+    return join(this.path, execId === 'init' ? 'init.exec.pid' : `${execId}.pid`);
+  }
 
   spec(): Spec {
     const file = join(this.path, 'config.json');
@@ -39,7 +51,9 @@ export class Bundle {
   }
 
   /** The address of the shim that serves this container: read by containerd 1.x on restart. */
-  writeAddress(address: string): void { writeAtomic(join(this.path, 'address'), address, 0o644); }
+  writeAddress(address: string): void {
+    writeAtomic(join(this.path, 'address'), address, 0o644);
+  }
 
   /** Written before anything is mounted or run, so that `delete` finds the runtime's root after a crash. */
   writeOptions(options: Record<string, unknown>): void {
@@ -53,11 +67,17 @@ export class Bundle {
     return typeof options === 'object' && options !== null ? (options as Record<string, unknown>) : undefined;
   }
 
-  writeRuntime(binary: string): void { writeAtomic(join(this.path, 'runtime'), binary, 0o600); }
+  writeRuntime(binary: string): void {
+    writeAtomic(join(this.path, 'runtime'), binary, 0o600);
+  }
 
-  tryRuntime(): string | undefined { return tryRead(join(this.path, 'runtime'))?.trim(); }
+  tryRuntime(): string | undefined {
+    return tryRead(join(this.path, 'runtime'))?.trim();
+  }
 
-  writeExit(exit: ExitRecord): void { writeAtomic(join(this.path, 'exit.json'), JSON.stringify(exit), 0o600); }
+  writeExit(exit: ExitRecord): void {
+    writeAtomic(join(this.path, 'exit.json'), JSON.stringify(exit), 0o600);
+  }
 
   tryExit(): ExitRecord | undefined {
     const text = tryRead(join(this.path, 'exit.json'));
@@ -73,12 +93,18 @@ export class Bundle {
    * Everything has been cleaned up, and this is what the `delete` action is to print: the launcher looks for it and need
    * not start Node (launcher/deleted.c).
    */
-  writeDeleted(response: Uint8Array): void { writeAtomic(join(this.path, 'deleted'), response, 0o600); }
+  writeDeleted(response: Uint8Array): void {
+    writeAtomic(join(this.path, 'deleted'), response, 0o600);
+  }
 
   /** The runtime had a container of this name before this one was to be made: `delete` must leave it alone. */
-  writeForeign(): void { writeAtomic(join(this.path, 'foreign'), '', 0o600); }
+  writeForeign(): void {
+    writeAtomic(join(this.path, 'foreign'), '', 0o600);
+  }
 
-  get isForeign(): boolean { return existsSync(join(this.path, 'foreign')); }
+  get isForeign(): boolean {
+    return existsSync(join(this.path, 'foreign'));
+  }
 
   /** What became of an earlier container that had this directory must not be taken for this one's fate. */
   removeEnd(): void {

@@ -8,7 +8,9 @@ import * as errdefs from '../api/errdefs.js';
 const CHUNK = 256 << 10;
 
 /** As of Node 22.15. */
-const createZstdDecompress = (zlib as { createZstdDecompress?: (options: { chunkSize: number }) => NodeJS.ReadWriteStream }).createZstdDecompress;
+const createZstdDecompress = (
+  zlib as { createZstdDecompress?: (options: { chunkSize: number }) => NodeJS.ReadWriteStream }
+).createZstdDecompress;
 
 export async function* decompressed(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const iterator = chunks[Symbol.asyncIterator]();
@@ -22,8 +24,12 @@ export async function* decompressed(chunks: AsyncIterable<Uint8Array>): AsyncGen
   }
   const head = Buffer.concat(first);
   const whole = rejoined(head, iterator);
-  if (head.length >= 2 && head[0] === 0x1f && head[1] === 0x8b) yield* piped(whole, zlib.createGunzip({ chunkSize: CHUNK }), 'gzip');
-  else if (head.length >= 4 && head.readUInt32LE(0) === 0xfd2fb528) yield* createZstdDecompress === undefined ? unzstd(whole) : piped(whole, createZstdDecompress({ chunkSize: CHUNK }), 'zstd');
+  if (head.length >= 2 && head[0] === 0x1f && head[1] === 0x8b)
+    yield* piped(whole, zlib.createGunzip({ chunkSize: CHUNK }), 'gzip');
+  else if (head.length >= 4 && head.readUInt32LE(0) === 0xfd2fb528)
+    yield* createZstdDecompress === undefined
+      ? unzstd(whole)
+      : piped(whole, createZstdDecompress({ chunkSize: CHUNK }), 'zstd');
   else yield* whole;
 }
 
@@ -36,7 +42,11 @@ async function* rejoined(head: Buffer, iterator: AsyncIterator<Uint8Array>): Asy
   }
 }
 
-async function* piped(chunks: AsyncIterable<Uint8Array>, through: NodeJS.ReadWriteStream, what: string): AsyncGenerator<Uint8Array> {
+async function* piped(
+  chunks: AsyncIterable<Uint8Array>,
+  through: NodeJS.ReadWriteStream,
+  what: string,
+): AsyncGenerator<Uint8Array> {
   const source = Readable.from(chunks, { objectMode: false });
   source.on('error', (error) => (through as unknown as Readable).destroy(error));
   source.pipe(through);

@@ -54,6 +54,7 @@ export function ownPlatform(): Platform {
 
 /** Whether something for one platform is for another; what is not said fits. */
 export function suits(have: Platform, want: Platform): boolean {
-  const fits = (a?: string, b?: string): boolean => a === undefined || a === '' || b === undefined || b === '' || a === b;
+  const fits = (a?: string, b?: string): boolean =>
+    a === undefined || a === '' || b === undefined || b === '' || a === b;
   return fits(have.os, want.os) && fits(have.architecture, want.architecture) && fits(have.variant, want.variant);
 }

@@ -4,7 +4,10 @@
  */
 
 /** The largest signed and unsigned number of 64 bits, by what they are as a double: a caller who writes one as a number means it. */
-const LARGEST = new Map([[2 ** 63, '9223372036854775807'], [2 ** 64, '18446744073709551615']]);
+const LARGEST = new Map([
+  [2 ** 63, '9223372036854775807'],
+  [2 ** 64, '18446744073709551615'],
+]);
 
 const STRING_OR_NUMBER = /"([^"\\]*(?:\\.[^"\\]*)*)"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
@@ -40,15 +43,26 @@ export function stringifyExact(value: unknown, indent = 0): string {
 
 function written(value: unknown, line: string, indent: string): string | undefined {
   if (typeof value === 'bigint') return value.toString();
-  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) <= 2 ** 64) return LARGEST.get(value) ?? BigInt(value).toString();
+  if (
+    typeof value === 'number' &&
+    Number.isInteger(value) &&
+    !Number.isSafeInteger(value) &&
+    Math.abs(value) <= 2 ** 64
+  )
+    return LARGEST.get(value) ?? BigInt(value).toString();
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if ('toJSON' in value && typeof value.toJSON === 'function') return written((value.toJSON as () => unknown)(), line, indent);
+  if ('toJSON' in value && typeof value.toJSON === 'function')
+    return written((value.toJSON as () => unknown)(), line, indent);
   const inner = line + (line === '' ? '' : indent);
   const [open, close, parts] = Array.isArray(value)
     ? ['[', ']', value.map((one) => written(one, inner, indent) ?? 'null')]
-    : ['{', '}', Object.entries(value).flatMap(([key, one]) => {
-      const text = written(one, inner, indent);
-      return text === undefined ? [] : [`${JSON.stringify(key)}:${line === '' ? '' : ' '}${text}`];
-    })];
+    : [
+        '{',
+        '}',
+        Object.entries(value).flatMap(([key, one]) => {
+          const text = written(one, inner, indent);
+          return text === undefined ? [] : [`${JSON.stringify(key)}:${line === '' ? '' : ' '}${text}`];
+        }),
+      ];
   return parts.length === 0 ? open + close : `${open}${inner}${parts.join(`,${inner}`)}${line}${close}`;
 }

@@ -2,20 +2,54 @@
 
 /** Flags of mount(2). */
 export const mountFlags = {
-  RDONLY: 1, NOSUID: 2, NODEV: 4, NOEXEC: 8, SYNCHRONOUS: 16, REMOUNT: 32, MANDLOCK: 64, DIRSYNC: 128,
-  NOATIME: 1024, NODIRATIME: 2048, BIND: 4096, REC: 16384, UNBINDABLE: 1 << 17, PRIVATE: 1 << 18, SLAVE: 1 << 19,
-  SHARED: 1 << 20, RELATIME: 1 << 21, STRICTATIME: 1 << 24,
+  RDONLY: 1,
+  NOSUID: 2,
+  NODEV: 4,
+  NOEXEC: 8,
+  SYNCHRONOUS: 16,
+  REMOUNT: 32,
+  MANDLOCK: 64,
+  DIRSYNC: 128,
+  NOATIME: 1024,
+  NODIRATIME: 2048,
+  BIND: 4096,
+  REC: 16384,
+  UNBINDABLE: 1 << 17,
+  PRIVATE: 1 << 18,
+  SLAVE: 1 << 19,
+  SHARED: 1 << 20,
+  RELATIME: 1 << 21,
+  STRICTATIME: 1 << 24,
 } as const;
 
 const f = mountFlags;
 
 /** Each word: the flags it sets, or with a minus those it clears. */
 const words = new Map<string, number>([
-  ['async', -f.SYNCHRONOUS], ['atime', -f.NOATIME], ['bind', f.BIND], ['defaults', 0], ['dev', -f.NODEV], ['diratime', -f.NODIRATIME],
-  ['dirsync', f.DIRSYNC], ['exec', -f.NOEXEC], ['mand', f.MANDLOCK], ['noatime', f.NOATIME], ['nodev', f.NODEV],
-  ['nodiratime', f.NODIRATIME], ['noexec', f.NOEXEC], ['nomand', -f.MANDLOCK], ['norelatime', -f.RELATIME],
-  ['nostrictatime', -f.STRICTATIME], ['nosuid', f.NOSUID], ['rbind', f.BIND | f.REC], ['relatime', f.RELATIME],
-  ['remount', f.REMOUNT], ['ro', f.RDONLY], ['rw', -f.RDONLY], ['strictatime', f.STRICTATIME], ['suid', -f.NOSUID],
+  ['async', -f.SYNCHRONOUS],
+  ['atime', -f.NOATIME],
+  ['bind', f.BIND],
+  ['defaults', 0],
+  ['dev', -f.NODEV],
+  ['diratime', -f.NODIRATIME],
+  ['dirsync', f.DIRSYNC],
+  ['exec', -f.NOEXEC],
+  ['mand', f.MANDLOCK],
+  ['noatime', f.NOATIME],
+  ['nodev', f.NODEV],
+  ['nodiratime', f.NODIRATIME],
+  ['noexec', f.NOEXEC],
+  ['nomand', -f.MANDLOCK],
+  ['norelatime', -f.RELATIME],
+  ['nostrictatime', -f.STRICTATIME],
+  ['nosuid', f.NOSUID],
+  ['rbind', f.BIND | f.REC],
+  ['relatime', f.RELATIME],
+  ['remount', f.REMOUNT],
+  ['ro', f.RDONLY],
+  ['rw', -f.RDONLY],
+  ['strictatime', f.STRICTATIME],
+  ['suid', -f.NOSUID],
   ['sync', f.SYNCHRONOUS],
 ]);
 
@@ -24,8 +58,14 @@ const words = new Map<string, number>([
  * words to the file system, where a bind ignores them and most others fail.
  */
 const propagations = new Map<string, number>([
-  ['private', f.PRIVATE], ['rprivate', f.PRIVATE | f.REC], ['shared', f.SHARED], ['rshared', f.SHARED | f.REC],
-  ['slave', f.SLAVE], ['rslave', f.SLAVE | f.REC], ['unbindable', f.UNBINDABLE], ['runbindable', f.UNBINDABLE | f.REC],
+  ['private', f.PRIVATE],
+  ['rprivate', f.PRIVATE | f.REC],
+  ['shared', f.SHARED],
+  ['rshared', f.SHARED | f.REC],
+  ['slave', f.SLAVE],
+  ['rslave', f.SLAVE | f.REC],
+  ['unbindable', f.UNBINDABLE],
+  ['runbindable', f.UNBINDABLE | f.REC],
 ]);
 
 export interface MountOptions {
@@ -59,10 +99,13 @@ export function parseOptions(options: readonly string[]): MountOptions {
     else if (option.startsWith('gidmap=')) gids = option.slice('gidmap='.length);
     else if (result.loop && option === 'direct-io') result.directIo = true;
     else if (option.startsWith('X-containerd.')) {
-      throw new Error(`mount option ${option} is for the daemon's mount manager, which should have taken it; the snapshotter needs a newer containerd`);
+      throw new Error(
+        `mount option ${option} is for the daemon's mount manager, which should have taken it; the snapshotter needs a newer containerd`,
+      );
     } else if (option !== 'loop') result.data.push(option);
   }
-  if ((uids === undefined) !== (gids === undefined)) throw new Error('mount options uidmap= and gidmap= go together: one of them is missing');
+  if ((uids === undefined) !== (gids === undefined))
+    throw new Error('mount options uidmap= and gidmap= go together: one of them is missing');
   if (uids !== undefined && gids !== undefined) result.mapped = { uids, gids };
   return result;
 }

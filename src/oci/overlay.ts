@@ -15,12 +15,21 @@ export interface Lowers {
 const LOWER = 'lowerdir=';
 
 /** The lower directories as the option has them, escapes included, and what stands between: one colon, or two before data-only layers. */
-export function splitLowers(data: readonly string[]): { at: number; dirs: string[]; join: (names: readonly string[]) => string[] } {
+export function splitLowers(data: readonly string[]): {
+  at: number;
+  dirs: string[];
+  join: (names: readonly string[]) => string[];
+} {
   const at = data.findIndex((option) => option.startsWith(LOWER));
   const text = data[at]?.slice(LOWER.length) ?? '';
   const dirs = text.match(/(?:\\.|[^:\\])+/gs) ?? [];
   const colons = text.match(/(?:\\.|[^:\\])+(:*)/gs)?.map((part, n) => part.slice(dirs[n]!.length)) ?? [];
-  return { at, dirs, join: (names) => data.map((option, n) => (n === at ? LOWER + names.map((name, k) => name + colons[k]!).join('') : option)) };
+  return {
+    at,
+    dirs,
+    join: (names) =>
+      data.map((option, n) => (n === at ? LOWER + names.map((name, k) => name + colons[k]!).join('') : option)),
+  };
 }
 
 /**

@@ -43,7 +43,8 @@ export function checkSum(header: Buffer): void {
     signed += byte > 127 ? byte - 256 : byte;
   }
   const sum = numberAt(header, 148, 8);
-  if (sum !== unsigned && sum !== signed) throw errdefs.invalidArgument('this is no tar archive, or it is damaged: a header\'s check sum is wrong');
+  if (sum !== unsigned && sum !== signed)
+    throw errdefs.invalidArgument("this is no tar archive, or it is damaged: a header's check sum is wrong");
 }
 
 /** Bytes up to a NUL. */
@@ -55,13 +56,20 @@ export function readText(bytes: Buffer): ByteString {
 /** Octal digits, or, where the first bit is set, a big-endian number in two's complement. */
 export function readNumber(header: Buffer, at: number, length: number, what: string): number {
   const value = numberAt(header, at, length);
-  if (!Number.isSafeInteger(value)) throw damaged(`has a header whose ${what} cannot be read: it is damaged, or made by a program with a format of its own`);
+  if (!Number.isSafeInteger(value))
+    throw damaged(
+      `has a header whose ${what} cannot be read: it is damaged, or made by a program with a format of its own`,
+    );
   return value;
 }
 
 function numberAt(header: Buffer, at: number, length: number): number {
   if ((header[at]! & 0x80) === 0) {
-    const digits = header.toString('latin1', at, at + length).replace(/^[ \0]+/, '').replace(/\0[^]*$/, '').trimEnd();
+    const digits = header
+      .toString('latin1', at, at + length)
+      .replace(/^[ \0]+/, '')
+      .replace(/\0[^]*$/, '')
+      .trimEnd();
     return digits === '' ? 0 : /^[0-7]+$/.test(digits) ? parseInt(digits, 8) : NaN;
   }
   let value = BigInt(header[at]! & 0x7f);
@@ -74,14 +82,16 @@ function numberAt(header: Buffer, at: number, length: number): number {
 export function readDecimal(value: Buffer | string, what: string): number {
   const text = value.toString('latin1');
   const found = /^[+-]?\d+$/.test(text) ? Number(text) : NaN;
-  if (!Number.isSafeInteger(found)) throw damaged(`has ${JSON.stringify(text.slice(0, 40))} as ${what}, which is no number that can be used`);
+  if (!Number.isSafeInteger(found))
+    throw damaged(`has ${JSON.stringify(text.slice(0, 40))} as ${what}, which is no number that can be used`);
   return found;
 }
 
 /** Seconds with a fraction, as PAX has them; what is finer than nanoseconds is cut off. */
 export function readTime(value: Buffer, what: string): Moment {
   const [, sign, whole, fraction = ''] = /^([+-]?)(\d+)(?:\.(\d*))?$/.exec(value.toString('latin1')) ?? [];
-  if (whole === undefined || !Number.isSafeInteger(Number(whole))) throw damaged(`has ${JSON.stringify(value.toString('latin1').slice(0, 40))} as ${what}, which is no time`);
+  if (whole === undefined || !Number.isSafeInteger(Number(whole)))
+    throw damaged(`has ${JSON.stringify(value.toString('latin1').slice(0, 40))} as ${what}, which is no time`);
   const nanos = Number(fraction.padEnd(9, '0').slice(0, 9));
   if (sign !== '-') return { seconds: Number(whole), nanos };
   return nanos === 0 ? { seconds: 0 - Number(whole), nanos } : { seconds: -Number(whole) - 1, nanos: 1e9 - nanos };
@@ -96,13 +106,15 @@ export function readPax(bytes: Buffer): Pax {
     const digits = space === -1 ? '' : bytes.toString('latin1', at, Math.min(space, at + 20));
     const end = /^\d+$/.test(digits) ? at + Number(digits) : NaN;
     // Behind the blank there are a key, an equals sign and a newline at the least.
-    if (!(end >= space + 4) || end > bytes.length || bytes[end - 1] !== 0x0a) throw damaged('has a PAX record whose length is wrong');
+    if (!(end >= space + 4) || end > bytes.length || bytes[end - 1] !== 0x0a)
+      throw damaged('has a PAX record whose length is wrong');
     const record = bytes.subarray(space + 1, end - 1);
     const equals = record.indexOf(0x3d);
     if (equals < 1) throw damaged('has a PAX record without a key');
     const key = fromBytes(record.subarray(0, equals));
     const value = record.subarray(equals + 1);
-    if (key.includes('\0') || (NAMES.has(key) && value.includes(0))) throw damaged(`has a NUL in its PAX record ${shown(key)}`);
+    if (key.includes('\0') || (NAMES.has(key) && value.includes(0)))
+      throw damaged(`has a NUL in its PAX record ${shown(key)}`);
     const turn = PAIR.indexOf(key);
     if (turn === -1) records.set(key, Buffer.from(value));
     else if (turn === pairs.length % 2) pairs.push(readDecimal(value, key));

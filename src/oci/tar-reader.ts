@@ -4,7 +4,20 @@
  */
 import * as errdefs from '../api/errdefs.js';
 import { fromBytes, shown, type ByteString } from '../sys/byte-string.js';
-import { BLOCK, checkSum, damaged, dialectOf, NO_PAX, readDecimal, readNumber, readPax, readText, readTime, type Moment, type Pax } from './tar-header.js';
+import {
+  BLOCK,
+  checkSum,
+  damaged,
+  dialectOf,
+  NO_PAX,
+  readDecimal,
+  readNumber,
+  readPax,
+  readText,
+  readTime,
+  type Moment,
+  type Pax,
+} from './tar-header.js';
 import { checkSparse, readOldSparse, readPaxSparse, type Extent, type SparseFile } from './tar-sparse.js';
 
 export type EntryType = 'file' | 'link' | 'symlink' | 'character' | 'block' | 'directory' | 'fifo';
@@ -37,7 +50,16 @@ const MAX_RECORDS = 16 << 20;
 const MAX_OWNER = 2 ** 32 - 1;
 const SPARSE = 'S';
 const TYPES = new Map<string, EntryType>([
-  ['\0', 'file'], ['0', 'file'], ['7', 'file'], [SPARSE, 'file'], ['1', 'link'], ['2', 'symlink'], ['3', 'character'], ['4', 'block'], ['5', 'directory'], ['6', 'fifo'],
+  ['\0', 'file'],
+  ['0', 'file'],
+  ['7', 'file'],
+  [SPARSE, 'file'],
+  ['1', 'link'],
+  ['2', 'symlink'],
+  ['3', 'character'],
+  ['4', 'block'],
+  ['5', 'directory'],
+  ['6', 'fifo'],
 ]);
 const ATTRIBUTE = 'SCHILY.xattr.';
 const ZEROS = Buffer.alloc(256 << 10);
@@ -85,12 +107,21 @@ export class TarReader {
       const size = readNumber(header, 124, 12, 'size');
       const type = String.fromCharCode(header[156]!);
       switch (type) {
-        case 'L': extension.name = readText(await this.#records(size)); break;
-        case 'K': extension.link = readText(await this.#records(size)); break;
-        case 'x': extension.pax = readPax(await this.#records(size)); break;
+        case 'L':
+          extension.name = readText(await this.#records(size));
+          break;
+        case 'K':
+          extension.link = readText(await this.#records(size));
+          break;
+        case 'x':
+          extension.pax = readPax(await this.#records(size));
+          break;
         // Comments such as git's. What they say of all files no program for images has ever applied.
-        case 'g': this.#begin(size); break;
-        default: return this.#entry(header, size, type, extension);
+        case 'g':
+          this.#begin(size);
+          break;
+        default:
+          return this.#entry(header, size, type, extension);
       }
     }
   }
@@ -98,7 +129,7 @@ export class TarReader {
   /** The next bytes of the entry's file, holes left out. They lie in the reader's own memory until the next call. */
   async piece(): Promise<Piece | undefined> {
     if (this.#left === 0) return undefined;
-    if (this.#chunk.length === 0 && !await this.#fill()) throw truncated();
+    if (this.#chunk.length === 0 && !(await this.#fill())) throw truncated();
     for (; this.#extents[this.#extent]!.length === this.#used; this.#extent++) this.#used = 0;
     const { at, length } = this.#extents[this.#extent]!;
     const data = this.#chunk.subarray(0, length - this.#used);
@@ -129,7 +160,7 @@ export class TarReader {
   #begin(size: number): void {
     if (size < 0) throw damaged(`has an entry of ${size} bytes`);
     this.#left = this.#size = size;
-    this.#padding = (BLOCK - size % BLOCK) % BLOCK;
+    this.#padding = (BLOCK - (size % BLOCK)) % BLOCK;
     this.#extents = [{ at: 0, length: size }];
     this.#extent = this.#used = 0;
     this.#at = 0;
@@ -137,7 +168,7 @@ export class TarReader {
   }
 
   async #skipBody(): Promise<void> {
-    while (await this.piece() !== undefined);
+    while ((await this.piece()) !== undefined);
     if (this.#padding > 0) await this.#take(this.#padding, true);
     this.#padding = 0;
   }
@@ -160,7 +191,7 @@ export class TarReader {
     const pieces: Buffer[] = [];
     let missing = length;
     while (missing > 0) {
-      if (this.#chunk.length === 0 && !await this.#fill()) {
+      if (this.#chunk.length === 0 && !(await this.#fill())) {
         if (mayEnd && (missing === length || length < BLOCK)) return undefined;
         throw truncated();
       }
@@ -182,21 +213,34 @@ export class TarReader {
     }
   }
 
-  async #entry(given: Buffer, size: number, flag: string, { pax, name: longName, link: longLink }: Extension): Promise<Entry> {
+  async #entry(
+    given: Buffer,
+    size: number,
+    flag: string,
+    { pax, name: longName, link: longLink }: Extension,
+  ): Promise<Entry> {
     // What is read of the map of a sparse file may take its place in memory.
     const header = Buffer.from(given);
     // An empty value takes back what is said elsewhere, which nobody does: the header's own holds.
-    const get = (key: string): Buffer | undefined => pax.records.get(key as ByteString)?.length ? pax.records.get(key as ByteString) : undefined;
+    const get = (key: string): Buffer | undefined =>
+      pax.records.get(key as ByteString)?.length ? pax.records.get(key as ByteString) : undefined;
     const text = (key: string): ByteString | undefined => get(key) && fromBytes(get(key)!);
-    const number = (key: string, at: number, length: number): number => get(key) ? readDecimal(get(key)!, key) : readNumber(header, at, length, key);
+    const number = (key: string, at: number, length: number): number =>
+      get(key) ? readDecimal(get(key)!, key) : readNumber(header, at, length, key);
     const storedName = longName ?? text('path') ?? nameIn(header);
     const name = text('GNU.sparse.name') ?? storedName;
     // Archives from before POSIX mark directories by their names.
     const type = flag === '\0' && storedName.endsWith('/') ? 'directory' : TYPES.get(flag);
-    if (type === undefined) throw damaged(`has the entry ${shown(name)} of type ${JSON.stringify(flag)}, which is not supported`);
+    if (type === undefined)
+      throw damaged(`has the entry ${shown(name)} of type ${JSON.stringify(flag)}, which is not supported`);
     try {
       this.#begin(type !== 'file' ? 0 : get('size') ? readDecimal(get('size')!, 'size') : size);
-      this.#spread(type, flag === SPARSE ? await readOldSparse(header, async (length) => (await this.#take(length, false))!) : await readPaxSparse(pax, (length) => this.#stored(length)));
+      this.#spread(
+        type,
+        flag === SPARSE
+          ? await readOldSparse(header, async (length) => (await this.#take(length, false))!)
+          : await readPaxSparse(pax, (length) => this.#stored(length)),
+      );
       const owner = (key: string, at: number): number => {
         const id = number(key, at, 8);
         if (id < -1 || id > MAX_OWNER) throw damaged(`has ${id} as ${key}, which no file can have`);
@@ -204,12 +248,18 @@ export class TarReader {
       };
       const device = type === 'character' || type === 'block';
       return {
-        name, type, size: this.#size,
+        name,
+        type,
+        size: this.#size,
         linkname: longLink ?? text('linkpath') ?? readText(header.subarray(157, 257)),
         mode: readNumber(header, 100, 8, 'mode') & 0o7777,
-        uid: owner('uid', 108), gid: owner('gid', 116),
-        major: device ? readNumber(header, 329, 8, 'device number') : 0, minor: device ? readNumber(header, 337, 8, 'device number') : 0,
-        modified: get('mtime') ? readTime(get('mtime')!, 'mtime') : { seconds: readNumber(header, 136, 12, 'mtime'), nanos: 0 },
+        uid: owner('uid', 108),
+        gid: owner('gid', 116),
+        major: device ? readNumber(header, 329, 8, 'device number') : 0,
+        minor: device ? readNumber(header, 337, 8, 'device number') : 0,
+        modified: get('mtime')
+          ? readTime(get('mtime')!, 'mtime')
+          : { seconds: readNumber(header, 136, 12, 'mtime'), nanos: 0 },
         accessed: get('atime') && readTime(get('atime')!, 'atime'),
         attributes: attributesIn(pax),
       };
@@ -240,7 +290,7 @@ function isZero(block: Buffer): boolean {
 function nameIn(header: Buffer): ByteString {
   const name = readText(header.subarray(0, 100));
   const prefix = readText(header.subarray(345, 500));
-  return prefix !== '' && hasPrefix(header) ? `${prefix}/${name}` as ByteString : name;
+  return prefix !== '' && hasPrefix(header) ? (`${prefix}/${name}` as ByteString) : name;
 }
 
 /** GNU's format has times where ustar has the prefix. Programs in Go before 1.8 did not know, and old images are made by them. */
@@ -248,14 +298,21 @@ function hasPrefix(header: Buffer): boolean {
   const dialect = dialectOf(header);
   if (dialect !== 'gnu') return dialect === 'ustar';
   const times = [header.toString('latin1', 345, 357), header.toString('latin1', 357, 369)];
-  return !times.every((time) => /^[\x80-\xff]|^[ \0]*[0-7]*[ \0]*$/.test(time)) && header.subarray(345, 500).every((byte) => byte < 0x80);
+  return (
+    !times.every((time) => /^[\x80-\xff]|^[ \0]*[0-7]*[ \0]*$/.test(time)) &&
+    header.subarray(345, 500).every((byte) => byte < 0x80)
+  );
 }
 
 /** Extended attributes. As a key cannot have an equals sign, GNU tar writes `%3D` for it, and `%25` for a percent sign. */
 function attributesIn({ records }: Pax): Map<ByteString, Buffer> {
   const found = new Map<ByteString, Buffer>();
   for (const [key, value] of records) {
-    if (key.startsWith(ATTRIBUTE)) found.set(key.slice(ATTRIBUTE.length).replace(/%3D|%25/g, (code) => code === '%3D' ? '=' : '%') as ByteString, value);
+    if (key.startsWith(ATTRIBUTE))
+      found.set(
+        key.slice(ATTRIBUTE.length).replace(/%3D|%25/g, (code) => (code === '%3D' ? '=' : '%')) as ByteString,
+        value,
+      );
   }
   return found;
 }

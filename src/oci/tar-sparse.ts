@@ -30,7 +30,8 @@ const IN_EXTENSION = { at: 0, entries: 21, extended: 504 };
 /** A file of type `S`. The blocks that continue the map stand in front of what the header's size counts. */
 export async function readOldSparse(header: Buffer, take: Take): Promise<SparseFile> {
   // star has another layout under the same letter.
-  if (dialectOf(header) !== 'gnu') throw damaged('has a sparse file in a format other than GNU tar\'s, which is not supported');
+  if (dialectOf(header) !== 'gnu')
+    throw damaged("has a sparse file in a format other than GNU tar's, which is not supported");
   const size = readNumber(header, 483, 12, 'real size');
   const numbers: number[] = [];
   let block = header;
@@ -38,7 +39,10 @@ export async function readOldSparse(header: Buffer, take: Take): Promise<SparseF
     for (let n = 0; n < layout.entries; n++) {
       const at = layout.at + 24 * n;
       if (block[at] === 0) break;
-      numbers.push(readNumber(block, at, 12, 'map of a sparse file'), readNumber(block, at + 12, 12, 'map of a sparse file'));
+      numbers.push(
+        readNumber(block, at, 12, 'map of a sparse file'),
+        readNumber(block, at + 12, 12, 'map of a sparse file'),
+      );
     }
     if (block[layout.extended] === 0) return { size, extents: extentsOf(numbers) };
     if (numbers.length > 2 * MAX_EXTENTS) throw tooMany();
@@ -49,16 +53,30 @@ export async function readOldSparse(header: Buffer, take: Take): Promise<SparseF
 /** A file with GNU's PAX records on sparse files; undefined when it has none. The name that they give is the reader's concern. */
 export async function readPaxSparse({ records, pairs }: Pax, take: Take): Promise<SparseFile | undefined> {
   const get = (key: string): string => records.get(`GNU.sparse.${key}` as ByteString)?.toString('latin1') ?? '';
-  if (records.has('SUN.holesdata' as ByteString)) throw damaged('has a sparse file in Solaris\' format, which is not supported');
-  if (pairs.length === 0 && ![...records].some(([key, value]) => key.startsWith('GNU.sparse.') && value.length > 0)) return undefined;
+  if (records.has('SUN.holesdata' as ByteString))
+    throw damaged("has a sparse file in Solaris' format, which is not supported");
+  if (pairs.length === 0 && ![...records].some(([key, value]) => key.startsWith('GNU.sparse.') && value.length > 0))
+    return undefined;
   const version = `${get('major')}.${get('minor')}`;
   const size = get('size') || get('realsize');
-  if (!['.', '0.0', '0.1', '1.0'].includes(version)) throw damaged(`has a sparse file in version ${JSON.stringify(version)} of GNU tar's format, which is not known`);
+  if (!['.', '0.0', '0.1', '1.0'].includes(version))
+    throw damaged(`has a sparse file in version ${JSON.stringify(version)} of GNU tar's format, which is not known`);
   if (size === '') throw damaged('has a sparse file without its size');
   const file = { size: readDecimal(size, 'the size of a sparse file') };
   if (version === '1.0') return { ...file, extents: extentsOf(await mapBeforeData(take)) };
-  const numbers = pairs.length > 0 ? pairs : get('map') === '' ? [] : get('map').split(',').map((digits) => readDecimal(digits, 'the map of a sparse file'));
-  if (get('numblocks') === '' || 2 * readDecimal(get('numblocks'), 'the number of a sparse file\'s pieces') !== numbers.length) throw damaged('has a sparse file whose map has another length than it says');
+  const numbers =
+    pairs.length > 0
+      ? pairs
+      : get('map') === ''
+        ? []
+        : get('map')
+            .split(',')
+            .map((digits) => readDecimal(digits, 'the map of a sparse file'));
+  if (
+    get('numblocks') === '' ||
+    2 * readDecimal(get('numblocks'), "the number of a sparse file's pieces") !== numbers.length
+  )
+    throw damaged('has a sparse file whose map has another length than it says');
   return { ...file, extents: extentsOf(numbers) };
 }
 
@@ -66,11 +84,13 @@ export async function readPaxSparse({ records, pairs }: Pax, take: Take): Promis
 export function checkSparse({ size, extents }: SparseFile, stored: number): void {
   let [end, length] = [0, 0];
   for (const extent of extents) {
-    if (extent.at < end || extent.length < 0 || extent.at + extent.length > size) throw damaged('has a sparse file whose map is out of order, or reaches beyond its end');
+    if (extent.at < end || extent.length < 0 || extent.at + extent.length > size)
+      throw damaged('has a sparse file whose map is out of order, or reaches beyond its end');
     end = extent.at + extent.length;
     length += extent.length;
   }
-  if (length !== stored) throw damaged(`has a sparse file whose map speaks of ${length} bytes, where ${stored} are stored`);
+  if (length !== stored)
+    throw damaged(`has a sparse file whose map speaks of ${length} bytes, where ${stored} are stored`);
 }
 
 /** Lines in whole blocks: how many pieces there are, then offset and length of each. */

@@ -36,14 +36,26 @@ export function withReadOnlyMounts<R>(mounts: readonly Mount[], work: (dir: stri
 
 async function mountOne(one: Mount, dir: string): Promise<void> {
   const { set, data, loop, mapped } = parseOptions(one.options ?? []);
-  if (loop || mapped !== undefined || one.target) throw errdefs.notImplemented(`mounts with loop devices, shifted owners or targets inside, for a diff (${one.type ?? ''} of ${one.source ?? ''})`);
+  if (loop || mapped !== undefined || one.target)
+    throw errdefs.notImplemented(
+      `mounts with loop devices, shifted owners or targets inside, for a diff (${one.type ?? ''} of ${one.source ?? ''})`,
+    );
   const undo: (() => void)[] = [];
   try {
-    const { data: fitted, cwd } = one.type === 'overlay' ? fitLowers(data, join(tmpdir(), 'hawser-lowers-'), undo) : { data };
+    const { data: fitted, cwd } =
+      one.type === 'overlay' ? fitLowers(data, join(tmpdir(), 'hawser-lowers-'), undo) : { data };
     const bind = (set & mountFlags.BIND) !== 0;
-    await mount(one.source ?? '', dir, one.type ?? '', bind ? set & (mountFlags.BIND | mountFlags.REC) : set, fitted.join(','), cwd);
+    await mount(
+      one.source ?? '',
+      dir,
+      one.type ?? '',
+      bind ? set & (mountFlags.BIND | mountFlags.REC) : set,
+      fitted.join(','),
+      cwd,
+    );
     // A bind takes no other flags but in a second call.
-    if (bind && (set & mountFlags.RDONLY) !== 0) await mount('', dir, '', mountFlags.REMOUNT | mountFlags.BIND | mountFlags.RDONLY, '');
+    if (bind && (set & mountFlags.RDONLY) !== 0)
+      await mount('', dir, '', mountFlags.REMOUNT | mountFlags.BIND | mountFlags.RDONLY, '');
   } finally {
     for (const step of undo.reverse()) step();
   }

@@ -59,7 +59,11 @@ export function runningCommands(): RunningCommand[] {
  * @param binary a path, or a name to look up in PATH
  * @throws when the binary is missing or cannot be executed
  */
-export async function runCommand(binary: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+export async function runCommand(
+  binary: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
   const file = searchPath(binary);
   if (file === undefined) throw new Error(`exec: ${JSON.stringify(binary)}: executable file not found in $PATH`);
   const opened: number[] = [];
@@ -70,7 +74,8 @@ export async function runCommand(binary: string, args: readonly string[], option
   let call: RunningCommand | undefined;
   let capture: OutputCapture | undefined;
   try {
-    const input = (): number => options.input === undefined ? own(openSync('/dev/null', 'r')) : own(memoryFile('runtime-input', options.input));
+    const input = (): number =>
+      options.input === undefined ? own(openSync('/dev/null', 'r')) : own(memoryFile('runtime-input', options.input));
     capture = options.stdio ? undefined : new OutputCapture();
     const stdio = options.stdio ?? [input(), capture!.writer, capture!.writer];
     const argv = [binary, ...args];

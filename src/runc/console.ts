@@ -57,7 +57,10 @@ export class ConsoleSocket {
     try {
       return await new Promise<T>((resolve, reject) => {
         this.#stop = reject;
-        timer = setTimeout(() => reject(new Error(`the runtime sent no terminal within ${timeoutMs / 1000} s`)), timeoutMs);
+        timer = setTimeout(
+          () => reject(new Error(`the runtime sent no terminal within ${timeoutMs / 1000} s`)),
+          timeoutMs,
+        );
         watch = new Watch(fd, () => {
           try {
             const result = attempt();

@@ -9,7 +9,16 @@ import { tryRead } from '../oci/bundle.js';
 
 /** What runc 1.0 to 1.4 writes down of a container. A later one that has more may have more to clean up. */
 const KNOWN = new Set([
-  'id', 'init_process_pid', 'init_process_start', 'created', 'config', 'rootless', 'cgroup_paths', 'namespace_paths', 'external_descriptors', 'intel_rdt_path',
+  'id',
+  'init_process_pid',
+  'init_process_start',
+  'created',
+  'config',
+  'rootless',
+  'cgroup_paths',
+  'namespace_paths',
+  'external_descriptors',
+  'intel_rdt_path',
 ]);
 
 interface RuncState {
@@ -50,7 +59,10 @@ function cgroupsToRemove(state: RuncState, pid: number): string[] | undefined {
   const hasOwnPids = config.namespaces?.some(({ type, path }) => type === 'NEWPID' && path === '') ?? false;
   const isOrdinary = state.rootless === false && config.cgroups?.Rootless !== true && !state.intel_rdt_path;
   const isSystemd = config.cgroups?.Systemd !== false;
-  const hasHooks = !config.Hooks || !('poststop' in config.Hooks) || (Array.isArray(config.Hooks.poststop) ? config.Hooks.poststop.length > 0 : config.Hooks.poststop !== null);
+  const hasHooks =
+    !config.Hooks ||
+    !('poststop' in config.Hooks) ||
+    (Array.isArray(config.Hooks.poststop) ? config.Hooks.poststop.length > 0 : config.Hooks.poststop !== null);
   if (state.init_process_pid !== pid || !hasOwnPids || !isOrdinary || isSystemd || hasHooks) return undefined;
   if (Object.keys(state).some((key) => !KNOWN.has(key))) return undefined;
   const paths = [...new Set(Object.values(state.cgroup_paths ?? {}))];

@@ -11,7 +11,10 @@ export class RuntimeError extends Error {
   readonly logged: string | undefined;
 
   /** What the command said, and how it ended. */
-  constructor(message: string, options: { status?: ExitStatus; output?: string; logged?: string | undefined; cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    options: { status?: ExitStatus; output?: string; logged?: string | undefined; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.status = options.status;
     this.output = options.output ?? '';

@@ -5,7 +5,14 @@
  */
 export { Runtime } from './runtime.js';
 export { bundleOf, isAnothers, isSameBundle } from './owner.js';
-export type { CheckpointOptions, CreateOptions, ExecOptions, ProcessIo, RestoreOptions, RuntimeOptions } from './runtime.js';
+export type {
+  CheckpointOptions,
+  CreateOptions,
+  ExecOptions,
+  ProcessIo,
+  RestoreOptions,
+  RuntimeOptions,
+} from './runtime.js';
 export { RuntimeError } from './error.js';
 export { ConsoleSocket } from './console.js';
 export { LogTail } from './log.js';

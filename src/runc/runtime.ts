@@ -133,9 +133,21 @@ export class Runtime {
   async exec(id: string, process: Process, options: ExecOptions): Promise<number> {
     const text = Buffer.from(stringifyExact(process));
     const run = (processFile: string, more: readonly number[]): Promise<number> => {
-      const args = ['exec', '--process', processFile, ...consoleArgs(options), '--detach', '--pid-file', options.pidFile, id];
+      const args = [
+        'exec',
+        '--process',
+        processFile,
+        ...consoleArgs(options),
+        '--detach',
+        '--pid-file',
+        options.pidFile,
+        id,
+      ];
       return this.#runForPid(id, args, options.pidFile, {
-        ...ioOf(options), more, subject: { container: id, ...(options.execId === undefined ? {} : { exec: options.execId }) }, ...(options.signal ? { signal: options.signal } : {}),
+        ...ioOf(options),
+        more,
+        subject: { container: id, ...(options.execId === undefined ? {} : { exec: options.execId }) },
+        ...(options.signal ? { signal: options.signal } : {}),
       });
     };
     // A wrapper may not hand on more than the three descriptors that everybody knows.
@@ -213,7 +225,12 @@ export class Runtime {
     if (options.parentPath) args.push('--parent-path', options.parentPath);
     args.push('--detach', '--pid-file', options.pidFile, ...consoleArgs(options));
     if (options.noPivotRoot) args.push('--no-pivot');
-    return this.#runForPid(id, [...args, '-no-subreaper', '--bundle', options.bundle, id], options.pidFile, ioOf(options));
+    return this.#runForPid(
+      id,
+      [...args, '-no-subreaper', '--bundle', options.bundle, id],
+      options.pidFile,
+      ioOf(options),
+    );
   }
 
   /** What the runtime can do, as the JSON text of an OCI Features object. Takes no state directory. */
@@ -242,7 +259,10 @@ export class Runtime {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       // Not "no such file or directory": dockerd takes that for a command missing in the container.
-      throw new RuntimeError(`${this.binary} ${args[0]} succeeded, but wrote no pid into ${pidFile}`, { status: 0, cause: error });
+      throw new RuntimeError(`${this.binary} ${args[0]} succeeded, but wrote no pid into ${pidFile}`, {
+        status: 0,
+        cause: error,
+      });
     }
   }
 
@@ -252,7 +272,11 @@ export class Runtime {
     commandBegins(args[0]!);
     let failed = true;
     try {
-      const result = await this.#runCommand([...this.#globals(log?.file), ...args], { name: args[0], subject: { container: id }, ...options });
+      const result = await this.#runCommand([...this.#globals(log?.file), ...args], {
+        name: args[0],
+        subject: { container: id },
+        ...options,
+      });
       failed = result.status !== 0;
       if (failed) throw this.#failure(result, log);
       return result;

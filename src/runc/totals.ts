@@ -26,7 +26,7 @@ const totals = new Map<string, CommandTotal>();
 export function noteCommand(name: string, ms: number, failed: boolean): void {
   observer?.('ended', name);
   let total = totals.get(name);
-  if (!total) totals.set(name, total = { count: 0, failed: 0, totalMs: 0 });
+  if (!total) totals.set(name, (total = { count: 0, failed: 0, totalMs: 0 }));
   total.count++;
   total.totalMs += ms;
   if (failed) total.failed++;

@@ -16,7 +16,9 @@ export function socketPath(grpcAddress: string, namespace: string, group: string
   const name = sha256(cleanJoin(grpcAddress, namespace, group));
   const path = posix.join(dir, name);
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
-    throw new Error(`socket path ${path} is too long: ${Buffer.byteLength(path)} bytes, at most ${MAX_SOCKET_PATH} will do; use a shorter socket directory`);
+    throw new Error(
+      `socket path ${path} is too long: ${Buffer.byteLength(path)} bytes, at most ${MAX_SOCKET_PATH} will do; use a shorter socket directory`,
+    );
   }
   return path;
 }

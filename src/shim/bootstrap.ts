@@ -29,8 +29,10 @@ export function parseBootstrap(bytes: Uint8Array, id: string, namespace: string)
   if (params?.instanceId === id && params.namespace === namespace) {
     const options = params.extensions.map(({ value }) => value).find((value) => value != null && isOptions(value));
     return {
-      options: tryDecode(() => decodeOptions(options)) ?? {}, socketDir: params.socketDir ?? '',
-      debug: (params.logLevel as number) <= DEBUG, isParams: true,
+      options: tryDecode(() => decodeOptions(options)) ?? {},
+      socketDir: params.socketDir ?? '',
+      debug: (params.logLevel as number) <= DEBUG,
+      isParams: true,
     };
   }
   return { ...nothing, options: tryDecode(() => decodeOptions(google.protobuf.Any.decode(bytes))) ?? {} };

@@ -77,7 +77,10 @@ export class Container {
   #activeExecs = 0;
   #execsIdle: (() => void)[] = [];
 
-  constructor(readonly record: ContainerRecord, private readonly shim: ShimContext) {
+  constructor(
+    readonly record: ContainerRecord,
+    private readonly shim: ShimContext,
+  ) {
     this.#bundle = new Bundle(record.bundle);
     this.#runtime = this.#runtimeUntil(this.#over.signal);
     this.#init = new LiveProcess(record.init);
@@ -87,7 +90,10 @@ export class Container {
   /** The container's runtime, its commands killed when the signal aborts. */
   #runtimeUntil(signal: AbortSignal): Runtime {
     const { binary, root, systemdCgroup, criu } = this.record.runtime;
-    return this.shim.custom?.runtime?.(this.record, signal) ?? new Runtime({ binary, root, log: this.#bundle.log, systemdCgroup, criu, signal });
+    return (
+      this.shim.custom?.runtime?.(this.record, signal) ??
+      new Runtime({ binary, root, log: this.#bundle.log, systemdCgroup, criu, signal })
+    );
   }
 
   /** For cleaning up, which outlives the container, but not by much. */
@@ -123,15 +129,17 @@ export class Container {
     let mounts: CgroupMount[] | undefined;
     await this.shim.orphans.adopting(async () => {
       this.#isAsked = true;
-      const creating = this.#runtime.create(id, {
-        bundle,
-        pidFile: this.#bundle.initPid,
-        noPivotRoot: runtime.noPivotRoot,
-        noNewKeyring: runtime.noNewKeyring,
-        ...ioOf(stdio),
-      }).catch((error: unknown) => {
-        throw runtimeFailure('OCI runtime create failed', error);
-      });
+      const creating = this.#runtime
+        .create(id, {
+          bundle,
+          pidFile: this.#bundle.initPid,
+          noPivotRoot: runtime.noPivotRoot,
+          noNewKeyring: runtime.noNewKeyring,
+          ...ioOf(stdio),
+        })
+        .catch((error: unknown) => {
+          throw runtimeFailure('OCI runtime create failed', error);
+        });
       // The runtime takes long enough for all this.
       this.#quietly('preparing for what comes next', () => {
         mounts = cgroupMounts();
@@ -159,7 +167,8 @@ export class Container {
       }
     };
     // A runtime undoes its own failures, unless it was killed or told us nonsense.
-    if (init.pid > 0 || (this.#isAsked && !this.#foreign && this.#isKnownToRuntime() && !this.#isAnothers())) await attempt('delete', () => this.#cleaner().delete(id, { force: true }));
+    if (init.pid > 0 || (this.#isAsked && !this.#foreign && this.#isKnownToRuntime() && !this.#isAnothers()))
+      await attempt('delete', () => this.#cleaner().delete(id, { force: true }));
     // One that was killed early has not written down what it had made by then.
     const before = this.#cgroupsBefore;
     if (before && !this.#foreign) await attempt('remove cgroups', () => removeCgroups(this.record.cgroupsPath, before));
@@ -185,7 +194,9 @@ export class Container {
     return existsSync(this.#stateDirectory);
   }
 
-  get #stateDirectory(): string { return join(this.record.runtime.root, this.record.id); }
+  get #stateDirectory(): string {
+    return join(this.record.runtime.root, this.record.id);
+  }
 
   /** The client has given up on a create that is under way: it is undone as soon as may be, and nobody is told of it. */
   abandon(): void {
@@ -202,7 +213,10 @@ export class Container {
       try {
         this.#init.stdio?.beforeStart();
         if (init.state === 'createdCheckpoint') await this.#restore();
-        else await this.#runtime.start(this.record.id, this.#initGone).catch((error: unknown) => { throw runtimeFailure('OCI runtime start failed', error); });
+        else
+          await this.#runtime.start(this.record.id, this.#initGone).catch((error: unknown) => {
+            throw runtimeFailure('OCI runtime start failed', error);
+          });
         init.state = 'running';
         this.#events.start(init.pid);
         return init.pid;
@@ -216,37 +230,48 @@ export class Container {
     const { id, bundle, checkpoint, parentCheckpoint, runtime } = this.record;
     const stdio = this.#init.stdio!;
     // Its descriptors went with the first attempt.
-    if (this.#restoreTried) throw failedPrecondition(`container ${id} could not be restored before; delete it and create it anew`);
+    if (this.#restoreTried)
+      throw failedPrecondition(`container ${id} could not be restored before; delete it and create it anew`);
     this.#restoreTried = true;
     this.#lookForForeign();
     this.#expectMigration();
     // criu opens stdin anew, and would wait for a client that has written and left.
     const stdin = this.record.init.terminal ? undefined : openBothEnds(this.record.init.stdin);
-    await this.shim.orphans.adopting(async () => {
-      const pid = await this.#runtime.restore(id, {
-        bundle,
-        pidFile: this.#bundle.initPid,
-        imagePath: checkpoint,
-        workPath: runtime.criuWorkPath || this.#bundle.work,
-        parentPath: parentCheckpoint,
-        noPivotRoot: runtime.noPivotRoot,
-        ...ioOf(stdio),
-      }).catch((error: unknown) => {
-        throw runtimeFailure('OCI runtime restore failed', error);
+    await this.shim.orphans
+      .adopting(async () => {
+        const pid = await this.#runtime
+          .restore(id, {
+            bundle,
+            pidFile: this.#bundle.initPid,
+            imagePath: checkpoint,
+            workPath: runtime.criuWorkPath || this.#bundle.work,
+            parentPath: parentCheckpoint,
+            noPivotRoot: runtime.noPivotRoot,
+            ...ioOf(stdio),
+          })
+          .catch((error: unknown) => {
+            throw runtimeFailure('OCI runtime restore failed', error);
+          });
+        checkChild('OCI runtime restore failed', pid);
+        this.#watchInit(pid);
+      })
+      .finally(() => {
+        if (stdin !== undefined) closeSync(stdin);
       });
-      checkChild('OCI runtime restore failed', pid);
-      this.#watchInit(pid);
-    }).finally(() => {
-      if (stdin !== undefined) closeSync(stdin);
-    });
     this.#loadCgroup();
     await stdio.attach();
   }
 
   #watchInit(pid: number): void {
-    this.#init.watch(pid, (status) => this.#initEnded(status), () => {
-      void this.#tellInitExit().catch((error: unknown) => this.shim.log.error('telling an exit failed', { id: this.record.id, error }));
-    });
+    this.#init.watch(
+      pid,
+      (status) => this.#initEnded(status),
+      () => {
+        void this.#tellInitExit().catch((error: unknown) =>
+          this.shim.log.error('telling an exit failed', { id: this.record.id, error }),
+        );
+      },
+    );
   }
 
   /** Stats and out-of-memory need it; a container without them is still a container. */
@@ -273,7 +298,16 @@ export class Container {
     const { stdin, stdout, stderr, terminal, label } = live.record;
     live.stdio = await openStdio(
       {
-        stdin, stdout, stderr, terminal, label, uid, gid, id, namespace: this.shim.record.namespace, onDeath: this.record.onLogDeath,
+        stdin,
+        stdout,
+        stderr,
+        terminal,
+        label,
+        uid,
+        gid,
+        id,
+        namespace: this.shim.record.namespace,
+        onDeath: this.record.onLogDeath,
       },
       (text) => this.shim.log.warn(text),
     );
@@ -307,10 +341,12 @@ export class Container {
     const { record } = this;
     if (this.#abandoned) return;
     const quietly = (what: string) => (error: unknown) => this.shim.log.warn(what, { id: record.id, error });
-    if (record.sharesPidNamespace && record.init.state !== 'deleted') await this.#killAll().catch(quietly('processes left by the init could not be killed'));
+    if (record.sharesPidNamespace && record.init.state !== 'deleted')
+      await this.#killAll().catch(quietly('processes left by the init could not be killed'));
     if (record.sharesPidNamespace) this.#killExecs();
     await this.#untilExecsEnded();
-    if (record.init.state === 'paused') await this.#cleaner().resume(record.id).catch(quietly('a paused container that ended could not be resumed'));
+    if (record.init.state === 'paused')
+      await this.#cleaner().resume(record.id).catch(quietly('a paused container that ended could not be resumed'));
     this.#quietly('the last look for want of memory', () => this.#oom?.stop());
     const reading = this.#init.stdio?.beingRead();
     if (reading) await reading.catch(quietly('looking for unread output'));
@@ -370,12 +406,15 @@ export class Container {
       const { record } = this;
       const { init } = record;
       checkInit('delete', init.state);
-      if (!(await this.#drained(this.#init, record.id))) this.shim.log.warn('output was still being copied at delete', { id: record.id });
+      if (!(await this.#drained(this.#init, record.id)))
+        this.shim.log.warn('output was still being copied at delete', { id: record.id });
       let failure: unknown;
       if (!this.#removedEnded() && !this.#isAnothers()) {
-        await this.#cleaner().delete(record.id).catch((error: unknown) => {
-          if (!isUnknownContainer(error)) failure = runtimeFailure('failed to delete task', error);
-        });
+        await this.#cleaner()
+          .delete(record.id)
+          .catch((error: unknown) => {
+            if (!isUnknownContainer(error)) failure = runtimeFailure('failed to delete task', error);
+          });
       }
       for (const exec of this.#execs.values()) await exec.process.stdio?.close();
       await this.#init.stdio?.close();
@@ -398,7 +437,11 @@ export class Container {
       // The last thing, as it says that there is nothing left to do. A runtime that only says so leaves the rest to `delete`.
       if (this.#isKnownToRuntime()) return;
       const { pid, exitStatus, exitedAt } = init;
-      this.#quietly('leaving word of the deletion', () => this.#bundle.writeDeleted(encodeDeleteResponse(exitedAt === undefined ? { pid } : { pid, status: exitStatus, exitedAt })));
+      this.#quietly('leaving word of the deletion', () =>
+        this.#bundle.writeDeleted(
+          encodeDeleteResponse(exitedAt === undefined ? { pid } : { pid, status: exitStatus, exitedAt }),
+        ),
+      );
     });
   }
 
@@ -434,12 +477,15 @@ export class Container {
     return exec.serial.run(async () => {
       const { record, process } = exec;
       checkExec('start', record.state);
-      if (record.startFailed) throw failedPrecondition(`exec ${execId} could not be started before; delete it and add it anew`);
+      if (record.startFailed)
+        throw failedPrecondition(`exec ${execId} could not be started before; delete it and add it anew`);
       if (this.record.initExited) throw failedPrecondition(`container ${this.record.id} init process is not running`);
       this.#activeExecs++;
       process.hold();
       // A client that only hangs up, as a daemon that restarts, may still want it.
-      const breakOff = new BreakOff().when(this.#over.signal).when(deadline, (reason) => (reason as Error).name === 'TimeoutError');
+      const breakOff = new BreakOff()
+        .when(this.#over.signal)
+        .when(deadline, (reason) => (reason as Error).name === 'TimeoutError');
       let over: () => void = () => undefined;
       exec.starting = { over: new Promise((resolve) => (over = resolve)), breakOff };
       try {
@@ -465,27 +511,33 @@ export class Container {
     const spec: Process = { ...(parseExact(record.spec) as Process), terminal: record.terminal };
     stdio.beforeStart();
     await this.shim.orphans.adopting(async () => {
-      const running = this.#runtime.exec(this.record.id, spec, {
-        execId: record.id,
-        pidFile: this.#bundle.execPid(record.id),
-        processFile: join(this.record.bundle, `.${record.id}.process.json`),
-        signal,
-        ...ioOf(stdio),
-      }).catch((error: unknown) => {
-        // A runtime that was killed may have made the process by then, which must not run on unseen.
-        const stray = tryReadPidFile(this.#bundle.execPid(record.id));
-        if (stray !== undefined && isChild(stray)) this.#killNow({ pid: stray });
-        throw runtimeFailure('OCI runtime exec failed', error);
-      });
+      const running = this.#runtime
+        .exec(this.record.id, spec, {
+          execId: record.id,
+          pidFile: this.#bundle.execPid(record.id),
+          processFile: join(this.record.bundle, `.${record.id}.process.json`),
+          signal,
+          ...ioOf(stdio),
+        })
+        .catch((error: unknown) => {
+          // A runtime that was killed may have made the process by then, which must not run on unseen.
+          const stray = tryReadPidFile(this.#bundle.execPid(record.id));
+          if (stray !== undefined && isChild(stray)) this.#killNow({ pid: stray });
+          throw runtimeFailure('OCI runtime exec failed', error);
+        });
       // The client may have taken its time since it added the exec.
       this.#expectMigration();
       const pid = await running;
       checkChild('OCI runtime exec failed', pid);
-      process.watch(pid, (status) => {
-        if (record.startFailed) return;
-        record.exitStatus = status;
-        record.exitedAt = realtimeMillis();
-      }, () => this.#tellExecExit(record, process));
+      process.watch(
+        pid,
+        (status) => {
+          if (record.startFailed) return;
+          record.exitStatus = status;
+          record.exitedAt = realtimeMillis();
+        },
+        () => this.#tellExecExit(record, process),
+      );
       // It came too late to be killed with the others (see #tellInitExit).
       if (this.record.initExited && this.record.sharesPidNamespace) this.#killNow(record);
     });
@@ -538,7 +590,8 @@ export class Container {
     return exec.serial.run(async () => {
       const { record, process } = exec;
       checkExec('delete', record.state);
-      if (!(await this.#drained(process, execId))) this.shim.log.warn('output was still being copied at delete', { id: this.record.id, exec: execId });
+      if (!(await this.#drained(process, execId)))
+        this.shim.log.warn('output was still being copied at delete', { id: this.record.id, exec: execId });
       await process.stdio?.close();
       removeFile(this.#bundle.execPid(execId));
       record.state = 'deleted';
@@ -562,7 +615,11 @@ export class Container {
     // The end of its init is the end of its pid namespace. runc up to 1.1 signals the cgroup instead, in which there may be
     // another daemon's container of the same name; and thaws it, which a paused one needs.
     const isEnough = signal === SIGKILL && !this.record.sharesPidNamespace && init.state !== 'paused';
-    await this.#cleaner().kill(id, signal, { all: all && !isEnough }).catch((error: unknown) => { throw killFailure(error); });
+    await this.#cleaner()
+      .kill(id, signal, { all: all && !isEnough })
+      .catch((error: unknown) => {
+        throw killFailure(error);
+      });
   }
 
   /** An exec that is being started is signalled when that is done; SIGKILL ends a start that hangs, too. */
@@ -601,7 +658,9 @@ export class Container {
       checkInit('pause', record.init.state);
       record.pausing = true;
       try {
-        await this.#runtime.pause(record.id).catch((error: unknown) => { throw runtimeFailure('OCI runtime pause failed', error); });
+        await this.#runtime.pause(record.id).catch((error: unknown) => {
+          throw runtimeFailure('OCI runtime pause failed', error);
+        });
       } finally {
         record.pausing = false;
       }
@@ -616,7 +675,9 @@ export class Container {
     return this.#serial.run(async () => {
       const { id, init } = this.record;
       checkInit('resume', init.state);
-      await this.#runtime.resume(id).catch((error: unknown) => { throw runtimeFailure('OCI runtime resume failed', error); });
+      await this.#runtime.resume(id).catch((error: unknown) => {
+        throw runtimeFailure('OCI runtime resume failed', error);
+      });
       checkInit('resume', init.state);
       init.state = 'running';
       this.#events.resumed();
@@ -626,7 +687,9 @@ export class Container {
   update(resources: Uint8Array): Promise<void> {
     return this.#serial.run(async () => {
       checkInit('update', this.record.init.state);
-      await this.#runtime.update(this.record.id, resources).catch((error: unknown) => { throw unknown((error as Error).message, error); });
+      await this.#runtime.update(this.record.id, resources).catch((error: unknown) => {
+        throw unknown((error as Error).message, error);
+      });
     });
   }
 
@@ -679,7 +742,9 @@ export class Container {
   async wait(execId: string, signal: AbortSignal): Promise<ProcessRecord> {
     const exec = execId ? this.#exec(execId) : undefined;
     const live = exec?.process ?? this.#init;
-    const over = exec ? exec.record.startFailed || exec.record.state === 'stopped' : this.record.init.state === 'stopped';
+    const over = exec
+      ? exec.record.startFailed || exec.record.state === 'stopped'
+      : this.record.init.state === 'stopped';
     if (!over) await live.wait(signal);
     return live.record;
   }
@@ -726,7 +791,9 @@ export class Container {
   /** What is going on in it, for the state dump. */
   describe(): ContainerSnapshot {
     return {
-      record: this.record, activeExecs: this.#activeExecs, init: snapshot(this.#init, this.#serial),
+      record: this.record,
+      activeExecs: this.#activeExecs,
+      init: snapshot(this.#init, this.#serial),
       execs: new Map([...this.#execs].map(([id, { process, serial }]) => [id, snapshot(process, serial)])),
     };
   }
@@ -740,7 +807,12 @@ export class Container {
 
 /** What a process has besides its record, for the state dump. */
 function snapshot(process: LiveProcess, serial: Serial): ProcessSnapshot {
-  return { waiters: process.waiting, isHeld: process.isHeld, operations: serial.entries, stdio: process.stdio?.describe() };
+  return {
+    waiters: process.waiting,
+    isHeld: process.isHeld,
+    operations: serial.entries,
+    stdio: process.stdio?.describe(),
+  };
 }
 
 function ioOf(stdio: Stdio): ProcessIo {
@@ -754,5 +826,6 @@ function ioOf(stdio: Stdio): ProcessIo {
 
 /** A pid that is none of our children would never be told as ended, and signals for it would hit somebody else. */
 function checkChild(prefix: string, pid: number): void {
-  if (!isChild(pid)) throw unknown(`${prefix}: the runtime says that the process is ${pid}, which is none that it has started`);
+  if (!isChild(pid))
+    throw unknown(`${prefix}: the runtime says that the process is ${pid}, which is none that it has started`);
 }

@@ -134,7 +134,9 @@ export class Containers {
   /** What the Sandbox service does to it. */
   sandboxOwner(stop: () => void): SandboxOwner {
     return {
-      created: () => { this.#isSandbox = true; },
+      created: () => {
+        this.#isSandbox = true;
+      },
       shutDown: () => {
         this.#isSandbox = false;
         // A daemon closes its connection now, and asks for nothing more.
@@ -146,7 +148,8 @@ export class Containers {
 
   /** For the state dump: those whose create is under way, and those that are there. */
   describe(): { creating: ContainerSnapshot[]; created: ContainerSnapshot[] } {
-    const all = (containers: Map<string, Container>): ContainerSnapshot[] => [...containers.values()].map((container) => container.describe());
+    const all = (containers: Map<string, Container>): ContainerSnapshot[] =>
+      [...containers.values()].map((container) => container.describe());
     return { creating: all(this.#creating), created: all(this.#containers) };
   }
 }

@@ -19,7 +19,10 @@ export function answerDebug(socket: Socket, first: Buffer, sources: Sources): bo
   socket.allowHalfOpen = true;
   void load().then(
     ({ serveHttp }) => serveHttp(socket, first, sources),
-    (error: unknown) => socket.resume().end(`HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n${raw(sources, error)}\n`),
+    (error: unknown) =>
+      socket
+        .resume()
+        .end(`HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n${raw(sources, error)}\n`),
   );
   return true;
 }
@@ -49,9 +52,24 @@ async function load(): Promise<typeof import('./debug/index.js')> {
 /** Where the code is gone, or is another's by now, the facts themselves must do. An exec's spec has its environment. */
 function raw(sources: Sources, why: unknown): string {
   const { creating, created } = sources.containers();
-  return JSON.stringify({
-    raw: true, why: String(why), build: BUILD, pid: process.pid, now: Date.now(), creating, created,
-    requests: sources.requests().map(({ method, id, execId, context }) => ({ method, id, execId, started: context.started })),
-    runtimeCommands: sources.commands(), waits: sources.waits(), events: sources.events(), log: sources.log(),
-  }, (key, value: unknown) => (key === 'spec' || key === 'operations' ? undefined : value instanceof Map ? [...value] : value));
+  return JSON.stringify(
+    {
+      raw: true,
+      why: String(why),
+      build: BUILD,
+      pid: process.pid,
+      now: Date.now(),
+      creating,
+      created,
+      requests: sources
+        .requests()
+        .map(({ method, id, execId, context }) => ({ method, id, execId, started: context.started })),
+      runtimeCommands: sources.commands(),
+      waits: sources.waits(),
+      events: sources.events(),
+      log: sources.log(),
+    },
+    (key, value: unknown) =>
+      key === 'spec' || key === 'operations' ? undefined : value instanceof Map ? [...value] : value,
+  );
 }

@@ -10,6 +10,8 @@ const KILLED = 137;
 /** @param exit what is known of its end; the rest is made up as the Go shim does */
 export function encodeDeleteResponse(exit: Partial<ExitRecord>): Uint8Array {
   return containerd.task.v2.DeleteResponse.encode({
-    pid: exit.pid ?? 0, exitStatus: exit.status ?? KILLED, exitedAt: timestamp(exit.exitedAt ?? realtimeMillis()),
+    pid: exit.pid ?? 0,
+    exitStatus: exit.status ?? KILLED,
+    exitedAt: timestamp(exit.exitedAt ?? realtimeMillis()),
   }).finish();
 }

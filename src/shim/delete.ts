@@ -32,9 +32,11 @@ export async function deleteAction(invocation: Invocation, warn: (text: string) 
   if (others !== undefined) {
     warn(`${id} is left alone in ${root}, where it is the container of ${others}`);
   } else if (isThere(join(root, id)) || binary !== 'runc') {
-    await new Runtime({ binary, root, ...(isThere(bundle.path) ? { log: bundle.log } : {}) }).delete(id, { force: true }).catch((error: unknown) => {
-      if (!isUnknownContainer(error)) warn(`failed to remove runc container: ${(error as Error).message}`);
-    });
+    await new Runtime({ binary, root, ...(isThere(bundle.path) ? { log: bundle.log } : {}) })
+      .delete(id, { force: true })
+      .catch((error: unknown) => {
+        if (!isUnknownContainer(error)) warn(`failed to remove runc container: ${(error as Error).message}`);
+      });
   }
   await removeRemains(bundle, warn);
   return encodeDeleteResponse({ ...exit, pid });
@@ -50,7 +52,9 @@ function whoseElse(directory: string, bundle: Bundle): string | undefined {
 /** What every shim leaves that was killed, whatever its runtime: mounts, and its socket. */
 export async function removeRemains(bundle: Bundle, warn: (text: string) => void): Promise<void> {
   // The daemon would detach what is in use, as its next step.
-  await unmountRootfs(bundle.rootfs, { lazy: true }).catch((error: unknown) => warn(`failed to unmount ${bundle.rootfs}: ${(error as Error).message}`));
+  await unmountRootfs(bundle.rootfs, { lazy: true }).catch((error: unknown) =>
+    warn(`failed to unmount ${bundle.rootfs}: ${(error as Error).message}`),
+  );
   // A shim that was killed leaves its socket. One that still answers serves others of the group.
   const socket = quietly(() => addressOf(bundle), warn);
   if (socket !== undefined) await removeDeadSocket(socket).catch((error: unknown) => warn((error as Error).message));

@@ -48,7 +48,10 @@ export interface EventsSnapshot {
   /** What is being sent; the first in the queue. */
   head: { topic: string; time: number } | undefined;
   /** What the sender does at this moment, and since when. */
-  sender: { doing: 'idle' | 'connecting' | 'waiting for subscribers' | 'awaiting the reply' | 'pausing'; since: number };
+  sender: {
+    doing: 'idle' | 'connecting' | 'waiting for subscribers' | 'awaiting the reply' | 'pausing';
+    since: number;
+  };
   sent: number;
   /** Told again to a daemon that has come back. Part of sent. */
   repeated: number;
@@ -78,7 +81,12 @@ export class EventPublisher {
   #idle: (() => void)[] = [];
 
   /** @param address the daemon's ttrpc socket; without one, events are dropped */
-  constructor(private readonly address: string, private readonly namespace: string, private readonly log: Logger, private readonly absence = new Absence()) {}
+  constructor(
+    private readonly address: string,
+    private readonly namespace: string,
+    private readonly log: Logger,
+    private readonly absence = new Absence(),
+  ) {}
 
   /** How many wait, and how many were dropped to bound memory. */
   get stats(): { queued: number; dropped: number } {
@@ -88,9 +96,16 @@ export class EventPublisher {
   describe(): EventsSnapshot {
     const [head] = this.#queue;
     return {
-      address: this.address, connected: this.#client !== undefined, queued: this.#queue.length,
-      head: head && { topic: head.topic, time: head.time }, sender: this.#sender,
-      sent: this.#sent, repeated: this.#repeated, retried: this.#retried, dropped: this.#dropped + this.#refused, lastError: this.#lastError,
+      address: this.address,
+      connected: this.#client !== undefined,
+      queued: this.#queue.length,
+      head: head && { topic: head.topic, time: head.time },
+      sender: this.#sender,
+      sent: this.#sent,
+      repeated: this.#repeated,
+      retried: this.#retried,
+      dropped: this.#dropped + this.#refused,
+      lastError: this.#lastError,
     };
   }
 
@@ -170,7 +185,8 @@ export class EventPublisher {
       });
     }
     this.#closed = true;
-    if (this.#queue.length > 0) this.log.error('events were not sent before the shim ended', { count: this.#queue.length });
+    if (this.#queue.length > 0)
+      this.log.error('events were not sent before the shim ended', { count: this.#queue.length });
     this.#queue.length = 0;
     this.#unheard.length = 0;
     this.#wakePause?.();
@@ -205,14 +221,17 @@ export class EventPublisher {
         return true;
       }
       this.#does('awaiting the reply');
-      await this.#client.service(Events).Forward({
-        envelope: {
-          timestamp: timestamp(event.time),
-          namespace: this.namespace,
-          topic: event.topic,
-          event: { type_url: event.typeUrl, value: event.value },
+      await this.#client.service(Events).Forward(
+        {
+          envelope: {
+            timestamp: timestamp(event.time),
+            namespace: this.namespace,
+            topic: event.topic,
+            event: { type_url: event.typeUrl, value: event.value },
+          },
         },
-      }, { timeoutMs: ATTEMPT_MS, metadata: { 'containerd-namespace-ttrpc': this.namespace } });
+        { timeoutMs: ATTEMPT_MS, metadata: { 'containerd-namespace-ttrpc': this.namespace } },
+      );
       this.#sent++;
       if (event.taken) this.#repeated++;
       this.#remove(event);

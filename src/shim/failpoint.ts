@@ -11,10 +11,7 @@ const PREFIX = 'io.containerd.runtime.v2.shim.failpoint.';
 /** setTimeout takes no longer delay. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
 
-type Action =
-  | { type: 'off' }
-  | { type: 'error' | 'panic'; text: string }
-  | { type: 'delay'; ms: number };
+type Action = { type: 'off' } | { type: 'error' | 'panic'; text: string } | { type: 'delay'; ms: number };
 
 /** One term: an action, and how often it is still to be taken. */
 export type Term = Action & { count: number };
@@ -30,10 +27,14 @@ export function parseTerms(text: string): Term[] {
   let rest = text;
   for (;;) {
     const count = /^(\d+)\*/.exec(rest);
-    if (!count) throw new Error(`a term must begin with a count and "*", such as "1*off", not with ${JSON.stringify(rest)}`);
+    if (!count)
+      throw new Error(`a term must begin with a count and "*", such as "1*off", not with ${JSON.stringify(rest)}`);
     rest = rest.slice(count[0].length);
     const action = /^(?:(off)|(error|panic)\(([^)]+)\)|(delay)\((\d+)\))/.exec(rest);
-    if (!action) throw new Error(`off, error(text), panic(text) or delay(milliseconds) must follow the count, not ${JSON.stringify(rest)}`);
+    if (!action)
+      throw new Error(
+        `off, error(text), panic(text) or delay(milliseconds) must follow the count, not ${JSON.stringify(rest)}`,
+      );
     terms.push({ count: Number(count[1]), ...actionOf(action) });
     rest = rest.slice(action[0].length);
     if (rest === '') return terms;
@@ -53,14 +54,20 @@ function actionOf([, off, texted, text = '', , ms]: RegExpExecArray): Action {
  * @param panic ends the process at once, as a crash would
  * @throws when an annotation can't be understood, with its name
  */
-export function failpoints(annotations: Record<string, string> | undefined, panic: (text: string) => void): ServerInterceptor {
+export function failpoints(
+  annotations: Record<string, string> | undefined,
+  panic: (text: string) => void,
+): ServerInterceptor {
   const points = new Map<string, Term[]>();
   for (const [key, value] of Object.entries(annotations ?? {})) {
     if (!key.startsWith(PREFIX)) continue;
     try {
       points.set(key.slice(PREFIX.length), parseTerms(value));
     } catch (error) {
-      throw new Error(`annotation ${key}: failpoint ${JSON.stringify(value)} cannot be understood: ${(error as Error).message}`, { cause: error });
+      throw new Error(
+        `annotation ${key}: failpoint ${JSON.stringify(value)} cannot be understood: ${(error as Error).message}`,
+        { cause: error },
+      );
     }
   }
   return ({ method }, _request, next) => {
@@ -68,12 +75,15 @@ export function failpoints(annotations: Record<string, string> | undefined, pani
     if (!term) return next();
     term.count--;
     switch (term.type) {
-      case 'off': return next();
-      case 'error': throw unknown(term.text);
+      case 'off':
+        return next();
+      case 'error':
+        throw unknown(term.text);
       case 'panic':
         panic(`failpoint ${method}: ${term.text}`);
         return next();
-      case 'delay': return new Promise((resolve) => setTimeout(resolve, Math.min(term.ms, LONGEST_DELAY_MS))).then(next);
+      case 'delay':
+        return new Promise((resolve) => setTimeout(resolve, Math.min(term.ms, LONGEST_DELAY_MS))).then(next);
     }
   };
 }

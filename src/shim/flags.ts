@@ -23,7 +23,7 @@ export interface Invocation {
 const strings = {
   namespace: 'namespace that owns the shim',
   id: 'id of the task',
-  address: "grpc address back to main containerd",
+  address: 'grpc address back to main containerd',
   'publish-binary': 'path to publish binary (used for publishing events)',
   bundle: 'path to the bundle if not workdir',
   socket: 'socket path to serve',
@@ -80,7 +80,7 @@ export function parseFlags(args: readonly string[]): Invocation {
     version: set.has('v') || set.has('version'),
     help: set.has('help'),
     action: args[at] ?? '',
-    topic: args[at] === 'debug' ? args[at + 1] ?? '' : '',
+    topic: args[at] === 'debug' ? (args[at + 1] ?? '') : '',
   };
 }
 

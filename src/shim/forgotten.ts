@@ -22,7 +22,11 @@ export class Forgotten {
    * @param isUnused asked after a time without use, which may have been long; once it has said yes, nobody may use the
    *   shim any more
    */
-  constructor(private readonly isUnused: (forLong: boolean) => boolean, private readonly end: () => void, options: ForgottenOptions = {}) {
+  constructor(
+    private readonly isUnused: (forLong: boolean) => boolean,
+    private readonly end: () => void,
+    options: ForgottenOptions = {},
+  ) {
     this.#emptyMs = options.emptyMs ?? EMPTY_MS;
     this.#neverUsedMs = options.neverUsedMs ?? NEVER_USED_MS;
     this.#timer = this.#every(this.#neverUsedMs);

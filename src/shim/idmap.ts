@@ -18,10 +18,14 @@ export async function openMaps({ uids, gids }: { uids: string; gids: string }, u
 
 /** The same maps as the kernel reads them. */
 function mapLines(name: string, text: string): string {
-  return text.split(',').map((part) => {
-    if (!/^\d+:\d+:\d+$/.test(part)) throw new Error(`mount option ${name}=${text} is not of the form inside:outside:count[,…]`);
-    return `${part.replaceAll(':', ' ')}\n`;
-  }).join('');
+  return text
+    .split(',')
+    .map((part) => {
+      if (!/^\d+:\d+:\d+$/.test(part))
+        throw new Error(`mount option ${name}=${text} is not of the form inside:outside:count[,…]`);
+      return `${part.replaceAll(':', ' ')}\n`;
+    })
+    .join('');
 }
 
 /** Puts a shifted copy of what is mounted at a path in its place. */
@@ -56,12 +60,19 @@ export async function mapLowers(data: readonly string[], maps: number, scratch: 
   return { cwd, data: joined(dirs.map((_, n) => String(n))) };
 }
 
-async function shifted(path: string, maps: number, options: { recursive?: boolean; readOnly?: boolean }): Promise<number> {
+async function shifted(
+  path: string,
+  maps: number,
+  options: { recursive?: boolean; readOnly?: boolean },
+): Promise<number> {
   try {
     return await cloneMapped(path, maps, options);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EINVAL' && code !== 'ENOSYS' && code !== 'EPERM') throw error;
-    throw new Error(`mount options uidmap= and gidmap= are not possible at ${path}: they take Linux 5.12 and a file system that knows them (${code})`, { cause: error });
+    throw new Error(
+      `mount options uidmap= and gidmap= are not possible at ${path}: they take Linux 5.12 and a file system that knows them (${code})`,
+      { cause: error },
+    );
   }
 }

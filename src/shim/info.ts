@@ -11,7 +11,8 @@ const FEATURES_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/feature
 export async function info(input: Uint8Array): Promise<Uint8Array> {
   const any = input.length > 0 ? google.protobuf.Any.decode(input) : undefined;
   const binary = decodeOptions(any).binaryName || 'runc';
-  if (searchPath(binary) === undefined) throw new Error(`failed to look up the path of ${JSON.stringify(binary)}: executable file not found in $PATH`);
+  if (searchPath(binary) === undefined)
+    throw new Error(`failed to look up the path of ${JSON.stringify(binary)}: executable file not found in $PATH`);
   const features = await new Runtime({ binary }).features().catch(() => undefined);
   return containerd.types.RuntimeInfo.encode({
     name: 'io.containerd.runc.v2',

@@ -64,7 +64,8 @@ async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   const file = `${path}.lock`;
   let lock: number | undefined;
   for (const deadline = Date.now() + LOCK_MS; (lock = lockFile(file)) === undefined; await delay(5)) {
-    if (Date.now() > deadline) throw new Error(`another process has been holding the lock on ${file} for ${LOCK_MS / 1000} s`);
+    if (Date.now() > deadline)
+      throw new Error(`another process has been holding the lock on ${file} for ${LOCK_MS / 1000} s`);
   }
   try {
     return await work();
@@ -127,7 +128,8 @@ function acceptAll(server: Server, fd: number): void {
     if (accepting) return;
     accepting = true;
     try {
-      for (let next; server.listening && (next = tryAccept(fd)) !== undefined;) server.emit('connection', new Socket({ fd: next, readable: true, writable: true }));
+      for (let next; server.listening && (next = tryAccept(fd)) !== undefined;)
+        server.emit('connection', new Socket({ fd: next, readable: true, writable: true }));
     } catch (error) {
       // Too many open files, say: the next turn meets the same, and there it is known what to do.
       if (!(error instanceof SysError)) throw error;
@@ -163,6 +165,8 @@ function probe(path: string): Promise<'served' | 'dead' | 'missing'> {
     };
     const timer = setTimeout(settle, PROBE_MS, 'served');
     socket.once('connect', () => settle('served'));
-    socket.once('error', ({ code }: NodeJS.ErrnoException) => settle(code === 'ECONNREFUSED' ? 'dead' : code === 'ENOENT' ? 'missing' : 'served'));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) =>
+      settle(code === 'ECONNREFUSED' ? 'dead' : code === 'ENOENT' ? 'missing' : 'served'),
+    );
   });
 }

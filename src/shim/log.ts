@@ -34,7 +34,10 @@ export class FifoLogger implements Logger {
   #droppedTotal = 0;
   readonly #complaints: Complaint[] = [];
 
-  constructor(private readonly debugEnabled: boolean, private readonly runtime = RUNTIME) {}
+  constructor(
+    private readonly debugEnabled: boolean,
+    private readonly runtime = RUNTIME,
+  ) {}
 
   /**
    * Starts writing to the daemon's FIFO; standard error goes there too, for what Node itself has to say. The FIFO is
@@ -56,11 +59,17 @@ export class FifoLogger implements Logger {
     if (this.debugEnabled) this.#write('debug', message, fields);
   }
 
-  info(message: string, fields?: Record<string, unknown>): void { this.#write('info', message, fields); }
+  info(message: string, fields?: Record<string, unknown>): void {
+    this.#write('info', message, fields);
+  }
 
-  warn(message: string, fields?: Record<string, unknown>): void { this.#complain('warning', message, fields); }
+  warn(message: string, fields?: Record<string, unknown>): void {
+    this.#complain('warning', message, fields);
+  }
 
-  error(message: string, fields?: Record<string, unknown>): void { this.#complain('error', message, fields); }
+  error(message: string, fields?: Record<string, unknown>): void {
+    this.#complain('error', message, fields);
+  }
 
   /** For the state dump: the last complaints, and how many lines found no room in the FIFO. */
   describe(): { complaints: readonly Complaint[]; dropped: number } {
@@ -99,12 +108,14 @@ export function formatLine(time: Date, level: Level, message: string, fields: Re
 }
 
 function pairs(fields: Record<string, unknown>): string {
-  return Object.entries(fields).map(([key, value]) => ` ${key}=${quote(textOf(value))}`).join('');
+  return Object.entries(fields)
+    .map(([key, value]) => ` ${key}=${quote(textOf(value))}`)
+    .join('');
 }
 
 function textOf(value: unknown): string {
   if (value instanceof Error) return value.message;
-  return typeof value === 'string' ? value : JSON.stringify(value) ?? String(value);
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
 }
 
 function quote(text: string): string {

@@ -62,13 +62,27 @@ function writeAll(fd: number, bytes: Buffer): void {
 /** What this process was started with, by a launcher or by hand. */
 function ownTask(): StandIn {
   const { HAWSER_REPLY_FD: reply, HAWSER_LISTENER_FD: listener } = process.env;
-  return { name: process.argv0, args: process.argv.slice(2), input: 0, reply: Number(reply), listener: listener === undefined ? undefined : Number(listener) };
+  return {
+    name: process.argv0,
+    args: process.argv.slice(2),
+    input: 0,
+    reply: Number(reply),
+    listener: listener === undefined ? undefined : Number(listener),
+  };
 }
 
 /** What the launcher says by the environment, which goes no further: the runtime and its hooks have no business with it. */
 function takeSettings(): { daemonPid: number; nofile: number; socket: string } {
-  const { HAWSER_DAEMON_PID: daemonPid, HAWSER_NOFILE: nofile, HAWSER_ARENAS: ours, HAWSER_SOCKET: socket = '' } = process.env;
-  for (const [what, at] of [['launched', process.env.HAWSER_LAUNCHED_AT], ['answered', process.env.HAWSER_ANSWERED_AT]] as const) {
+  const {
+    HAWSER_DAEMON_PID: daemonPid,
+    HAWSER_NOFILE: nofile,
+    HAWSER_ARENAS: ours,
+    HAWSER_SOCKET: socket = '',
+  } = process.env;
+  for (const [what, at] of [
+    ['launched', process.env.HAWSER_LAUNCHED_AT],
+    ['answered', process.env.HAWSER_ANSWERED_AT],
+  ] as const) {
     if (at) note({ what, at: Number(at) });
   }
   if (ours !== undefined) delete process.env.MALLOC_ARENA_MAX;
@@ -113,7 +127,10 @@ async function dispatch(invocation: Invocation, reply: Reply, caller: Caller): P
     return 0;
   }
   if (invocation.version) {
-    reply(0, `${PROGRAM}:\n  Version:  ${VERSION}\n  Revision: ${REVISION}\n  Node version: ${process.version}\n  Library: ${HAWSER_LIBRARY}\n\n`);
+    reply(
+      0,
+      `${PROGRAM}:\n  Version:  ${VERSION}\n  Revision: ${REVISION}\n  Node version: ${process.version}\n  Library: ${HAWSER_LIBRARY}\n\n`,
+    );
     return 0;
   }
   if (invocation.info) {
@@ -142,7 +159,11 @@ async function dispatch(invocation: Invocation, reply: Reply, caller: Caller): P
 }
 
 /** One process does both: it becomes the shim once the daemon has its answer. Nothing of the daemon's stays open. */
-async function startAndServe(invocation: Invocation, reply: Reply, { name, input, daemonPid, place }: Caller): Promise<number> {
+async function startAndServe(
+  invocation: Invocation,
+  reply: Reply,
+  { name, input, daemonPid, place }: Caller,
+): Promise<number> {
   if (place) {
     leaveStandard();
     if (input > 2) closeSync(input);
@@ -205,18 +226,25 @@ function panic(text: string): void {
 }
 
 async function serveInvocation(
-  invocation: Invocation, listening: Listening, log: FifoLogger, interceptors: readonly ServerInterceptor[],
+  invocation: Invocation,
+  listening: Listening,
+  log: FifoLogger,
+  interceptors: readonly ServerInterceptor[],
 ): Promise<void> {
   const { serve } = await import('./serve.js');
   await serve({
-    invocation, listening, log, interceptors,
+    invocation,
+    listening,
+    log,
+    interceptors,
     ttrpcAddress: process.env.TTRPC_ADDRESS ?? (invocation.address ? `${invocation.address}.ttrpc` : ''),
   });
 }
 
 /** Serve mode proper: somebody else has bound the socket. */
 function inheritedListener(): Listening {
-  if (!fstatSync(LISTENER_FD, { bigint: false }).isSocket()) throw new Error(`descriptor ${LISTENER_FD} is no listening socket; use the start action`);
+  if (!fstatSync(LISTENER_FD, { bigint: false }).isSocket())
+    throw new Error(`descriptor ${LISTENER_FD} is no listening socket; use the start action`);
   const server = createServer();
   server.listen({ fd: LISTENER_FD });
   return { server, path: '', unlink: () => undefined };
@@ -227,7 +255,10 @@ function ignoreSignals(): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGPIPE'] as const) process.on(signal, () => undefined);
 }
 
-void main().then((status) => process.exit(status), (error: unknown) => {
-  writeAll(2, Buffer.from(`${RUNTIME}: ${(error as Error).stack}`));
-  process.exit(1);
-});
+void main().then(
+  (status) => process.exit(status),
+  (error: unknown) => {
+    writeAll(2, Buffer.from(`${RUNTIME}: ${(error as Error).stack}`));
+    process.exit(1);
+  },
+);

@@ -10,7 +10,10 @@ const MAX_LINKS = 255;
  * The place for a mount, made when it is not there: a file where a file is bound, else a directory. Links are followed as
  * the container would follow them: the rootfs is the root, and its parent too.
  */
-export function targetOf(rootfs: string, { target, source, options }: Pick<Mount, 'target' | 'source' | 'options'>): string {
+export function targetOf(
+  rootfs: string,
+  { target, source, options }: Pick<Mount, 'target' | 'source' | 'options'>,
+): string {
   if (!target) return rootfs;
   const path = resolveInside(rootfs, target);
   if (lstatSync(path, { throwIfNoEntry: false })) return path;
@@ -38,7 +41,8 @@ function resolveInside(root: string, target: string): string {
       at.push(part);
       continue;
     }
-    if (++links > MAX_LINKS) throw new Error(`mount target ${JSON.stringify(target)} goes through more than ${MAX_LINKS} links`);
+    if (++links > MAX_LINKS)
+      throw new Error(`mount target ${JSON.stringify(target)} goes through more than ${MAX_LINKS} links`);
     const link = readlinkSync(path);
     if (link.startsWith('/')) at = [];
     left.unshift(...link.split('/'));

@@ -28,7 +28,9 @@ const unresolved = /^(format|mkdir|mkfs)\//;
 /** @param rootfs names the scratch directories, which lie beside it */
 export async function mountOne(one: Mount, target: string, rootfs: string): Promise<void> {
   if (unresolved.test(one.type)) {
-    throw new Error(`mount type ${one.type} is for the daemon's mount manager, which should have taken it; the snapshotter needs a newer containerd`);
+    throw new Error(
+      `mount type ${one.type} is for the daemon's mount manager, which should have taken it; the snapshotter needs a newer containerd`,
+    );
   }
   if (await mountWithHelper(one, target)) return;
   const options = parseOptions(one.options);
@@ -41,12 +43,20 @@ export async function mountOne(one: Mount, target: string, rootfs: string): Prom
   }
 }
 
-async function mountAll(one: Mount, target: string, options: MountOptions, scratch: string, undo: (() => Promise<void> | void)[]): Promise<void> {
+async function mountAll(
+  one: Mount,
+  target: string,
+  options: MountOptions,
+  scratch: string,
+  undo: (() => Promise<void> | void)[],
+): Promise<void> {
   const { set, mapped } = options;
   const isOverlay = one.type === 'overlay';
-  const maps = mapped && await openMaps(mapped, undo);
+  const maps = mapped && (await openMaps(mapped, undo));
   let lowers: Lowers = { data: options.data };
-  if (isOverlay) lowers = maps === undefined ? fitLowers(options.data, scratch, undo) : await mapLowers(options.data, maps, scratch, undo);
+  if (isOverlay)
+    lowers =
+      maps === undefined ? fitLowers(options.data, scratch, undo) : await mapLowers(options.data, maps, scratch, undo);
   const source = options.loop ? await loopDevice(one.source, options, undo) : one.source;
   const data = lowers.data.join(',');
   if (Buffer.byteLength(data) >= PAGE) {
@@ -55,7 +65,8 @@ async function mountAll(one: Mount, target: string, options: MountOptions, scrat
   try {
     await mount(source, target, one.type, set, data, lowers.cwd);
     // A bind ignores all other flags: read-only takes a second call (mount(2)).
-    if ((set & mountFlags.BIND) !== 0 && (set & mountFlags.RDONLY) !== 0) await mount('', target, '', set | lockedFlags(target) | mountFlags.REMOUNT, '');
+    if ((set & mountFlags.BIND) !== 0 && (set & mountFlags.RDONLY) !== 0)
+      await mount('', target, '', set | lockedFlags(target) | mountFlags.REMOUNT, '');
     if (maps !== undefined && !isOverlay) await remap(target, maps, (set & mountFlags.REC) !== 0);
     for (const propagation of options.propagation) await mount('', target, '', propagation, '');
   } catch (error) {
@@ -76,7 +87,8 @@ async function loopDevice(file: string, { set, directIo }: MountOptions, undo: (
       return readlinkSync(`/proc/self/fd/${device}`);
     } catch (error) {
       const { code, message } = error as SysError;
-      if (code === 'ENOENT' && existsSync(file)) throw new Error(`${message}: the kernel has none to give; load its module (modprobe loop)`, { cause: error });
+      if (code === 'ENOENT' && existsSync(file))
+        throw new Error(`${message}: the kernel has none to give; load its module (modprobe loop)`, { cause: error });
       if (code !== 'EBUSY' || tries === LOOP_TRIES) throw error;
       // Others look for a free device too, at different times from now on.
       await delay(Math.random() * 10 * Math.min(tries, 20));

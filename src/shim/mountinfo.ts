@@ -16,7 +16,11 @@ export function mountPoints(dir: string, beside: string): string[] {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
-  const found = new Set(mounts().map(({ point }) => point).filter((point) => point === real || point.startsWith(real + sep) || point.startsWith(real + beside)));
+  const found = new Set(
+    mounts()
+      .map(({ point }) => point)
+      .filter((point) => point === real || point.startsWith(real + sep) || point.startsWith(real + beside)),
+  );
   return [...found].sort((a, b) => b.length - a.length);
 }
 
@@ -33,10 +37,12 @@ export function lockedFlags(target: string): number {
 }
 
 function mounts(): { point: string; options: string }[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').flatMap((line) => {
-    const [, , , , point, options] = line.split(' ', 6);
-    return point === undefined || options === undefined ? [] : [{ point: unescape(point), options }];
-  });
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [, , , , point, options] = line.split(' ', 6);
+      return point === undefined || options === undefined ? [] : [{ point: unescape(point), options }];
+    });
 }
 
 /** Spaces and the like stand as octal escapes. */

@@ -8,9 +8,16 @@ type Options = containerd.runc.v1.Options.$Properties;
 
 /** Names as Go's TOML library takes them: in any case, with or without underscores. */
 const kinds: Record<string, [keyof Options, 'boolean' | 'number' | 'string']> = {
-  nopivotroot: ['noPivotRoot', 'boolean'], nonewkeyring: ['noNewKeyring', 'boolean'], shimcgroup: ['shimCgroup', 'string'],
-  iouid: ['ioUid', 'number'], iogid: ['ioGid', 'number'], binaryname: ['binaryName', 'string'], root: ['root', 'string'],
-  criupath: ['criuPath', 'string'], systemdcgroup: ['systemdCgroup', 'boolean'], criuimagepath: ['criuImagePath', 'string'],
+  nopivotroot: ['noPivotRoot', 'boolean'],
+  nonewkeyring: ['noNewKeyring', 'boolean'],
+  shimcgroup: ['shimCgroup', 'string'],
+  iouid: ['ioUid', 'number'],
+  iogid: ['ioGid', 'number'],
+  binaryname: ['binaryName', 'string'],
+  root: ['root', 'string'],
+  criupath: ['criuPath', 'string'],
+  systemdcgroup: ['systemdCgroup', 'boolean'],
+  criuimagepath: ['criuImagePath', 'string'],
   criuworkpath: ['criuWorkPath', 'string'],
 };
 

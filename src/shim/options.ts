@@ -46,7 +46,10 @@ export function isOptions(any: Any): boolean {
 export function decodeOptions(any: Any | null | undefined): Options {
   if (!any?.value?.length) return {};
   const decode = Object.entries(decoders).find(([name]) => isType(any, name))?.[1];
-  if (!decode) throw invalidArgument(`options of type ${JSON.stringify(any.type_url ?? '')} are not for this runtime, which takes ${RUNC}`);
+  if (!decode)
+    throw invalidArgument(
+      `options of type ${JSON.stringify(any.type_url ?? '')} are not for this runtime, which takes ${RUNC}`,
+    );
   try {
     return decode(any.value);
   } catch (error) {
@@ -86,5 +89,7 @@ export function optionsFile(options: Options): Record<string, unknown> {
     task_api_address: options.taskApiAddress,
     task_api_version: options.taskApiVersion,
   };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined && value !== '' && value !== 0 && value !== false));
+  return Object.fromEntries(
+    Object.entries(all).filter(([, value]) => value !== undefined && value !== '' && value !== 0 && value !== false),
+  );
 }

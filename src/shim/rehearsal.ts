@@ -24,7 +24,12 @@ import { forgetTimeline } from './timeline.js';
 
 /** What a container and an exec usually are to a shim. */
 const ID = 'rehearsal';
-const SPEC = { ociVersion: '1.0.2', process: { args: ['true'], cwd: '/', env: ['PATH=/bin'] }, annotations: {}, linux: { namespaces: [{ type: 'pid' }], cgroupsPath: `/${ID}` } };
+const SPEC = {
+  ociVersion: '1.0.2',
+  process: { args: ['true'], cwd: '/', env: ['PATH=/bin'] },
+  annotations: {},
+  linux: { namespaces: [{ type: 'pid' }], cgroupsPath: `/${ID}` },
+};
 const PROCESS = 'types.containerd.io/opencontainers/runtime-spec/1/Process';
 /** From then on it gets no faster that is worth the time. */
 const LIVES = 3;
@@ -49,7 +54,8 @@ export async function rehearse(standIn: string, dir: string, isWanted: () => boo
     const address = await listenAt(join(own, 'daemon'));
     if (address === 'taken') throw new Error(`${own} is not our own`);
     await daemon.serve(address.server);
-    for (let life = 0; life < LIVES && !isWanted(); life++) await live(standIn, join(own, String(life)), address.path, isWanted);
+    for (let life = 0; life < LIVES && !isWanted(); life++)
+      await live(standIn, join(own, String(life)), address.path, isWanted);
   } finally {
     daemon.close();
     rmSync(own, { recursive: true, force: true });
@@ -65,7 +71,8 @@ export async function rehearse(standIn: string, dir: string, isWanted: () => boo
 function removeLeftovers(dir: string): void {
   for (const name of readdirSync(dir)) {
     const [, pid] = /^r(\d+)$/.exec(name) ?? [];
-    if (pid !== undefined && (Number(pid) === process.pid || !existsSync(`/proc/${pid}`))) rmSync(join(dir, name), { recursive: true, force: true });
+    if (pid !== undefined && (Number(pid) === process.pid || !existsSync(`/proc/${pid}`)))
+      rmSync(join(dir, name), { recursive: true, force: true });
   }
 }
 
@@ -74,12 +81,33 @@ async function live(standIn: string, bundle: string, ttrpcAddress: string, isWan
   // With the runtime's root, which a real one makes itself.
   mkdirSync(join(bundle, ID), { recursive: true });
   writeFileSync(join(bundle, 'config.json'), JSON.stringify(SPEC));
-  const invocation = parseFlags(['-namespace', ID, '-address', join(bundle, 'grpc'), '-publish-binary', '', '-id', ID, 'start']);
+  const invocation = parseFlags([
+    '-namespace',
+    ID,
+    '-address',
+    join(bundle, 'grpc'),
+    '-publish-binary',
+    '',
+    '-id',
+    ID,
+    'start',
+  ]);
   // So that the socket is made here and not where shims have theirs.
-  const input = containerd.runtime.bootstrap.v1.BootstrapParams.encode({ instanceId: ID, namespace: ID, socketDir: join(bundle, '..') }).finish();
+  const input = containerd.runtime.bootstrap.v1.BootstrapParams.encode({
+    instanceId: ID,
+    namespace: ID,
+    socketDir: join(bundle, '..'),
+  }).finish();
   const { listening } = await takePlace(invocation, new Bundle(bundle), input, process.pid);
   if (!listening) throw new Error(`${bundle} is not our own`);
-  const service = new Service({ invocation, listening, log: new FifoLogger(false), interceptors: [], ttrpcAddress, isRehearsal: true });
+  const service = new Service({
+    invocation,
+    listening,
+    log: new FifoLogger(false),
+    interceptors: [],
+    ttrpcAddress,
+    isRehearsal: true,
+  });
   const over = service.run();
   const held: number[] = [];
   try {
@@ -96,7 +124,13 @@ async function live(standIn: string, bundle: string, ttrpcAddress: string, isWan
   }
 }
 
-async function oneContainer(task: ServiceClient<typeof Task>, standIn: string, bundle: string, held: number[], isWanted: () => boolean): Promise<void> {
+async function oneContainer(
+  task: ServiceClient<typeof Task>,
+  standIn: string,
+  bundle: string,
+  held: number[],
+  isWanted: () => boolean,
+): Promise<void> {
   const fifo = (name: string): string => {
     const path = join(bundle, name);
     makeFifo(path, 0o600);

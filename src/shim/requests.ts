@@ -52,7 +52,9 @@ export function currentRequest(): PendingRequest | undefined {
  * @param onCommand called with each request that is more than a question, as only a client of the daemon makes them
  */
 export function accountedFor<H extends object>(handlers: H, onCommand: () => void = () => undefined): H {
-  return Object.fromEntries(Object.entries(handlers).map(([method, handle]) => [method, accounted(method, handle as Handle, onCommand)])) as H;
+  return Object.fromEntries(
+    Object.entries(handlers).map(([method, handle]) => [method, accounted(method, handle as Handle, onCommand)]),
+  ) as H;
 }
 
 function accounted(method: string, handle: Handle, onCommand: () => void): Handle {
@@ -79,14 +81,17 @@ function accounted(method: string, handle: Handle, onCommand: () => void): Handl
     // What is answered at once was never pending.
     if (!(result instanceof Promise)) return result;
     pending.add(entry);
-    return result.then((reply: unknown) => {
-      pending.delete(entry);
-      if (!QUIET.has(method)) mark(`${method}: done`, request.id);
-      return reply;
-    }, (error: unknown) => {
-      pending.delete(entry);
-      total.failed++;
-      throw error;
-    });
+    return result.then(
+      (reply: unknown) => {
+        pending.delete(entry);
+        if (!QUIET.has(method)) mark(`${method}: done`, request.id);
+        return reply;
+      },
+      (error: unknown) => {
+        pending.delete(entry);
+        total.failed++;
+        throw error;
+      },
+    );
   };
 }

@@ -42,7 +42,8 @@ export async function mountRootfs(mounts: readonly Mount[], rootfs: string): Pro
  */
 export async function unmountRootfs(rootfs: string, { lazy = false } = {}): Promise<void> {
   const deadline = Date.now() + (lazy ? LAZY_BUSY_MS : BUSY_MS);
-  for (const point of mountPoints(rootfs, SCRATCH)) await waitingFor('umount', point, unmountAll(point, deadline, lazy));
+  for (const point of mountPoints(rootfs, SCRATCH))
+    await waitingFor('umount', point, unmountAll(point, deadline, lazy));
 }
 
 /** Until the kernel says that nothing is mounted there. */

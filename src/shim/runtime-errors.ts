@@ -4,7 +4,8 @@ import { RuntimeError } from '../runc/index.js';
 import { TtrpcError } from '../ttrpc/status.js';
 
 /** runc says that it does not exist; crun names what it looked for in its state directory. */
-const UNKNOWN_CONTAINER = /does not exist|cannot open directory `[^`]*`: No such file or directory|error opening file `[^`]*\/status`: No such file or directory/i;
+const UNKNOWN_CONTAINER =
+  /does not exist|cannot open directory `[^`]*`: No such file or directory|error opening file `[^`]*\/status`: No such file or directory/i;
 
 /** `prefix: what the runtime logged`, or what it printed when it logged nothing. */
 export function runtimeFailure(prefix: string, error: unknown): TtrpcError {
@@ -17,8 +18,9 @@ export function runtimeFailure(prefix: string, error: unknown): TtrpcError {
 export function killFailure(error: unknown): TtrpcError {
   if (error instanceof TtrpcError) return error;
   const text = (error as Error).message;
-  const all = `${text} ${error instanceof RuntimeError ? error.logged ?? '' : ''}`.toLowerCase();
-  if (/process already finished|container not running|no such process/.test(all)) return notFound('process already finished', error);
+  const all = `${text} ${error instanceof RuntimeError ? (error.logged ?? '') : ''}`.toLowerCase();
+  if (/process already finished|container not running|no such process/.test(all))
+    return notFound('process already finished', error);
   if (UNKNOWN_CONTAINER.test(all)) return notFound('no such container', error);
   return unknown(`unknown error after kill: ${text}`, error);
 }

@@ -19,8 +19,11 @@ interface Platform {
 
 /** containerd.runtime.sandbox.v1.PlatformResponse, whose only field is a containerd.types.Platform. */
 const PlatformResponse: MessageType<Platform> = {
-  encode: ({ os, architecture }) => protobuf.Writer.create().uint32(10).fork().uint32(10).string(os).uint32(18).string(architecture).ldelim(),
-  decode: () => { throw new Error('a shim answers this, and is not answered'); },
+  encode: ({ os, architecture }) =>
+    protobuf.Writer.create().uint32(10).fork().uint32(10).string(os).uint32(18).string(architecture).ldelim(),
+  decode: () => {
+    throw new Error('a shim answers this, and is not answered');
+  },
 };
 
 const ignored = method.unary(Empty, Empty);

@@ -48,8 +48,15 @@ export async function serve(options: ServeOptions): Promise<void> {
   process.on('SIGINT', () => service.end('SIGINT'));
   process.on('SIGUSR1', () => void logDebug(service.sources, log));
   // What goes wrong in one place must not take the containers with it.
-  process.on('uncaughtException', (error) => log.error('a defect: an exception that nobody caught', { error, stack: error.stack }));
-  process.on('unhandledRejection', (reason) => log.error('a defect: a rejection that nobody handled', { error: reason, stack: (reason as Error | undefined)?.stack }));
+  process.on('uncaughtException', (error) =>
+    log.error('a defect: an exception that nobody caught', { error, stack: error.stack }),
+  );
+  process.on('unhandledRejection', (reason) =>
+    log.error('a defect: a rejection that nobody handled', {
+      error: reason,
+      stack: (reason as Error | undefined)?.stack,
+    }),
+  );
   await service.run();
 }
 
@@ -64,32 +71,54 @@ export class Service {
   end: (why: string) => void = () => undefined;
 
   constructor(private readonly options: ServeOptions) {
-    const { invocation: { namespace, id }, listening, log, interceptors, ttrpcAddress, custom, isRehearsal = false } = options;
-    const shim: ShimContext = this.#shim = {
+    const {
+      invocation: { namespace, id },
+      listening,
+      log,
+      interceptors,
+      ttrpcAddress,
+      custom,
+      isRehearsal = false,
+    } = options;
+    const shim: ShimContext = (this.#shim = {
       record: { namespace, id, address: `unix://${listening.path}`, startedAt: Date.now(), containers: {} },
       events: new EventPublisher(ttrpcAddress, namespace, log),
       orphans: new OrphanReaper(),
       log,
       custom,
       isRehearsal,
-    };
+    });
     const containers = new Containers(shim);
-    const server = this.#server = new Server({
+    const server = (this.#server = new Server({
       interceptors,
       onError: (error) => log.warn('a connection failed', { error }),
       other: (socket, first) => answerDebug(socket, first, this.sources),
-    });
+    }));
     this.sources = {
-      record: shim.record, counters, containers: () => containers.describe(), requests: pendingRequests, requestTotals,
-      commands: runningCommands, commandTotals, waits: pendingWaits, events: () => shim.events.describe(), orphans: () => shim.orphans.describe(),
-      timeline, log: () => log.describe(), connections: () => server.connections, isWatched,
+      record: shim.record,
+      counters,
+      containers: () => containers.describe(),
+      requests: pendingRequests,
+      requestTotals,
+      commands: runningCommands,
+      commandTotals,
+      waits: pendingWaits,
+      events: () => shim.events.describe(),
+      orphans: () => shim.orphans.describe(),
+      timeline,
+      log: () => log.describe(),
+      connections: () => server.connections,
+      isWatched,
     };
     this.#ended = new Promise((resolve) => (this.end = resolve));
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
     const handlers = accountedFor(custom?.handlers?.(service) ?? service, () => shim.events.commanded());
     server.add(ContainerdTaskV2Task, handlers).add(ContainerdTaskV3Task, handlers);
     server.add(Sandbox, sandboxService(containers.sandboxOwner(() => this.end('the daemon has stopped the sandbox'))));
-    this.#forgotten = new Forgotten((forLong) => (forLong || server.connections === 0) && containers.endIfForgotten(), () => this.end('nobody needs it'));
+    this.#forgotten = new Forgotten(
+      (forLong) => (forLong || server.connections === 0) && containers.endIfForgotten(),
+      () => this.end('nobody needs it'),
+    );
     containers.onEmpty = () => this.#forgotten.emptied();
   }
 

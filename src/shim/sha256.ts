@@ -31,7 +31,11 @@ export function sha256(text: string): string {
     for (let i = 0; i < 16; i++) w[i] = padded.readUInt32BE(at + i * 4);
     for (let i = 16; i < 64; i++) {
       const [a, b] = [w[i - 15]!, w[i - 2]!];
-      w[i] = w[i - 16]! + (rotate(a, 7) ^ rotate(a, 18) ^ (a >>> 3)) + w[i - 7]! + (rotate(b, 17) ^ rotate(b, 19) ^ (b >>> 10));
+      w[i] =
+        w[i - 16]! +
+        (rotate(a, 7) ^ rotate(a, 18) ^ (a >>> 3)) +
+        w[i - 7]! +
+        (rotate(b, 17) ^ rotate(b, 19) ^ (b >>> 10));
     }
     let [a, b, c, d, e, f, g, h] = hash as unknown as [number, number, number, number, number, number, number, number];
     for (let i = 0; i < 64; i++) {

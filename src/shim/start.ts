@@ -34,11 +34,21 @@ export async function start(invocation: Invocation, input: Uint8Array, daemonPid
 }
 
 /** All of a start that leaves this process as it is: finds the place of the container's group, and listens there if nobody does. */
-export async function takePlace(invocation: Invocation, bundle: Bundle, input: Uint8Array, daemonPid: number): Promise<Started & { shimCgroup: string }> {
+export async function takePlace(
+  invocation: Invocation,
+  bundle: Bundle,
+  input: Uint8Array,
+  daemonPid: number,
+): Promise<Started & { shimCgroup: string }> {
   const { id, namespace, address: grpcAddress } = invocation;
   checkIdentifier('id', id);
   const bootstrap = parseBootstrap(input, id, namespace);
-  const path = socketPath(grpcAddress, namespace, groupOf(bundle.spec().annotations, id), bootstrap.socketDir || SOCKET_DIR);
+  const path = socketPath(
+    grpcAddress,
+    namespace,
+    groupOf(bundle.spec().annotations, id),
+    bootstrap.socketDir || SOCKET_DIR,
+  );
   const address = `unix://${path}`;
   const debug = invocation.debug || bootstrap.debug;
   const dialect = dialectOf(bootstrap.isParams, daemonPid);
@@ -67,7 +77,10 @@ function joinCgroup(path: string): void {
     ? readdirSync(base).filter((name) => name !== 'unified')
     : ['.'];
   const found = mounts.map((mount) => join(base, mount, path, 'cgroup.procs')).filter((file) => existsSync(file));
-  if (found.length === 0) throw new Error(`shim_cgroup ${JSON.stringify(path)} is no cgroup below ${base}; it must be there before the shim is started`);
+  if (found.length === 0)
+    throw new Error(
+      `shim_cgroup ${JSON.stringify(path)} is no cgroup below ${base}; it must be there before the shim is started`,
+    );
   for (const file of found) writeFileSync(file, String(process.pid));
 }
 

@@ -11,15 +11,27 @@ export class TaskEvents {
   #record: ContainerRecord | undefined;
   #initExit: QueuedEvent | undefined;
 
-  constructor(private readonly events: EventPublisher, private readonly containerId: string) {}
+  constructor(
+    private readonly events: EventPublisher,
+    private readonly containerId: string,
+  ) {}
 
   create(record: ContainerRecord): void {
     this.#record = record;
     const { bundle, mounts, checkpoint, init } = record;
     const { stdin, stdout, stderr, terminal, pid } = init;
-    this.#publish('create', 'TaskCreate', types.TaskCreate.encode({
-      containerId: this.containerId, bundle, rootfs: mounts, io: { stdin, stdout, stderr, terminal }, checkpoint, pid,
-    }));
+    this.#publish(
+      'create',
+      'TaskCreate',
+      types.TaskCreate.encode({
+        containerId: this.containerId,
+        bundle,
+        rootfs: mounts,
+        io: { stdin, stdout, stderr, terminal },
+        checkpoint,
+        pid,
+      }),
+    );
   }
 
   start(pid: number): void {
@@ -32,20 +44,41 @@ export class TaskEvents {
   }
 
   exit(id: string, process: ProcessRecord & { state: string }): void {
-    const event = this.#publish('exit', 'TaskExit', types.TaskExit.encode({
-      containerId: this.containerId, id, pid: process.pid, exitStatus: process.exitStatus, exitedAt: timestamp(process.exitedAt),
-    }), () => process.state === 'deleted');
+    const event = this.#publish(
+      'exit',
+      'TaskExit',
+      types.TaskExit.encode({
+        containerId: this.containerId,
+        id,
+        pid: process.pid,
+        exitStatus: process.exitStatus,
+        exitedAt: timestamp(process.exitedAt),
+      }),
+      () => process.state === 'deleted',
+    );
     if (id === this.containerId) this.#initExit = event;
   }
 
   delete(init: ProcessRecord): void {
-    this.#publish('delete', 'TaskDelete', types.TaskDelete.encode({
-      containerId: this.containerId, pid: init.pid, exitStatus: init.exitStatus, exitedAt: timestamp(init.exitedAt),
-    }));
+    this.#publish(
+      'delete',
+      'TaskDelete',
+      types.TaskDelete.encode({
+        containerId: this.containerId,
+        pid: init.pid,
+        exitStatus: init.exitStatus,
+        exitedAt: timestamp(init.exitedAt),
+      }),
+    );
   }
 
   oom(): void {
-    this.#publish('oom', 'TaskOOM', types.TaskOOM.encode({ containerId: this.containerId }), () => this.#record?.init.state === 'deleted');
+    this.#publish(
+      'oom',
+      'TaskOOM',
+      types.TaskOOM.encode({ containerId: this.containerId }),
+      () => this.#record?.init.state === 'deleted',
+    );
   }
 
   execAdded(execId: string): void {
@@ -53,7 +86,11 @@ export class TaskEvents {
   }
 
   execStarted(execId: string, pid: number): void {
-    this.#publish('exec-started', 'TaskExecStarted', types.TaskExecStarted.encode({ containerId: this.containerId, execId, pid }));
+    this.#publish(
+      'exec-started',
+      'TaskExecStarted',
+      types.TaskExecStarted.encode({ containerId: this.containerId, execId, pid }),
+    );
   }
 
   paused(): void {
@@ -65,7 +102,12 @@ export class TaskEvents {
   }
 
   /** @param isOver for what is told again to a daemon that comes back: nobody needs it any more */
-  #publish(topic: string, type: string, message: { finish(): Uint8Array }, isOver?: () => boolean): QueuedEvent | undefined {
+  #publish(
+    topic: string,
+    type: string,
+    message: { finish(): Uint8Array },
+    isOver?: () => boolean,
+  ): QueuedEvent | undefined {
     return this.events.publish(`/tasks/${topic}`, `containerd.events.${type}`, message.finish(), isOver);
   }
 }

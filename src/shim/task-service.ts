@@ -40,7 +40,9 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
     },
 
     async Delete({ id, execId }, context) {
-      const process = execId ? await containers.get(id).deleteExec(execId) : (await containers.delete(id, context.signal)).init;
+      const process = execId
+        ? await containers.get(id).deleteExec(execId)
+        : (await containers.delete(id, context.signal)).init;
       return { pid: process.pid, exitStatus: process.exitStatus, exitedAt: timestamp(process.exitedAt) };
     },
 
@@ -48,10 +50,17 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
       const { record } = containers.get(id);
       const process = containers.get(id).process(execId);
       return {
-        id: execId || id, bundle: record.bundle, pid: process.pid, status: statusOf(record, execId),
-        stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, terminal: process.terminal,
+        id: execId || id,
+        bundle: record.bundle,
+        pid: process.pid,
+        status: statusOf(record, execId),
+        stdin: process.stdin,
+        stdout: process.stdout,
+        stderr: process.stderr,
+        terminal: process.terminal,
         exitStatus: hasEnded(record, execId) ? process.exitStatus : 0,
-        exitedAt: timestamp(hasEnded(record, execId) ? process.exitedAt : undefined), execId,
+        exitedAt: timestamp(hasEnded(record, execId) ? process.exitedAt : undefined),
+        execId,
       };
     },
 
@@ -72,7 +81,11 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
       const container = containers.get(id);
       checkIdentifier('exec id', execId);
       container.addExec({
-        id: execId, state: 'created', startFailed: false, ...processSpec(spec), ...newProcess({ stdin, stdout, stderr, terminal }),
+        id: execId,
+        state: 'created',
+        startFailed: false,
+        ...processSpec(spec),
+        ...newProcess({ stdin, stdout, stderr, terminal }),
       });
       return empty;
     },
@@ -82,7 +95,9 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
       return {
         processes: found.map(({ pid, execId }) => ({
           pid,
-          ...(execId === undefined ? {} : { info: pack('containerd.runc.v1.ProcessDetails', containerd.runc.v1.ProcessDetails, { execId }) }),
+          ...(execId === undefined
+            ? {}
+            : { info: pack('containerd.runc.v1.ProcessDetails', containerd.runc.v1.ProcessDetails, { execId }) }),
         })),
       };
     },
@@ -101,9 +116,14 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
       const container = containers.get(id);
       const o = checkpointOptions(options);
       await container.checkpoint({
-        imagePath: path, workPath: o.workPath || undefined, leaveRunning: !o.exit,
-        allowOpenTcp: o.openTcp ?? false, allowExternalUnixSockets: o.externalUnixSockets ?? false, allowTerminal: o.terminal ?? false,
-        fileLocks: o.fileLocks ?? false, emptyNamespaces: o.emptyNamespaces ?? [],
+        imagePath: path,
+        workPath: o.workPath || undefined,
+        leaveRunning: !o.exit,
+        allowOpenTcp: o.openTcp ?? false,
+        allowExternalUnixSockets: o.externalUnixSockets ?? false,
+        allowTerminal: o.terminal ?? false,
+        fileLocks: o.fileLocks ?? false,
+        emptyNamespaces: o.emptyNamespaces ?? [],
         ...('parentPath' in o && o.parentPath ? { parentPath: o.parentPath } : {}),
       });
       return empty;
@@ -146,8 +166,12 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
 }
 
 const statuses: Record<InitState, containerd.task.v2.Status> = {
-  created: Status.CREATED, createdCheckpoint: Status.CREATED, running: Status.RUNNING, paused: Status.PAUSED,
-  stopped: Status.STOPPED, deleted: Status.UNKNOWN,
+  created: Status.CREATED,
+  createdCheckpoint: Status.CREATED,
+  running: Status.RUNNING,
+  paused: Status.PAUSED,
+  stopped: Status.STOPPED,
+  deleted: Status.UNKNOWN,
 };
 
 function statusOf(record: ContainerRecord, execId: string): containerd.task.v2.Status {
@@ -174,17 +198,33 @@ function newRecord(request: CreateRequest, namespace: string): ContainerRecord {
   bundle.writeOptions(optionsFile(options));
   bundle.writeRuntime(options.binaryName ?? '');
   return {
-    id, bundle: path, checkpoint, parentCheckpoint,
-    mounts: request.rootfs.map((mount) => ({ type: mount.type ?? '', source: mount.source ?? '', target: mount.target ?? '', options: mount.options ?? [] })),
+    id,
+    bundle: path,
+    checkpoint,
+    parentCheckpoint,
+    mounts: request.rootfs.map((mount) => ({
+      type: mount.type ?? '',
+      source: mount.source ?? '',
+      target: mount.target ?? '',
+      options: mount.options ?? [],
+    })),
     runtime: runtimeSettings(options, namespace),
     sharesPidNamespace: sharesPidNamespace(spec),
     onLogDeath: spec.annotations?.[ON_DEATH_ANNOTATION] ?? '',
     cgroupsPath: spec.linux?.cgroupsPath ?? '',
-    pausing: false, initExited: false, cgroup: undefined,
+    pausing: false,
+    initExited: false,
+    cgroup: undefined,
     init: {
-      state: checkpoint ? 'createdCheckpoint' : 'created', label: spec.process?.selinuxLabel ?? '',
+      state: checkpoint ? 'createdCheckpoint' : 'created',
+      label: spec.process?.selinuxLabel ?? '',
       // `ctr containers restore` does not say that it is one; the runtime goes by the spec, and needs to be given a place for it.
-      ...newProcess({ stdin, stdout, stderr, terminal: terminal || (checkpoint !== '' && spec.process?.terminal === true) }),
+      ...newProcess({
+        stdin,
+        stdout,
+        stderr,
+        terminal: terminal || (checkpoint !== '' && spec.process?.terminal === true),
+      }),
     },
     execs: {},
   };
@@ -209,7 +249,8 @@ function processSpec(spec: Any | null | undefined): { spec: string; label: strin
   const text = Buffer.from(spec?.value ?? []).toString('utf8');
   try {
     const process: unknown = JSON.parse(text);
-    if (typeof process === 'object' && process !== null) return { spec: text, label: String((process as Process).selinuxLabel ?? '') };
+    if (typeof process === 'object' && process !== null)
+      return { spec: text, label: String((process as Process).selinuxLabel ?? '') };
   } catch (error) {
     throw invalidArgument(`the process to run is not valid JSON: ${(error as Error).message}`, error);
   }
@@ -218,7 +259,9 @@ function processSpec(spec: Any | null | undefined): { spec: string; label: strin
 
 function checkpointOptions(any: Any | null | undefined): containerd.runc.v1.CheckpointOptions.$Properties {
   if (!any?.value?.length) return {};
-  if (isType(any, 'containerd.runc.v1.CheckpointOptions')) return containerd.runc.v1.CheckpointOptions.decode(any.value);
-  if (isType(any, 'containerd.linux.runc.CheckpointOptions')) return containerd.linux.runc.CheckpointOptions.decode(any.value);
+  if (isType(any, 'containerd.runc.v1.CheckpointOptions'))
+    return containerd.runc.v1.CheckpointOptions.decode(any.value);
+  if (isType(any, 'containerd.linux.runc.CheckpointOptions'))
+    return containerd.linux.runc.CheckpointOptions.decode(any.value);
   throw invalidArgument(`checkpoint options of type ${any.type_url}`);
 }

@@ -31,7 +31,8 @@ const MAX_SHOWN = 400;
 
 /** For messages, in quotes: as text where the bytes are UTF-8, otherwise with `\xe4` for each byte that is not ASCII. Two that differ are shown so that they differ, unless they are long. */
 export function shown(data: ByteString): string {
-  if (data.length > MAX_SHOWN) return `${shown(data.slice(0, MAX_SHOWN / 2) as ByteString)}…${shown(data.slice(-MAX_SHOWN / 2) as ByteString)}`;
+  if (data.length > MAX_SHOWN)
+    return `${shown(data.slice(0, MAX_SHOWN / 2) as ByteString)}…${shown(data.slice(-MAX_SHOWN / 2) as ByteString)}`;
   const raw = toBytes(data);
   if (isUtf8(raw)) return JSON.stringify(raw.toString());
   return JSON.stringify(data).replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`);

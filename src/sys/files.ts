@@ -24,12 +24,20 @@ export interface Time {
 
 /** Time of last access and of last change (utimensat(2)). */
 export function setTimes(path: Path, accessed: Time, modified: Time): void {
-  checked(native.setTimes(whole(path, 'utimensat'), accessed.seconds, accessed.nanos, modified.seconds, modified.nanos), 'utimensat', path.toString());
+  checked(
+    native.setTimes(whole(path, 'utimensat'), accessed.seconds, accessed.nanos, modified.seconds, modified.nanos),
+    'utimensat',
+    path.toString(),
+  );
 }
 
 /** Sets an extended attribute (lsetxattr(2)). The name has a character for each of its bytes. */
 export function setAttribute(path: Path, name: string, value: Uint8Array): void {
-  checked(native.setAttribute(whole(path, 'lsetxattr'), whole(toBytes(name as ByteString), 'lsetxattr'), Buffer.from(value)), 'lsetxattr', path.toString());
+  checked(
+    native.setAttribute(whole(path, 'lsetxattr'), whole(toBytes(name as ByteString), 'lsetxattr'), Buffer.from(value)),
+    'lsetxattr',
+    path.toString(),
+  );
 }
 
 /** An extended attribute; undefined when there is none of that name (lgetxattr(2)). */

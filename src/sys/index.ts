@@ -13,7 +13,17 @@ export { SysError } from './error.js';
 export { goBuildInfo } from './build-info.js';
 export { Watch, READABLE, WRITABLE } from './watch.js';
 export { onExit, isWatched, type ExitStatus } from './exit.js';
-export { getAttribute, listAttributes, mknod, nextData, setAttribute, setTimes, syncFileSystem, type Path, type Time } from './files.js';
+export {
+  getAttribute,
+  listAttributes,
+  mknod,
+  nextData,
+  setAttribute,
+  setTimes,
+  syncFileSystem,
+  type Path,
+  type Time,
+} from './files.js';
 export { realtime, realtimeMillis } from './clock.js';
 export { spawn, searchPath, execFailure, type Child, type SpawnOptions } from './spawn.js';
 export { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, unmount } from './mount.js';

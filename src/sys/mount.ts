@@ -11,7 +11,12 @@ const MOUNT_ATTR_RDONLY = 1;
 
 /** mount(2). With `cwd`, relative paths in the data are taken from there. */
 export async function mount(
-  source: string, target: string, type: string, flags: number, data: string, cwd?: string,
+  source: string,
+  target: string,
+  type: string,
+  flags: number,
+  data: string,
+  cwd?: string,
 ): Promise<void> {
   checked(await native.mount(source, target, type, data, cwd ?? null, flags), 'mount', target);
 }
@@ -47,8 +52,16 @@ export async function makeUserNamespace(uidMap: string, gidMap: string): Promise
  * A copy of the mount at a path, its owners shifted by a user namespace's maps (mount_setattr(2), Linux 5.12). It is
  * attached nowhere, and goes with its descriptor unless {@link attachMount} puts it somewhere.
  */
-export async function cloneMapped(path: string, userns: number, { recursive = false, readOnly = false } = {}): Promise<number> {
-  return checked(await native.cloneMapped(path, userns, Number(recursive), readOnly ? MOUNT_ATTR_RDONLY : 0), 'mount_setattr', path);
+export async function cloneMapped(
+  path: string,
+  userns: number,
+  { recursive = false, readOnly = false } = {},
+): Promise<number> {
+  return checked(
+    await native.cloneMapped(path, userns, Number(recursive), readOnly ? MOUNT_ATTR_RDONLY : 0),
+    'mount_setattr',
+    path,
+  );
 }
 
 /** Puts a mount that {@link cloneMapped} made at a path (move_mount(2)). The descriptor stays open. */

@@ -27,8 +27,13 @@ export interface Native {
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): number;
   spawn(
-    file: string, argv: readonly string[], env: readonly string[], cwd: string | null, fds: readonly number[],
-    dieWithParent: boolean, ownGroup: boolean,
+    file: string,
+    argv: readonly string[],
+    env: readonly string[],
+    cwd: string | null,
+    fds: readonly number[],
+    dieWithParent: boolean,
+    ownGroup: boolean,
   ): number;
   setChildrenNofile(soft: number): void;
   trimMemory(): void;
@@ -58,9 +63,7 @@ export interface Native {
   watchFor(handle: unknown, events: number): number;
   watchClose(handle: unknown): void;
   watchUnref(handle: unknown): void;
-  mount(
-    source: string, target: string, type: string, data: string, cwd: string | null, flags: number,
-  ): Promise<number>;
+  mount(source: string, target: string, type: string, data: string, cwd: string | null, flags: number): Promise<number>;
   unmount(target: string, flags: number): Promise<number>;
   awaitJob(listener: number, idleMs: number): Job | null;
   setIdentity(words: readonly string[], settings: readonly string[]): number;
@@ -70,7 +73,13 @@ export interface Native {
   cloneMapped(path: string, userns: number, recursive: number, attributes: number): Promise<number>;
   attachMount(target: string, tree: number): Promise<number>;
   mknod(path: string | Buffer, mode: number, major: number, minor: number): number;
-  setTimes(path: string | Buffer, accessed: number, accessedNanos: number, modified: number, modifiedNanos: number): number;
+  setTimes(
+    path: string | Buffer,
+    accessed: number,
+    accessedNanos: number,
+    modified: number,
+    modifiedNanos: number,
+  ): number;
   setAttribute(path: string | Buffer, name: string | Buffer, value: Buffer): number;
   getAttribute(path: string | Buffer, name: string | Buffer): Buffer | number;
   listAttributes(path: string | Buffer): Buffer | number;
@@ -85,7 +94,8 @@ export interface Native {
 declare const HAWSER_ADDON: string | undefined;
 
 function load(): Native {
-  const path = typeof HAWSER_ADDON === 'string' ? HAWSER_ADDON : new URL('../../dist/hawser_sys.node', import.meta.url).pathname;
+  const path =
+    typeof HAWSER_ADDON === 'string' ? HAWSER_ADDON : new URL('../../dist/hawser_sys.node', import.meta.url).pathname;
   const module = { exports: {} };
   try {
     process.dlopen(module, path, constants.dlopen.RTLD_NOW);

@@ -32,10 +32,21 @@ export interface Child {
  * @throws SysError of the call that failed: ENOENT, EACCES, …
  */
 export function spawn(file: string, argv: readonly string[], options: SpawnOptions): Child {
-  const env = Object.entries(options.env ?? process.env).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));
+  const env = Object.entries(options.env ?? process.env).flatMap(([key, value]) =>
+    value === undefined ? [] : [`${key}=${value}`],
+  );
   const pid = checked(
-    native.spawn(file, argv, env, options.cwd ?? null, options.stdio, options.dieWithParent ?? true, options.ownGroup ?? false),
-    'spawn', file,
+    native.spawn(
+      file,
+      argv,
+      env,
+      options.cwd ?? null,
+      options.stdio,
+      options.dieWithParent ?? true,
+      options.ownGroup ?? false,
+    ),
+    'spawn',
+    file,
   );
   return { pid, exited: new Promise((resolve) => onExit(pid, resolve)) };
 }
@@ -43,7 +54,10 @@ export function spawn(file: string, argv: readonly string[], options: SpawnOptio
 /** Why a program could not be started, in the words that Go has for it. */
 export function execFailure(file: string, error: unknown): Error {
   const code = (error as NodeJS.ErrnoException).code;
-  const reason = { ENOENT: 'no such file or directory', EACCES: 'permission denied', ENOEXEC: 'exec format error' }[code ?? ''] ?? code ?? String(error);
+  const reason =
+    { ENOENT: 'no such file or directory', EACCES: 'permission denied', ENOEXEC: 'exec format error' }[code ?? ''] ??
+    code ??
+    String(error);
   return new Error(`fork/exec ${file}: ${reason}`, { cause: error });
 }
 

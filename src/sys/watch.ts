@@ -19,7 +19,11 @@ export class Watch {
    * @param shared another watch may have the descriptor, as that of a terminal, which is read by one and written by another;
    *   without it a second one is an error (EEXIST)
    */
-  constructor(fd: number, private readonly callback: (events: number) => void, shared = false) {
+  constructor(
+    fd: number,
+    private readonly callback: (events: number) => void,
+    shared = false,
+  ) {
     this.#poll = (shared ? polls.get(fd) : undefined) ?? new Poll(fd);
     this.#poll.watches.add(this);
   }
@@ -32,7 +36,9 @@ export class Watch {
   }
 
   /** For the poll alone: what is waited for. */
-  get wanted(): number { return this.#wanted; }
+  get wanted(): number {
+    return this.#wanted;
+  }
 
   /** For the poll alone: something has happened. */
   ready(status: number, events: number): void {
@@ -57,7 +63,9 @@ export class Watch {
     else this.#poll.update();
   }
 
-  get #isOpen(): boolean { return this.#poll.watches.has(this); }
+  get #isOpen(): boolean {
+    return this.#poll.watches.has(this);
+  }
 }
 
 /** Those that are open, by descriptor. */

@@ -19,8 +19,8 @@ export async function loadPeerReader(): Promise<PeerReader> {
     return (socket) => peerCredentials(descriptorOf(socket));
   } catch (error) {
     throw new Error(
-      "ttrpc: cannot tell who connects, as hawser's native addon does not load. "
-      + "Build it with 'make build', or give the server authorize: 'none' or a function of your own",
+      "ttrpc: cannot tell who connects, as hawser's native addon does not load. " +
+        "Build it with 'make build', or give the server authorize: 'none' or a function of your own",
       { cause: error },
     );
   }

@@ -38,7 +38,10 @@ export class ClientConnection {
   #nextStreamId = 1;
   #end: ConnectionEnd | undefined;
 
-  constructor(socket: Socket, readonly stallLimits: StallLimits = STALL_LIMITS) {
+  constructor(
+    socket: Socket,
+    readonly stallLimits: StallLimits = STALL_LIMITS,
+  ) {
     this.#socket = socket;
     this.#output = new Output(socket, () => this.#flush());
     this.gate = new ReadGate(socket);

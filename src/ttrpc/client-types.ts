@@ -25,9 +25,12 @@ export interface BidiCall<ReqInit, Res> extends AsyncIterable<Res> {
 /** A method as a function. */
 export type ClientMethod<M extends AnyMethod> =
   M extends MethodDefinition<infer Kind, infer ReqInit, infer _Req, infer _ResInit, infer Res>
-    ? Kind extends 'unary' ? (request: ReqInit, options?: CallOptions) => Promise<Res>
-      : Kind extends 'serverStream' ? (request: ReqInit, options?: CallOptions) => AsyncIterableIterator<Res>
-        : Kind extends 'clientStream' ? (options?: CallOptions) => SendingCall<ReqInit, Res>
+    ? Kind extends 'unary'
+      ? (request: ReqInit, options?: CallOptions) => Promise<Res>
+      : Kind extends 'serverStream'
+        ? (request: ReqInit, options?: CallOptions) => AsyncIterableIterator<Res>
+        : Kind extends 'clientStream'
+          ? (options?: CallOptions) => SendingCall<ReqInit, Res>
           : (options?: CallOptions) => BidiCall<ReqInit, Res>
     : never;
 

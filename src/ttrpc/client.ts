@@ -25,7 +25,10 @@ export interface OutgoingCall {
 }
 
 /** Sees every unary call before it is sent and its reply before the caller does; may change, answer or repeat it. */
-export type ClientInterceptor = (call: OutgoingCall, next: (call: OutgoingCall) => Promise<unknown>) => Promise<unknown>;
+export type ClientInterceptor = (
+  call: OutgoingCall,
+  next: (call: OutgoingCall) => Promise<unknown>,
+) => Promise<unknown>;
 
 /** What holds for all calls of a client. */
 export interface ClientOptions {
@@ -68,24 +71,47 @@ export class Client {
   /** The service as an object with one function for each of its methods. */
   service<S extends ServiceDefinition>(definition: S): ServiceClient<S> {
     const methods = Object.create(null) as Record<string, unknown>;
-    for (const [name, method] of Object.entries(definition.methods)) methods[name] = this.#bind(definition.name, name, method);
+    for (const [name, method] of Object.entries(definition.methods))
+      methods[name] = this.#bind(definition.name, name, method);
     return methods as ServiceClient<S>;
   }
 
   /** Calls a unary method by its names. */
   call<ReqInit, Res>(
-    service: string, name: string, method: MethodDefinition<'unary', ReqInit, unknown, unknown, Res>,
-    request: ReqInit, options: CallOptions = {},
+    service: string,
+    name: string,
+    method: MethodDefinition<'unary', ReqInit, unknown, unknown, Res>,
+    request: ReqInit,
+    options: CallOptions = {},
   ): Promise<Res> {
     const deadline = deadlineAfter(options.timeoutMs);
     const metadata = this.#merged(options.metadata);
     const { signal } = options;
-    if (this.#interceptors.length === 0) return this.#callUnary(service, name, method, request, metadata, deadline, signal);
+    if (this.#interceptors.length === 0)
+      return this.#callUnary(service, name, method, request, metadata, deadline, signal);
 
     const send = (call: OutgoingCall): Promise<unknown> =>
-      this.#callUnary(call.service, call.method, method, call.request as ReqInit, call.metadata, call.deadline, call.signal);
-    const chain = this.#interceptors.reduceRight<typeof send>((next, intercept) => (call) => intercept(call, next), send);
-    return chain({ service, method: name, request, metadata: metadata ?? new Metadata(), deadline, signal }) as Promise<Res>;
+      this.#callUnary(
+        call.service,
+        call.method,
+        method,
+        call.request as ReqInit,
+        call.metadata,
+        call.deadline,
+        call.signal,
+      );
+    const chain = this.#interceptors.reduceRight<typeof send>(
+      (next, intercept) => (call) => intercept(call, next),
+      send,
+    );
+    return chain({
+      service,
+      method: name,
+      request,
+      metadata: metadata ?? new Metadata(),
+      deadline,
+      signal,
+    }) as Promise<Res>;
   }
 
   #bind(service: string, name: string, method: AnyMethod): unknown {
@@ -96,7 +122,8 @@ export class Client {
         return (request: unknown, options?: CallOptions) => this.call(service, name, unary, request, options);
       }
       case 'serverStream':
-        return (request: unknown, options?: CallOptions) => this.#open(service, name, method, encode(method, request), options).inbox;
+        return (request: unknown, options?: CallOptions) =>
+          this.#open(service, name, method, encode(method, request), options).inbox;
       case 'clientStream':
         return (options?: CallOptions): SendingCall<unknown, unknown> => {
           const stream = this.#open(service, name, method, EMPTY, options);
@@ -120,8 +147,13 @@ export class Client {
   }
 
   #callUnary<ReqInit, Res>(
-    service: string, name: string, method: MethodDefinition<'unary', ReqInit, unknown, unknown, Res>, request: ReqInit,
-    metadata: Metadata | undefined, deadline: number | undefined, signal: AbortSignal | undefined,
+    service: string,
+    name: string,
+    method: MethodDefinition<'unary', ReqInit, unknown, unknown, Res>,
+    request: ReqInit,
+    metadata: Metadata | undefined,
+    deadline: number | undefined,
+    signal: AbortSignal | undefined,
   ): Promise<Res> {
     return new Promise<Res>((resolve, reject) => {
       const head = this.#head(service, name, method);
@@ -132,7 +164,11 @@ export class Client {
   }
 
   #open(
-    service: string, name: string, method: AnyMethod, payload: Uint8Array, options: CallOptions = {},
+    service: string,
+    name: string,
+    method: AnyMethod,
+    payload: Uint8Array,
+    options: CallOptions = {},
   ): ClientStream<unknown, unknown> {
     const opening: Opening = {
       head: this.#head(service, name, method),
@@ -150,10 +186,10 @@ export class Client {
 
   #head(service: string, name: string, method: AnyMethod): Uint8Array {
     let heads = this.#heads.get(method);
-    if (heads === undefined) this.#heads.set(method, heads = new Map<string, Uint8Array>());
+    if (heads === undefined) this.#heads.set(method, (heads = new Map<string, Uint8Array>()));
     const key = `${service}/${name}`;
     let head = heads.get(key);
-    if (head === undefined) heads.set(key, head = requestHead(service, name));
+    if (head === undefined) heads.set(key, (head = requestHead(service, name)));
     return head;
   }
 

@@ -38,9 +38,12 @@ export function connect(target: string | { readonly path: string }, options: Con
     const connected = (): void => settle();
     const failed = (error: Error): void => settle(new TtrpcError(Code.Unavailable, error.message, { cause: error }));
     const aborted = (): void => settle(TtrpcError.from(signal?.reason));
-    const timer = timeoutMs === undefined || timeoutMs === Infinity ? undefined : setTimeout(() => {
-      settle(new TtrpcError(Code.DeadlineExceeded, `connect ${path}: no answer within ${timeoutMs} ms`));
-    }, timeoutMs);
+    const timer =
+      timeoutMs === undefined || timeoutMs === Infinity
+        ? undefined
+        : setTimeout(() => {
+            settle(new TtrpcError(Code.DeadlineExceeded, `connect ${path}: no answer within ${timeoutMs} ms`));
+          }, timeoutMs);
     signal?.addEventListener('abort', aborted);
     socket.on('connect', connected);
     socket.on('error', failed);

@@ -12,7 +12,10 @@ export function now(): number {
 export class DeadlineTimer {
   #timer: NodeJS.Timeout;
 
-  constructor(readonly deadline: number, private readonly expired: () => void) {
+  constructor(
+    readonly deadline: number,
+    private readonly expired: () => void,
+  ) {
     this.#timer = this.#arm();
   }
 
@@ -22,7 +25,10 @@ export class DeadlineTimer {
 
   #arm(): NodeJS.Timeout {
     const left = this.deadline - now();
-    if (left > LONGEST_DELAY) return setTimeout(() => { this.#timer = this.#arm(); }, LONGEST_DELAY);
+    if (left > LONGEST_DELAY)
+      return setTimeout(() => {
+        this.#timer = this.#arm();
+      }, LONGEST_DELAY);
     return setTimeout(this.expired, Math.max(0, left));
   }
 }

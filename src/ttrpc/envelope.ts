@@ -18,16 +18,24 @@ export function requestHead(service: string, method: string): Uint8Array {
 
 /** A request's frame. Throws when it would be too long. `deadline` becomes what is left of it now. */
 export function requestFrame(
-  streamId: number, flags: number, head: Uint8Array, payload: Uint8Array,
-  deadline: number | undefined, metadata: Metadata | undefined,
+  streamId: number,
+  flags: number,
+  head: Uint8Array,
+  payload: Uint8Array,
+  deadline: number | undefined,
+  metadata: Metadata | undefined,
 ): FrameBytes {
   // The generated code would copy the payload, so only the fields around it are left to it. Fields of a
   // message may be encoded apart and put one after the other.
-  const tail = deadline === undefined && metadata === undefined ? EMPTY : ttrpc.Request.encode({
-    ...(deadline === undefined ? {} : { timeoutNano: nanosUntil(deadline) }),
-    ...(metadata === undefined ? {} : { metadata: Array.from(metadata, ([key, value]) => ({ key, value })) }),
-  }).finish();
-  const parts = payload.length === 0 ? [head, tail] : [head, lengthPrefix(REQUEST_PAYLOAD, payload.length), payload, tail];
+  const tail =
+    deadline === undefined && metadata === undefined
+      ? EMPTY
+      : ttrpc.Request.encode({
+          ...(deadline === undefined ? {} : { timeoutNano: nanosUntil(deadline) }),
+          ...(metadata === undefined ? {} : { metadata: Array.from(metadata, ([key, value]) => ({ key, value })) }),
+        }).finish();
+  const parts =
+    payload.length === 0 ? [head, tail] : [head, lengthPrefix(REQUEST_PAYLOAD, payload.length), payload, tail];
   return checkedFrame(streamId, FrameType.request, flags, parts);
 }
 
@@ -63,7 +71,7 @@ function checkedFrame(streamId: number, type: number, flags: number, parts: read
 function lengthPrefix(tag: number, length: number): Uint8Array {
   const prefix = [tag];
   let rest = length;
-  for (; rest > 127; rest >>>= 7) prefix.push(rest & 127 | 128);
+  for (; rest > 127; rest >>>= 7) prefix.push((rest & 127) | 128);
   prefix.push(rest);
   return Uint8Array.from(prefix);
 }

@@ -44,7 +44,10 @@ export abstract class Exchange {
   #timer: DeadlineTimer | undefined;
   #ended = false;
 
-  constructor(protected readonly connection: ClientConnection, private readonly opening: Opening) {}
+  constructor(
+    protected readonly connection: ClientConnection,
+    private readonly opening: Opening,
+  ) {}
 
   get ended(): boolean {
     return this.#ended;

@@ -5,9 +5,12 @@ import type { AnyMethod, MethodDefinition, ServiceDefinition } from './service.j
 /** The function that answers one method. `Context` is what the server tells it besides the request. */
 export type Handler<M extends AnyMethod, Context = CallContext> =
   M extends MethodDefinition<infer Kind, infer _ReqInit, infer Req, infer ResInit, infer _Res>
-    ? Kind extends 'unary' ? (request: Req, context: Context) => ResInit | Promise<ResInit>
-      : Kind extends 'serverStream' ? (request: Req, context: Context) => AsyncIterable<ResInit> | Iterable<ResInit>
-        : Kind extends 'clientStream' ? (requests: AsyncIterable<Req>, context: Context) => ResInit | Promise<ResInit>
+    ? Kind extends 'unary'
+      ? (request: Req, context: Context) => ResInit | Promise<ResInit>
+      : Kind extends 'serverStream'
+        ? (request: Req, context: Context) => AsyncIterable<ResInit> | Iterable<ResInit>
+        : Kind extends 'clientStream'
+          ? (requests: AsyncIterable<Req>, context: Context) => ResInit | Promise<ResInit>
           : (requests: AsyncIterable<Req>, context: Context) => AsyncIterable<ResInit> | Iterable<ResInit>
     : never;
 
@@ -28,7 +31,7 @@ export class MethodTable {
 
   add<S extends ServiceDefinition>(service: S, handlers: Handlers<S>): void {
     let methods = this.#services.get(service.name);
-    if (methods === undefined) this.#services.set(service.name, methods = new Map<string, BoundMethod>());
+    if (methods === undefined) this.#services.set(service.name, (methods = new Map<string, BoundMethod>()));
     for (const [name, definition] of Object.entries(service.methods)) {
       const handler = memberOf(handlers, name);
       if (typeof handler !== 'function') continue;
@@ -45,8 +48,13 @@ export class MethodTable {
 
 /** A member of an object or of its classes, but not what every object has, such as `toString` or `constructor`. */
 export function memberOf(object: object, name: string): unknown {
-  for (let at: object | null = object; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at) as object | null) {
-    if (Object.hasOwn(at, name) && (name !== 'constructor' || at === object)) return (object as Record<string, unknown>)[name];
+  for (
+    let at: object | null = object;
+    at !== null && at !== Object.prototype;
+    at = Object.getPrototypeOf(at) as object | null
+  ) {
+    if (Object.hasOwn(at, name) && (name !== 'constructor' || at === object))
+      return (object as Record<string, unknown>)[name];
   }
   return undefined;
 }

@@ -1,7 +1,8 @@
 /** Metadata: what travels with a request besides the request. */
 
 /** What metadata can be made of. A list stands for several values of one key. */
-export type MetadataInit = Metadata | Readonly<Record<string, string | readonly string[]>> | Iterable<readonly [string, string]>;
+export type MetadataInit =
+  Metadata | Readonly<Record<string, string | readonly string[]>> | Iterable<readonly [string, string]>;
 
 /** Keys with one or more values each, in the order they were added. Keys are lower case, however they are written. */
 export class Metadata {

@@ -6,7 +6,10 @@ export class Output {
   #corked = false;
   #full = false;
 
-  constructor(readonly socket: Socket, drained: () => void) {
+  constructor(
+    readonly socket: Socket,
+    drained: () => void,
+  ) {
     socket.on('drain', () => {
       this.#full = false;
       drained();

@@ -27,7 +27,10 @@ export class ServerCall implements CallContext, ActiveCall {
   #released = false;
 
   constructor(
-    readonly connection: ConnectionInfo, readonly streamId: number, request: Request, readonly bound: BoundMethod,
+    readonly connection: ConnectionInfo,
+    readonly streamId: number,
+    request: Request,
+    readonly bound: BoundMethod,
   ) {
     this.service = request.service;
     this.method = request.method;
@@ -44,7 +47,7 @@ export class ServerCall implements CallContext, ActiveCall {
   }
 
   get metadata(): Metadata {
-    return this.#metadata ??= new Metadata(this.#pairs.map(({ key, value }) => [key, value] as const));
+    return (this.#metadata ??= new Metadata(this.#pairs.map(({ key, value }) => [key, value] as const)));
   }
 
   get signal(): AbortSignal {

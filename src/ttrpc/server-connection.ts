@@ -46,7 +46,10 @@ export class ServerConnection implements ConnectionInfo {
   #waiting: (() => void)[] = [];
 
   constructor(
-    readonly id: number, socket: Socket, readonly peer: PeerCredentials | undefined, settings: ConnectionSettings,
+    readonly id: number,
+    socket: Socket,
+    readonly peer: PeerCredentials | undefined,
+    settings: ConnectionSettings,
   ) {
     this.#socket = socket;
     this.#settings = settings;
@@ -60,7 +63,7 @@ export class ServerConnection implements ConnectionInfo {
   }
 
   get state(): Map<unknown, unknown> {
-    return this.#state ??= new Map<unknown, unknown>();
+    return (this.#state ??= new Map<unknown, unknown>());
   }
 
   /** Ends the connection as soon as what has been said is sent. */
@@ -145,7 +148,10 @@ export class ServerConnection implements ConnectionInfo {
   }
 
   #run(call: ServerCall, payload: Uint8Array, flags: number): void {
-    const { definition: { kind, request }, run } = call.bound;
+    const {
+      definition: { kind, request },
+      run,
+    } = call.bound;
     const clientStreams = kind === 'clientStream' || kind === 'bidi';
     let input: unknown;
     if (clientStreams) {
@@ -164,8 +170,10 @@ export class ServerConnection implements ConnectionInfo {
       const start = serverStreams
         ? () => this.#sendAll(call, run(input, call) as AsyncIterable<unknown> | Iterable<unknown>)
         : () => run(input, call);
-      result = this.#settings.interceptors.length === 0
-        ? start() : this.#intercept(call, clientStreams ? undefined : input, start);
+      result =
+        this.#settings.interceptors.length === 0
+          ? start()
+          : this.#intercept(call, clientStreams ? undefined : input, start);
     } catch (error) {
       this.#end(call, TtrpcError.from(error));
       return;
@@ -180,8 +188,10 @@ export class ServerConnection implements ConnectionInfo {
   }
 
   #intercept(call: ServerCall, request: unknown, start: () => unknown): unknown {
-    return this.#settings.interceptors
-      .reduceRight<() => unknown>((next, intercept) => () => intercept(call, request, next), start)();
+    return this.#settings.interceptors.reduceRight<() => unknown>(
+      (next, intercept) => () => intercept(call, request, next),
+      start,
+    )();
   }
 
   #succeed(call: ServerCall, result: unknown): void {
@@ -252,9 +262,14 @@ export class ServerConnection implements ConnectionInfo {
   }
 
   #openInbox(call: ServerCall, payload: Uint8Array, flags: number): Inbox<unknown> {
-    const inbox = new Inbox<unknown>(this.#gate, this.#settings.stall, () => {
-      this.#refuse(call.streamId, new TtrpcError(Code.InvalidArgument, `data handling error: ${STREAM_FULL}`));
-    }, () => undefined);
+    const inbox = new Inbox<unknown>(
+      this.#gate,
+      this.#settings.stall,
+      () => {
+        this.#refuse(call.streamId, new TtrpcError(Code.InvalidArgument, `data handling error: ${STREAM_FULL}`));
+      },
+      () => undefined,
+    );
     call.inbox = inbox;
     // Without this a handler that waits for a message would not notice its deadline.
     if (call.deadline !== undefined) void call.signal;

@@ -69,7 +69,9 @@ export class Server {
    */
   async serve(listener: NetServer): Promise<void> {
     this.#listeners.add(listener);
-    const accepted = (socket: Socket): void => { void this.accept(socket); };
+    const accepted = (socket: Socket): void => {
+      void this.accept(socket);
+    };
     const failed = (error: NodeJS.ErrnoException): void => {
       // Too many open files, say: the next connection may do better.
       if (error.syscall === 'accept') this.#onError(error);
@@ -163,7 +165,13 @@ export class Server {
 
   #admit(socket: Socket): void {
     let peer: PeerCredentials | undefined;
-    if (this.#stopped || socket.destroyed || !this.#mayConnect(socket, (found) => { peer = found; })) {
+    if (
+      this.#stopped ||
+      socket.destroyed ||
+      !this.#mayConnect(socket, (found) => {
+        peer = found;
+      })
+    ) {
       socket.destroy();
       return;
     }

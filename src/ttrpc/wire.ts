@@ -51,7 +51,11 @@ export function encodeFrame(streamId: number, type: number, flags: number, paylo
 
 /** A frame around a payload that is there in parts, `length` bytes in all. */
 export function joinFrame(
-  streamId: number, type: number, flags: number, parts: readonly Uint8Array[], length: number,
+  streamId: number,
+  type: number,
+  flags: number,
+  parts: readonly Uint8Array[],
+  length: number,
 ): FrameBytes {
   if (length > COPY_BELOW) {
     const header = Buffer.allocUnsafe(HEADER_LENGTH);
@@ -126,7 +130,12 @@ export class FrameDecoder {
   }
 
   #readHeader(): boolean {
-    const copied = this.#chunk.copy(this.#header, this.#headerFill, this.#at, this.#at + HEADER_LENGTH - this.#headerFill);
+    const copied = this.#chunk.copy(
+      this.#header,
+      this.#headerFill,
+      this.#at,
+      this.#at + HEADER_LENGTH - this.#headerFill,
+    );
     this.#at += copied;
     this.#headerFill += copied;
     if (this.#headerFill < HEADER_LENGTH) return false;

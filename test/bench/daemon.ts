@@ -16,8 +16,10 @@ const WARM_UP = 2;
 const IDLE_MS = 5000;
 
 const sorted = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
-const quantile = (values: readonly number[], part: number): number => sorted(values)[Math.floor(values.length * part)] ?? NaN;
-const quartiles = (values: readonly number[]): string => `${quantile(values, 1 / 4).toFixed(0)}–${quantile(values, 3 / 4).toFixed(0)}`;
+const quantile = (values: readonly number[], part: number): number =>
+  sorted(values)[Math.floor(values.length * part)] ?? NaN;
+const quartiles = (values: readonly number[]): string =>
+  `${quantile(values, 1 / 4).toFixed(0)}–${quantile(values, 3 / 4).toFixed(0)}`;
 
 /** As users have it: no lines of traces to write. */
 function quieten({ dir }: Containerd): void {
@@ -41,10 +43,15 @@ function memoryOf({ pid }: Containerd): Memory {
 }
 
 function row(name: string, ours: number, theirs: number, unit: string, extra = ''): void {
-  console.log(`${name.padEnd(30)} ${`${ours.toFixed(1)} ${unit}`.padStart(12)} ${`${theirs.toFixed(1)} ${unit}`.padStart(12)} ${(ours / theirs).toFixed(2).padStart(7)}   ${extra}`);
+  console.log(
+    `${name.padEnd(30)} ${`${ours.toFixed(1)} ${unit}`.padStart(12)} ${`${theirs.toFixed(1)} ${unit}`.padStart(12)} ${(ours / theirs).toFixed(2).padStart(7)}   ${extra}`,
+  );
 }
 
-const load = (): string => loadavg().map((value) => value.toFixed(1)).join(' ');
+const load = (): string =>
+  loadavg()
+    .map((value) => value.toFixed(1))
+    .join(' ');
 
 const ours = new Containerd(shimDir, join(top, 'bin/hawserd'));
 const theirs = new Containerd(stockDir);
@@ -63,10 +70,22 @@ try {
   await until('the shims to end', async () => (await ours.shimPids()).length + (await theirs.shimPids()).length === 0);
   await delay(IDLE_MS);
   const [memory, theirMemory] = [memoryOf(ours), memoryOf(theirs)];
-  console.log(`\n${ROUNDS} rounds in turns, medians (quartiles of ours | containerd's); load of the machine ${before}, then ${load()}`);
+  console.log(
+    `\n${ROUNDS} rounds in turns, medians (quartiles of ours | containerd's); load of the machine ${before}, then ${load()}`,
+  );
   console.log(`${''.padEnd(30)} ${'hawserd'.padStart(12)} ${`containerd`.padStart(12)} ${'ratio'.padStart(7)}`);
-  row('ctr run --rm /bin/true', quantile(took.ours, 1 / 2), quantile(took.theirs, 1 / 2), 'ms', `(${quartiles(took.ours)} | ${quartiles(took.theirs)})`);
-  for (const [name, key] of [['memory when idle: resident', 'Rss'], ['  proportional (Pss)', 'Pss'], ['  private dirty', 'Private_Dirty']] as const) {
+  row(
+    'ctr run --rm /bin/true',
+    quantile(took.ours, 1 / 2),
+    quantile(took.theirs, 1 / 2),
+    'ms',
+    `(${quartiles(took.ours)} | ${quartiles(took.theirs)})`,
+  );
+  for (const [name, key] of [
+    ['memory when idle: resident', 'Rss'],
+    ['  proportional (Pss)', 'Pss'],
+    ['  private dirty', 'Private_Dirty'],
+  ] as const) {
     row(name, memory[key], theirMemory[key], 'MB');
   }
 } finally {

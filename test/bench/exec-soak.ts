@@ -30,7 +30,11 @@ interface Sample {
 
 function sample(task: Task, execs: number): Sample {
   const rollup = readFileSync(`/proc/${task.shim.pid}/smaps_rollup`, 'utf8');
-  return { execs, memory: Number(/^Private_Dirty:\s+(\d+) kB/m.exec(rollup)?.[1]) * 1024, descriptors: task.shim.descriptors().length };
+  return {
+    execs,
+    memory: Number(/^Private_Dirty:\s+(\d+) kB/m.exec(rollup)?.[1]) * 1024,
+    descriptors: task.shim.descriptors().length,
+  };
 }
 
 /** Least squares: bytes for each exec. */
@@ -76,14 +80,22 @@ async function run(task: Task): Promise<boolean> {
   const started = Date.now();
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   const seconds = (Date.now() - started) / 1000;
-  await eventually('descriptors as before', () => task.shim.descriptors().length === before.descriptors).catch(() => undefined);
+  await eventually('descriptors as before', () => task.shim.descriptors().length === before.descriptors).catch(
+    () => undefined,
+  );
   const after = sample(task, COUNT);
   const growth = slope(samples.slice(Math.floor(samples.length / 2)));
-  console.log(`${COUNT} execs, ${AT_ONCE} at a time, in ${seconds.toFixed(0)} s: ${(COUNT / seconds).toFixed(0)} each second`);
-  console.log(`private memory: ${(before.memory / 1024).toFixed(0)} kB before, ${(after.memory / 1024).toFixed(0)} kB after; second half: ${growth.toFixed(1)} bytes for each exec (bound: ${BOUND})`);
+  console.log(
+    `${COUNT} execs, ${AT_ONCE} at a time, in ${seconds.toFixed(0)} s: ${(COUNT / seconds).toFixed(0)} each second`,
+  );
+  console.log(
+    `private memory: ${(before.memory / 1024).toFixed(0)} kB before, ${(after.memory / 1024).toFixed(0)} kB after; second half: ${growth.toFixed(1)} bytes for each exec (bound: ${BOUND})`,
+  );
   // A shim that rests gives memory back (src/shim/rest.ts).
   await delay(REST_MS);
-  console.log(`private memory after a rest of ${REST_MS / 1000} s: ${(sample(task, COUNT).memory / 1024).toFixed(0)} kB`);
+  console.log(
+    `private memory after a rest of ${REST_MS / 1000} s: ${(sample(task, COUNT).memory / 1024).toFixed(0)} kB`,
+  );
   console.log(`descriptors: ${before.descriptors} before, ${after.descriptors} after`);
   const grows = growth > BOUND && (growth * COUNT) / 2 > NOISE;
   console.log(grows ? 'it grows with the number of execs' : 'no growth that shows above the noise');

@@ -1,10 +1,25 @@
 /** What the benchmarks have in common: a daemon's part by direct ttrpc, and the shims to compare. */
-import { closeSync, constants, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { ContainerdServicesEventsTtrpcV1Events as Events, ContainerdTaskV2Task as Task, containerd, pack } from '../../src/api/index.js';
+import {
+  ContainerdServicesEventsTtrpcV1Events as Events,
+  ContainerdTaskV2Task as Task,
+  containerd,
+  pack,
+} from '../../src/api/index.js';
 import { makeFifo, makePipe, spawn, tryRead, bytesWaiting } from '../../src/sys/index.js';
 import { Code, connect, Server, TtrpcError, type Client, type ServiceClient } from '../../src/ttrpc/index.js';
 import { makeRootfs, shimDir, stockDir } from '../support/daemons.js';
@@ -47,7 +62,8 @@ export class Lab {
     this.#server.add(Events, {
       Forward: ({ envelope }) => {
         const at = performance.now();
-        if (envelope?.topic === '/tasks/exit' && envelope.event?.value) this.exits.get(containerd.events.TaskExit.decode(envelope.event.value).containerId)?.(at);
+        if (envelope?.topic === '/tasks/exit' && envelope.event?.value)
+          this.exits.get(containerd.events.TaskExit.decode(envelope.event.value).containerId)?.(at);
         return {};
       },
     });
@@ -56,20 +72,35 @@ export class Lab {
   }
 
   /** @param spec what is different in it */
-  bundle(args: string[], { terminal = false, annotations = {} }: { terminal?: boolean; annotations?: Record<string, string> } = {}): Bundle {
+  bundle(
+    args: string[],
+    { terminal = false, annotations = {} }: { terminal?: boolean; annotations?: Record<string, string> } = {},
+  ): Bundle {
     const id = `bench${process.pid}x${this.#serial++}`;
     const path = join(this.dir, 'bundles', id);
     mkdirSync(path, { recursive: true });
     const namespaces = ['pid', 'ipc', 'uts', 'mount', 'network'].map((type) => ({ type }));
-    writeFileSync(join(path, 'config.json'), JSON.stringify({
-      ociVersion: '1.0.2', root: { path: this.rootfs, readonly: false }, hostname: id, annotations,
-      process: { terminal, user: { uid: 0, gid: 0 }, cwd: '/', args, env: ['PATH=/bin'] },
-      mounts: [
-        { destination: '/proc', type: 'proc', source: 'proc' }, { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755'] },
-        { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'] },
-      ],
-      linux: { namespaces, cgroupsPath: `/hawser-bench/${id}` },
-    }));
+    writeFileSync(
+      join(path, 'config.json'),
+      JSON.stringify({
+        ociVersion: '1.0.2',
+        root: { path: this.rootfs, readonly: false },
+        hostname: id,
+        annotations,
+        process: { terminal, user: { uid: 0, gid: 0 }, cwd: '/', args, env: ['PATH=/bin'] },
+        mounts: [
+          { destination: '/proc', type: 'proc', source: 'proc' },
+          { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755'] },
+          {
+            destination: '/dev/pts',
+            type: 'devpts',
+            source: 'devpts',
+            options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
+          },
+        ],
+        linux: { namespaces, cgroupsPath: `/hawser-bench/${id}` },
+      }),
+    );
     // The daemon makes the FIFO for the shim's log, and reads it.
     makeFifo(join(path, 'log'), 0o700);
     return { id, path };
@@ -94,21 +125,57 @@ export class Lab {
 
 /** Pids of the spares that wait in a directory. */
 export function sparesIn(runDir: string): number[] {
-  return allProcesses().filter(({ command }) => command.includes(` spare ${runDir}/`)).map(({ pid }) => pid);
+  return allProcesses()
+    .filter(({ command }) => command.includes(` spare ${runDir}/`))
+    .map(({ pid }) => pid);
 }
 
 export class Shim {
-  constructor(private readonly lab: Lab, readonly name: string, readonly binary: string) {}
+  constructor(
+    private readonly lab: Lab,
+    readonly name: string,
+    readonly binary: string,
+  ) {}
 
   /** Runs the `start` action, as the daemon does: until the process and its output have ended. */
   async start({ id, path }: Bundle, env: Record<string, string> = {}): Promise<string> {
-    const { text, status } = await this.#run(path, ['-namespace', 'bench', '-address', join(this.lab.dir, 'grpc.sock'), '-publish-binary', '/bin/true', '-id', id, 'start'], env);
+    const { text, status } = await this.#run(
+      path,
+      [
+        '-namespace',
+        'bench',
+        '-address',
+        join(this.lab.dir, 'grpc.sock'),
+        '-publish-binary',
+        '/bin/true',
+        '-id',
+        id,
+        'start',
+      ],
+      env,
+    );
     if (status !== 0) throw new Error(`${this.name} start: exit status ${status}: ${text}`);
     return text.trim().replace('unix://', '');
   }
 
   async delete({ id, path }: Bundle): Promise<void> {
-    const { status, text } = await this.#run(path, ['-namespace', 'bench', '-address', join(this.lab.dir, 'grpc.sock'), '-publish-binary', '/bin/true', '-id', id, '-bundle', path, 'delete'], {});
+    const { status, text } = await this.#run(
+      path,
+      [
+        '-namespace',
+        'bench',
+        '-address',
+        join(this.lab.dir, 'grpc.sock'),
+        '-publish-binary',
+        '/bin/true',
+        '-id',
+        id,
+        '-bundle',
+        path,
+        'delete',
+      ],
+      {},
+    );
     if (status !== 0) throw new Error(`${this.name} delete: exit status ${status}: ${text}`);
   }
 
@@ -118,13 +185,21 @@ export class Shim {
     const nothing = openSync('/dev/null', 'r');
     try {
       const child = spawn(this.binary, [this.binary, ...args], {
-        stdio: [nothing, write, write], cwd, dieWithParent: false,
-        env: { PATH: process.env.PATH, TTRPC_ADDRESS: this.lab.events, HAWSER_RUN_DIR: this.lab.runDir, GOMAXPROCS: '2', ...env },
+        stdio: [nothing, write, write],
+        cwd,
+        dieWithParent: false,
+        env: {
+          PATH: process.env.PATH,
+          TTRPC_ADDRESS: this.lab.events,
+          HAWSER_RUN_DIR: this.lab.runDir,
+          GOMAXPROCS: '2',
+          ...env,
+        },
       });
       const status = await child.exited;
       const buffer = Buffer.alloc(65536);
       // Who has ended has written all; the pipe stays open here, so it is never read beyond that.
-      const length = bytesWaiting(read) > 0 ? tryRead(read, buffer) ?? 0 : 0;
+      const length = bytesWaiting(read) > 0 ? (tryRead(read, buffer) ?? 0) : 0;
       return { status, text: buffer.toString('utf8', 0, length) };
     } finally {
       for (const fd of [read, write, nothing]) closeSync(fd);
@@ -132,7 +207,12 @@ export class Shim {
   }
 
   /** A shim for one bundle, ended and cleaned up after the work. */
-  async with<T>(bundle: Bundle, work: (task: Tasks, bundle: Bundle, client: Client) => Promise<T>, times: Times = {}, env: Record<string, string> = {}): Promise<T> {
+  async with<T>(
+    bundle: Bundle,
+    work: (task: Tasks, bundle: Bundle, client: Client) => Promise<T>,
+    times: Times = {},
+    env: Record<string, string> = {},
+  ): Promise<T> {
     const log = openSync(join(bundle.path, 'log'), constants.O_RDWR | constants.O_NONBLOCK);
     const address = await timed(times, 'start', () => this.start(bundle, env));
     const client = await connect(address);
@@ -169,6 +249,8 @@ export function memoryOf(pid: number): { private: number; pss: number } {
 
 /** User and system time of a process, in seconds. */
 export function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ');
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }

@@ -8,9 +8,23 @@ import { runCommand } from '../../src/runc/command.js';
 import { makeFifo } from '../../src/sys/index.js';
 import { connect } from '../../src/ttrpc/index.js';
 import { until } from '../support/daemons.js';
-import { cpuSeconds, killAndDelete, memoryOf, pause, timed, type Bundle, type Lab, type Shim, type Tasks, type Times } from './lab.js';
+import {
+  cpuSeconds,
+  killAndDelete,
+  memoryOf,
+  pause,
+  timed,
+  type Bundle,
+  type Lab,
+  type Shim,
+  type Tasks,
+  type Times,
+} from './lab.js';
 
-const PROCESS = { type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process', value: Buffer.from(JSON.stringify({ cwd: '/', args: ['/bin/true'], env: ['PATH=/bin'], user: { uid: 0, gid: 0 } })) };
+const PROCESS = {
+  type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process',
+  value: Buffer.from(JSON.stringify({ cwd: '/', args: ['/bin/true'], env: ['PATH=/bin'], user: { uid: 0, gid: 0 } })),
+};
 
 /** After a start the next spare boots and rehearses, which is not what is to be measured of what runs for long. */
 export const AT_REST_MS = 1_500;
@@ -18,14 +32,19 @@ export const AT_REST_MS = 1_500;
 /** One container from start to delete. */
 export async function life(lab: Lab, shim: Shim, env: Record<string, string> = {}): Promise<Times> {
   const times: Times = {};
-  await shim.with(lab.bundle(['/bin/true']), async (task, { id, path }) => {
-    const exit = new Promise<number>((resolve) => lab.exits.set(id, resolve));
-    await timed(times, 'Create', () => task.Create({ id, bundle: path, options: lab.options() }));
-    await timed(times, 'Start', () => task.Start({ id }));
-    await timed(times, 'Wait', () => task.Wait({ id }));
-    await exit;
-    await timed(times, 'Delete', () => task.Delete({ id }));
-  }, times, env);
+  await shim.with(
+    lab.bundle(['/bin/true']),
+    async (task, { id, path }) => {
+      const exit = new Promise<number>((resolve) => lab.exits.set(id, resolve));
+      await timed(times, 'Create', () => task.Create({ id, bundle: path, options: lab.options() }));
+      await timed(times, 'Start', () => task.Start({ id }));
+      await timed(times, 'Wait', () => task.Wait({ id }));
+      await exit;
+      await timed(times, 'Delete', () => task.Delete({ id }));
+    },
+    times,
+    env,
+  );
   times.total = times.start! + times.Create! + times.Start! + times.Wait! + times.Delete!;
   return times;
 }
@@ -36,7 +55,15 @@ export async function bareRunc(lab: Lab): Promise<Times> {
   const { id, path } = lab.bundle(['/bin/true']);
   const root = join(lab.dir, 'runc/bare');
   const runc = async (...args: string[]): Promise<string> => {
-    const { status, output } = await runCommand('runc', ['--root', root, '--log', join(path, 'log.json'), '--log-format', 'json', ...args]);
+    const { status, output } = await runCommand('runc', [
+      '--root',
+      root,
+      '--log',
+      join(path, 'log.json'),
+      '--log-format',
+      'json',
+      ...args,
+    ]);
     if (status !== 0) throw new Error(`runc ${args.join(' ')}: exit status ${status}: ${output}`);
     return output;
   };
@@ -49,7 +76,11 @@ export async function bareRunc(lab: Lab): Promise<Times> {
 }
 
 /** A container that sleeps, and what is done with it meanwhile. */
-export function sleeping<T>(lab: Lab, shim: Shim, work: (task: Tasks, bundle: Bundle, pids: { shim: number; init: number }) => Promise<T>): Promise<T> {
+export function sleeping<T>(
+  lab: Lab,
+  shim: Shim,
+  work: (task: Tasks, bundle: Bundle, pids: { shim: number; init: number }) => Promise<T>,
+): Promise<T> {
   return shim.with(lab.bundle(['/bin/sleep', '1000']), async (task, bundle) => {
     await task.Create({ id: bundle.id, bundle: bundle.path, options: lab.options() });
     const { pid: init = 0 } = await task.Start({ id: bundle.id });
@@ -93,26 +124,33 @@ export function exitLatency(lab: Lab, shim: Shim): Promise<number> {
 }
 
 /** Bytes per second of a container's output, in MiB, and CPU seconds of the shim meanwhile. */
-export function output(lab: Lab, shim: Shim, { mebibytes, terminal }: { mebibytes: number; terminal: boolean }): Promise<{ rate: number; cpu: number }> {
-  return shim.with(lab.bundle(['/bin/dd', 'if=/dev/zero', 'bs=64k', `count=${mebibytes * 16}`], { terminal }), async (task, { id, path }) => {
-    const stdout = join(path, 'stdout');
-    makeFifo(stdout, 0o600);
-    const reader = spawn('dd', [`if=${stdout}`, 'of=/dev/null', 'bs=64k'], { stdio: 'ignore' });
-    const ended = new Promise((resolve) => reader.once('exit', resolve));
-    // The Go shim refuses an empty stderr beside a stdout.
-    await task.Create({ id, bundle: path, stdout, stderr: terminal ? '' : stdout, terminal, options: lab.options() });
-    const { shimPid = 0 } = await task.Connect({ id });
-    await pause(AT_REST_MS);
-    const before = cpuSeconds(shimPid);
-    const from = performance.now();
-    await task.Start({ id });
-    await task.Wait({ id });
-    const seconds = (performance.now() - from) / 1000;
-    const cpu = cpuSeconds(shimPid) - before;
-    await task.Delete({ id });
-    await ended;
-    return { rate: mebibytes / seconds, cpu };
-  });
+export function output(
+  lab: Lab,
+  shim: Shim,
+  { mebibytes, terminal }: { mebibytes: number; terminal: boolean },
+): Promise<{ rate: number; cpu: number }> {
+  return shim.with(
+    lab.bundle(['/bin/dd', 'if=/dev/zero', 'bs=64k', `count=${mebibytes * 16}`], { terminal }),
+    async (task, { id, path }) => {
+      const stdout = join(path, 'stdout');
+      makeFifo(stdout, 0o600);
+      const reader = spawn('dd', [`if=${stdout}`, 'of=/dev/null', 'bs=64k'], { stdio: 'ignore' });
+      const ended = new Promise((resolve) => reader.once('exit', resolve));
+      // The Go shim refuses an empty stderr beside a stdout.
+      await task.Create({ id, bundle: path, stdout, stderr: terminal ? '' : stdout, terminal, options: lab.options() });
+      const { shimPid = 0 } = await task.Connect({ id });
+      await pause(AT_REST_MS);
+      const before = cpuSeconds(shimPid);
+      const from = performance.now();
+      await task.Start({ id });
+      await task.Wait({ id });
+      const seconds = (performance.now() - from) / 1000;
+      const cpu = cpuSeconds(shimPid) - before;
+      await task.Delete({ id });
+      await ended;
+      return { rate: mebibytes / seconds, cpu };
+    },
+  );
 }
 
 /** State calls per second on one connection, with 64 under way. */
@@ -121,9 +159,11 @@ export function stateRate(lab: Lab, shim: Shim): Promise<number> {
     const total = 40_000;
     let left = total;
     const from = performance.now();
-    await Promise.all(Array.from({ length: 64 }, async () => {
-      while (left-- > 0) await task.State({ id });
-    }));
+    await Promise.all(
+      Array.from({ length: 64 }, async () => {
+        while (left-- > 0) await task.State({ id });
+      }),
+    );
     return total / ((performance.now() - from) / 1000);
   });
 }
@@ -136,14 +176,16 @@ export function stateLatency(lab: Lab, shim: Shim): Promise<number> {
     const address = lab.address(path);
     const clients = await Promise.all(Array.from({ length: 64 }, () => connect(address)));
     const took: number[] = [];
-    await Promise.all(clients.map(async (client) => {
-      const its = client.service(Task);
-      for (let i = 0; i < 300; i++) {
-        const from = performance.now();
-        await its.State({ id });
-        took.push(performance.now() - from);
-      }
-    }));
+    await Promise.all(
+      clients.map(async (client) => {
+        const its = client.service(Task);
+        for (let i = 0; i < 300; i++) {
+          const from = performance.now();
+          await its.State({ id });
+          took.push(performance.now() - from);
+        }
+      }),
+    );
     for (const client of clients) client.close();
     await killAndDelete(task, id);
     return took.sort((a, b) => a - b)[Math.floor(took.length * 0.99)]!;
@@ -201,7 +243,17 @@ export async function burst(task: Tasks, { id, path }: Bundle, mebibytes: number
   makeFifo(stdout, 0o600);
   const reader = spawn('dd', [`if=${stdout}`, 'of=/dev/null', 'bs=64k'], { stdio: 'ignore' });
   const ended = new Promise((resolve) => reader.once('exit', resolve));
-  const spec = { type_url: PROCESS.type_url, value: Buffer.from(JSON.stringify({ cwd: '/', args: ['/bin/dd', 'if=/dev/zero', 'bs=64k', `count=${mebibytes * 16}`], env: ['PATH=/bin'], user: { uid: 0, gid: 0 } })) };
+  const spec = {
+    type_url: PROCESS.type_url,
+    value: Buffer.from(
+      JSON.stringify({
+        cwd: '/',
+        args: ['/bin/dd', 'if=/dev/zero', 'bs=64k', `count=${mebibytes * 16}`],
+        env: ['PATH=/bin'],
+        user: { uid: 0, gid: 0 },
+      }),
+    ),
+  };
   const exec = { id, execId: 'burst' };
   await task.Exec({ ...exec, stdout, stderr: stdout, spec });
   await task.Start(exec);

@@ -21,8 +21,21 @@ try {
   await hawserd.start();
   let since = performance.now();
   for (let n = 0; n < count; n++) {
-    const group = perShim > 1 ? ['--annotation', `io.containerd.runc.v2.group=${hawserd.namespace}-${Math.floor(n / perShim)}`] : [];
-    await hawserd.ctr(['run', '-d', '--null-io', ...group, '--rootfs', hawserd.rootfs, `c${n}`, '/bin/sleep', '100000']);
+    const group =
+      perShim > 1
+        ? ['--annotation', `io.containerd.runc.v2.group=${hawserd.namespace}-${Math.floor(n / perShim)}`]
+        : [];
+    await hawserd.ctr([
+      'run',
+      '-d',
+      '--null-io',
+      ...group,
+      '--rootfs',
+      hawserd.rootfs,
+      `c${n}`,
+      '/bin/sleep',
+      '100000',
+    ]);
   }
   const shims = (await hawserd.shimPids()).length;
   console.log(`${count} containers in ${shims} shims, started in ${seconds(since)} s, ${await running()} RUNNING`);
@@ -30,10 +43,12 @@ try {
   since = performance.now();
   await hawserd.start();
   const serving = seconds(since);
-  while (await running() < count) await delay(20);
+  while ((await running()) < count) await delay(20);
   const all = seconds(since);
   const rss = /VmRSS:\s+(\d+)/.exec(execFileSync('cat', [`/proc/${hawserd.pid}/status`], { encoding: 'utf8' }))?.[1];
-  console.log(`after SIGKILL: serves in ${serving} s, all ${count} RUNNING in ${all} s from its start; memory ${Math.round(Number(rss) / 1024)} MB`);
+  console.log(
+    `after SIGKILL: serves in ${serving} s, all ${count} RUNNING in ${all} s from its start; memory ${Math.round(Number(rss) / 1024)} MB`,
+  );
 } finally {
   await hawserd.cleanUp();
 }

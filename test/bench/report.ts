@@ -20,11 +20,14 @@ export interface Row {
 }
 
 const sorted = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
-export const quantile = (values: readonly number[], part: number): number => sorted(values)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? NaN;
+export const quantile = (values: readonly number[], part: number): number =>
+  sorted(values)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? NaN;
 export const median = (values: readonly number[]): number => quantile(values, 1 / 2);
 
-const digits = (value: number): string => value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
-const spread = (values: readonly number[]): string => values.length < 4 ? '' : `${digits(quantile(values, 1 / 4))}–${digits(quantile(values, 3 / 4))}`;
+const digits = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+const spread = (values: readonly number[]): string =>
+  values.length < 4 ? '' : `${digits(quantile(values, 1 / 4))}–${digits(quantile(values, 3 / 4))}`;
 export const ratioOf = ({ ours, go }: Row): number => median(ours) / median(go);
 
 /** Undefined where nothing is to be reached. */
@@ -45,14 +48,28 @@ export function table(rows: readonly Row[]): string {
   const lines = rows.map((row) => {
     const reached = isReached(row);
     return [
-      row.name, `${digits(median(row.ours))} ${row.unit}`, `${digits(median(row.go))} ${row.unit}`, ratioOf(row).toFixed(2), goalOf(row),
-      reached === undefined ? '' : reached ? 'yes' : 'no', row.floor ? digits(median(row.floor)) : '',
+      row.name,
+      `${digits(median(row.ours))} ${row.unit}`,
+      `${digits(median(row.go))} ${row.unit}`,
+      ratioOf(row).toFixed(2),
+      goalOf(row),
+      reached === undefined ? '' : reached ? 'yes' : 'no',
+      row.floor ? digits(median(row.floor)) : '',
       [[spread(row.ours), spread(row.go)].filter(Boolean).join(' | '), row.note].filter(Boolean).join('; '),
     ];
   });
   const all = [HEADER, ...lines];
   const widths = HEADER.map((_, column) => Math.max(...all.map((line) => line[column]!.length)));
-  return all.map((line) => line.map((cell, column) => column === 0 || column === HEADER.length - 1 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join('  ').trimEnd()).join('\n');
+  return all
+    .map((line) =>
+      line
+        .map((cell, column) =>
+          column === 0 || column === HEADER.length - 1 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
+        )
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 export function json(rows: readonly Row[], about: Record<string, unknown>): string {
@@ -67,15 +84,21 @@ const WIDTH = 460;
 export function svg(rows: readonly Row[], title: string): string {
   const x = (ratio: number): number => LEFT + WIDTH / 2 + Math.max(-1, Math.min(1, Math.log2(ratio) / 3)) * (WIDTH / 2);
   const height = rows.length * BAR + 70;
-  const text = (at: number, y: number, content: string, anchor = 'start'): string => `<text x="${at.toFixed(1)}" y="${y}" text-anchor="${anchor}">${content.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</text>`;
+  const text = (at: number, y: number, content: string, anchor = 'start'): string =>
+    `<text x="${at.toFixed(1)}" y="${y}" text-anchor="${anchor}">${content.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</text>`;
   const bars = rows.map((row, i) => {
     const y = 50 + i * BAR;
     const ratio = ratioOf(row);
-    const isBetter = row.goal?.less ?? true ? ratio <= 1 : ratio >= 1;
-    const goal = row.goal ? `<line x1="${x(row.goal.ratio).toFixed(1)}" x2="${x(row.goal.ratio).toFixed(1)}" y1="${y}" y2="${y + BAR - 4}" stroke="black" stroke-dasharray="2,2"/>` : '';
+    const isBetter = (row.goal?.less ?? true) ? ratio <= 1 : ratio >= 1;
+    const goal = row.goal
+      ? `<line x1="${x(row.goal.ratio).toFixed(1)}" x2="${x(row.goal.ratio).toFixed(1)}" y1="${y}" y2="${y + BAR - 4}" stroke="black" stroke-dasharray="2,2"/>`
+      : '';
     const from = Math.min(x(1), x(ratio));
     return `${text(LEFT - 8, y + 13, row.name, 'end')}<rect x="${from.toFixed(1)}" y="${y + 2}" width="${Math.max(1, Math.abs(x(ratio) - x(1))).toFixed(1)}" height="${BAR - 8}" fill="${isBetter ? '#3a7d44' : '#b5533c'}"/>${goal}${text(LEFT + WIDTH + 8, y + 13, ratio.toFixed(2))}`;
   });
-  const ticks = [1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8].map((tick) => `<line x1="${x(tick).toFixed(1)}" x2="${x(tick).toFixed(1)}" y1="42" y2="${height - 16}" stroke="#ccc"/>${text(x(tick), 38, tick < 1 ? `1/${1 / tick}` : String(tick), 'middle')}`);
+  const ticks = [1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8].map(
+    (tick) =>
+      `<line x1="${x(tick).toFixed(1)}" x2="${x(tick).toFixed(1)}" y1="42" y2="${height - 16}" stroke="#ccc"/>${text(x(tick), 38, tick < 1 ? `1/${1 / tick}` : String(tick), 'middle')}`,
+  );
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${LEFT + WIDTH + 60}" height="${height}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>${text(12, 18, title)}${ticks.join('')}${bars.join('')}</svg>\n`;
 }

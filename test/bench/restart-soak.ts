@@ -38,7 +38,14 @@ const execs = new Map<string, { kind: string; isOver: boolean }>();
 /** What the daemons have logged of a container. */
 async function logged(name: string): Promise<string[]> {
   const [id] = await lines('inspect', '-f', '{{.Id}}', name);
-  return [containerd, dockerd].flatMap((daemon) => daemon.logText().split('\n').filter((line) => line.includes(id!)).slice(-30).map((line) => `${daemon.name}: ${line}`));
+  return [containerd, dockerd].flatMap((daemon) =>
+    daemon
+      .logText()
+      .split('\n')
+      .filter((line) => line.includes(id!))
+      .slice(-30)
+      .map((line) => `${daemon.name}: ${line}`),
+  );
 }
 
 /** What has one line for each thing. */
@@ -48,11 +55,22 @@ async function lines(...args: string[]): Promise<string[]> {
 
 async function run(name: string): Promise<number> {
   // dockerd answers before it has found its way back to containerd.
-  await until(`${name} to run`, async () => {
-    if ((await dockerd.docker(['run', '-d', '--network=none', '--name', name, IMAGE, 'sleep', '100000'], { reject: false })).exitCode === 0) return true;
-    await dockerd.docker(['rm', '-f', name], { reject: false });
-    return false;
-  }, 120_000);
+  await until(
+    `${name} to run`,
+    async () => {
+      if (
+        (
+          await dockerd.docker(['run', '-d', '--network=none', '--name', name, IMAGE, 'sleep', '100000'], {
+            reject: false,
+          })
+        ).exitCode === 0
+      )
+        return true;
+      await dockerd.docker(['rm', '-f', name], { reject: false });
+      return false;
+    },
+    120_000,
+  );
   return Number((await dockerd.docker(['inspect', '-f', '{{.State.Pid}}', name])).stdout);
 }
 
@@ -61,8 +79,12 @@ async function exec(container: string, kind: string): Promise<number> {
   const name = `${container} ${kind}`;
   const seconds = 200_000 + execs.size;
   execs.set(name, { kind, isOver: false });
-  void dockerd.docker(['exec', container, 'sleep', String(seconds)], { reject: false, timeout: 3_600_000 }).then(() => (execs.get(name)!.isOver = true));
-  const line = await until('the exec to run', async () => (await lines('top', container, '-eo', 'pid,args')).find((one) => one.endsWith(`sleep ${seconds}`)));
+  void dockerd
+    .docker(['exec', container, 'sleep', String(seconds)], { reject: false, timeout: 3_600_000 })
+    .then(() => (execs.get(name)!.isOver = true));
+  const line = await until('the exec to run', async () =>
+    (await lines('top', container, '-eo', 'pid,args')).find((one) => one.endsWith(`sleep ${seconds}`)),
+  );
   return Number(line.trim().split(/\s+/)[0]);
 }
 
@@ -74,18 +96,21 @@ async function round(number: number): Promise<void> {
   const signal = number % 2 === 0 ? 'SIGKILL' : 'SIGTERM';
   const outage = OUTAGES_MS[Math.floor(number / 2) % OUTAGES_MS.length]!;
   const todo = Array.from({ length: Math.min(EACH_ROUND, TOTAL - number * EACH_ROUND) }, (_, n) => n);
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    for (let n = todo.shift(); n !== undefined; n = todo.shift()) {
-      const when = WHENS[n % WHENS.length]!;
-      const name = `c${number}-${n}`;
-      victims.push({ name, pid: await run(name), when, kind: `${when}, ${signal}, away ${outage} ms` });
-    }
-  }));
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (let n = todo.shift(); n !== undefined; n = todo.shift()) {
+        const when = WHENS[n % WHENS.length]!;
+        const name = `c${number}-${n}`;
+        victims.push({ name, pid: await run(name), when, kind: `${when}, ${signal}, away ${outage} ms` });
+      }
+    }),
+  );
   const host = `host${number}`;
   await run(host);
   const during = await exec(host, `exec, away, ${signal}`);
   const afterwards = await exec(host, `exec, after, ${signal}`);
-  const pids = (when: string): number[] => victims.filter((one) => one.when === when && one.name.startsWith(`c${number}-`)).map(({ pid }) => pid);
+  const pids = (when: string): number[] =>
+    victims.filter((one) => one.when === when && one.name.startsWith(`c${number}-`)).map(({ pid }) => pid);
 
   end(pids('before'));
   await containerd.stop(signal);
@@ -94,14 +119,15 @@ async function round(number: number): Promise<void> {
   await delay(outage / 2);
   await containerd.start();
   for (const pid of [...pids('after'), afterwards]) {
-    await delay(Math.random() * AFTERWARDS_MS / 3);
+    await delay((Math.random() * AFTERWARDS_MS) / 3);
     end([pid]);
   }
 }
 
 function tell(what: string, names: readonly { kind: string }[]): void {
   console.log(`  ${what}: ${names.length}`);
-  for (const kind of new Set(names.map((one) => one.kind))) console.log(`    ${names.filter((one) => one.kind === kind).length} of those that ended ${kind}`);
+  for (const kind of new Set(names.map((one) => one.kind)))
+    console.log(`    ${names.filter((one) => one.kind === kind).length} of those that ended ${kind}`);
 }
 
 try {
@@ -118,21 +144,46 @@ try {
     return victims.filter(({ name }) => running.has(name));
   };
   const hanging = (): { kind: string }[] => [...execs.values()].filter(({ isOver }) => !isOver);
-  await until('all to be seen to have ended', async () => (await up()).length === 0 && hanging().length === 0, PATIENCE_MS).catch(() => undefined);
+  await until(
+    'all to be seen to have ended',
+    async () => (await up()).length === 0 && hanging().length === 0,
+    PATIENCE_MS,
+  ).catch(() => undefined);
 
   const stillUp = await up();
   const ended = victims.filter((one) => !stillUp.includes(one));
-  const statuses = new Map((await lines('ps', '-a', '--filter', 'status=exited', '--format', '{{.Names}} {{.Status}}')).map((line) => [line.split(' ')[0], line]));
+  const statuses = new Map(
+    (await lines('ps', '-a', '--filter', 'status=exited', '--format', '{{.Names}} {{.Status}}')).map((line) => [
+      line.split(' ')[0],
+      line,
+    ]),
+  );
   const wrong = ended.filter(({ name }) => !statuses.get(name)?.includes('Exited (137)'));
-  const deaths = await lines('events', '--since', String(since), '--until', String(Math.ceil(Date.now() / 1000)), '--filter', 'event=die', '--format', '{{.Actor.Attributes.name}}');
+  const deaths = await lines(
+    'events',
+    '--since',
+    String(since),
+    '--until',
+    String(Math.ceil(Date.now() / 1000)),
+    '--filter',
+    'event=die',
+    '--format',
+    '{{.Actor.Attributes.name}}',
+  );
   const twice = victims.filter(({ name }) => deaths.filter((one) => one === name).length > 1);
-  console.log(`${(await dockerd.docker(['version', '-f', 'dockerd {{.Server.Version}}'])).stdout}, ${process.env.HAWSER_SOAK_SHIM === 'go' ? 'the Go shim' : 'hawser'}: ${victims.length} containers, ${execs.size} execs`);
+  console.log(
+    `${(await dockerd.docker(['version', '-f', 'dockerd {{.Server.Version}}'])).stdout}, ${process.env.HAWSER_SOAK_SHIM === 'go' ? 'the Go shim' : 'hawser'}: ${victims.length} containers, ${execs.size} execs`,
+  );
   tell('containers still Up', stillUp);
-  for (const { name } of stillUp.slice(0, 3)) for (const line of await logged(name)) console.log(`      ${line.slice(0, 400)}`);
+  for (const { name } of stillUp.slice(0, 3))
+    for (const line of await logged(name)) console.log(`      ${line.slice(0, 400)}`);
   tell('execs that hang', hanging());
   tell('ended with another status', wrong);
   tell('seen to end twice', twice);
-  for (const { log, name } of [{ log: containerd.logText(), name: 'containerd' }, { log: dockerd.logText(), name: 'dockerd' }]) {
+  for (const { log, name } of [
+    { log: containerd.logText(), name: 'containerd' },
+    { log: dockerd.logText(), name: 'dockerd' },
+  ]) {
     console.log(`  ${name}'s warnings:`);
     for (const line of warnings(log)) console.log(`    ${line.slice(0, 200)}`);
   }

@@ -61,20 +61,27 @@ async function kill(): Promise<void> {
 try {
   const from = performance.now();
   const killer = kill();
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    while (begun < TOTAL) {
-      if (++begun % 1000 === 0) console.log(`${begun} begun, ${told} exits told, ${killed} spares killed`);
-      await one();
-    }
-  }));
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      while (begun < TOTAL) {
+        if (++begun % 1000 === 0) console.log(`${begun} begun, ${told} exits told, ${killed} spares killed`);
+        await one();
+      }
+    }),
+  );
   over = true;
   await killer;
   assert.equal(told, TOTAL);
   for (const pid of sparesIn(lab.runDir)) process.kill(pid, 'SIGKILL');
   await until('every process to be gone', () => allProcesses().every(({ command }) => !command.includes(lab.dir)));
   assert.equal(sockets.size, TOTAL);
-  assert.deepEqual([...sockets].filter((path) => existsSync(path)), []);
-  console.log(`${TOTAL} shims and their containers in ${((performance.now() - from) / 1000).toFixed(0)} s, ${killed} spares killed; none lost, no process and no socket left`);
+  assert.deepEqual(
+    [...sockets].filter((path) => existsSync(path)),
+    [],
+  );
+  console.log(
+    `${TOTAL} shims and their containers in ${((performance.now() - from) / 1000).toFixed(0)} s, ${killed} spares killed; none lost, no process and no socket left`,
+  );
 } finally {
   over = true;
   lab.close();

@@ -13,9 +13,15 @@ before(async () => {
   lab = await Lab.open();
   const { rootfs } = lab;
   for (const name of ['passwd', 'group']) rmSync(join(rootfs, 'etc', name));
-  writeFileSync(join(rootfs, 'etc/passwd'), 'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\nana:x:501:20::/:/bin/sh\nana:x:502:21::/:/bin/sh\n1000:x:7:7::/:/bin/sh\n');
+  writeFileSync(
+    join(rootfs, 'etc/passwd'),
+    'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\nana:x:501:20::/:/bin/sh\nana:x:502:21::/:/bin/sh\n1000:x:7:7::/:/bin/sh\n',
+  );
   mkdirSync(join(rootfs, 'data'));
-  writeFileSync(join(rootfs, 'data/group'), `root:x:0:\nwheel:x:10:root,ana\n# x:x:11:ana\n  blank:x:12:ana\nspaces:x:13:root, ana\nempty:x:14:\nnone:x:15\ntwice:x:16:ana,ana,,\nlong:x:17:${'x,'.repeat(5000)}ana\n`);
+  writeFileSync(
+    join(rootfs, 'data/group'),
+    `root:x:0:\nwheel:x:10:root,ana\n# x:x:11:ana\n  blank:x:12:ana\nspaces:x:13:root, ana\nempty:x:14:\nnone:x:15\ntwice:x:16:ana,ana,,\nlong:x:17:${'x,'.repeat(5000)}ana\n`,
+  );
   // Absolute, so that it leads to a file of the host for whoever does not mind.
   symlinkSync('/data/group', join(rootfs, 'etc/group'));
   dockerd = await new Dockerd(lab.daemon).start();
@@ -28,14 +34,26 @@ after(async () => {
 
 /** An image that both have, of the same files. */
 async function image(name: string, config: object): Promise<void> {
-  const archive = await makeImage(lab.daemon.dir, lab.rootfs, `docker.io/library/${name}:latest`, ['/bin/sleep', '1000'], config);
+  const archive = await makeImage(
+    lab.daemon.dir,
+    lab.rootfs,
+    `docker.io/library/${name}:latest`,
+    ['/bin/sleep', '1000'],
+    config,
+  );
   await lab.ok(['images', 'import', archive]);
   await dockerd.docker(['load', '-i', archive]);
 }
 
 /** What either prints and ends with; a failure's words are their own. */
-async function both(args: string[], more: { readonly docker?: string[]; readonly hawser?: string[] } = {}): Promise<{ docker: [string, number | undefined]; hawser: [string, number | undefined] }> {
-  const [docker, hawser] = await Promise.all([dockerd.docker([...args, ...more.docker ?? []], { reject: false }), lab.hawser([...args, ...more.hawser ?? []])]);
+async function both(
+  args: string[],
+  more: { readonly docker?: string[]; readonly hawser?: string[] } = {},
+): Promise<{ docker: [string, number | undefined]; hawser: [string, number | undefined] }> {
+  const [docker, hawser] = await Promise.all([
+    dockerd.docker([...args, ...(more.docker ?? [])], { reject: false }),
+    lab.hawser([...args, ...(more.hawser ?? [])]),
+  ]);
   return { docker: [docker.stdout, docker.exitCode], hawser: [hawser.stdout, hawser.exitCode] };
 }
 
@@ -57,12 +75,19 @@ test('users and groups: by flags, by the image, of execs', async () => {
     await same(['run', '--rm', 'users', ...status], `an image of user ${user}`);
   }
   await same(['run', '--rm', '-u', '0', 'users', ...status]);
-  for (const [name, flags] of [['plain', []], ['users', ['-u', 'ana']]] as const) {
+  for (const [name, flags] of [
+    ['plain', []],
+    ['users', ['-u', 'ana']],
+  ] as const) {
     const docker = ['run', '-d', '--name', `host-${name}`, ...flags, name];
     await dockerd.docker(docker);
     await lab.ok(docker);
-    for (const user of name === 'users' ? [[], ['-u', 'root']] : [[], ['-u', '1000:2000'], ['-u', 'ana'], ['-u', '7:wheel']]) await same(['exec', ...user, `host-${name}`, ...status]);
-    for (const remove of [dockerd.docker(['rm', '-f', `host-${name}`]), lab.ok(['rm', '-f', `host-${name}`])]) await remove;
+    for (const user of name === 'users'
+      ? [[], ['-u', 'root']]
+      : [[], ['-u', '1000:2000'], ['-u', 'ana'], ['-u', '7:wheel']])
+      await same(['exec', ...user, `host-${name}`, ...status]);
+    for (const remove of [dockerd.docker(['rm', '-f', `host-${name}`]), lab.ok(['rm', '-f', `host-${name}`])])
+      await remove;
   }
 });
 
@@ -74,7 +99,10 @@ test('limits of processes: -1 is none, in a container and its execs', async () =
   const docker = ['run', '-d', '--name', 'limited', '--ulimit', 'core=7:-1', 'plain'];
   await Promise.all([dockerd.docker(docker), lab.ok(docker)]);
   await same(['exec', 'limited', ...core]);
-  const inspect = JSON.parse(await lab.ok(['inspect', '-f', '{{json .Spec.process.rlimits}}', 'limited']), (_, value: unknown) => value) as { hard: number }[];
+  const inspect = JSON.parse(
+    await lab.ok(['inspect', '-f', '{{json .Spec.process.rlimits}}', 'limited']),
+    (_, value: unknown) => value,
+  ) as { hard: number }[];
   assert.equal(inspect.length, 2);
   assert.match(await lab.ok(['inspect', 'limited']), /"hard": 18446744073709551615\b/);
   await Promise.all([dockerd.docker(['rm', '-f', 'limited']), lab.ok(['rm', '-f', 'limited'])]);
@@ -84,15 +112,29 @@ test('exit statuses of execs that cannot be started: program, directory, user', 
   const docker = ['run', '-d', '--name', 'failing', 'plain'];
   await Promise.all([dockerd.docker(docker), lab.ok(docker)]);
   for (const [flags, program, status] of [
-    [[], 'nope', 127], [[], '/no/such', 127], [[], '/etc/passwd', 126], [[], '/etc', 126], [['-w', '/no/dir'], 'true', 126], [['-w', '/etc/passwd'], 'true', 126],
+    [[], 'nope', 127],
+    [[], '/no/such', 127],
+    [[], '/etc/passwd', 126],
+    [[], '/etc', 126],
+    [['-w', '/no/dir'], 'true', 126],
+    [['-w', '/etc/passwd'], 'true', 126],
   ] as const) {
-    const { docker: [, theirs], hawser: [, ours] } = await both(['exec', ...flags, 'failing', program]);
+    const {
+      docker: [, theirs],
+      hawser: [, ours],
+    } = await both(['exec', ...flags, 'failing', program]);
     assert.equal(ours, status, `${flags.join(' ')} ${program}`);
     // dockerd 20.10 says 126 of every exec that cannot be started, later ones 127 of a program that is not there.
     assert.ok(theirs === status || theirs === 126, `${flags.join(' ')} ${program}: ${theirs} of docker`);
   }
-  assert.match((await lab.hawser(['exec', '-w', '/no/dir', 'failing', 'true'])).stderr, /^hawser: container failing: exec: working directory \/no\/dir is not there: /);
-  assert.match((await lab.hawser(['exec', '-u', 'nemo', 'failing', 'true'])).stderr, /^hawser: container failing: exec could not be started: user "nemo": \/etc\/passwd of the container has no nemo/);
+  assert.match(
+    (await lab.hawser(['exec', '-w', '/no/dir', 'failing', 'true'])).stderr,
+    /^hawser: container failing: exec: working directory \/no\/dir is not there: /,
+  );
+  assert.match(
+    (await lab.hawser(['exec', '-u', 'nemo', 'failing', 'true'])).stderr,
+    /^hawser: container failing: exec could not be started: user "nemo": \/etc\/passwd of the container has no nemo/,
+  );
   await Promise.all([dockerd.docker(['rm', '-f', 'failing']), lab.ok(['rm', '-f', 'failing'])]);
 });
 
@@ -100,8 +142,16 @@ test("an image's stop signal, by name and number, and what it has in /run", asyn
   mkdirSync(join(lab.rootfs, 'run'), { recursive: true });
   writeFileSync(join(lab.rootfs, 'run/of-the-image'), 'here\n');
   // The shell says which signal it was; 37 is SIGRTMIN+3.
-  const listens = ['sh', '-c', 'for s in TERM QUIT 37; do trap "exit 1$s" $s; done 2>/dev/null; trap "exit 15" TERM; trap "exit 3" QUIT; trap "exit 37" 37; while :; do sleep 0.1; done'];
-  for (const [name, signal] of [['quit', 'SIGQUIT'], ['real', 'SIGRTMIN+3'], ['third', '3']] as const) {
+  const listens = [
+    'sh',
+    '-c',
+    'for s in TERM QUIT 37; do trap "exit 1$s" $s; done 2>/dev/null; trap "exit 15" TERM; trap "exit 3" QUIT; trap "exit 37" 37; while :; do sleep 0.1; done',
+  ];
+  for (const [name, signal] of [
+    ['quit', 'SIGQUIT'],
+    ['real', 'SIGRTMIN+3'],
+    ['third', '3'],
+  ] as const) {
     await image(name, { StopSignal: signal });
     const docker = ['run', '-d', '--name', name, name, ...listens];
     await Promise.all([dockerd.docker(docker), lab.ok(docker)]);
@@ -121,14 +171,20 @@ test("an image's stop signal, by name and number, and what it has in /run", asyn
 
 test('times, rm -f of nothing, start of what runs, ids of images', async () => {
   await lab.ok(['run', '-d', '--name', 'timed', 'plain']);
-  const times = async (): Promise<[created: string, started: string, ended: string]> => (await lab.ok(['inspect', '-f', '{{.Created}} {{.State.StartedAt}} {{.State.FinishedAt}}', 'timed'])).split(' ') as [string, string, string];
+  const times = async (): Promise<[created: string, started: string, ended: string]> =>
+    (await lab.ok(['inspect', '-f', '{{.Created}} {{.State.StartedAt}} {{.State.FinishedAt}}', 'timed'])).split(
+      ' ',
+    ) as [string, string, string];
   const [created, started] = await times();
   assert.ok(created <= started, `made at ${created}, started at ${started}`);
   const pid = await lab.ok(['inspect', '-f', '{{.State.Pid}}', 'timed']);
   assert.equal(await lab.ok(['start', 'timed']), 'timed', 'as docker, which has nothing to do');
   assert.equal(await lab.ok(['inspect', '-f', '{{.State.Pid}}', 'timed']), pid);
   await lab.ok(['pause', 'timed']);
-  assert.match((await lab.hawser(['start', 'timed'])).stderr, /^hawser: container timed is paused: `hawser unpause timed` has it go on$/);
+  assert.match(
+    (await lab.hawser(['start', 'timed'])).stderr,
+    /^hawser: container timed is paused: `hawser unpause timed` has it go on$/,
+  );
   await lab.ok(['unpause', 'timed']);
   await lab.ok(['stop', '-t', '0', 'timed']);
   const after = await times();
@@ -136,7 +192,9 @@ test('times, rm -f of nothing, start of what runs, ids of images', async () => {
   assert.ok(started <= after[2]);
   await lab.ok(['rm', 'timed']);
   await lab.ok(['run', '--name', 'short', 'plain', 'true']);
-  const [begun, ended] = (await lab.ok(['inspect', '-f', '{{.State.StartedAt}} {{.State.FinishedAt}}', 'short'])).split(' ') as [string, string];
+  const [begun, ended] = (await lab.ok(['inspect', '-f', '{{.State.StartedAt}} {{.State.FinishedAt}}', 'short'])).split(
+    ' ',
+  ) as [string, string];
   assert.ok(begun <= ended && begun.startsWith('2'), `${begun}, ${ended}`);
   const gone = await lab.hawser(['rm', '-f', 'short', 'nothing']);
   assert.deepEqual([gone.exitCode, gone.stdout], [0, 'short']);
@@ -145,13 +203,28 @@ test('times, rm -f of nothing, start of what runs, ids of images', async () => {
 
   const id = (await lab.ok(['images', '-q', '--filter', 'name==docker.io/library/plain:latest'])).trim();
   assert.match(id, /^[0-9a-f]{12}$/);
-  const full = (await lab.ok(['images', '-q', '--no-trunc', '--filter', 'name==docker.io/library/plain:latest'])).trim();
-  for (const reference of [id, id.slice(0, 6), full]) assert.equal(await lab.ok(['run', '--rm', reference, 'echo', 'by id']), 'by id', reference);
-  assert.match((await lab.hawser(['run', '--rm', 'abcdef012345', 'true'])).stderr, /^hawser: image abcdef012345 is not there: /);
-  await lab.ok(['images', 'import', '--name', 'second:1', await makeImage(lab.daemon.dir, lab.rootfs, 'x', ['/bin/sleep', '1000'], { Labels: { second: '1' } })]);
+  const full = (
+    await lab.ok(['images', '-q', '--no-trunc', '--filter', 'name==docker.io/library/plain:latest'])
+  ).trim();
+  for (const reference of [id, id.slice(0, 6), full])
+    assert.equal(await lab.ok(['run', '--rm', reference, 'echo', 'by id']), 'by id', reference);
+  assert.match(
+    (await lab.hawser(['run', '--rm', 'abcdef012345', 'true'])).stderr,
+    /^hawser: image abcdef012345 is not there: /,
+  );
+  await lab.ok([
+    'images',
+    'import',
+    '--name',
+    'second:1',
+    await makeImage(lab.daemon.dir, lab.rootfs, 'x', ['/bin/sleep', '1000'], { Labels: { second: '1' } }),
+  ]);
   const second = (await lab.ok(['images', '-q', '--filter', 'name==docker.io/library/second:1'])).trim();
   await lab.ok(['images', 'import', '--name', 'third:1', join(lab.daemon.dir, 'image.tar')]);
-  assert.match((await lab.hawser(['images', 'rm', second])).stderr, /^hawser: image \w+ cannot be removed: it has the names docker\.io\/library\/second:1, docker\.io\/library\/third:1: remove one of them, or all of them with -f$/);
+  assert.match(
+    (await lab.hawser(['images', 'rm', second])).stderr,
+    /^hawser: image \w+ cannot be removed: it has the names docker\.io\/library\/second:1, docker\.io\/library\/third:1: remove one of them, or all of them with -f$/,
+  );
   await lab.ok(['images', 'rm', 'third:1']);
   await lab.ok(['images', 'rm', second]);
   assert.equal((await lab.hawser(['images', 'rm', second])).exitCode, 1);

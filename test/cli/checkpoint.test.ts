@@ -12,7 +12,8 @@ test('a container is written to a directory, ends, and goes on from there with i
   const lab = await Lab.open();
   t.after(() => lab.close());
   await lab.start('count', 'i=0; while :; do i=$((i+1)); echo count $i; sleep 0.1; done', ['--log-opt', 'max-size=-1']);
-  const last = async (): Promise<number> => Number(/(\d+)$/.exec(await lab.ok(['logs', '--tail', '1', 'count']))?.[1] ?? 0);
+  const last = async (): Promise<number> =>
+    Number(/(\d+)$/.exec(await lab.ok(['logs', '--tail', '1', 'count']))?.[1] ?? 0);
   await until('it to count', async () => (await last()) > 3);
 
   const directory = join(lab.daemon.dir, 'written');
@@ -30,5 +31,8 @@ test('a container is written to a directory, ends, and goes on from there with i
 
   const { stderr, exitCode } = await lab.hawser(['restore', '--image-path', '/no/such', 'count']);
   assert.equal(exitCode, 1);
-  assert.match(stderr, /^hawser: container count cannot be restored: there is no \/no\/such; `hawser checkpoint count` makes it$/);
+  assert.match(
+    stderr,
+    /^hawser: container count cannot be restored: there is no \/no\/such; `hawser checkpoint count` makes it$/,
+  );
 });

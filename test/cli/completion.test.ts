@@ -14,7 +14,10 @@ before(async () => {
 after(() => lab.close());
 
 async function offered(...words: string[]): Promise<string[]> {
-  return (await lab.ok(['__complete', '--', ...words])).split('\n').filter(Boolean).map((line) => line.split('\t')[0]!);
+  return (await lab.ok(['__complete', '--', ...words]))
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.split('\t')[0]!);
 }
 
 test('commands, flags and their values', async () => {
@@ -24,7 +27,7 @@ test('commands, flags and their values', async () => {
   assert.deepEqual(await offered('run', '--net', ''), ['host', 'none']);
   assert.deepEqual(await offered('run', '--net=h'), ['--net=host']);
   assert.deepEqual(await offered('run', '--rootfs', ''), [':dirs']);
-  assert.deepEqual(await offered('run', '--rootfs', '/x', 'sh', '-'), [':files'], 'what follows is the container\'s');
+  assert.deepEqual(await offered('run', '--rootfs', '/x', 'sh', '-'), [':files'], "what follows is the container's");
   assert.deepEqual(await offered('kill', '-s', 'TER'), ['TERM']);
   assert.deepEqual(await offered('completion', ''), ['bash', 'fish', 'zsh']);
 });
@@ -44,15 +47,29 @@ test('bash completes with it', async () => {
     source <(hawser completion bash)
     COMP_WORDS=(${line}) COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
     _hawser; echo "\${COMPREPLY[*]}"`;
-  const complete = async (line: string): Promise<string> => (await execa('bash', ['-c', script(line)], { env: { ...lab.env, PATH: `${top}/bin:${lab.env.PATH!}` }, extendEnv: false })).stdout;
+  const complete = async (line: string): Promise<string> =>
+    (
+      await execa('bash', ['-c', script(line)], {
+        env: { ...lab.env, PATH: `${top}/bin:${lab.env.PATH!}` },
+        extendEnv: false,
+      })
+    ).stdout;
   assert.equal(await complete('hawser inspec'), 'inspect');
   assert.equal(await complete('hawser exec web'), 'webserver');
   assert.equal(await complete('hawser run --rootfs /et'), '/etc');
 });
 
 test('scripts for the three shells, and an error for a fourth', async () => {
-  for (const [shell, pattern] of [['bash', /complete -F _hawser hawser/], ['zsh', /compdef _hawser hawser/], ['fish', /complete -c hawser/]] as const) assert.match(await lab.ok(['completion', shell]), pattern);
+  for (const [shell, pattern] of [
+    ['bash', /complete -F _hawser hawser/],
+    ['zsh', /compdef _hawser hawser/],
+    ['fish', /complete -c hawser/],
+  ] as const)
+    assert.match(await lab.ok(['completion', shell]), pattern);
   const { exitCode, stderr } = await lab.hawser(['completion', 'tcsh']);
   assert.equal(exitCode, 125);
-  assert.match(stderr, /^hawser: completion: there is none for "tcsh"; there are bash, zsh and fish\. See 'hawser completion --help'$/);
+  assert.match(
+    stderr,
+    /^hawser: completion: there is none for "tcsh"; there are bash, zsh and fish\. See 'hawser completion --help'$/,
+  );
 });

@@ -4,7 +4,10 @@ import { test } from 'node:test';
 import { shimDir, stockDir, until } from '../support/daemons.js';
 import { Lab } from './lab.js';
 
-for (const [name, shims] of [["Hawser's shim", shimDir], ["containerd's own shim", stockDir]] as const) {
+for (const [name, shims] of [
+  ["Hawser's shim", shimDir],
+  ["containerd's own shim", stockDir],
+] as const) {
   const stock = shims === stockDir;
   test(`containerd with ${name}`, async (t) => {
     const lab = await Lab.open('containerd', shims);
@@ -13,7 +16,10 @@ for (const [name, shims] of [["Hawser's shim", shimDir], ["containerd's own shim
     await t.test('run: output, input, exit statuses', async () => {
       const { stdout, stderr, exitCode } = await lab.run(['--rm'], ['sh', '-c', 'echo out; echo err >&2; exit 3']);
       assert.deepEqual([stdout, stderr, exitCode], ['out', 'err', 3]);
-      assert.equal((await lab.run(['--rm', '-i'], ['md5sum'], { input: 'hello' })).stdout, '5d41402abc4b2a76b9719d911017c592  -');
+      assert.equal(
+        (await lab.run(['--rm', '-i'], ['md5sum'], { input: 'hello' })).stdout,
+        '5d41402abc4b2a76b9719d911017c592  -',
+      );
       assert.equal((await lab.run(['--rm'], ['nope'])).exitCode, 127);
     });
 
@@ -63,7 +69,10 @@ for (const [name, shims] of [["Hawser's shim", shimDir], ["containerd's own shim
         await lab.start('plain', 'sleep 100');
         const { stderr, exitCode } = await lab.hawser(['debug', 'plain']);
         assert.equal(exitCode, 1);
-        assert.match(stderr, /^hawser: the shim of container plain, process \d+, is not Hawser's, and has no state to show: /);
+        assert.match(
+          stderr,
+          /^hawser: the shim of container plain, process \d+, is not Hawser's, and has no state to show: /,
+        );
         await lab.ok(['rm', '-f', 'plain']);
       });
     }

@@ -9,33 +9,83 @@ import { temporaryDirectory } from '../support/daemons.js';
 import { Lab } from './lab.js';
 
 let lab: Lab;
-before(async () => { lab = await Lab.open(); });
+before(async () => {
+  lab = await Lab.open();
+});
 after(() => lab.close());
 
 const cases = (): readonly [args: string[], exitCode: number, says: RegExp][] => [
-  [['--address', '/run/no/such.sock', 'ps'], 125, /^hawser: no daemon at \/run\/no\/such\.sock: there is no such socket; start one \(`hawserd`, or `systemctl start containerd`\), or name its socket with --address$/],
+  [
+    ['--address', '/run/no/such.sock', 'ps'],
+    125,
+    /^hawser: no daemon at \/run\/no\/such\.sock: there is no such socket; start one \(`hawserd`, or `systemctl start containerd`\), or name its socket with --address$/,
+  ],
   [['--address', '/etc/passwd', 'ps'], 125, /^hawser: \/etc\/passwd is no socket, so no daemon can be there; /],
-  [['exec', 'nobody', 'true'], 1, /^hawser: container nobody does not exist in namespace \S+ of \S+: `hawser ps -a` lists what does$/],
+  [
+    ['exec', 'nobody', 'true'],
+    1,
+    /^hawser: container nobody does not exist in namespace \S+ of \S+: `hawser ps -a` lists what does$/,
+  ],
   [['logs', 'nobody'], 1, /container nobody does not exist/],
-  [['run', 'no-such-image', 'true'], 125, /^hawser: image no-such-image is not there: take one in with `hawser images import FILE`, or give a directory with --rootfs; `hawser images` lists what is there$/],
+  [
+    ['run', 'no-such-image', 'true'],
+    125,
+    /^hawser: image no-such-image is not there: take one in with `hawser images import FILE`, or give a directory with --rootfs; `hawser images` lists what is there$/,
+  ],
   [['run', '--rootfs', '/no/such/dir', 'true'], 125, /^hawser: --rootfs \/no\/such\/dir: there is no such directory$/],
-  [['run', '--rootfs', '/'], 125, /^hawser: --rootfs \/: a command must follow, as there is no image that names one\. See 'hawser /],
+  [
+    ['run', '--rootfs', '/'],
+    125,
+    /^hawser: --rootfs \/: a command must follow, as there is no image that names one\. See 'hawser /,
+  ],
   [['run'], 125, /^hawser: there is neither an image nor --rootfs DIR\. See 'hawser /],
-  [['run', '--memori', '1g', 'x'], 125, /^hawser: unknown option '--memori'; did you mean --memory\? See 'hawser run --help'$/],
+  [
+    ['run', '--memori', '1g', 'x'],
+    125,
+    /^hawser: unknown option '--memori'; did you mean --memory\? See 'hawser run --help'$/,
+  ],
   [['inspct'], 125, /^hawser: unknown command inspct; did you mean inspect\? See 'hawser --help'$/],
   [['pull', 'busybox'], 125, /^hawser: unknown command pull\. See 'hawser --help'$/],
   [['stpo', 'x'], 125, /^hawser: unknown command stpo\. See /],
   [['sto', 'x'], 125, /^hawser: unknown command sto; did you mean stop\? See /],
-  [['run', '-v', 'data:/data', 'x'], 125, /^hawser: --volume "data:\/data": there are no named volumes here: give a path, as \/srv\/data or \.\/data\. See /],
+  [
+    ['run', '-v', 'data:/data', 'x'],
+    125,
+    /^hawser: --volume "data:\/data": there are no named volumes here: give a path, as \/srv\/data or \.\/data\. See /,
+  ],
   [['run', '--detach-keys', 'ctrl-!', 'x'], 125, /^hawser: --detach-keys "ctrl-!": "ctrl-!" is no key; /],
-  [['run', '--rootfs', lab.rootfs, '--name', 'no/slash', 'x'], 125, /^hawser: --name "no\/slash": an id has letters and digits/],
-  [['run', '--ulimit', 'core=-1:5', 'x'], 125, /^hawser: --ulimit "core=-1:5": the soft limit, none, is above the hard one, 5\. See /],
-  [['run', '--ulimit', 'core=18446744073709551616', 'x'], 125, /^hawser: --ulimit "core=18446744073709551616": a limit is 18446744073709551615 at most, which is none, as -1 is\. See /],
+  [
+    ['run', '--rootfs', lab.rootfs, '--name', 'no/slash', 'x'],
+    125,
+    /^hawser: --name "no\/slash": an id has letters and digits/,
+  ],
+  [
+    ['run', '--ulimit', 'core=-1:5', 'x'],
+    125,
+    /^hawser: --ulimit "core=-1:5": the soft limit, none, is above the hard one, 5\. See /,
+  ],
+  [
+    ['run', '--ulimit', 'core=18446744073709551616', 'x'],
+    125,
+    /^hawser: --ulimit "core=18446744073709551616": a limit is 18446744073709551615 at most, which is none, as -1 is\. See /,
+  ],
   [['run', '--ulimit', 'cores=1', 'x'], 125, /^hawser: --ulimit "cores=1": there are as, core, /],
-  [['run', '--rootfs', lab.rootfs, '--name', 'x', '--stop-signal', 'NOPE', 'true'], 125, /^hawser: container x cannot be made: signal "NOPE" is none that this machine has/],
+  [
+    ['run', '--rootfs', lab.rootfs, '--name', 'x', '--stop-signal', 'NOPE', 'true'],
+    125,
+    /^hawser: container x cannot be made: signal "NOPE" is none that this machine has/,
+  ],
   [['kill', '-s', 'RTMIN+99', 'x'], 125, /^hawser: signal "RTMIN\+99" does not exist: /],
-  [['kill', '-s', 'NOPE', 'x'], 125, /^hawser: signal "NOPE" does not exist: give a name such as TERM, or a number from 1 to 64/],
-  [['ps', '--filter', 'color=red'], 125, /^hawser: --filter "color=red": there are id, name, label, status, exited and ancestor, as name=web\. See 'hawser ps --help'$/],
+  [
+    ['kill', '-s', 'NOPE', 'x'],
+    125,
+    /^hawser: signal "NOPE" does not exist: give a name such as TERM, or a number from 1 to 64/,
+  ],
+  [
+    ['ps', '--filter', 'color=red'],
+    125,
+    /^hawser: --filter "color=red": there are id, name, label, status, exited and ancestor, as name=web\. See 'hawser ps --help'$/,
+  ],
   [['ps', '-a', '--format', '{{.Nmae}}'], 125, /^hawser: --format: there is no field \.Nmae; there are \.ID, /],
   [['update', 'x'], 125, /^hawser: update: there is nothing to change: give a limit such as --memory 512m/],
   [['images', 'import', '/no/such.tar'], 1, /^hawser: images import: there is no file \/no\/such\.tar; /],
@@ -59,7 +109,10 @@ test('a name that is taken', async () => {
   await lab.ok(['create', '--name', 'taken', '--rootfs', lab.rootfs, 'true']);
   const { stderr, exitCode } = await lab.run(['--name', 'taken'], ['true']);
   assert.equal(exitCode, 125);
-  assert.match(stderr, /^hawser: container taken cannot be made: there is one already; remove it with `hawser rm taken`, or choose another --name$/);
+  assert.match(
+    stderr,
+    /^hawser: container taken cannot be made: there is one already; remove it with `hawser rm taken`, or choose another --name$/,
+  );
   await lab.removeAll();
 });
 
@@ -67,12 +120,18 @@ test('a container that does not run', async () => {
   await lab.ok(['create', '--name', 'still', '--rootfs', lab.rootfs, 'true']);
   for (const [args, says] of [
     [['exec', 'still', 'true'], /^hawser: container still does not run: `hawser start still` first$/],
-    [['attach', 'still'], /^hawser: container still does not run, so there is nothing to attach to: start it with `hawser start -a still`$/],
+    [
+      ['attach', 'still'],
+      /^hawser: container still does not run, so there is nothing to attach to: start it with `hawser start -a still`$/,
+    ],
     [['kill', 'still'], /^hawser: container still cannot be sent a signal: it does not run; `hawser start` starts it$/],
     [['pause', 'still'], /^hawser: container still cannot be paused: it does not run$/],
     [['top', 'still'], /^hawser: container still has no processes: it does not run$/],
     [['debug', 'still'], /^hawser: container still has no shim: it does not run; `hawser start still` starts it$/],
-    [['wait', 'still'], /^hawser: container still has not been started, so that it has no end to wait for: `hawser start still`$/],
+    [
+      ['wait', 'still'],
+      /^hawser: container still has not been started, so that it has no end to wait for: `hawser start still`$/,
+    ],
     [['stats', '--no-stream', 'still'], /^hawser: container still does not run, and uses nothing: /],
   ] as const) {
     const { stderr, exitCode } = await lab.hawser(args);
@@ -86,9 +145,25 @@ test('a container that runs on a shim without figures', async () => {
   const shims = makeShims(temporaryDirectory('shims'), { plain: example('process-shim') });
   const own = await Lab.open(undefined, shims);
   try {
-    await own.ok(['run', '-d', '--name', 'plain', '--runtime', 'io.containerd.plain.v1', '--log-driver', 'none', '--rootfs', own.rootfs, '/bin/sleep', '1000']);
+    await own.ok([
+      'run',
+      '-d',
+      '--name',
+      'plain',
+      '--runtime',
+      'io.containerd.plain.v1',
+      '--log-driver',
+      'none',
+      '--rootfs',
+      own.rootfs,
+      '/bin/sleep',
+      '1000',
+    ]);
     const { stderr, exitCode } = await own.hawser(['stats', '--no-stream', 'plain']);
-    assert.match(stderr, /^hawser: container plain has no figures: the shim of its runtime io\.containerd\.plain\.v1 gives none$/);
+    assert.match(
+      stderr,
+      /^hawser: container plain has no figures: the shim of its runtime io\.containerd\.plain\.v1 gives none$/,
+    );
     assert.equal(exitCode, 1);
   } finally {
     await own.close();
@@ -106,7 +181,10 @@ test('a socket that nobody listens at any more', async () => {
   await new Promise((resolve) => server.close(resolve));
   const { stderr, exitCode } = await lab.hawser(['--address', left, 'ps']);
   assert.equal(exitCode, 125);
-  assert.match(stderr, /^hawser: no daemon answers at \S+left\.sock: its socket is there, but nobody listens; start it again, or name another with --address$/);
+  assert.match(
+    stderr,
+    /^hawser: no daemon answers at \S+left\.sock: its socket is there, but nobody listens; start it again, or name another with --address$/,
+  );
 });
 
 test('what is no archive is not taken in', async () => {

@@ -9,16 +9,25 @@ import { Lab, PROGRAM } from './lab.js';
 const DETACH = '\x10\x11';
 
 let lab: Lab;
-before(async () => { lab = await Lab.open(); });
+before(async () => {
+  lab = await Lab.open();
+});
 after(() => lab.close());
 
 /** A shell at a terminal, which hawser is then run from: one can see what it leaves behind. */
 function shellAt(): Terminal {
-  return new Terminal('/usr/bin/env', ['-i', ...Object.entries(lab.env).map(([name, value]) => `${name}=${value}`), 'PS1=$ ', '/bin/sh', '-i'], { cols: 200 });
+  return new Terminal(
+    '/usr/bin/env',
+    ['-i', ...Object.entries(lab.env).map(([name, value]) => `${name}=${value}`), 'PS1=$ ', '/bin/sh', '-i'],
+    { cols: 200 },
+  );
 }
 
 test('run -it: a shell with a terminal, its size, its exit status', async () => {
-  const terminal = lab.terminal(['run', '-it', '--rm', '--name', 'shell', '--rootfs', lab.rootfs, 'sh'], { cols: 91, rows: 27 });
+  const terminal = lab.terminal(['run', '-it', '--rm', '--name', 'shell', '--rootfs', lab.rootfs, 'sh'], {
+    cols: 91,
+    rows: 27,
+  });
   await terminal.shows(/\/ # /);
   await terminal.showsSize(91, 27);
   terminal.resize(100, 30);

@@ -14,8 +14,12 @@ export class Lab {
 
   private constructor(readonly daemon: Containerd) {
     this.env = {
-      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: daemon.dir, TERM: 'xterm',
-      CONTAINERD_ADDRESS: daemon.socket, CONTAINERD_NAMESPACE: daemon.namespace, HAWSER_DATA: join(daemon.dir, 'cli'),
+      PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: daemon.dir,
+      TERM: 'xterm',
+      CONTAINERD_ADDRESS: daemon.socket,
+      CONTAINERD_NAMESPACE: daemon.namespace,
+      HAWSER_DATA: join(daemon.dir, 'cli'),
     };
   }
 
@@ -24,7 +28,9 @@ export class Lab {
     return new Lab(await new Containerd(shims, program).start());
   }
 
-  get rootfs(): string { return this.daemon.rootfs; }
+  get rootfs(): string {
+    return this.daemon.rootfs;
+  }
 
   /** An archive of an image called docker.io/library/box:latest. */
   image(): Promise<string> {
@@ -33,16 +39,25 @@ export class Lab {
 
   /** Runs hawser and gives whatever comes of it. Standard input is empty unless given. */
   async hawser(args: readonly string[], options: Options = {}): Promise<Result<{ encoding: 'utf8' }>> {
-    return await execa(PROGRAM, args, {
+    return (await execa(PROGRAM, args, {
       ...(options.input === undefined && options.stdin === undefined ? { stdin: 'ignore' } : {}),
-      timeout: COMMAND_MS, killSignal: 'SIGKILL', reject: false, env: this.env, extendEnv: false, cwd: '/', ...options,
-    } as Options) as unknown as Result<{ encoding: 'utf8' }>;
+      timeout: COMMAND_MS,
+      killSignal: 'SIGKILL',
+      reject: false,
+      env: this.env,
+      extendEnv: false,
+      cwd: '/',
+      ...options,
+    } as Options)) as unknown as Result<{ encoding: 'utf8' }>;
   }
 
   /** What it prints; fails when it does. */
   async ok(args: readonly string[], options: Options = {}): Promise<string> {
     const { stdout, stderr, exitCode, signal } = await this.hawser(args, options);
-    if (exitCode !== 0) throw new Error(`hawser ${args.join(' ')} ended with ${exitCode ?? signal}: ${stderr}\n${this.daemon.logText().split('\n').slice(-20).join('\n')}`);
+    if (exitCode !== 0)
+      throw new Error(
+        `hawser ${args.join(' ')} ended with ${exitCode ?? signal}: ${stderr}\n${this.daemon.logText().split('\n').slice(-20).join('\n')}`,
+      );
     return stdout;
   }
 
@@ -58,7 +73,11 @@ export class Lab {
 
   /** At a terminal. */
   terminal(args: readonly string[], size: { cols?: number; rows?: number } = {}): Terminal {
-    return new Terminal('/usr/bin/env', ['-i', ...Object.entries(this.env).map(([name, value]) => `${name}=${value}`), PROGRAM, ...args], size);
+    return new Terminal(
+      '/usr/bin/env',
+      ['-i', ...Object.entries(this.env).map(([name, value]) => `${name}=${value}`), PROGRAM, ...args],
+      size,
+    );
   }
 
   async removeAll(): Promise<void> {

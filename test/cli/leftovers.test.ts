@@ -12,7 +12,9 @@ import { Lab, PROGRAM } from './lab.js';
 
 const FIFOS = '/run/hawser/fifo';
 let lab: Lab;
-before(async () => { lab = await Lab.open(); });
+before(async () => {
+  lab = await Lab.open();
+});
 after(() => lab.close());
 
 /** Directories of FIFOs of this lab's daemon, whose containers others do not have. */
@@ -34,14 +36,25 @@ async function nothingLeft(what: string): Promise<void> {
   const bundles = join(lab.daemon.state, 'io.containerd.runtime.v2.task', lab.daemon.namespace);
   await until(`${what}: the bundles to go`, () => !existsSync(bundles) || readdirSync(bundles).length === 0);
   await until(`${what}: the shims to go`, async () => (await lab.daemon.shimPids()).length === 0);
-  assert.deepEqual(descriptorsOf(lab.daemon.pid).filter((text) => text.includes(FIFOS)), [], `${what}: descriptors of the daemon`);
+  assert.deepEqual(
+    descriptorsOf(lab.daemon.pid).filter((text) => text.includes(FIFOS)),
+    [],
+    `${what}: descriptors of the daemon`,
+  );
 }
 
 test('what has ended, was refused, or could not be started', async () => {
   await lab.run(['--rm', '-i'], ['cat'], { input: 'x' });
   await nothingLeft('run');
   const cidfile = join(lab.daemon.dir, 'cid');
-  for (const flags of [['--log-driver', 'syslog'], ['--log-opt', 'max-size=x', '-d'], ['--stop-signal', 'NOPE'], ['-u', 'nemo'], ['--cidfile', cidfile, '-u', 'nemo'], ['-d', '--log-driver', 'file', '--log-opt', 'max-file=0']]) {
+  for (const flags of [
+    ['--log-driver', 'syslog'],
+    ['--log-opt', 'max-size=x', '-d'],
+    ['--stop-signal', 'NOPE'],
+    ['-u', 'nemo'],
+    ['--cidfile', cidfile, '-u', 'nemo'],
+    ['-d', '--log-driver', 'file', '--log-opt', 'max-file=0'],
+  ]) {
     assert.equal((await lab.run(flags, ['true'])).exitCode, 125, flags.join(' '));
     await nothingLeft(flags.join(' '));
   }
@@ -95,7 +108,11 @@ test('a client that was killed: its container goes on, and whoever comes later c
   await lab.ok(['ps']);
   assert.equal(fifos().length, 1, 'a container that runs keeps what it has');
   // Whoever removes it knows nothing of FIFOs.
-  const other = await Client.connect({ address: lab.daemon.socket, namespace: lab.daemon.namespace, fifoDir: join(lab.daemon.dir, 'other') });
+  const other = await Client.connect({
+    address: lab.daemon.socket,
+    namespace: lab.daemon.namespace,
+    fifoDir: join(lab.daemon.dir, 'other'),
+  });
   const { tasks, containers } = other.services;
   await tasks.Kill({ containerId: 'alone', signal: 9, all: true });
   await tasks.Wait({ containerId: 'alone' });
@@ -112,14 +129,25 @@ test('a client that was killed: its container goes on, and whoever comes later c
 });
 
 test('two at once', async () => {
-  const results = await Promise.all(Array.from({ length: 4 }, () => lab.run(['--rm', '-i', '--name', 'same'], ['cat'], { input: 'x' })));
+  const results = await Promise.all(
+    Array.from({ length: 4 }, () => lab.run(['--rm', '-i', '--name', 'same'], ['cat'], { input: 'x' })),
+  );
   assert.ok(results.every(({ exitCode }) => exitCode === 0 || exitCode === 125));
   assert.ok(results.some(({ exitCode }) => exitCode === 0));
   await nothingLeft('one name');
   await lab.start('shared', 'sleep 1000');
-  const execs = await Promise.all(Array.from({ length: 4 }, (_, n) => lab.hawser(['exec', '-i', 'shared', 'cat'], { input: String(n) })));
-  assert.deepEqual(execs.map(({ stdout }) => stdout), ['0', '1', '2', '3']);
-  await Promise.all([lab.hawser(['rm', '-f', 'shared']), lab.hawser(['rm', '-f', 'shared']), lab.hawser(['exec', 'shared', 'sleep', '1000'])]);
+  const execs = await Promise.all(
+    Array.from({ length: 4 }, (_, n) => lab.hawser(['exec', '-i', 'shared', 'cat'], { input: String(n) })),
+  );
+  assert.deepEqual(
+    execs.map(({ stdout }) => stdout),
+    ['0', '1', '2', '3'],
+  );
+  await Promise.all([
+    lab.hawser(['rm', '-f', 'shared']),
+    lab.hawser(['rm', '-f', 'shared']),
+    lab.hawser(['exec', 'shared', 'sleep', '1000']),
+  ]);
   await lab.hawser(['rm', '-f', 'shared']);
   await nothingLeft('rm -f, twice');
 });

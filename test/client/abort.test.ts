@@ -24,7 +24,10 @@ async function aborted(call: (signal: AbortSignal) => Promise<unknown>, afterMs 
   const controller = new AbortController();
   const running = call(controller.signal);
   setTimeout(() => controller.abort(new Error('enough')), afterMs);
-  await assert.rejects(within('the abort', running), (error) => isAbort(error) && ((error as Error).cause as Error).message === 'enough');
+  await assert.rejects(
+    within('the abort', running),
+    (error) => isAbort(error) && ((error as Error).cause as Error).message === 'enough',
+  );
 }
 
 test('a signal that has aborted before the call', async () => {
@@ -46,7 +49,7 @@ for (const ms of [0, 1, 3, 10, 30, 60]) {
       return undefined;
     });
     if (made === undefined) await assert.rejects(lab.client.load(id), NotFoundError);
-    const other = made ?? await lab.create(['sleep', '1000'], { id });
+    const other = made ?? (await lab.create(['sleep', '1000'], { id }));
 
     const starting = new AbortController();
     setTimeout(() => starting.abort(), ms);
@@ -59,10 +62,12 @@ for (const ms of [0, 1, 3, 10, 30, 60]) {
 
     const running = new AbortController();
     setTimeout(() => running.abort(), ms);
-    const exec = await container.exec({ id: `e${ms}`, args: ['sleep', '1000'], signal: running.signal }).catch((error: unknown) => {
-      assert.ok(isAbort(error), String(error));
-      return undefined;
-    });
+    const exec = await container
+      .exec({ id: `e${ms}`, args: ['sleep', '1000'], signal: running.signal })
+      .catch((error: unknown) => {
+        assert.ok(isAbort(error), String(error));
+        return undefined;
+      });
     if (exec === undefined) await assert.rejects(container.status({ exec: `e${ms}` }), NotFoundError);
     await exec?.kill('KILL');
     await exec?.result();

@@ -4,8 +4,17 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import {
-  AlreadyExistsError, Client, FailedPreconditionError, InvalidArgumentError, NotFoundError, ResourceExhaustedError, UnavailableError,
-  UnimplementedError, UnknownError, type Client as ClientType, type Container,
+  AlreadyExistsError,
+  Client,
+  FailedPreconditionError,
+  InvalidArgumentError,
+  NotFoundError,
+  ResourceExhaustedError,
+  UnavailableError,
+  UnimplementedError,
+  UnknownError,
+  type Client as ClientType,
+  type Container,
 } from '../../src/client/index.js';
 import { ClientLab, IMAGE, sh } from '../support/client-lab.js';
 import { firstCount, counting } from '../support/checkpoints.js';
@@ -30,9 +39,15 @@ test('the daemon says its version', async () => {
 });
 
 test("a container's life, step by step", async () => {
-  const container = await lab.create(sh('trap "exit 5" TERM; echo up; while :; do sleep 0.05; done'), { id: 'life', labels: { app: 'web', tier: 'one' } });
+  const container = await lab.create(sh('trap "exit 5" TERM; echo up; while :; do sleep 0.05; done'), {
+    id: 'life',
+    labels: { app: 'web', tier: 'one' },
+  });
   const { record } = container;
-  assert.deepEqual([record.id, record.image, record.labels.app, record.runtime.name], ['life', '', 'web', 'io.containerd.runc.v2']);
+  assert.deepEqual(
+    [record.id, record.image, record.labels.app, record.runtime.name],
+    ['life', '', 'web', 'io.containerd.runc.v2'],
+  );
   assert.deepEqual(record.spec.process?.args?.slice(0, 2), ['/bin/sh', '-c']);
   assert.ok(Math.abs(record.createdAt.getTime() - Date.now()) < 60_000);
   await assert.rejects(container.status(), NotFoundError);
@@ -47,14 +62,26 @@ test("a container's life, step by step", async () => {
   assert.equal(process.pid, createdPid);
   assert.ok(isAlive(process.pid));
   const status = await container.status();
-  assert.deepEqual([status.state, status.pid, status.exit, status.terminal], ['running', process.pid, undefined, false]);
+  assert.deepEqual(
+    [status.state, status.pid, status.exit, status.terminal],
+    ['running', process.pid, undefined, false],
+  );
   await eventually('the trap to be set', () => process.stdout.read() !== null);
 
-  assert.deepEqual((await client.tasks()).map(({ containerId }) => containerId), ['life']);
-  assert.deepEqual((await client.containers(['labels.app==web'])).map(({ id }) => id), ['life']);
+  assert.deepEqual(
+    (await client.tasks()).map(({ containerId }) => containerId),
+    ['life'],
+  );
+  assert.deepEqual(
+    (await client.containers(['labels.app==web'])).map(({ id }) => id),
+    ['life'],
+  );
   assert.deepEqual(await client.containers(['labels.app==other']), []);
   await container.setLabels({ tier: 'two', more: 'yes' });
-  assert.deepEqual([container.record.labels.tier, container.record.labels.app, container.record.labels.more], ['two', 'web', 'yes']);
+  assert.deepEqual(
+    [container.record.labels.tier, container.record.labels.app, container.record.labels.more],
+    ['two', 'web', 'yes'],
+  );
   assert.equal((await (await client.load('life')).refresh()).labels.tier, 'two');
 
   const exec = await container.exec({ id: 'side', args: ['sleep', '1000'], stdout: 'ignore', stderr: 'ignore' });
@@ -67,7 +94,12 @@ test("a container's life, step by step", async () => {
   await container.signalProcess('SIGKILL', { exec: 'side' });
   assert.equal((await exec.wait()).exitCode, 137);
   // It is taken away by itself.
-  await eventually('the exec to go', () => container.status({ exec: 'side' }).then(() => false, (error) => error instanceof NotFoundError));
+  await eventually('the exec to go', () =>
+    container.status({ exec: 'side' }).then(
+      () => false,
+      (error) => error instanceof NotFoundError,
+    ),
+  );
 
   await container.pause();
   assert.equal((await container.status()).state, 'paused');
@@ -95,7 +127,10 @@ test('figures, limits, and changing them', async () => {
   const container = await lab.idle({ limits: { memory: 64 << 20, pids: 50, cpus: 0.5, cpuShares: 512 } });
   const stats = await container.stats();
   assert.deepEqual([stats.memory.limit, stats.pids.limit], [64 << 20, 50]);
-  assert.ok(stats.memory.usage > 0 && stats.pids.current >= 1 && stats.cpu.usageNs > 0, JSON.stringify({ ...stats, raw: 0 }));
+  assert.ok(
+    stats.memory.usage > 0 && stats.pids.current >= 1 && stats.cpu.usageNs > 0,
+    JSON.stringify({ ...stats, raw: 0 }),
+  );
   await container.updateResources({ memory: { limit: 96 << 20 }, pids: { limit: 60 } });
   const later = await container.stats();
   assert.deepEqual([later.memory.limit, later.pids.limit], [96 << 20, 60]);
@@ -113,13 +148,26 @@ test('what a process is: environment, directory, user, capabilities, mounts', as
   const shared = join(lab.daemon.dir, 'shared');
   mkdirSync(shared);
   const container = await lab.idle({
-    env: { PATH: '/bin', FROM: 'container' }, hostname: 'ship', cwd: '/tmp', readonlyRootfs: true, capDrop: ['ALL'], capAdd: ['KILL'],
-    mounts: [{ destination: '/root', type: 'bind', source: shared, options: ['rbind', 'rw'] }], annotations: { why: 'test' },
+    env: { PATH: '/bin', FROM: 'container' },
+    hostname: 'ship',
+    cwd: '/tmp',
+    readonlyRootfs: true,
+    capDrop: ['ALL'],
+    capAdd: ['KILL'],
+    mounts: [{ destination: '/root', type: 'bind', source: shared, options: ['rbind', 'rw'] }],
+    annotations: { why: 'test' },
   });
-  const of = async (script: string, options = {}): Promise<string> => (await container.output(sh(script), options)).stdout.trim();
-  assert.equal(await of('echo $FROM $MORE $(hostname) $PWD $(id -u)', { env: ['MORE=exec'] }), 'container exec ship /tmp 0');
+  const of = async (script: string, options = {}): Promise<string> =>
+    (await container.output(sh(script), options)).stdout.trim();
+  assert.equal(
+    await of('echo $FROM $MORE $(hostname) $PWD $(id -u)', { env: ['MORE=exec'] }),
+    'container exec ship /tmp 0',
+  );
   assert.equal(await of('id', { user: 'nobody' }), 'uid=65534(nobody) gid=65534(nogroup) groups=65534(nogroup)');
-  assert.equal(await of('id -u; id -g; grep Groups: /proc/self/status', { user: '12:34', cwd: '/' }), '12\n34\nGroups:\t34');
+  assert.equal(
+    await of('id -u; id -g; grep Groups: /proc/self/status', { user: '12:34', cwd: '/' }),
+    '12\n34\nGroups:\t34',
+  );
   assert.equal(await of('grep Groups: /proc/self/status'), 'Groups:\t0', 'those of the container');
   assert.match(await of('grep CapBnd /proc/self/status'), /0000000000000020$/);
   assert.equal(await of('touch /x 2>/dev/null || echo read-only; touch /root/x && echo shared'), 'read-only\nshared');
@@ -136,10 +184,13 @@ test('what a process is: environment, directory, user, capabilities, mounts', as
 test('numbers of 64 bits in a spec: given, read, given again, of an exec', async () => {
   const unlimited = 2n ** 64n - 1n;
   const container = await lab.idle({ rlimits: [{ type: 'core', soft: 3, hard: -1 }] });
-  const limits = async (of: Container): Promise<string | undefined> => /^Max core file size +(.*?) *bytes/m.exec((await of.output(sh('ulimit -Sc unlimited; cat /proc/self/limits'))).stdout)?.[1];
+  const limits = async (of: Container): Promise<string | undefined> =>
+    /^Max core file size +(.*?) *bytes/m.exec(
+      (await of.output(sh('ulimit -Sc unlimited; cat /proc/self/limits'))).stdout,
+    )?.[1];
   const { spec } = await container.refresh();
   assert.deepEqual(spec.process?.rlimits?.at(-1), { type: 'RLIMIT_CORE', soft: 3, hard: unlimited });
-  assert.match(await limits(container) ?? '', /unlimited +unlimited/, 'an exec has those of the container');
+  assert.match((await limits(container)) ?? '', /unlimited +unlimited/, 'an exec has those of the container');
   // Who reads a spec, changes it and gives it again.
   spec.process.args = sh('cat /proc/self/limits');
   spec.process.rlimits.at(-1)!.soft = unlimited;
@@ -161,10 +212,15 @@ test('a root file system that only the shim can mount is not looked at for root'
 
 test('an image: imported, unpacked, run, deleted', async () => {
   const steps: string[] = [];
-  const [image] = await client.images.import(await lab.archive(), { onProgress: ({ step }) => void (steps.at(-1) === step || steps.push(step)) });
+  const [image] = await client.images.import(await lab.archive(), {
+    onProgress: ({ step }) => void (steps.at(-1) === step || steps.push(step)),
+  });
   assert.equal(image?.name, IMAGE);
   assert.deepEqual(steps, ['read', 'unpack', 'done']);
-  assert.deepEqual((await client.images.list()).map(({ name }) => name), [IMAGE]);
+  assert.deepEqual(
+    (await client.images.list()).map(({ name }) => name),
+    [IMAGE],
+  );
   assert.equal((await client.images.get('client-test')).target.digest, image.target.digest);
   assert.deepEqual((await client.images.config('client-test')).Env, ['PATH=/bin']);
 
@@ -178,10 +234,16 @@ test('an image: imported, unpacked, run, deleted', async () => {
   const own = await lab.start(['id', '-un'], { image: IMAGE, user: 'nobody' });
   assert.equal((await own.process.result()).stdout, 'nobody\n');
   await own.container.delete({ kill: true });
-  await assert.rejects(client.services.snapshots.Stat({ snapshotter: 'overlayfs', key: own.container.id }), NotFoundError);
+  await assert.rejects(
+    client.services.snapshots.Stat({ snapshotter: 'overlayfs', key: own.container.id }),
+    NotFoundError,
+  );
 
   // Once more, over what is there.
-  assert.equal((await client.images.import(await lab.archive(), { name: 'other:1' }))[0]?.name, 'docker.io/library/other:1');
+  assert.equal(
+    (await client.images.import(await lab.archive(), { name: 'other:1' }))[0]?.name,
+    'docker.io/library/other:1',
+  );
   for (const name of [IMAGE, 'other:1']) await client.images.delete(name);
   await assert.rejects(client.images.get(IMAGE), NotFoundError);
   await assert.rejects(client.images.import('/bin/busybox'), InvalidArgumentError);
@@ -191,7 +253,10 @@ test('an image: imported, unpacked, run, deleted', async () => {
 test('an error for each kind of failure', async () => {
   const container = await lab.idle();
   const { id } = container;
-  await assert.rejects(client.load('nobody'), (error) => error instanceof NotFoundError && error.message.includes('nobody'));
+  await assert.rejects(
+    client.load('nobody'),
+    (error) => error instanceof NotFoundError && error.message.includes('nobody'),
+  );
   await assert.rejects(client.create({ id, rootfs: lab.daemon.rootfs, args: ['true'] }), AlreadyExistsError);
   await assert.rejects(container.start(), AlreadyExistsError);
   await assert.rejects(client.create({ id: '../x', rootfs: '/', args: ['true'] }), InvalidArgumentError);
@@ -199,13 +264,22 @@ test('an error for each kind of failure', async () => {
   await assert.rejects(client.create({ id: 'x', args: ['true'] }), InvalidArgumentError);
   await assert.rejects(client.create({ id: 'x', rootfs: '/' }), InvalidArgumentError);
   await assert.rejects(client.create({ id: 'x', image: 'no-such', args: ['true'] }), NotFoundError);
-  await assert.rejects(container.exec({ args: ['/no/such/program'] }), (error) => error instanceof UnknownError && error.message.includes('no such file'));
+  await assert.rejects(
+    container.exec({ args: ['/no/such/program'] }),
+    (error) => error instanceof UnknownError && error.message.includes('no such file'),
+  );
   await assert.rejects(container.signalProcess('SIGNONE'), InvalidArgumentError);
   await assert.rejects(container.signalProcess('TERM', { exec: 'nobody' }), NotFoundError);
   await assert.rejects(container.output(['cat', '/bin/busybox'], { maxBytes: 1000 }), ResourceExhaustedError);
   await assert.rejects(client.services.content.Info({ digest: 'sha256:' + '0'.repeat(64) }), NotFoundError);
-  await assert.rejects(Client.connect({ address: '/no/such/socket' }), (error) => error instanceof UnavailableError && error.message.includes('no such socket'));
-  await assert.rejects(Client.connect({ address: '/bin' }), (error) => error instanceof InvalidArgumentError || error instanceof UnavailableError);
+  await assert.rejects(
+    Client.connect({ address: '/no/such/socket' }),
+    (error) => error instanceof UnavailableError && error.message.includes('no such socket'),
+  );
+  await assert.rejects(
+    Client.connect({ address: '/bin' }),
+    (error) => error instanceof InvalidArgumentError || error instanceof UnavailableError,
+  );
   await assert.rejects(Client.connect({ address: 'tcp://x' }), InvalidArgumentError);
   await container.delete({ kill: true });
   await assert.rejects(container.exec({ args: ['true'] }), NotFoundError);
@@ -233,14 +307,14 @@ test('a container is written to a directory, and goes on from there', async () =
   const images = join(lab.daemon.dir, 'images');
   const { container, process } = await lab.start(counting);
   let text = '';
-  process.stdout.on('data', (chunk: Buffer) => text += chunk.toString());
+  process.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
   await eventually('counting', () => text.includes('count 5\n'));
   await container.createCheckpoint(images, { exit: true });
   await within('its end', process.wait());
   await container.deleteTask({ kill: true });
   const restored = await container.start({ checkpointDir: images });
   let later = '';
-  restored.stdout.on('data', (chunk: Buffer) => later += chunk.toString());
+  restored.stdout.on('data', (chunk: Buffer) => (later += chunk.toString()));
   await eventually('counting on', () => firstCount(later) > 5);
   await container.delete({ kill: true });
 });

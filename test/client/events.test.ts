@@ -15,13 +15,17 @@ after(() => lab.close());
 
 /** `kind process exit-code` of a container's events. */
 function story(events: readonly ContainerEvent[], id: string): string[] {
-  return events.filter(({ containerId }) => containerId === id).map(({ kind, processId, exit }) => `${kind} ${processId}${exit === undefined ? '' : ` ${exit.exitCode}`}`);
+  return events
+    .filter(({ containerId }) => containerId === id)
+    .map(({ kind, processId, exit }) => `${kind} ${processId}${exit === undefined ? '' : ` ${exit.exitCode}`}`);
 }
 
 test('each kind, in order', async () => {
   const events: ContainerEvent[] = [];
   const watcher = await lab.client.watch({ processEvent: (event) => void events.push(event) });
-  const { container, process } = await lab.start(sh('trap "exit 4" TERM; echo up; while :; do sleep 0.05; done'), { id: 'kinds' });
+  const { container, process } = await lab.start(sh('trap "exit 4" TERM; echo up; while :; do sleep 0.05; done'), {
+    id: 'kinds',
+  });
   await eventually('the trap', () => process.stdout.read() !== null);
   const exec = await container.exec({ id: 'side', args: sh('exit 9') });
   await exec.result();
@@ -32,10 +36,21 @@ test('each kind, in order', async () => {
   await container.delete({ kill: true });
   await eventually('all of it', () => story(events, 'kinds').at(-1)?.startsWith('unknown'));
   assert.deepEqual(story(events, 'kinds'), [
-    'create kinds', 'start kinds', 'exec-added side', 'exec-started side', 'exit side 9', 'paused kinds', 'resumed kinds', 'exit kinds 4', 'unknown kinds',
+    'create kinds',
+    'start kinds',
+    'exec-added side',
+    'exec-started side',
+    'exit side 9',
+    'paused kinds',
+    'resumed kinds',
+    'exit kinds 4',
+    'unknown kinds',
   ]);
   const start = events.find(({ kind }) => kind === 'start');
-  assert.deepEqual([start?.pid, start?.replayed, start?.envelope?.type], [process.pid, false, 'containerd.events.TaskStart']);
+  assert.deepEqual(
+    [start?.pid, start?.replayed, start?.envelope?.type],
+    [process.pid, false, 'containerd.events.TaskStart'],
+  );
   assert.equal(events.at(-1)?.envelope?.topic, '/tasks/delete');
   await watcher.stop();
 });
@@ -43,7 +58,10 @@ test('each kind, in order', async () => {
 test('a container that is out of memory', async () => {
   const events: ContainerEvent[] = [];
   const watcher = await lab.client.watch((event) => void events.push(event), { containers: ['hungry'] });
-  const { container, process } = await lab.start(sh('head -c 200000000 /dev/zero | tail -c 150000000 | wc -c'), { id: 'hungry', limits: { memory: 16 << 20, memorySwap: 16 << 20 } });
+  const { container, process } = await lab.start(sh('head -c 200000000 /dev/zero | tail -c 150000000 | wc -c'), {
+    id: 'hungry',
+    limits: { memory: 16 << 20, memorySwap: 16 << 20 },
+  });
   await process.result();
   await eventually('the event', () => events.some(({ kind }) => kind === 'oom'));
   await container.delete({ kill: true });
@@ -64,31 +82,41 @@ test('under load, with a backend that takes its time', async () => {
   });
   const ids = Array.from({ length: 12 }, (_, n) => `load-${n}`);
   const queue = [...ids];
-  await Promise.all(Array.from({ length: 4 }, async () => {
-    for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
-      const { container, process } = await lab.start(sh('read x; exit 7'), { id }, { stdin: 'pipe' });
-      await Promise.all([1, 2].map((n) => container.output(sh(`exit ${n}`))));
-      await process.closeStdin();
-      await process.result();
-      await container.delete({ kill: true });
-    }
-  }));
+  await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
+        const { container, process } = await lab.start(sh('read x; exit 7'), { id }, { stdin: 'pipe' });
+        await Promise.all([1, 2].map((n) => container.output(sh(`exit ${n}`))));
+        await process.closeStdin();
+        await process.result();
+        await container.delete({ kill: true });
+      }
+    }),
+  );
   await eventually('all of it', () => ids.every((id) => story(events, id).at(-1) === `unknown ${id}`));
   await watcher.stop();
   for (const id of ids) {
     const told = story(events, id);
-    assert.deepEqual([...told.slice(0, 2), ...told.slice(-2)], [`create ${id}`, `start ${id}`, `exit ${id} 7`, `unknown ${id}`]);
+    assert.deepEqual(
+      [...told.slice(0, 2), ...told.slice(-2)],
+      [`create ${id}`, `start ${id}`, `exit ${id} 7`, `unknown ${id}`],
+    );
     assert.equal(told.length, 10, told.join());
     const execs = events.filter(({ containerId, processId }) => containerId === id && processId !== id);
     for (const exec of new Set(execs.map(({ processId }) => processId))) {
-      assert.deepEqual(execs.filter(({ processId }) => processId === exec).map(({ kind }) => kind), ['exec-added', 'exec-started', 'exit']);
+      assert.deepEqual(
+        execs.filter(({ processId }) => processId === exec).map(({ kind }) => kind),
+        ['exec-added', 'exec-started', 'exit'],
+      );
     }
   }
   assert.ok(atOnce > 1, 'containers do not wait for each other');
 });
 
 test('an error of the backend ends the watching', async () => {
-  const watcher = await lab.client.watch(() => { throw new Error('mine'); });
+  const watcher = await lab.client.watch(() => {
+    throw new Error('mine');
+  });
   const { container, process } = await lab.start(['true']);
   await process.result();
   await assert.rejects(within('the end', watcher.done), /mine/);
@@ -98,9 +126,19 @@ test('an error of the backend ends the watching', async () => {
 test('the daemon is restarted while it is watched, waited for and written to', async () => {
   const events: ContainerEvent[] = [];
   const connected: boolean[] = [];
-  const watcher = await lab.client.watch((event) => void events.push(event), { onConnection: (up) => connected.push(up) });
-  const { container: stays, process: staying } = await lab.start(sh('read x; echo "got $x"; exit 6'), { id: 'stays' }, { stdin: 'pipe' });
-  const { container: ends, process: ending } = await lab.start(sh('sleep 1000'), { id: 'ends' }, { stdout: 'ignore', stderr: 'ignore' });
+  const watcher = await lab.client.watch((event) => void events.push(event), {
+    onConnection: (up) => connected.push(up),
+  });
+  const { container: stays, process: staying } = await lab.start(
+    sh('read x; echo "got $x"; exit 6'),
+    { id: 'stays' },
+    { stdin: 'pipe' },
+  );
+  const { container: ends, process: ending } = await lab.start(
+    sh('sleep 1000'),
+    { id: 'ends' },
+    { stdout: 'ignore', stderr: 'ignore' },
+  );
   const exec = await stays.exec({ id: 'side', args: ['sleep', '1000'], stdout: 'ignore', stderr: 'ignore' });
   const raw = (async () => {
     const seen: EventEnvelope[] = [];
@@ -121,7 +159,12 @@ test('the daemon is restarted while it is watched, waited for and written to', a
 
   assert.equal((await within('the exit that happened meanwhile', ending.wait())).exitCode, 137);
   assert.equal((await within("the exec's", exec.wait())).exitCode, 137);
-  await eventually('the exits to be told', () => story(events, 'ends').includes('exit ends 137') && story(events, 'stays').some((text) => text.startsWith('exit side')));
+  await eventually(
+    'the exits to be told',
+    () =>
+      story(events, 'ends').includes('exit ends 137') &&
+      story(events, 'stays').some((text) => text.startsWith('exit side')),
+  );
   staying.stdin.end('line\n');
   assert.deepEqual(await within('the other', staying.result()), { stdout: 'got line\n', stderr: '', exitCode: 6 });
   await eventually('its exit', () => story(events, 'stays').at(-1) === 'exit stays 6');

@@ -47,11 +47,20 @@ after(async () => {
 
 test('a program elsewhere has its types, runs, and ends by itself', { timeout: 60_000 }, async () => {
   const options: ts.CompilerOptions = {
-    target: ts.ScriptTarget.ES2022, lib: ['lib.es2023.d.ts'], module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext,
-    strict: true, skipLibCheck: true, types: ['node'], typeRoots: [join(dir, 'node_modules/@types')],
+    target: ts.ScriptTarget.ES2022,
+    lib: ['lib.es2023.d.ts'],
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    strict: true,
+    skipLibCheck: true,
+    types: ['node'],
+    typeRoots: [join(dir, 'node_modules/@types')],
   };
   const program = ts.createProgram([join(dir, 'program.ts')], options);
-  assert.deepEqual(ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n')), []);
+  assert.deepEqual(
+    ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n')),
+    [],
+  );
   program.emit();
   const stdout = await run([lab.daemon.rootfs], 'typed in\n');
   assert.equal(stdout, 'typed in\n0 exec 2 true\nUnavailableError\nUnavailableError');
@@ -64,7 +73,10 @@ test('a program elsewhere has its types, runs, and ends by itself', { timeout: 6
 async function run(args: readonly string[], input: string): Promise<string> {
   const { socket, namespace } = lab.daemon;
   const { stdout } = await execa(process.execPath, [join(dir, 'program.js'), ...args], {
-    input, timeout: 30_000, killSignal: 'SIGKILL', env: { CONTAINERD_ADDRESS: socket, CONTAINERD_NAMESPACE: namespace },
+    input,
+    timeout: 30_000,
+    killSignal: 'SIGKILL',
+    env: { CONTAINERD_ADDRESS: socket, CONTAINERD_NAMESPACE: namespace },
   });
   return stdout;
 }

@@ -22,7 +22,7 @@ after(() => lab.close());
 /** Gathers text from now on. */
 function gather(process: Process): { text: string } {
   const seen = { text: '' };
-  process.stdout.on('data', (chunk: Buffer) => seen.text += chunk.toString());
+  process.stdout.on('data', (chunk: Buffer) => (seen.text += chunk.toString()));
   return seen;
 }
 
@@ -30,7 +30,7 @@ for (const kind of ['an exec', 'a container'] as const) {
   test(`a mebibyte through the input of ${kind} and back, and the end after it`, async () => {
     const data = randomBytes(1024 * 1024);
     const own = kind === 'a container' ? await lab.start(['cat'], {}, { stdin: 'pipe' }) : undefined;
-    const process = own?.process ?? await container.exec({ args: ['cat'], stdin: 'pipe' });
+    const process = own?.process ?? (await container.exec({ args: ['cat'], stdin: 'pipe' }));
     process.stdin.end(data);
     const { stdout, stderr, exitCode } = await within('cat to end', process.result({ encoding: 'buffer' }));
     assert.equal(sha256(stdout), sha256(data));
@@ -53,24 +53,35 @@ test('an input that ends without a byte', async () => {
 });
 
 test('output() gives what a command wrote, by stream, and its exit code', async () => {
-  assert.deepEqual(await container.output(sh('echo out; echo err >&2; exit 3')), { stdout: 'out\n', stderr: 'err\n', exitCode: 3 });
+  assert.deepEqual(await container.output(sh('echo out; echo err >&2; exit 3')), {
+    stdout: 'out\n',
+    stderr: 'err\n',
+    exitCode: 3,
+  });
   assert.deepEqual(await container.output(['true']), { stdout: '', stderr: '', exitCode: 0 });
   assert.equal((await container.output(sh('kill -9 $$'))).exitCode, 137);
   assert.equal((await container.output(['cat'], { input: 'given' })).stdout, 'given');
-  assert.deepEqual((await container.output(['cat'], { input: 'bytes', encoding: 'buffer' })).stdout, Buffer.from('bytes'));
+  assert.deepEqual(
+    (await container.output(['cat'], { input: 'bytes', encoding: 'buffer' })).stdout,
+    Buffer.from('bytes'),
+  );
 });
 
 test('200 quick execs: the output of each is whole', async () => {
   const all = rounds(200);
   const numbers = Array.from({ length: all }, (_, n) => n);
   const seen: string[] = [];
-  await Promise.all(Array.from({ length: 8 }, async () => {
-    for (let n = numbers.shift(); n !== undefined; n = numbers.shift()) {
-      const { stdout, stderr, exitCode } = await container.output(sh(`echo out ${n}; echo err ${n} >&2; exit ${n % 100}`));
-      assert.deepEqual([stdout, stderr, exitCode], [`out ${n}\n`, `err ${n}\n`, n % 100]);
-      seen.push(stdout);
-    }
-  }));
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      for (let n = numbers.shift(); n !== undefined; n = numbers.shift()) {
+        const { stdout, stderr, exitCode } = await container.output(
+          sh(`echo out ${n}; echo err ${n} >&2; exit ${n % 100}`),
+        );
+        assert.deepEqual([stdout, stderr, exitCode], [`out ${n}\n`, `err ${n}\n`, n % 100]);
+        seen.push(stdout);
+      }
+    }),
+  );
   assert.equal(new Set(seen).size, all);
 });
 
@@ -112,8 +123,15 @@ test('output ends when the container is killed', async () => {
 });
 
 test('a terminal: one stream, its size, and resizing', async () => {
-  const script = sh('stty size; tty; echo err >&2; trap "stty size; exit 6" WINCH; echo ready; while :; do sleep 0.05; done');
-  const process = await container.exec({ args: script, terminal: true, size: { columns: 91, rows: 17 }, stdin: 'pipe' });
+  const script = sh(
+    'stty size; tty; echo err >&2; trap "stty size; exit 6" WINCH; echo ready; while :; do sleep 0.05; done',
+  );
+  const process = await container.exec({
+    args: script,
+    terminal: true,
+    size: { columns: 91, rows: 17 },
+    stdin: 'pipe',
+  });
   const seen = gather(process);
   await eventually('the terminal', () => seen.text.includes('ready'));
   assert.match(seen.text, /^17 91\r\n\/dev\/pts\/\d+\r\nerr\r\nready/);
@@ -123,7 +141,11 @@ test('a terminal: one stream, its size, and resizing', async () => {
 });
 
 test("a container's terminal, typed into", async () => {
-  const { container: other, process } = await lab.start(sh('read line; echo "got $line"; stty size'), { terminal: true }, { stdin: 'pipe', size: { columns: 33, rows: 22 } });
+  const { container: other, process } = await lab.start(
+    sh('read line; echo "got $line"; stty size'),
+    { terminal: true },
+    { stdin: 'pipe', size: { columns: 33, rows: 22 } },
+  );
   assert.equal(process.terminal, true);
   process.stdin.write('hello\r');
   const { stdout, exitCode } = await within('the end', process.result());
@@ -133,7 +155,11 @@ test("a container's terminal, typed into", async () => {
 });
 
 test('a client that comes back finds the streams', async () => {
-  const { container: first, process } = await lab.start(sh('while read line; do echo "got $line"; done; exit 8'), {}, { stdin: 'pipe' });
+  const { container: first, process } = await lab.start(
+    sh('while read line; do echo "got $line"; done; exit 8'),
+    {},
+    { stdin: 'pipe' },
+  );
   const before = gather(process);
   process.stdin.write('one\n');
   await eventually('the first line', () => before.text === 'got one\n');
@@ -151,7 +177,11 @@ test('a client that comes back finds the streams', async () => {
 
 test('output to a file by URI, and nowhere', async () => {
   const log = join(lab.daemon.dir, 'out.log');
-  const { container: other, process } = await lab.start(sh('echo logged; exit 2'), {}, { stdout: `file://${log}`, stderr: `file://${log}` });
+  const { container: other, process } = await lab.start(
+    sh('echo logged; exit 2'),
+    {},
+    { stdout: `file://${log}`, stderr: `file://${log}` },
+  );
   assert.deepEqual(await process.result(), { stdout: '', stderr: '', exitCode: 2 });
   await other.deleteTask();
   assert.equal(readFileSync(log, 'utf8'), 'logged\n');
@@ -162,7 +192,7 @@ test("an input that was not asked for can't be written to", async () => {
   const process = await container.exec({ args: ['true'] });
   const failed = new Promise((resolve) => process.stdin.once('error', resolve));
   process.stdin.write('x');
-  assert.ok(await failed instanceof FailedPreconditionError);
+  assert.ok((await failed) instanceof FailedPreconditionError);
   await process.result();
 });
 

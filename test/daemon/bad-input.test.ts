@@ -21,12 +21,22 @@ function file(name: string, text: string, mode = 0o644): string {
 before(async () => {
   hawserd = new Containerd(shimDir, program);
   const config = join(hawserd.dir, 'config.toml');
-  const modules = [file('loading.mjs', 'throw new Error("while loading")'), file('init.mjs', 'export default { type: "t", id: "init", init() { throw new Error("in init") } }')];
+  const modules = [
+    file('loading.mjs', 'throw new Error("while loading")'),
+    file('init.mjs', 'export default { type: "t", id: "init", init() { throw new Error("in init") } }'),
+  ];
   const shims = {
-    rubbish: file('rubbish', '#!/bin/sh\nexec echo "neither address nor JSON"\n', 0o755), mute: file('mute', '#!/bin/sh\nexec sleep 1000\n', 0o755), missing: join(directory, 'missing'),
+    rubbish: file('rubbish', '#!/bin/sh\nexec echo "neither address nor JSON"\n', 0o755),
+    mute: file('mute', '#!/bin/sh\nexec sleep 1000\n', 0o755),
+    missing: join(directory, 'missing'),
   };
-  const runtimes = Object.entries(shims).map(([name, shim]) => `[runtimes."io.example.${name}.v1"]\n  shim = "${shim}"\n`);
-  writeFileSync(config, `external_plugins = ${JSON.stringify(modules)}\n${readFileSync(config, 'utf8')}${runtimes.join('')}[timeouts]\n  "io.hawser.timeout.shim.start" = "1s"\n`);
+  const runtimes = Object.entries(shims).map(
+    ([name, shim]) => `[runtimes."io.example.${name}.v1"]\n  shim = "${shim}"\n`,
+  );
+  writeFileSync(
+    config,
+    `external_plugins = ${JSON.stringify(modules)}\n${readFileSync(config, 'utf8')}${runtimes.join('')}[timeouts]\n  "io.hawser.timeout.shim.start" = "1s"\n`,
+  );
   await hawserd.start();
 });
 
@@ -36,7 +46,12 @@ after(async () => {
 });
 
 async function refusal(...args: string[]): Promise<string> {
-  const { exitCode, stderr } = await execa(program, args, { reject: false, timeout: 20_000, cwd: '/', stdin: 'ignore' });
+  const { exitCode, stderr } = await execa(program, args, {
+    reject: false,
+    timeout: 20_000,
+    cwd: '/',
+    stdin: 'ignore',
+  });
   assert.equal(exitCode, 1, stderr);
   return stderr;
 }
@@ -47,7 +62,16 @@ async function call(method: string, request: Uint8Array, namespace?: string): Pr
   const metadata = new Metadata();
   if (namespace !== undefined) metadata.set('containerd-namespace', namespace);
   try {
-    return await new Promise((resolve) => client.makeUnaryRequest(`/containerd.services.${method}`, (bytes: Buffer) => bytes, (bytes: Buffer) => bytes, Buffer.from(request), metadata, (error: ServiceError | null) => resolve(error?.message ?? 'done')));
+    return await new Promise((resolve) =>
+      client.makeUnaryRequest(
+        `/containerd.services.${method}`,
+        (bytes: Buffer) => bytes,
+        (bytes: Buffer) => bytes,
+        Buffer.from(request),
+        metadata,
+        (error: ServiceError | null) => resolve(error?.message ?? 'done'),
+      ),
+    );
   } finally {
     client.close();
   }
@@ -58,35 +82,85 @@ test('a configuration: the place of what is wrong', async () => {
   const type = file('type.toml', 'version = 2\noom_score = "low"\n');
   const broken = file('broken.toml', 'version = 2\nroot = \n');
   for (const words of [['config', 'check'], []]) {
-    assert.equal(await refusal('-c', unknown, ...words), `hawserd: ${unknown}:4:3: unknown key adress in [grpc]; did you mean address?`);
-    assert.match(await refusal('-c', type, ...words), /^hawserd: \S+type\.toml:2:1: .*oom_score must be a whole number/);
+    assert.equal(
+      await refusal('-c', unknown, ...words),
+      `hawserd: ${unknown}:4:3: unknown key adress in [grpc]; did you mean address?`,
+    );
+    assert.match(
+      await refusal('-c', type, ...words),
+      /^hawserd: \S+type\.toml:2:1: .*oom_score must be a whole number/,
+    );
     assert.match(await refusal('-c', broken, ...words), /^hawserd: \S+broken\.toml:2:\d+: /);
   }
 });
 
 test('a root that cannot be written to, and one that another hawserd has', async () => {
   mkdirSync(join(directory, 'readonly'));
-  const script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && exec "$2" --root "$1" --state "$3" -a "$3/s"';
-  const { exitCode, stderr } = await execa('unshare', ['-m', 'sh', '-c', script, 'sh', join(directory, 'readonly'), program, join(directory, 'state')], { reject: false, timeout: 20_000, stdin: 'ignore' });
+  const script =
+    'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && exec "$2" --root "$1" --state "$3" -a "$3/s"';
+  const { exitCode, stderr } = await execa(
+    'unshare',
+    ['-m', 'sh', '-c', script, 'sh', join(directory, 'readonly'), program, join(directory, 'state')],
+    { reject: false, timeout: 20_000, stdin: 'ignore' },
+  );
   assert.equal(exitCode, 1);
-  assert.match(stderr, /^hawserd: root directory \S+readonly cannot be used: EROFS.*Give another one with --root, or run hawserd as root$/);
-  assert.match(await refusal('--root', hawserd.root, '--state', join(directory, 's'), '-a', join(directory, 'a')), /^hawserd: root \S+ is in use by the hawserd of process \d+: stop that one, or give this one another/);
-  assert.match(await refusal('--root', join(directory, 'r'), '--state', join(directory, 's'), '-a', hawserd.socket), /^hawserd: socket \S+ is in use by process \d+: stop that one/);
+  assert.match(
+    stderr,
+    /^hawserd: root directory \S+readonly cannot be used: EROFS.*Give another one with --root, or run hawserd as root$/,
+  );
+  assert.match(
+    await refusal('--root', hawserd.root, '--state', join(directory, 's'), '-a', join(directory, 'a')),
+    /^hawserd: root \S+ is in use by the hawserd of process \d+: stop that one, or give this one another/,
+  );
+  assert.match(
+    await refusal('--root', join(directory, 'r'), '--state', join(directory, 's'), '-a', hawserd.socket),
+    /^hawserd: socket \S+ is in use by process \d+: stop that one/,
+  );
 });
 
 test('a request without a namespace, with an id that is none, of a container without a runtime', async () => {
-  assert.match(await call('containers.v1.Containers/List', new Uint8Array(0)), /FAILED_PRECONDITION: namespace is required: name one in the header containerd-namespace/);
-  assert.match(await call('containers.v1.Containers/List', new Uint8Array(0), '../x'), /INVALID_ARGUMENT: namespace validation: identifier "\.\.\/x" must match/);
-  const create = (container: containerd.services.containers.v1.Container.$Properties): Promise<string> => call('containers.v1.Containers/Create', containerd.services.containers.v1.CreateContainerRequest.encode({ container }).finish(), hawserd.namespace);
+  assert.match(
+    await call('containers.v1.Containers/List', new Uint8Array(0)),
+    /FAILED_PRECONDITION: namespace is required: name one in the header containerd-namespace/,
+  );
+  assert.match(
+    await call('containers.v1.Containers/List', new Uint8Array(0), '../x'),
+    /INVALID_ARGUMENT: namespace validation: identifier "\.\.\/x" must match/,
+  );
+  const create = (container: containerd.services.containers.v1.Container.$Properties): Promise<string> =>
+    call(
+      'containers.v1.Containers/Create',
+      containerd.services.containers.v1.CreateContainerRequest.encode({ container }).finish(),
+      hawserd.namespace,
+    );
   const spec = { type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Spec', value: Buffer.from('{}') };
-  for (const id of ['', '../x', 'x'.repeat(77)]) assert.match(await create({ id, runtime: { name: 'io.containerd.runc.v2' }, spec }), /INVALID_ARGUMENT: .*container\.ID: /);
+  for (const id of ['', '../x', 'x'.repeat(77)])
+    assert.match(
+      await create({ id, runtime: { name: 'io.containerd.runc.v2' }, spec }),
+      /INVALID_ARGUMENT: .*container\.ID: /,
+    );
   assert.match(await create({ id: 'bare', spec }), /INVALID_ARGUMENT: .*[Rr]untime.*must be set/);
-  assert.match(await call('tasks.v1.Tasks/Create', containerd.services.tasks.v1.CreateTaskRequest.encode({ containerId: 'nobody' }).finish(), hawserd.namespace), /NOT_FOUND: container "nobody" in namespace .*not found/);
+  assert.match(
+    await call(
+      'tasks.v1.Tasks/Create',
+      containerd.services.tasks.v1.CreateTaskRequest.encode({ containerId: 'nobody' }).finish(),
+      hawserd.namespace,
+    ),
+    /NOT_FOUND: container "nobody" in namespace .*not found/,
+  );
 });
 
 test('a shim that prints rubbish, never answers, is missing', async () => {
-  for (const [name, text] of [['rubbish', /printed "neither address nor JSON", which is no address/], ['mute', /gave no answer within 1 s and was killed/], ['missing', /\/missing/], ['unknown', /runtime "io\.example\.unknown\.v1" binary not installed/]] as const) {
-    const { exitCode, stderr } = await hawserd.run(name, ['/bin/true'], { flags: ['--runtime', `io.example.${name}.v1`], reject: false });
+  for (const [name, text] of [
+    ['rubbish', /printed "neither address nor JSON", which is no address/],
+    ['mute', /gave no answer within 1 s and was killed/],
+    ['missing', /\/missing/],
+    ['unknown', /runtime "io\.example\.unknown\.v1" binary not installed/],
+  ] as const) {
+    const { exitCode, stderr } = await hawserd.run(name, ['/bin/true'], {
+      flags: ['--runtime', `io.example.${name}.v1`],
+      reject: false,
+    });
     assert.equal(exitCode, 1, name);
     assert.match(stderr, text);
     assert.equal(existsSync(hawserd.bundle(name)), false, name);
@@ -103,7 +177,12 @@ test('an external plugin that throws as it is loaded, or as it starts', async ()
 test('bundles that are none are cleared away at the start, and a task beside them is found', async () => {
   await hawserd.ctr(['run', '-d', '--rootfs', hawserd.rootfs, 'good', '/bin/sleep', '1000']);
   await hawserd.stop('SIGKILL');
-  const bad = { empty: {}, specless: { address: 'unix:///run/nobody.sock', 'shim-binary-path': join(shimDir, 'containerd-shim-runc-v2') }, rubbish: { 'config.json': '{}', address: '\0rubbish\n\n', 'bootstrap.json': '{"version":' }, binary: { 'config.json': '\xff', 'shim-binary-path': '/no/such' } };
+  const bad = {
+    empty: {},
+    specless: { address: 'unix:///run/nobody.sock', 'shim-binary-path': join(shimDir, 'containerd-shim-runc-v2') },
+    rubbish: { 'config.json': '{}', address: '\0rubbish\n\n', 'bootstrap.json': '{"version":' },
+    binary: { 'config.json': '\xff', 'shim-binary-path': '/no/such' },
+  };
   for (const [id, files] of Object.entries(bad)) {
     mkdirSync(hawserd.bundle(id));
     for (const [name, text] of Object.entries(files)) writeFileSync(join(hawserd.bundle(id), name), text);

@@ -9,7 +9,15 @@ import { cgroupDirs, removeCgroups } from '../support/machine.js';
 
 const hawserd = new Containerd(shimDir, join(top, 'bin/hawserd'));
 const path = `/${hawserd.namespace}-daemon`;
-const place = (pid: number): string[] => hierarchiesIn(readFileSync('/proc/self/mountinfo', 'utf8')).filter(({ point }) => !readFileSync(join(point, path, 'nested/cgroup.procs'), 'utf8').split('\n').includes(String(pid))).map(({ point }) => point);
+const place = (pid: number): string[] =>
+  hierarchiesIn(readFileSync('/proc/self/mountinfo', 'utf8'))
+    .filter(
+      ({ point }) =>
+        !readFileSync(join(point, path, 'nested/cgroup.procs'), 'utf8')
+          .split('\n')
+          .includes(String(pid)),
+    )
+    .map(({ point }) => point);
 
 after(async () => {
   await hawserd.cleanUp();
@@ -36,9 +44,22 @@ test('it is there in every hierarchy, its shims too; its containers have their o
 test('v2 is where it is alone; a cgroup that cannot be had is named', () => {
   const v2 = '29 1 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n';
   assert.deepEqual(hierarchiesIn(v2), [{ point: '/sys/fs/cgroup', root: '/', isCpuset: false }]);
-  const hybrid = '30 29 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n31 29 0:28 /x /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n32 29 0:29 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n';
-  assert.deepEqual(hierarchiesIn(hybrid).map(({ point, root, isCpuset }) => [point, root, isCpuset]), [['/sys/fs/cgroup/cpuset', '/x', true], ['/sys/fs/cgroup/systemd', '/', false]]);
-  assert.throws(() => joinCgroup('/a', [{ point: '/tmp', root: '/x', isCpuset: false }]), /path = "\/a": it is not below \/x/);
+  const hybrid =
+    '30 29 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n31 29 0:28 /x /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n32 29 0:29 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n';
+  assert.deepEqual(
+    hierarchiesIn(hybrid).map(({ point, root, isCpuset }) => [point, root, isCpuset]),
+    [
+      ['/sys/fs/cgroup/cpuset', '/x', true],
+      ['/sys/fs/cgroup/systemd', '/', false],
+    ],
+  );
+  assert.throws(
+    () => joinCgroup('/a', [{ point: '/tmp', root: '/x', isCpuset: false }]),
+    /path = "\/a": it is not below \/x/,
+  );
   assert.throws(() => joinCgroup('/a', []), /\[cgroup\] path = "\/a": no cgroups are mounted/);
-  assert.throws(() => joinCgroup('/a', [{ point: '/etc/passwd', root: '/', isCpuset: false }]), /\[cgroup\] path = "\/a": cannot move hawserd into \/etc\/passwd\/a: /);
+  assert.throws(
+    () => joinCgroup('/a', [{ point: '/etc/passwd', root: '/', isCpuset: false }]),
+    /\[cgroup\] path = "\/a": cannot move hawserd into \/etc\/passwd\/a: /,
+  );
 });

@@ -7,5 +7,8 @@ test('what has a name is whole after pulls, removals and collections at once', a
   const daemon = await StoreDaemon.start(t);
   const { pulls, removed, collections, lost, failed } = await churn({ socket: daemon.socket, snapshots: 1000 });
   assert.deepEqual({ lost, failed }, { lost: [], failed: [] });
-  assert.ok(pulls > 0 && removed > 0 && collections > 1, `${pulls} pulls, ${removed} removed, ${collections} collections`);
+  assert.ok(
+    pulls > 0 && removed > 0 && collections > 1,
+    `${pulls} pulls, ${removed} removed, ${collections} collections`,
+  );
 });

@@ -21,7 +21,10 @@ after(() => hawserd.cleanUp());
 
 async function status(id: string): Promise<string | undefined> {
   const { stdout } = await hawserd.ctr(['tasks', 'ls']);
-  return stdout.split('\n').map((line) => line.split(/\s+/)).find(([name]) => name === id)?.[2];
+  return stdout
+    .split('\n')
+    .map((line) => line.split(/\s+/))
+    .find(([name]) => name === id)?.[2];
 }
 
 async function restart(): Promise<void> {
@@ -31,7 +34,7 @@ async function restart(): Promise<void> {
 
 /** Removes whatever there is, as a user would. */
 async function remove(id: string): Promise<void> {
-  if (await status(id) !== undefined) {
+  if ((await status(id)) !== undefined) {
     await hawserd.ctr(['tasks', 'kill', '-s', 'SIGKILL', '-a', id], { reject: false });
     await until(`task ${id} to stop`, async () => ['STOPPED', undefined].includes(await status(id)));
     await hawserd.ctr(['tasks', 'rm', id], { reject: false });
@@ -43,14 +46,19 @@ async function nothingLeft(id: string): Promise<void> {
   await until(`the bundle of ${id} to go`, () => !existsSync(hawserd.bundle(id)));
   await until(`the shim of ${id} to end`, async () => (await hawserd.shimPids()).length === 0);
   assert.equal(existsSync(join(hawserd.root, 'io.containerd.runtime.v2.task', hawserd.namespace, id)), false);
-  assert.deepEqual(cgroupsBelow(`/${hawserd.namespace}`).filter((path) => path.endsWith(`/${id}`)), []);
+  assert.deepEqual(
+    cgroupsBelow(`/${hawserd.namespace}`).filter((path) => path.endsWith(`/${id}`)),
+    [],
+  );
   assert.equal(existsSync(join(hawserd.state, 'runc', hawserd.namespace, id)), false);
 }
 
 test('between the steps: created, running, paused, stopped, deleted', { timeout: patiently(180_000) }, async () => {
   const { namespace, rootfs } = hawserd;
   // ctr would take the flags of a shell for its own here.
-  writeFileSync(join(rootfs, 'bin/steps'), '#!/bin/sh\ntrap "exit 9" TERM\nwhile :; do /bin/sleep 0.1; done\n', { mode: 0o755 });
+  writeFileSync(join(rootfs, 'bin/steps'), '#!/bin/sh\ntrap "exit 9" TERM\nwhile :; do /bin/sleep 0.1; done\n', {
+    mode: 0o755,
+  });
   await hawserd.ctr(['containers', 'create', '--rootfs', rootfs, 'steps', '/bin/steps']);
   await restart();
   assert.match((await hawserd.ctr(['containers', 'ls', '-q'])).stdout, /^steps$/m);
@@ -61,9 +69,12 @@ test('between the steps: created, running, paused, stopped, deleted', { timeout:
   await restart();
   assert.equal(await status('steps'), 'PAUSED');
   await hawserd.ctr(['tasks', 'resume', 'steps']);
-  assert.equal((await hawserd.ctr(['tasks', 'exec', '--exec-id', 'e', 'steps', '/bin/echo', 'still here'])).stdout, 'still here');
+  assert.equal(
+    (await hawserd.ctr(['tasks', 'exec', '--exec-id', 'e', 'steps', '/bin/echo', 'still here'])).stdout,
+    'still here',
+  );
   await hawserd.ctr(['tasks', 'kill', '-s', 'SIGTERM', 'steps']);
-  await until('it to stop', async () => await status('steps') === 'STOPPED');
+  await until('it to stop', async () => (await status('steps')) === 'STOPPED');
   await restart();
   assert.equal(await status('steps'), 'STOPPED');
   assert.match((await hawserd.ctr(['tasks', 'rm', 'steps'])).stderr, /exit code 9/);
@@ -97,7 +108,7 @@ test('in the middle of a deletion', { timeout: patiently(400_000) }, async () =>
   for (let n = 0; n < rounds(8); n++) {
     const id = `deletion${n}`;
     await hawserd.ctr(['run', '-d', '--rootfs', hawserd.rootfs, id, '/bin/sh', '-c', 'exit 4']);
-    await until('it to stop', async () => await status(id) === 'STOPPED');
+    await until('it to stop', async () => (await status(id)) === 'STOPPED');
     const deleting = hawserd.ctr(['tasks', 'rm', id], { reject: false });
     await delay(n * 20);
     await hawserd.stop('SIGKILL');

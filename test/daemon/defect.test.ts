@@ -37,12 +37,24 @@ before(async () => {
 after(() => hawserd.cleanUp());
 
 test('an exception outside of any call: it is told in full, the exit status is 1, and containers are there after a restart', async () => {
-  await hawserd.ctr(['run', '-d', '--rootfs', hawserd.rootfs, 'survivor', '/bin/sh', '-c', 'while [ ! -e /tmp/end ]; do sleep 0.05; done; exit 7']);
+  await hawserd.ctr([
+    'run',
+    '-d',
+    '--rootfs',
+    hawserd.rootfs,
+    'survivor',
+    '/bin/sh',
+    '-c',
+    'while [ ! -e /tmp/end ]; do sleep 0.05; done; exit 7',
+  ]);
   const pid = /^survivor +(\d+) +RUNNING/m.exec((await hawserd.ctr(['tasks', 'ls'])).stdout)![1]!;
   const died = hawserd.ended();
   writeFileSync(order('throw'), '');
   assert.equal(await died, 1);
-  const line = hawserd.logText().split('\n').find((one) => one.includes('"level":"fatal"'));
+  const line = hawserd
+    .logText()
+    .split('\n')
+    .find((one) => one.includes('"level":"fatal"'));
   const { msg, err } = JSON.parse(line ?? '{}') as { msg: string; err: { message: string; stack: string } };
   assert.match(msg, /unknown state/);
   assert.equal(err.message, 'a pen has run dry');
@@ -69,8 +81,15 @@ test('a failure that nobody waits for leaves one piece of work undone, and is no
 test('on a terminal the last line is there, too', async () => {
   const dir = temporaryDirectory('defect');
   const config = join(dir, 'config.toml');
-  writeFileSync(config, `external_plugins = ["${join(hawserd.dir, 'faulty.mjs')}"]\nroot = "${dir}/root"\nstate = "${dir}/state"\n[grpc]\naddress = "${dir}/sock"\n`);
-  const running = execa('script', ['-qec', `${join(top, 'bin/hawserd')} -c ${config}`, '/dev/null'], { reject: false, stdin: 'ignore', timeout: 30_000 });
+  writeFileSync(
+    config,
+    `external_plugins = ["${join(hawserd.dir, 'faulty.mjs')}"]\nroot = "${dir}/root"\nstate = "${dir}/state"\n[grpc]\naddress = "${dir}/sock"\n`,
+  );
+  const running = execa('script', ['-qec', `${join(top, 'bin/hawserd')} -c ${config}`, '/dev/null'], {
+    reject: false,
+    stdin: 'ignore',
+    timeout: 30_000,
+  });
   await until('it to serve', () => existsSync(join(dir, 'root/io.hawser.test.v1.faulty')));
   writeFileSync(join(dir, 'root/io.hawser.test.v1.faulty/throw'), '');
   const { exitCode, stdout } = await running;

@@ -22,7 +22,9 @@ after(async () => {
 });
 
 const detached = (daemon: Containerd, id: string, flags: string[] = []): ReturnType<Containerd['ctr']> =>
-  daemon.ctr(['-n', containerd.namespace, 'run', '-d', ...flags, '--rootfs', daemon.rootfs, id, '/bin/sleep', '1000'], { reject: false });
+  daemon.ctr(['-n', containerd.namespace, 'run', '-d', ...flags, '--rootfs', daemon.rootfs, id, '/bin/sleep', '1000'], {
+    reject: false,
+  });
 
 async function pidOf(daemon: Containerd, id: string): Promise<number> {
   const { stdout } = await daemon.ctr(['-n', containerd.namespace, 'tasks', 'ls']);
@@ -31,7 +33,8 @@ async function pidOf(daemon: Containerd, id: string): Promise<number> {
 
 /** containerd's own shim, by `rm -f`, has runc 1.1 kill the cgroup, in which the other's container is too. */
 async function remove(daemon: Containerd, id: string): Promise<void> {
-  const ctr = (args: string[]): ReturnType<Containerd['ctr']> => daemon.ctr(['-n', containerd.namespace, ...args], { reject: false });
+  const ctr = (args: string[]): ReturnType<Containerd['ctr']> =>
+    daemon.ctr(['-n', containerd.namespace, ...args], { reject: false });
   if (daemon === containerd) await ctr(['tasks', 'kill', '-s', '9', id]);
   await until(`the task ${id} to go`, async () => {
     await ctr(['tasks', 'rm', ...(daemon === hawserd ? ['-f'] : []), id]);
@@ -43,11 +46,29 @@ async function remove(daemon: Containerd, id: string): Promise<void> {
 async function lives(daemon: Containerd, id: string, pid: number): Promise<void> {
   assert.ok(isAlive(pid));
   assert.equal(await pidOf(daemon, id), pid);
-  assert.equal((await daemon.ctr(['-n', containerd.namespace, 'tasks', 'exec', '--exec-id', `e${Math.random()}`, id, '/bin/echo', 'here'])).stdout, 'here');
+  assert.equal(
+    (
+      await daemon.ctr([
+        '-n',
+        containerd.namespace,
+        'tasks',
+        'exec',
+        '--exec-id',
+        `e${Math.random()}`,
+        id,
+        '/bin/echo',
+        'here',
+      ])
+    ).stdout,
+    'here',
+  );
 }
 
 test('each daemon has its own container of a name, and removes its own', { timeout: patiently(60_000) }, async () => {
-  for (const [one, other] of [[containerd, hawserd], [hawserd, containerd]] as const) {
+  for (const [one, other] of [
+    [containerd, hawserd],
+    [hawserd, containerd],
+  ] as const) {
     for (const daemon of [one, other]) assert.equal((await detached(daemon, 'x')).exitCode, 0);
     const [first, second] = [await pidOf(one, 'x'), await pidOf(other, 'x')];
     assert.notEqual(first, second);
@@ -60,15 +81,19 @@ test('each daemon has its own container of a name, and removes its own', { timeo
   }
 });
 
-test('a run that is told to use the other daemon\'s root fails, and the other\'s container lives', { timeout: patiently(60_000) }, async () => {
-  assert.equal((await detached(containerd, 'y')).exitCode, 0);
-  const pid = await pidOf(containerd, 'y');
-  const { exitCode, stderr } = await detached(hawserd, 'y', ['--runc-root', '/run/containerd/runc']);
-  assert.notEqual(exitCode, 0);
-  assert.match(stderr, /already exists|ID/);
-  await lives(containerd, 'y', pid);
-  await hawserd.ctr(['-n', containerd.namespace, 'containers', 'rm', 'y'], { reject: false });
-  await lives(containerd, 'y', pid);
-  await remove(containerd, 'y');
-  assert.ok(!isAlive(pid));
-});
+test(
+  "a run that is told to use the other daemon's root fails, and the other's container lives",
+  { timeout: patiently(60_000) },
+  async () => {
+    assert.equal((await detached(containerd, 'y')).exitCode, 0);
+    const pid = await pidOf(containerd, 'y');
+    const { exitCode, stderr } = await detached(hawserd, 'y', ['--runc-root', '/run/containerd/runc']);
+    assert.notEqual(exitCode, 0);
+    assert.match(stderr, /already exists|ID/);
+    await lives(containerd, 'y', pid);
+    await hawserd.ctr(['-n', containerd.namespace, 'containers', 'rm', 'y'], { reject: false });
+    await lives(containerd, 'y', pid);
+    await remove(containerd, 'y');
+    assert.ok(!isAlive(pid));
+  },
+);

@@ -8,7 +8,10 @@ import { stockDir } from '../support/daemons.js';
 import { isAlive } from '../support/machine.js';
 import { labTest, OWN_SHIM, STATUS } from '../support/task-lab.js';
 
-for (const [name, shim] of [['our shim', OWN_SHIM], ['the Go shim', join(stockDir, 'containerd-shim-runc-v2')]] as const) {
+for (const [name, shim] of [
+  ['our shim', OWN_SHIM],
+  ['the Go shim', join(stockDir, 'containerd-shim-runc-v2')],
+] as const) {
   labTest(`${name} is found again, created, running, paused and stopped`, async (lab) => {
     await lab.manager.create(lab.request('created', { shim }));
     await lab.run('running', { shim });
@@ -23,7 +26,8 @@ for (const [name, shim] of [['our shim', OWN_SHIM], ['the Go shim', join(stockDi
       process.kill(leaving, 'SIGKILL');
       await eventually('it to die', () => !isAlive(leaving));
     });
-    const status = async (id: string): Promise<unknown> => (await manager.get(lab.namespace, id).process('', assert.fail)).status;
+    const status = async (id: string): Promise<unknown> =>
+      (await manager.get(lab.namespace, id).process('', assert.fail)).status;
     assert.equal(await status('created'), STATUS.CREATED);
     assert.equal(await status('running'), STATUS.RUNNING);
     assert.equal(await status('paused'), STATUS.PAUSED);
@@ -33,10 +37,11 @@ for (const [name, shim] of [['our shim', OWN_SHIM], ['the Go shim', join(stockDi
     assert.equal((await manager.delete(left)).exitStatus, 137);
     assert.equal((await manager.delete(manager.get(lab.namespace, 'stopped'))).exitStatus, 6);
     // Our shim keeps its events for the daemon; the Go shim may give them up.
-    if (shim === OWN_SHIM) await eventually('the exit that nobody heard', () => lab.story('leaving').includes('/tasks/exit leaving 137'));
+    if (shim === OWN_SHIM)
+      await eventually('the exit that nobody heard', () => lab.story('leaving').includes('/tasks/exit leaving 137'));
 
     await manager.get(lab.namespace, 'paused').resume();
-    assert.equal(await manager.get(lab.namespace, 'created').start() > 0, true);
+    assert.equal((await manager.get(lab.namespace, 'created').start()) > 0, true);
     for (const id of ['created', 'running', 'paused']) {
       const task = manager.get(lab.namespace, id);
       await task.kill(9, false);
@@ -82,7 +87,15 @@ for (const [name, shim] of [['our shim', OWN_SHIM], ['the Go shim', join(stockDi
 labTest('what is no task is removed, or left alone', async (lab) => {
   const state = join(lab.dirs.state, lab.namespace);
   const root = join(lab.dirs.root, lab.namespace);
-  for (const dir of [join(state, 'empty'), join(state, 'broken'), join(state, '.half-removed'), join(root, 'orphan'), join(root, '.gone'), join(lab.dirs.root, '.checkpoints/ns')]) mkdirSync(dir, { recursive: true });
+  for (const dir of [
+    join(state, 'empty'),
+    join(state, 'broken'),
+    join(state, '.half-removed'),
+    join(root, 'orphan'),
+    join(root, '.gone'),
+    join(lab.dirs.root, '.checkpoints/ns'),
+  ])
+    mkdirSync(dir, { recursive: true });
   writeFileSync(join(state, 'broken/config.json'), '{');
   writeFileSync(join(state, 'a-file'), '');
   await lab.manager.load();
@@ -97,18 +110,30 @@ labTest('a shim that hangs is given up, and holds up no other', async (lab) => {
   await lab.manager.create(lab.request('hangs', { shim: mute.binary }));
   for (const id of ['a', 'b', 'c']) await lab.manager.create(lab.request(id, { shim: binary }));
   await lab.playShim({ Connect: () => new Promise(() => undefined) });
-  writeFileSync(join(lab.bundle('hangs'), 'bootstrap.json'), JSON.stringify({ version: 2, address: `unix://${join(lab.dir, 's2.sock')}`, protocol: 'ttrpc' }));
+  writeFileSync(
+    join(lab.bundle('hangs'), 'bootstrap.json'),
+    JSON.stringify({ version: 2, address: `unix://${join(lab.dir, 's2.sock')}`, protocol: 'ttrpc' }),
+  );
   const started = performance.now();
   await lab.restart({ load: 500 });
   assert.ok(performance.now() - started < 5_000);
-  assert.deepEqual(lab.manager.list().map(({ id }) => id).sort(), ['a', 'b', 'c']);
+  assert.deepEqual(
+    lab.manager
+      .list()
+      .map(({ id }) => id)
+      .sort(),
+    ['a', 'b', 'c'],
+  );
   assert.ok(!existsSync(lab.bundle('hangs')));
 });
 
 labTest('a shim whose binary is gone is found again all the same', async (lab) => {
   const { binary } = await lab.playShim({});
   await lab.manager.create(lab.request('upgraded', { shim: binary }));
-  await lab.restart({}, () => { rmSync(binary); return Promise.resolve(); });
+  await lab.restart({}, () => {
+    rmSync(binary);
+    return Promise.resolve();
+  });
   assert.equal((await lab.manager.get(lab.namespace, 'upgraded').state()).pid, 42);
 });
 
@@ -122,12 +147,22 @@ labTest('a shim that turns out to be older is spoken to in its words', async (la
 });
 
 labTest('500 tasks are found again in seconds', async (lab) => {
-  const { binary } = await lab.playShim({ State: ({ id }) => { if (id === '') throw errdefs.notFound(id); return { id, pid: 42, status: containerd.v1.types.Status.RUNNING }; } });
+  const { binary } = await lab.playShim({
+    State: ({ id }) => {
+      if (id === '') throw errdefs.notFound(id);
+      return { id, pid: 42, status: containerd.v1.types.Status.RUNNING };
+    },
+  });
   // One creation, copied: what counts is finding them.
   await lab.manager.create(lab.request('t0', { shim: binary }));
   for (let n = 1; n < 500; n++) {
     mkdirSync(lab.bundle(`t${n}`), { mode: 0o700 });
-    for (const [file, text] of [['config.json', '{}'], ['shim-binary-path', binary], ['address', `unix://${join(lab.dir, 's0.sock')}`]] as const) writeFileSync(join(lab.bundle(`t${n}`), file), text);
+    for (const [file, text] of [
+      ['config.json', '{}'],
+      ['shim-binary-path', binary],
+      ['address', `unix://${join(lab.dir, 's0.sock')}`],
+    ] as const)
+      writeFileSync(join(lab.bundle(`t${n}`), file), text);
   }
   const started = performance.now();
   await lab.restart();
@@ -137,11 +172,19 @@ labTest('500 tasks are found again in seconds', async (lab) => {
   for (const task of lab.manager.list()) assert.equal((await task.state()).id, task.id);
 });
 
-labTest('100 containers of 10 real shims are found again', async (lab) => {
-  for (let n = 0; n < 100; n++) {
-    await lab.run(`c${n}`, { change: (spec) => { spec.annotations = { 'io.containerd.runc.v2.group': `${lab.namespace}-${n % 10}` }; } });
-  }
-  await lab.restart();
-  assert.equal(lab.manager.list().length, 100);
-  for (const task of lab.manager.list()) assert.equal((await task.process('', assert.fail)).status, STATUS.RUNNING);
-}, 240_000);
+labTest(
+  '100 containers of 10 real shims are found again',
+  async (lab) => {
+    for (let n = 0; n < 100; n++) {
+      await lab.run(`c${n}`, {
+        change: (spec) => {
+          spec.annotations = { 'io.containerd.runc.v2.group': `${lab.namespace}-${n % 10}` };
+        },
+      });
+    }
+    await lab.restart();
+    assert.equal(lab.manager.list().length, 100);
+    for (const task of lab.manager.list()) assert.equal((await task.process('', assert.fail)).status, STATUS.RUNNING);
+  },
+  240_000,
+);

@@ -27,20 +27,33 @@ async function withImage(t: TestContext): Promise<StoreDaemon> {
 
 /** The programs that `packages.sh` gives of a newer containerd; undefined where the archive cannot be reached. */
 async function newerCtr(): Promise<string | undefined> {
-  const { stdout, exitCode } = await execa('sh', [join(import.meta.dirname, '../support/packages.sh'), 'containerd@forky'], { reject: false });
+  const { stdout, exitCode } = await execa(
+    'sh',
+    [join(import.meta.dirname, '../support/packages.sh'), 'containerd@forky'],
+    { reject: false },
+  );
   return exitCode === 0 ? join(stdout.split('\n').at(-1)!.split(' ')[2]!, 'ctr') : undefined;
 }
 
 test('an image is imported, unpacked, exported, and goes with all that it led to', async (t) => {
   const daemon = await withImage(t);
-  assert.deepEqual((await daemon.table('images', 'ls')).map(([name, type]) => [name, type]), [[NAME, 'application/vnd.docker.distribution.manifest.v2+json']]);
+  assert.deepEqual(
+    (await daemon.table('images', 'ls')).map(([name, type]) => [name, type]),
+    [[NAME, 'application/vnd.docker.distribution.manifest.v2+json']],
+  );
   assert.match((await daemon.ctr(['images', 'check'])).stdout, /complete \(2\/2\).*true/);
   // The archive's index is no image's: it goes with the import's lease.
   await eventually('the index to go', async () => (await daemon.table('content', 'ls')).length === 3);
   const manifest = (await daemon.table('images', 'ls'))[0]![2]!;
-  assert.equal((JSON.parse((await daemon.ctr(['content', 'get', manifest])).stdout) as { schemaVersion: number }).schemaVersion, 2);
+  assert.equal(
+    (JSON.parse((await daemon.ctr(['content', 'get', manifest])).stdout) as { schemaVersion: number }).schemaVersion,
+    2,
+  );
   const snapshots = await daemon.table('snapshots', 'ls');
-  assert.deepEqual(snapshots.map((words) => words.at(-1)), ['Committed']);
+  assert.deepEqual(
+    snapshots.map((words) => words.at(-1)),
+    ['Committed'],
+  );
   const mounted = join(daemon.dir, 'mounted');
   mkdirSync(mounted);
   await daemon.ctr(['images', 'mount', NAME, mounted]);
@@ -59,7 +72,10 @@ test('an image is imported, unpacked, exported, and goes with all that it led to
   await daemon.ctr(['snapshots', 'rm', mounted], { reject: false });
   await daemon.ctr(['images', 'rm', '--sync', 'example.org/other:1']);
   assert.deepEqual([await daemon.table('content', 'ls'), await daemon.table('snapshots', 'ls')], [[], []]);
-  assert.deepEqual(execFileSync('find', [join(daemon.dir, 'root/io.containerd.content.v1.content/blobs'), '-type', 'f']).toString(), '');
+  assert.deepEqual(
+    execFileSync('find', [join(daemon.dir, 'root/io.containerd.content.v1.content/blobs'), '-type', 'f']).toString(),
+    '',
+  );
   await daemon.ctr(['images', 'import', exported]);
   assert.equal((await daemon.table('images', 'ls'))[0]![0], NAME);
 });
@@ -80,16 +96,27 @@ test('all that was acknowledged is there after SIGKILL', async (t) => {
   await daemon.start();
   assert.deepEqual(await Promise.all([daemon.table('images', 'ls'), daemon.table('snapshots', 'ls')]), before);
   assert.match((await daemon.ctr(['images', 'check'])).stdout, /complete \(2\/2\).*true/);
-  assert.deepEqual((await daemon.table('namespaces', 'ls')).find(([name]) => name === 'kept'), ['kept', 'a=b']);
+  assert.deepEqual(
+    (await daemon.table('namespaces', 'ls')).find(([name]) => name === 'kept'),
+    ['kept', 'a=b'],
+  );
   assert.equal((await daemon.table('leases', 'ls'))[0]![0], 'kept');
 });
 
 test('snapshots, leases, namespaces and containers come and go', async (t) => {
   const daemon = await withImage(t);
-  const [[parent = '']] = await daemon.table('snapshots', 'ls') as [string[]];
+  const [[parent = '']] = (await daemon.table('snapshots', 'ls')) as [string[]];
   await daemon.ctr(['snapshots', 'prepare', 'work', parent]);
-  assert.match((await daemon.ctr(['snapshots', 'mounts', '/mnt', 'work'])).stdout, /^mount -t overlay overlay \/mnt -o .*workdir=.*upperdir=.*lowerdir=/);
-  assert.equal((await daemon.ctr(['snapshots', 'rm', parent], { reject: false })).stderr.includes('cannot remove snapshot with child: failed precondition'), true);
+  assert.match(
+    (await daemon.ctr(['snapshots', 'mounts', '/mnt', 'work'])).stdout,
+    /^mount -t overlay overlay \/mnt -o .*workdir=.*upperdir=.*lowerdir=/,
+  );
+  assert.equal(
+    (await daemon.ctr(['snapshots', 'rm', parent], { reject: false })).stderr.includes(
+      'cannot remove snapshot with child: failed precondition',
+    ),
+    true,
+  );
   await daemon.ctr(['snapshots', 'commit', 'done', 'work']);
   assert.match((await daemon.ctr(['snapshots', 'diff', 'done', parent])).stderr + 'ok', /ok/);
   assert.equal((await daemon.ctr(['snapshots', 'info', 'done'])).stdout.includes('"Kind": "Committed"'), true);
@@ -98,20 +125,39 @@ test('snapshots, leases, namespaces and containers come and go', async (t) => {
 
   await daemon.ctr(['leases', 'create', '--id', 'l', 'x=y']);
   assert.match((await daemon.ctr(['leases', 'ls'])).stdout, /^l .*x=y/m);
-  assert.match((await daemon.ctr(['leases', 'create', '--id', 'l'], { reject: false })).stderr, /lease "l": already exists/);
+  assert.match(
+    (await daemon.ctr(['leases', 'create', '--id', 'l'], { reject: false })).stderr,
+    /lease "l": already exists/,
+  );
   await daemon.ctr(['leases', 'rm', '--sync', 'l']);
 
   await daemon.ctr(['containers', 'create', NAME, 'c', '/bin/sh']);
-  assert.deepEqual((await daemon.table('containers', 'ls')).map((words) => words.slice(0, 3)), [['c', NAME, 'io.containerd.runc.v2']]);
+  assert.deepEqual(
+    (await daemon.table('containers', 'ls')).map((words) => words.slice(0, 3)),
+    [['c', NAME, 'io.containerd.runc.v2']],
+  );
   await daemon.ctr(['containers', 'label', 'c', 'one=two']);
-  const info = JSON.parse((await daemon.ctr(['containers', 'info', 'c'])).stdout) as { Labels: Record<string, string>; SnapshotKey: string; Snapshotter: string };
+  const info = JSON.parse((await daemon.ctr(['containers', 'info', 'c'])).stdout) as {
+    Labels: Record<string, string>;
+    SnapshotKey: string;
+    Snapshotter: string;
+  };
   assert.deepEqual([info.Labels.one, info.SnapshotKey, info.Snapshotter], ['two', 'c', 'overlayfs']);
-  assert.match((await daemon.ctr(['containers', 'create', NAME, 'c', '/bin/sh'], { reject: false })).stderr, /already exists/);
-  assert.match((await daemon.ctr(['namespaces', 'rm', 'default'], { reject: false })).stderr, /namespace "default" must be empty, but it still has images, blobs, containers, snapshots on "overlayfs" snapshotter: failed precondition/);
+  assert.match(
+    (await daemon.ctr(['containers', 'create', NAME, 'c', '/bin/sh'], { reject: false })).stderr,
+    /already exists/,
+  );
+  assert.match(
+    (await daemon.ctr(['namespaces', 'rm', 'default'], { reject: false })).stderr,
+    /namespace "default" must be empty, but it still has images, blobs, containers, snapshots on "overlayfs" snapshotter: failed precondition/,
+  );
 
   await daemon.ctr(['namespaces', 'create', 'n', 'a=b']);
   await daemon.ctr(['namespaces', 'label', 'n', 'c=d', 'a=']);
-  assert.deepEqual((await daemon.table('namespaces', 'ls')).find(([name]) => name === 'n'), ['n', 'c=d']);
+  assert.deepEqual(
+    (await daemon.table('namespaces', 'ls')).find(([name]) => name === 'n'),
+    ['n', 'c=d'],
+  );
   await daemon.ctr(['namespaces', 'rm', 'n']);
 });
 
@@ -119,10 +165,19 @@ test('a container runs from an imported image, and what it changed is a layer', 
   const daemon = await withImage(t);
   const { stdout } = await daemon.ctr(['run', '--rm', NAME, 'hello', '/bin/busybox', 'echo', 'from the image']);
   assert.equal(stdout, 'from the image');
-  assert.deepEqual((await daemon.table('snapshots', 'ls')).map((words) => words.at(-1)), ['Committed'], 'its snapshot goes with it');
+  assert.deepEqual(
+    (await daemon.table('snapshots', 'ls')).map((words) => words.at(-1)),
+    ['Committed'],
+    'its snapshot goes with it',
+  );
   await daemon.ctr(['run', NAME, 'writer', '/bin/busybox', 'touch', '/made']);
   const [[, parent = '']] = (await daemon.table('snapshots', 'ls')).filter(([key]) => key === 'writer') as [string[]];
-  const diff = (await execa('ctr', ['-a', daemon.socket, 'snapshots', 'diff', parent, 'writer'], { encoding: 'buffer', stdin: 'ignore' })).stdout;
+  const diff = (
+    await execa('ctr', ['-a', daemon.socket, 'snapshots', 'diff', parent, 'writer'], {
+      encoding: 'buffer',
+      stdin: 'ignore',
+    })
+  ).stdout;
   assert.match(execFileSync('tar', ['-tzf', '-'], { input: Buffer.from(diff) }).toString(), /^made$/m);
   await daemon.ctr(['containers', 'rm', 'writer']);
 });
@@ -132,14 +187,21 @@ test('content is written, listed, labelled, read and deleted', async (t) => {
   writeFileSync(join(daemon.dir, 'data'), 'hello');
   const digest = 'sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824';
   await daemon.ctr(['leases', 'create', '--id', 'l']);
-  await daemon.ctr(['content', 'ingest', '--expected-digest', digest, '--expected-size', '5', 'ref'], { input: 'hello', stdin: 'pipe' });
+  await daemon.ctr(['content', 'ingest', '--expected-digest', digest, '--expected-size', '5', 'ref'], {
+    input: 'hello',
+    stdin: 'pipe',
+  });
   assert.equal((await daemon.ctr(['content', 'get', digest])).stdout, 'hello');
   await daemon.ctr(['content', 'label', digest, 'containerd.io/gc.root=x']);
   assert.deepEqual(await daemon.table('content', 'active'), []);
   assert.match((await daemon.ctr(['content', 'ls'])).stdout, /containerd\.io\/gc\.root=x/);
   await daemon.ctr(['content', 'rm', digest]);
   await eventually('the blob to go', async () => (await daemon.table('content', 'ls')).length === 0);
-  const wrong = await daemon.ctr(['content', 'ingest', '--expected-digest', `sha256:${'0'.repeat(64)}`, 'other'], { input: 'hello', stdin: 'pipe', reject: false });
+  const wrong = await daemon.ctr(['content', 'ingest', '--expected-digest', `sha256:${'0'.repeat(64)}`, 'other'], {
+    input: 'hello',
+    stdin: 'pipe',
+    reject: false,
+  });
   assert.match(wrong.stderr, /unexpected commit digest sha256:2cf24.*failed precondition/);
   assert.equal((await daemon.table('content', 'active')).length, 1);
 });
@@ -150,15 +212,26 @@ test('a newer ctr imports by itself, and by the transfer service', async (t) => 
   const daemon = await StoreDaemon.start(t);
   const file = await image(daemon.dir);
   const exported = join(daemon.dir, 'exported.tar');
-  for (const [how, local] of [['by itself', ['--local']], ['by transfer', ['--local=false']]] as const) {
+  for (const [how, local] of [
+    ['by itself', ['--local']],
+    ['by transfer', ['--local=false']],
+  ] as const) {
     await daemon.ctr(['images', 'import', ...local, file], { program });
     assert.match((await daemon.ctr(['images', 'check'], { program })).stdout, /complete \(2\/2\).*true/, how);
     await daemon.ctr(['images', 'tag', ...local, NAME, 'example.org/tagged:1'], { program });
     await daemon.ctr(['images', 'export', ...local, exported, NAME, 'example.org/tagged:1'], { program });
     await daemon.ctr(['images', 'rm', '--sync', NAME, 'example.org/tagged:1'], { program });
-    assert.deepEqual([await daemon.table('content', 'ls'), await daemon.table('snapshots', 'ls'), await daemon.table('leases', 'ls')], [[], [], []], how);
+    assert.deepEqual(
+      [await daemon.table('content', 'ls'), await daemon.table('snapshots', 'ls'), await daemon.table('leases', 'ls')],
+      [[], [], []],
+      how,
+    );
     await daemon.ctr(['images', 'import', ...local, exported], { program });
-    assert.deepEqual((await daemon.table('images', 'ls')).map(([name]) => name), [NAME, 'example.org/tagged:1'], how);
+    assert.deepEqual(
+      (await daemon.table('images', 'ls')).map(([name]) => name),
+      [NAME, 'example.org/tagged:1'],
+      how,
+    );
     await daemon.ctr(['images', 'rm', '--sync', NAME, 'example.org/tagged:1'], { program });
   }
   // What one makes, the other reads.

@@ -9,9 +9,14 @@ import { stockDir } from '../support/daemons.js';
 import { isAlive } from '../support/machine.js';
 import { labTest, OWN_SHIM, refused, STATUS } from '../support/task-lab.js';
 
-for (const [name, shim] of [['our shim', OWN_SHIM], ['the Go shim', join(stockDir, 'containerd-shim-runc-v2')]] as const) {
+for (const [name, shim] of [
+  ['our shim', OWN_SHIM],
+  ['the Go shim', join(stockDir, 'containerd-shim-runc-v2')],
+] as const) {
   labTest(`a container's life in ${name}`, async (lab) => {
-    const { task, pid } = await lab.manager.create(lab.request('life', { shim, args: ['sh', '-c', 'trap "exit 5" TERM; while :; do sleep 0.1; done'] }));
+    const { task, pid } = await lab.manager.create(
+      lab.request('life', { shim, args: ['sh', '-c', 'trap "exit 5" TERM; while :; do sleep 0.1; done'] }),
+    );
     assert.ok(isAlive(pid));
     assert.equal((await task.process('', assert.fail)).status, STATUS.CREATED);
     assert.equal(await task.start(), pid);
@@ -24,12 +29,22 @@ for (const [name, shim] of [['our shim', OWN_SHIM], ['the Go shim', join(stockDi
     assert.equal(readFileSync(join(bundle, 'shim-binary-path'), 'utf8'), shim);
     assert.equal(statSync(join(bundle, 'shim-binary-path')).mode & 0o7777, 0o600);
     assert.ok(lstatSync(join(bundle, 'log')).isFIFO());
-    const { address, protocol } = JSON.parse(readFileSync(join(bundle, 'bootstrap.json'), 'utf8')) as { address: string; protocol: string };
+    const { address, protocol } = JSON.parse(readFileSync(join(bundle, 'bootstrap.json'), 'utf8')) as {
+      address: string;
+      protocol: string;
+    };
     assert.match(address, /^unix:\/\/\/run\/containerd\/s\/[0-9a-f]{64}$/);
     assert.equal(protocol, 'ttrpc');
 
     const process = { args: ['sh', '-c', 'exit 3'], cwd: '/', env: ['PATH=/bin'], user: { uid: 0, gid: 0 } };
-    await task.exec('side', { type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process', value: Buffer.from(JSON.stringify(process)) }, { stdin: '', stdout: '', stderr: '', terminal: false });
+    await task.exec(
+      'side',
+      {
+        type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process',
+        value: Buffer.from(JSON.stringify(process)),
+      },
+      { stdin: '', stdout: '', stderr: '', terminal: false },
+    );
     await task.start('side');
     assert.equal((await task.wait('side')).exitStatus, 3);
     assert.equal((await task.deleteProcess('side')).exitStatus, 3);
@@ -50,8 +65,15 @@ for (const [name, shim] of [['our shim', OWN_SHIM], ['the Go shim', join(stockDi
     assert.deepEqual(lab.left(), []);
     await eventually('all events', () => lab.story('life').at(-1) === '/tasks/delete');
     assert.deepEqual(lab.story('life'), [
-      '/tasks/create', '/tasks/start', '/tasks/exec-added', '/tasks/exec-started', '/tasks/exit side 3',
-      '/tasks/paused', '/tasks/resumed', '/tasks/exit life 5', '/tasks/delete',
+      '/tasks/create',
+      '/tasks/start',
+      '/tasks/exec-added',
+      '/tasks/exec-started',
+      '/tasks/exit side 3',
+      '/tasks/paused',
+      '/tasks/resumed',
+      '/tasks/exit life 5',
+      '/tasks/delete',
     ]);
   });
 
@@ -74,7 +96,9 @@ for (const [name, shim] of [['our shim', OWN_SHIM], ['the Go shim', join(stockDi
 
 labTest('the spec reaches the bundle byte for byte, and mapped roots get through', async (lab) => {
   const { binary } = await lab.playShim({});
-  const spec = Buffer.from('{"linux": {"gidMappings": [{"containerID": 0, "hostID": 4321, "size": 1}], "x": 18446744073709551615}}');
+  const spec = Buffer.from(
+    '{"linux": {"gidMappings": [{"containerID": 0, "hostID": 4321, "size": 1}], "x": 18446744073709551615}}',
+  );
   const { task, pid } = await lab.manager.create(lab.request('mapped', { shim: binary, spec }));
   assert.equal(pid, 42);
   assert.deepEqual(readFileSync(join(lab.bundle('mapped'), 'config.json')), spec);
@@ -85,21 +109,45 @@ labTest('the spec reaches the bundle byte for byte, and mapped roots get through
 
 labTest('what a shim is told', async (lab) => {
   const seen: unknown[] = [];
-  const { binary } = await lab.playShim({ Create: (request) => { seen.push(request); return { pid: 1 }; } });
+  const { binary } = await lab.playShim({
+    Create: (request) => {
+      seen.push(request);
+      return { pid: 1 };
+    },
+  });
   const wrapper = lab.script(`{ env; pwd; cat | od -An -c | tr -d ' \\n'; } >${lab.dir}/told; exec ${binary} "$@"`);
   const options = { type_url: 'some.Options', value: Buffer.from('xyz') };
-  const { task } = await lab.manager.create(lab.request('told', { shim: wrapper, options, io: { stdin: 'i', stdout: 'o', stderr: 'e', terminal: true }, checkpoint: '/c' }));
+  const { task } = await lab.manager.create(
+    lab.request('told', {
+      shim: wrapper,
+      options,
+      io: { stdin: 'i', stdout: 'o', stderr: 'e', terminal: true },
+      checkpoint: '/c',
+    }),
+  );
   await lab.manager.delete(task);
   const told = readFileSync(join(lab.dir, 'told'), 'utf8');
-  for (const line of ['GOMAXPROCS=2', `TTRPC_ADDRESS=${lab.dir}/d.sock.ttrpc`, `GRPC_ADDRESS=${lab.dir}/d.sock`, `NAMESPACE=${lab.namespace}`, 'MAX_SHIM_VERSION=2', lab.bundle('told')]) {
+  for (const line of [
+    'GOMAXPROCS=2',
+    `TTRPC_ADDRESS=${lab.dir}/d.sock.ttrpc`,
+    `GRPC_ADDRESS=${lab.dir}/d.sock`,
+    `NAMESPACE=${lab.namespace}`,
+    'MAX_SHIM_VERSION=2',
+    lab.bundle('told'),
+  ]) {
     assert.ok(told.split('\n').includes(line), `${line} in ${told}`);
   }
   assert.match(told, /some\.Options.*xyz/);
   const calls = readFileSync(`${wrapper}.calls`, 'utf8').trim().split('\n');
   const common = `-namespace ${lab.namespace} -address ${lab.dir}/d.sock -publish-binary /bin/true -id told`;
   assert.deepEqual(calls, [`${common} -debug start`, `${common} -bundle ${lab.bundle('told')} -debug delete`]);
-  const [request] = seen as [{ bundle: string; stdin: string; terminal: boolean; checkpoint: string; options: { value: Uint8Array } }];
-  assert.deepEqual([request.bundle, request.stdin, request.terminal, request.checkpoint], [lab.bundle('told'), 'i', true, '/c']);
+  const [request] = seen as [
+    { bundle: string; stdin: string; terminal: boolean; checkpoint: string; options: { value: Uint8Array } },
+  ];
+  assert.deepEqual(
+    [request.bundle, request.stdin, request.terminal, request.checkpoint],
+    [lab.bundle('told'), 'i', true, '/c'],
+  );
   assert.equal(Buffer.from(request.options.value).toString(), 'xyz');
 });
 
@@ -108,12 +156,20 @@ labTest('answers in JSON, and a version that came later', async (lab) => {
   const { binary } = await lab.playShim({}, { answer: asJson(2) });
   await lab.manager.delete((await lab.manager.create(lab.request('json', { shim: binary }))).task);
   const late = await lab.playShim({}, { answer: asJson(4) });
-  await refused(lab.manager.create(lab.request('json', { shim: late.binary })), Code.Unimplemented, /unsupported shim version \(4\)/);
+  await refused(
+    lab.manager.create(lab.request('json', { shim: late.binary })),
+    Code.Unimplemented,
+    /unsupported shim version \(4\)/,
+  );
   assert.deepEqual(lab.left(), []);
 });
 
 const bad: [string, string, RegExp][] = [
-  ['prints rubbish', 'printf "one two\\nthree"', /failed to start shim: start failed: the shim printed "one two\\nthree", which is no address/],
+  [
+    'prints rubbish',
+    'printf "one two\\nthree"',
+    /failed to start shim: start failed: the shim printed "one two\\nthree", which is no address/,
+  ],
   ['prints nothing', ':', /the shim printed nothing/],
   ['fails', 'echo broken; exit 3', /failed to start shim: start failed: broken: exit status 3$/],
   ['lies', 'printf "unix:///nowhere/at.all"', /says it listens at unix:\/\/\/nowhere\/at\.all, but: connect ENOENT/],
@@ -123,7 +179,11 @@ const bad: [string, string, RegExp][] = [
 for (const [what, script, text] of bad) {
   labTest(`a shim that ${what}`, async (lab) => {
     const shim = lab.script(script);
-    await refused(lab.manager.create(lab.request('bad', { shim })), text.source.includes('listens') ? Code.Unavailable : Code.Unknown, text);
+    await refused(
+      lab.manager.create(lab.request('bad', { shim })),
+      text.source.includes('listens') ? Code.Unavailable : Code.Unknown,
+      text,
+    );
     assert.deepEqual(lab.left(), []);
     assert.match(readFileSync(`${shim}.calls`, 'utf8'), / start\n.* delete\n$/);
     assert.deepEqual(lab.story('bad'), []);
@@ -133,7 +193,11 @@ for (const [what, script, text] of bad) {
 labTest('a shim that never answers is killed with all it started', async (lab) => {
   const manager = lab.newManager({ start: 300 });
   const shim = lab.script(`sleep 1000 & echo $! >${lab.dir}/pid; wait`);
-  await refused(manager.create(lab.request('mute', { shim })), Code.Unknown, /gave no answer within 0\.3 s and was killed/);
+  await refused(
+    manager.create(lab.request('mute', { shim })),
+    Code.Unknown,
+    /gave no answer within 0\.3 s and was killed/,
+  );
   const pid = Number(readFileSync(join(lab.dir, 'pid'), 'utf8'));
   await eventually('what it started to go', () => !isAlive(pid));
   assert.deepEqual(lab.left(), []);
@@ -149,7 +213,9 @@ labTest('a client that gives up takes the start with it', async (lab) => {
   const shim = lab.script(`echo $$ >${lab.dir}/pid; sleep 1000`);
   const abort = new AbortController();
   const creating = lab.manager.create(lab.request('gone', { shim }), { signal: abort.signal });
-  const pid = await eventually('the start', () => existsSync(join(lab.dir, 'pid')) ? Number(readFileSync(join(lab.dir, 'pid'), 'utf8')) : undefined);
+  const pid = await eventually('the start', () =>
+    existsSync(join(lab.dir, 'pid')) ? Number(readFileSync(join(lab.dir, 'pid'), 'utf8')) : undefined,
+  );
   abort.abort();
   await refused(creating, Code.Unknown, /context canceled/);
   assert.ok(!isAlive(pid));
@@ -157,28 +223,57 @@ labTest('a client that gives up takes the start with it', async (lab) => {
 });
 
 labTest('a binary that is missing, and one that cannot run', async (lab) => {
-  await refused(lab.manager.create(lab.request('no', { shim: '/no/such/shim' })), Code.Unknown, /^failed to start shim: failed to resolve runtime path: runtime "\/no\/such\/shim" binary not installed/);
-  await refused(lab.manager.create(lab.request('no', { shim: 'io.containerd.nosuch.v2' })), Code.Unknown, /binary not installed "containerd-shim-nosuch-v2": file does not exist/);
+  await refused(
+    lab.manager.create(lab.request('no', { shim: '/no/such/shim' })),
+    Code.Unknown,
+    /^failed to start shim: failed to resolve runtime path: runtime "\/no\/such\/shim" binary not installed/,
+  );
+  await refused(
+    lab.manager.create(lab.request('no', { shim: 'io.containerd.nosuch.v2' })),
+    Code.Unknown,
+    /binary not installed "containerd-shim-nosuch-v2": file does not exist/,
+  );
   writeFileSync(join(lab.dir, 'text'), 'nothing', { mode: 0o644 });
-  await refused(lab.manager.create(lab.request('no', { shim: join(lab.dir, 'text') })), Code.Unknown, /permission denied/);
+  await refused(
+    lab.manager.create(lab.request('no', { shim: join(lab.dir, 'text') })),
+    Code.Unknown,
+    /permission denied/,
+  );
   assert.deepEqual(lab.left(), []);
 });
 
 labTest('a shim that refuses to create is told to end, and its words come through', async (lab) => {
   const calls: string[] = [];
   const { binary } = await lab.playShim({
-    Create: () => { throw errdefs.invalidArgument('no such thing'); },
-    Delete: () => { calls.push('delete'); throw errdefs.notFound('container not created'); },
-    Shutdown: () => { calls.push('shutdown'); return {}; },
+    Create: () => {
+      throw errdefs.invalidArgument('no such thing');
+    },
+    Delete: () => {
+      calls.push('delete');
+      throw errdefs.notFound('container not created');
+    },
+    Shutdown: () => {
+      calls.push('shutdown');
+      return {};
+    },
   });
-  await refused(lab.manager.create(lab.request('refused', { shim: binary })), Code.InvalidArgument, /^failed to create shim task: no such thing: invalid argument$/);
+  await refused(
+    lab.manager.create(lab.request('refused', { shim: binary })),
+    Code.InvalidArgument,
+    /^failed to create shim task: no such thing: invalid argument$/,
+  );
   assert.deepEqual(calls, ['delete', 'shutdown']);
   assert.deepEqual(lab.left(), []);
   assert.deepEqual(lab.story('refused'), []);
 });
 
 labTest('a shim that dies while it creates leaves nothing, and no event', async (lab) => {
-  const shim = await lab.playShim({ Create: () => { shim.die(); return { pid: 1 }; } });
+  const shim = await lab.playShim({
+    Create: () => {
+      shim.die();
+      return { pid: 1 };
+    },
+  });
   await refused(lab.manager.create(lab.request('dies', { shim: shim.binary })), Code.Unknown, /died while creating it/);
   assert.deepEqual(lab.left(), []);
   assert.deepEqual(lab.story('dies'), []);
@@ -220,7 +315,12 @@ labTest('a clean-up that fails is told as exit 255, and done again by the next t
 });
 
 labTest('a shim that dies while it deletes', async (lab) => {
-  const shim = await lab.playShim({ Delete: () => { shim.die(); return { pid: 1 }; } });
+  const shim = await lab.playShim({
+    Delete: () => {
+      shim.die();
+      return { pid: 1 };
+    },
+  });
   const { task } = await lab.manager.create(lab.request('late', { shim: shim.binary }));
   const exit = await lab.manager.delete(task);
   assert.equal(exit.exitStatus, 137);
@@ -231,7 +331,10 @@ labTest('a shim that dies while it deletes', async (lab) => {
 
 labTest('one id, asked for twice', async (lab) => {
   const { binary } = await lab.playShim({});
-  const [first, second] = await Promise.allSettled([lab.manager.create(lab.request('one', { shim: binary })), lab.manager.create(lab.request('one', { shim: binary }))]);
+  const [first, second] = await Promise.allSettled([
+    lab.manager.create(lab.request('one', { shim: binary })),
+    lab.manager.create(lab.request('one', { shim: binary })),
+  ]);
   assert.equal(first.status, 'fulfilled');
   assert.ok(second.status === 'rejected');
   assert.match(String(second.reason), /task one: already exists/);
@@ -245,7 +348,11 @@ labTest('one id, asked for twice', async (lab) => {
 labTest('ids and specs that cannot be', async (lab) => {
   const { binary } = await lab.playShim({});
   await refused(lab.manager.create(lab.request('../up', { shim: binary })), Code.InvalidArgument, /task id/);
-  await refused(lab.manager.create(lab.request('broken', { shim: binary, spec: Buffer.from('{') })), Code.InvalidArgument, /the spec of container broken is not valid JSON/);
+  await refused(
+    lab.manager.create(lab.request('broken', { shim: binary, spec: Buffer.from('{') })),
+    Code.InvalidArgument,
+    /the spec of container broken is not valid JSON/,
+  );
   assert.deepEqual(lab.left(), []);
 });
 

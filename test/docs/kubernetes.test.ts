@@ -1,7 +1,16 @@
 /** The configurations of the Kubernetes page: real containerds read them, and their CRI plugin runs a pod by them. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -15,7 +24,12 @@ const page = samplesOf(top, 'src/docs/kubernetes.md');
 const sample = (name: string): string => page.find(({ file }) => file === name)!.code;
 
 function newContainerd(): [string, string] {
-  const [, , dir] = execFileSync('sh', [join(top, 'test/support/packages.sh'), 'containerd@forky'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim().split(' ');
+  const [, , dir] = execFileSync('sh', [join(top, 'test/support/packages.sh'), 'containerd@forky'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+    .trim()
+    .split(' ');
   return [join(dir!, 'containerd'), join(dir!, 'ctr')];
 }
 
@@ -47,7 +61,10 @@ const V3 = (dir: string): string => `version = 3
 /** The sample, with what only a real node has in another place: the shim, systemd, and the file with the options. */
 function adapted(name: string, dir: string, shim: string): string {
   let text = sample(name);
-  const here = [['"/usr/local/bin/containerd-shim-runc-v2"', JSON.stringify(shim)], ['/etc/containerd/hawser-options.toml', join(dir, 'options.toml')]] as const;
+  const here = [
+    ['"/usr/local/bin/containerd-shim-runc-v2"', JSON.stringify(shim)],
+    ['/etc/containerd/hawser-options.toml', join(dir, 'options.toml')],
+  ] as const;
   const found = here.filter(([there]) => text.includes(there));
   assert.equal(found.length, 1, `${name} says where neither the shim nor its options are`);
   for (const [there, place] of found) text = text.replace(there, place);
@@ -57,8 +74,20 @@ function adapted(name: string, dir: string, shim: string): string {
 
 const cases = [
   // containerd 1 replaces whole sections by those of a drop-in, so there it goes into the file itself, as the page says.
-  { name: 'containerd 1', file: 'conf.d/hawser-v2.toml', base: V2, programs: (): [string?, string?] => [], dropIn: false },
-  { name: 'containerd 2', file: 'conf.d/hawser-v3.toml', base: V3, programs: (): [string?, string?] => newContainerd(), dropIn: true },
+  {
+    name: 'containerd 1',
+    file: 'conf.d/hawser-v2.toml',
+    base: V2,
+    programs: (): [string?, string?] => [],
+    dropIn: false,
+  },
+  {
+    name: 'containerd 2',
+    file: 'conf.d/hawser-v3.toml',
+    base: V3,
+    programs: (): [string?, string?] => newContainerd(),
+    dropIn: true,
+  },
 ];
 
 for (const { name, file, base, programs, dropIn } of cases) {
@@ -83,7 +112,13 @@ for (const { name, file, base, programs, dropIn } of cases) {
       const body = rest.join('\n') + (dropIn ? '' : more.replace(/^version.*$/m, ''));
       writeFileSync(join(containerd.dir, 'config.toml'), `${head}\n${imports}${root}${body}`);
       await containerd.start();
-      await containerd.ctr(['-n', 'k8s.io', 'images', 'import', await makeImage(containerd.dir, containerd.rootfs, IMAGE, ['/bin/sleep', '100000'])]);
+      await containerd.ctr([
+        '-n',
+        'k8s.io',
+        'images',
+        'import',
+        await makeImage(containerd.dir, containerd.rootfs, IMAGE, ['/bin/sleep', '100000']),
+      ]);
       cri = new Cri(containerd.socket);
       const config = podConfig('docs', join(containerd.dir, 'logs'), NAMESPACE.POD);
       const pod = await cri.runPod(config, 'hawser');
@@ -105,9 +140,14 @@ for (const { name, file, base, programs, dropIn } of cases) {
 }
 
 test('the runtime class has the name that containerd knows, and the pod asks for it', () => {
-  const runtimeClass = parseYaml(sample('runtime-class.yaml')) as { kind: string; metadata: { name: string }; handler: string };
+  const runtimeClass = parseYaml(sample('runtime-class.yaml')) as {
+    kind: string;
+    metadata: { name: string };
+    handler: string;
+  };
   const pod = parseYaml(sample('pod.yaml')) as { kind: string; spec: { runtimeClassName: string } };
   assert.equal(runtimeClass.kind, 'RuntimeClass');
   assert.equal(pod.spec.runtimeClassName, runtimeClass.metadata.name);
-  for (const name of ['conf.d/hawser-v2.toml', 'conf.d/hawser-v3.toml']) assert.match(sample(name), new RegExp(`runtimes\\.${runtimeClass.handler}\\]`));
+  for (const name of ['conf.d/hawser-v2.toml', 'conf.d/hawser-v3.toml'])
+    assert.match(sample(name), new RegExp(`runtimes\\.${runtimeClass.handler}\\]`));
 });

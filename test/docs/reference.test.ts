@@ -11,11 +11,15 @@ for (const room of ['client', 'shim', 'ttrpc', 'runc', 'api']) {
   test(`hawser/${room} is described, all that it exports`, async () => {
     assert.ok(existsSync(reference), `${reference} is missing: run 'make docs'`);
     // What two libraries export is described once.
-    const described = new Set(readdirSync(reference, { recursive: true, encoding: 'utf8' }).map((path) => basename(path, '.md')));
+    const described = new Set(
+      readdirSync(reference, { recursive: true, encoding: 'utf8' }).map((path) => basename(path, '.md')),
+    );
     if (room === 'api') described.add('errdefs');
-    const exported = Object.keys(await import(join(top, `dist/${room}/index.js`)) as object);
+    const exported = Object.keys((await import(join(top, `dist/${room}/index.js`))) as object);
     // Generated from protobuf's files, which describe themselves.
-    const missing = exported.filter((name) => !described.has(name) && !/^(containerd|google|runtimeoptions|Containerd\w+|Grpc\w+)$/i.test(name));
+    const missing = exported.filter(
+      (name) => !described.has(name) && !/^(containerd|google|runtimeoptions|Containerd\w+|Grpc\w+)$/i.test(name),
+    );
     assert.deepEqual(missing, []);
   });
 }

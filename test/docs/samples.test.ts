@@ -44,14 +44,22 @@ test('links lead somewhere', () => {
       const file = path === '' ? join(top, page) : resolve(top, dirname(page), path);
       assert.ok(existsSync(file), `${page} links to ${link}, which is not there`);
       if (anchor === undefined) continue;
-      const heads = readFileSync(file, 'utf8').split('\n').filter((line) => /^#+ /.test(line)).map(anchorOf);
+      const heads = readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => /^#+ /.test(line))
+        .map(anchorOf);
       assert.ok(heads.includes(anchor), `${page} links to ${link}, which is no heading; there are ${heads.join(', ')}`);
     }
   }
 });
 
 function anchorOf(heading: string): string {
-  return heading.replace(/^#+ /, '').toLowerCase().replace(/[^\w\- ]/g, '').trim().replaceAll(' ', '-');
+  return heading
+    .replace(/^#+ /, '')
+    .toLowerCase()
+    .replace(/[^\w\- ]/g, '')
+    .trim()
+    .replaceAll(' ', '-');
 }
 
 test('what is TOML, JSON or YAML is that, and containerd and hawserd take their configurations', () => {
@@ -69,7 +77,11 @@ test('what is TOML, JSON or YAML is that, and containerd and hawserd take their 
         const file = join(dir, 'config.toml');
         writeFileSync(file, code);
         execFileSync(join(top, 'bin/hawserd'), ['-c', file, 'config', 'check'], { stdio: 'pipe' });
-        if (page.includes('kubernetes')) assert.match(execFileSync('containerd', ['-c', file, 'config', 'dump'], { encoding: 'utf8', stdio: 'pipe' }), /runtimes\.hawser\]/);
+        if (page.includes('kubernetes'))
+          assert.match(
+            execFileSync('containerd', ['-c', file, 'config', 'dump'], { encoding: 'utf8', stdio: 'pipe' }),
+            /runtimes\.hawser\]/,
+          );
       } catch (error) {
         throw new Error(`${where}: ${(error as Error).message}`, { cause: error });
       }
@@ -84,11 +96,22 @@ test('what is TypeScript has no type errors, with the types of the built package
   try {
     const files = sandboxes.flatMap(([page, sandbox]) => sandbox.write(samples(page)));
     const program = ts.createProgram(files, {
-      target: ts.ScriptTarget.ES2022, lib: ['lib.es2023.d.ts'], module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext,
-      strict: true, noEmit: true, skipLibCheck: true, types: ['node'], typeRoots: [join(top, 'node_modules/@types')], preserveSymlinks: false,
+      target: ts.ScriptTarget.ES2022,
+      lib: ['lib.es2023.d.ts'],
+      module: ts.ModuleKind.NodeNext,
+      moduleResolution: ts.ModuleResolutionKind.NodeNext,
+      strict: true,
+      noEmit: true,
+      skipLibCheck: true,
+      types: ['node'],
+      typeRoots: [join(top, 'node_modules/@types')],
+      preserveSymlinks: false,
     });
     const errors = ts.getPreEmitDiagnostics(program).map((one) => {
-      const at = one.file && one.start !== undefined ? `${one.file.fileName.split('/').slice(-2).join('/')}:${one.file.getLineAndCharacterOfPosition(one.start).line + 1}: ` : '';
+      const at =
+        one.file && one.start !== undefined
+          ? `${one.file.fileName.split('/').slice(-2).join('/')}:${one.file.getLineAndCharacterOfPosition(one.start).line + 1}: `
+          : '';
       return `${at}${ts.flattenDiagnosticMessageText(one.messageText, '\n')}`;
     });
     assert.deepEqual(errors, []);
@@ -97,7 +120,10 @@ test('what is TypeScript has no type errors, with the types of the built package
   }
 });
 
-for (const [language, code] of [['sh', 'true\nfalse\n'], ['ts', "throw new Error('no');\n"]] as const) {
+for (const [language, code] of [
+  ['sh', 'true\nfalse\n'],
+  ['ts', "throw new Error('no');\n"],
+] as const) {
   test(`a sample in ${language} that fails is found`, { timeout: 60_000 }, async () => {
     const sandbox = new PageSandbox();
     try {

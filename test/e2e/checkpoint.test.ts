@@ -17,7 +17,8 @@ let dockerd: Dockerd;
 before(async () => {
   // The shims' PATH begins with the directory of the shim; here it has criu too.
   programs = temporaryDirectory('programs');
-  for (const file of [join(shimDir, 'containerd-shim-runc-v2'), join(criuDirectory(), 'criu')]) symlinkSync(file, join(programs, file.slice(file.lastIndexOf('/'))));
+  for (const file of [join(shimDir, 'containerd-shim-runc-v2'), join(criuDirectory(), 'criu')])
+    symlinkSync(file, join(programs, file.slice(file.lastIndexOf('/'))));
   containerd = await new Containerd(programs).start();
   await containerd.ctr(['images', 'import', await makeImage(containerd.dir, containerd.rootfs, IMAGE)]);
   dockerd = await new Dockerd(containerd).start(['--experimental']);
@@ -32,7 +33,10 @@ after(async () => {
 
 async function status(id: string): Promise<string | undefined> {
   const { stdout } = await containerd.ctr(['tasks', 'ls']);
-  return stdout.split('\n').map((line) => line.trim().split(/\s+/)).find(([name]) => name === id)?.[2];
+  return stdout
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .find(([name]) => name === id)?.[2];
 }
 
 /** Runs something with a container that counts in the background into a log file. */
@@ -61,7 +65,7 @@ test('ctr tasks checkpoint into a directory, with and without --exit', async () 
     assert.ok(readdirSync(work).includes('dump.log'));
     assert.equal(await status('into-dir'), 'RUNNING');
     await containerd.ctr(['tasks', 'checkpoint', '--exit', '--image-path', `${images}-2`, 'into-dir']);
-    await until('the end', async () => await status('into-dir') === 'STOPPED');
+    await until('the end', async () => (await status('into-dir')) === 'STOPPED');
     assert.ok(existsSync(join(`${images}-2`, 'inventory.img')));
   });
 });
@@ -72,7 +76,7 @@ test('ctr tasks checkpoint into the content store, with and without --exit', asy
     assert.equal(await status('into-store'), 'RUNNING');
     await containerd.ctr(['images', 'rm', '--sync', first]);
     const second = (await containerd.ctr(['tasks', 'checkpoint', '--exit', 'into-store'])).stdout.trim();
-    await until('the end', async () => await status('into-store') === 'STOPPED');
+    await until('the end', async () => (await status('into-store')) === 'STOPPED');
     await containerd.ctr(['images', 'rm', '--sync', second]);
   });
 });
@@ -80,24 +84,39 @@ test('ctr tasks checkpoint into the content store, with and without --exit', asy
 for (const layer of [[], ['--rw']]) {
   test(`ctr containers checkpoint, and restore --live${layer.length > 0 ? ', with its own layer' : ''}`, async () => {
     const ref = `checkpoint${layer.length}`;
-    await containerd.ctr(['run', '-d', '--null-io', IMAGE, 'origin', ...COUNT.slice(0, 2), `echo mine > /own; ${COUNT[2]!.replace('echo count $i', 'echo $i > /tmp/count')}`]);
+    await containerd.ctr([
+      'run',
+      '-d',
+      '--null-io',
+      IMAGE,
+      'origin',
+      ...COUNT.slice(0, 2),
+      `echo mine > /own; ${COUNT[2]!.replace('echo count $i', 'echo $i > /tmp/count')}`,
+    ]);
     try {
       // Until it has counted for the first time there is no file.
-      const count = async (id: string): Promise<number> => Number((await containerd.ctr(['tasks', 'exec', '--exec-id', `e${Date.now()}`, id, 'cat', '/tmp/count'], { reject: false })).stdout);
-      await until('a count', async () => await count('origin') > 3);
+      const count = async (id: string): Promise<number> =>
+        Number(
+          (
+            await containerd.ctr(['tasks', 'exec', '--exec-id', `e${Date.now()}`, id, 'cat', '/tmp/count'], {
+              reject: false,
+            })
+          ).stdout,
+        );
+      await until('a count', async () => (await count('origin')) > 3);
       const before = await count('origin');
       await containerd.ctr(['containers', 'checkpoint', '--task', '--image', ...layer, 'origin', ref]);
       assert.equal(await status('origin'), 'RUNNING');
       await remove('origin');
       await containerd.ctr(['containers', 'restore', '--live', ...layer, 'copy', ref]);
       assert.equal(await status('copy'), 'RUNNING');
-      await until('a count that goes on', async () => await count('copy') > before + 2);
-      assert.ok(await count('copy') < before + 1000);
+      await until('a count that goes on', async () => (await count('copy')) > before + 2);
+      assert.ok((await count('copy')) < before + 1000);
       const own = await containerd.ctr(['tasks', 'exec', '--exec-id', 'own', 'copy', 'cat', '/own'], { reject: false });
       assert.equal(own.stdout, layer.length > 0 ? 'mine' : '');
       assert.match((await containerd.ctr(['tasks', 'metrics', 'copy'])).stdout, /pids\.current|pids/);
       await containerd.ctr(['tasks', 'kill', '-s', 'KILL', 'copy']);
-      await until('the end', async () => await status('copy') === 'STOPPED');
+      await until('the end', async () => (await status('copy')) === 'STOPPED');
     } finally {
       for (const id of ['origin', 'copy']) await remove(id);
       await containerd.ctr(['images', 'rm', '--sync', ref], { reject: false });
@@ -114,8 +133,11 @@ test('field 40: ctr restores a container with a terminal', async () => {
     await containerd.ctr(['containers', 'checkpoint', '--task', '--image', 'tty', ref]);
     await remove('tty');
     again = new Terminal(...containerd.command(['containers', 'restore', '--live', 'tty2', ref]));
-    await until('the container', async () => await status('tty2') === 'RUNNING');
-    assert.match((await containerd.ctr(['tasks', 'exec', '--exec-id', 'e', 'tty2', 'ls', '-l', '/proc/1/fd/1'])).stdout, /\/dev\/(pts\/\d|console)/);
+    await until('the container', async () => (await status('tty2')) === 'RUNNING');
+    assert.match(
+      (await containerd.ctr(['tasks', 'exec', '--exec-id', 'e', 'tty2', 'ls', '-l', '/proc/1/fd/1'])).stdout,
+      /\/dev\/(pts\/\d|console)/,
+    );
   } finally {
     for (const one of [terminal, again]) one?.kill();
     for (const id of ['tty', 'tty2']) await remove(id);
@@ -129,7 +151,8 @@ test('field 40: ctr restores a container with a terminal', async () => {
 for (const flags of [[], ['-t']]) {
   test(`docker checkpoint create, ls and rm, and start --checkpoint${flags.length > 0 ? ', with a terminal' : ''}`, async () => {
     const name = `counter${flags.length}`;
-    const state = async (): Promise<string> => (await dockerd.docker(['inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', name])).stdout;
+    const state = async (): Promise<string> =>
+      (await dockerd.docker(['inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', name])).stdout;
     const logs = async (): Promise<string> => (await dockerd.docker(['logs', name])).stdout.replaceAll('\r', '') + '\n';
     await dockerd.docker(['run', '-d', ...flags, '--name', name, 'busybox:test', ...COUNT]);
     try {
@@ -139,13 +162,21 @@ for (const flags of [[], ['-t']]) {
       const early = lastCount(await logs());
       await until('more counts', async () => lastCount(await logs()) > early + 3);
       await dockerd.docker(['checkpoint', 'create', name, 'late']);
-      await until('the end', async () => await state() === 'exited 137');
-      assert.deepEqual((await dockerd.docker(['checkpoint', 'ls', name])).stdout.split('\n').slice(1).map((line) => line.trim()), ['early', 'late']);
+      await until('the end', async () => (await state()) === 'exited 137');
+      assert.deepEqual(
+        (await dockerd.docker(['checkpoint', 'ls', name])).stdout
+          .split('\n')
+          .slice(1)
+          .map((line) => line.trim()),
+        ['early', 'late'],
+      );
       for (const checkpoint of ['late', 'early']) {
         const before = await logs();
         // dockerd puts it into containerd's store, which may still have the same from taking it, until that is collected.
         await until('containerd to take the checkpoint', async () => {
-          const { exitCode, stderr } = await dockerd.docker(['start', '--checkpoint', checkpoint, name], { reject: false });
+          const { exitCode, stderr } = await dockerd.docker(['start', '--checkpoint', checkpoint, name], {
+            reject: false,
+          });
           if (exitCode !== 0) assert.match(stderr, /failed to upload checkpoint to containerd: .* already exists/);
           return exitCode === 0;
         });
@@ -153,7 +184,10 @@ for (const flags of [[], ['-t']]) {
         const since = async (): Promise<string> => (await logs()).slice(before.length);
         await until('counts again', async () => firstCount(await since()) > 0);
         const first = firstCount(await since());
-        assert.ok(checkpoint === 'late' ? first >= lastCount(before) : first <= early + 3, `${checkpoint}: it went on with ${first} after ${lastCount(before)}`);
+        assert.ok(
+          checkpoint === 'late' ? first >= lastCount(before) : first <= early + 3,
+          `${checkpoint}: it went on with ${first} after ${lastCount(before)}`,
+        );
         assert.match((await dockerd.docker(['exec', name, 'ps'])).stdout, /1 root/);
         assert.match((await dockerd.docker(['stats', '--no-stream', '--format', '{{.PIDs}}', name])).stdout, /^[1-9]/);
         await dockerd.docker(['kill', name]);
@@ -172,11 +206,21 @@ test('docker start from a checkpoint that is spoilt fails, and the container can
   try {
     const dir = join(containerd.dir, 'checkpoints');
     await dockerd.docker(['checkpoint', 'create', '--checkpoint-dir', dir, 'spoilt', 'one']);
-    await until('the end', async () => (await dockerd.docker(['inspect', '-f', '{{.State.Running}}', 'spoilt'])).stdout === 'false');
-    const image = readdirSync(dir, { recursive: true }).map(String).find((name) => name.endsWith('core-1.img'))!;
+    await until(
+      'the end',
+      async () => (await dockerd.docker(['inspect', '-f', '{{.State.Running}}', 'spoilt'])).stdout === 'false',
+    );
+    const image = readdirSync(dir, { recursive: true })
+      .map(String)
+      .find((name) => name.endsWith('core-1.img'))!;
     truncateSync(join(dir, image), 0);
     // Custom directories are for creating only (moby#37360): the images go where dockerd looks for them.
-    const own = join(dockerd.dir, 'data/containers', (await dockerd.docker(['inspect', '-f', '{{.Id}}', 'spoilt'])).stdout, 'checkpoints');
+    const own = join(
+      dockerd.dir,
+      'data/containers',
+      (await dockerd.docker(['inspect', '-f', '{{.Id}}', 'spoilt'])).stdout,
+      'checkpoints',
+    );
     symlinkSync(join(dir, 'one'), join(own, 'one'));
     const failed = await dockerd.docker(['start', '--checkpoint', 'one', 'spoilt'], { reject: false });
     assert.notEqual(failed.exitCode, 0);

@@ -36,11 +36,16 @@ function isAlive(pid: number): boolean {
 
 async function status(id: string): Promise<string | undefined> {
   const { stdout } = await containerd.ctr(['tasks', 'ls']);
-  return stdout.split('\n').map((line) => line.trim().split(/\s+/)).find(([name]) => name === id)?.[2];
+  return stdout
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .find(([name]) => name === id)?.[2];
 }
 
 test('run --rm prints what the container prints, each stream apart, and ends with its exit code', async () => {
-  const result = await containerd.run('streams', ['/bin/sh', '-c', 'echo out; echo err >&2; exit 42'], { reject: false });
+  const result = await containerd.run('streams', ['/bin/sh', '-c', 'echo out; echo err >&2; exit 42'], {
+    reject: false,
+  });
   assert.equal(result.stdout, 'out');
   assert.match(result.stderr, /^err$/m);
   assert.equal(result.exitCode, 42);
@@ -60,7 +65,10 @@ test('a megabyte goes in and comes out unchanged', async () => {
 });
 
 test('run -t gives an interactive shell that follows the size of its terminal', async () => {
-  const terminal = new Terminal(...containerd.command(['run', '--rm', '-t', '--rootfs', containerd.rootfs, 'shell', '/bin/sh']), { cols: 91, rows: 33 });
+  const terminal = new Terminal(
+    ...containerd.command(['run', '--rm', '-t', '--rootfs', containerd.rootfs, 'shell', '/bin/sh']),
+    { cols: 91, rows: 33 },
+  );
   try {
     await terminal.shows(/# /);
     await terminal.showsSize(91, 33);
@@ -83,19 +91,35 @@ test('run -t gives an interactive shell that follows the size of its terminal', 
 test('tasks: ls, ps, exec, exec -t, pause, resume, metrics, kill, rm', async () => {
   await withSleeper('sleeper', async () => {
     assert.equal(await status('sleeper'), 'RUNNING');
-    const shim = (await containerd.shimPids()).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('\0sleeper\0'));
-    assert.match(readFileSync(`/proc/${shim}/cmdline`, 'latin1'), /^[^\0]*\/containerd-shim-runc-v2\0.*shim\.cjs/, 'the shim in ps is ours');
+    const shim = (await containerd.shimPids()).find((pid) =>
+      readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('\0sleeper\0'),
+    );
+    assert.match(
+      readFileSync(`/proc/${shim}/cmdline`, 'latin1'),
+      /^[^\0]*\/containerd-shim-runc-v2\0.*shim\.cjs/,
+      'the shim in ps is ours',
+    );
 
-    const exec = await containerd.ctr(['tasks', 'exec', '--exec-id', 'e1', 'sleeper', '/bin/sh', '-c', 'echo in exec; exit 3'], { reject: false });
+    const exec = await containerd.ctr(
+      ['tasks', 'exec', '--exec-id', 'e1', 'sleeper', '/bin/sh', '-c', 'echo in exec; exit 3'],
+      { reject: false },
+    );
     assert.equal(exec.stdout, 'in exec');
     assert.equal(exec.exitCode, 3);
 
     // CloseIO races with the start of the exec; it must never be lost.
     for (let i = 0; i < rounds(30); i++) {
-      assert.equal((await containerd.ctr(['tasks', 'exec', '--exec-id', `in${i}`, 'sleeper', '/bin/cat'], { input: `${i}` })).stdout, `${i}`);
+      assert.equal(
+        (await containerd.ctr(['tasks', 'exec', '--exec-id', `in${i}`, 'sleeper', '/bin/cat'], { input: `${i}` }))
+          .stdout,
+        `${i}`,
+      );
     }
 
-    const terminal = new Terminal(...containerd.command(['tasks', 'exec', '-t', '--exec-id', 'e3', 'sleeper', '/bin/sh']), { cols: 77, rows: 22 });
+    const terminal = new Terminal(
+      ...containerd.command(['tasks', 'exec', '-t', '--exec-id', 'e3', 'sleeper', '/bin/sh']),
+      { cols: 77, rows: 22 },
+    );
     await terminal.shows(/# /);
     await terminal.showsSize(77, 22);
     const { stdout: ps } = await containerd.ctr(['tasks', 'ps', 'sleeper']);
@@ -107,7 +131,10 @@ test('tasks: ls, ps, exec, exec -t, pause, resume, metrics, kill, rm', async () 
     assert.equal(await status('sleeper'), 'PAUSED');
     await containerd.ctr(['tasks', 'resume', 'sleeper']);
     assert.equal(await status('sleeper'), 'RUNNING');
-    assert.match((await containerd.ctr(['tasks', 'metrics', 'sleeper'])).stdout, /memory\.usage_in_bytes\s+\d+|memory\.usage\s+\d+/);
+    assert.match(
+      (await containerd.ctr(['tasks', 'metrics', 'sleeper'])).stdout,
+      /memory\.usage_in_bytes\s+\d+|memory\.usage\s+\d+/,
+    );
 
     await containerd.ctr(['tasks', 'kill', '-s', 'SIGKILL', 'sleeper']);
     await until('the task to stop', async () => (await status('sleeper')) === 'STOPPED');
@@ -124,12 +151,14 @@ test('a daemon that knows the newer Task API is told of it, others are not', asy
     if (containerd.major < 2) return;
     const { version, protocol } = JSON.parse(readFileSync(file, 'utf8')) as { version: number; protocol: string };
     assert.deepEqual({ version, protocol }, { version: 3, protocol: 'ttrpc' });
-    const { Features } = JSON.parse((await containerd.ctr(['plugins', 'inspect-runtime'])).stdout) as { Features: { ociVersionMin?: string } };
+    const { Features } = JSON.parse((await containerd.ctr(['plugins', 'inspect-runtime'])).stdout) as {
+      Features: { ociVersionMin?: string };
+    };
     assert.match(Features.ociVersionMin ?? '', /^1\./, '-info has the features of the runtime');
   });
 });
 
-test('a command that is missing is an error in the runtime\'s own words, and nothing is left', async () => {
+test("a command that is missing is an error in the runtime's own words, and nothing is left", async () => {
   const result = await containerd.run('missing', ['/bin/nothing-here'], { reject: false });
   assert.notEqual(result.exitCode, 0);
   assert.match(result.stderr, /OCI runtime create failed: .*\/bin\/nothing-here.*no such file or directory/i);
@@ -140,7 +169,15 @@ test('a command that is missing is an error in the runtime\'s own words, and not
 test('an image is unpacked, mounted as the root file system, and unmounted afterwards', async () => {
   const archive = await makeImage(containerd.dir, containerd.rootfs, 'docker.io/library/busybox:test');
   await containerd.ctr(['images', 'import', archive]);
-  const { stdout } = await containerd.ctr(['run', '--rm', 'docker.io/library/busybox:test', 'image', '/bin/sh', '-c', 'mount | head -n 1; touch /new']);
+  const { stdout } = await containerd.ctr([
+    'run',
+    '--rm',
+    'docker.io/library/busybox:test',
+    'image',
+    '/bin/sh',
+    '-c',
+    'mount | head -n 1; touch /new',
+  ]);
   assert.match(stdout, /on \/ type overlay/);
   assert.equal(readFileSync('/proc/self/mountinfo', 'utf8').includes(containerd.state), false, 'no mount is left');
 });
@@ -157,7 +194,10 @@ test('events come in order, each once', async () => {
     });
     await containerd.run('ordered', ['/bin/true']);
     await until('the last event', () => text.includes('/containers/delete'));
-    const topics = text.split('\n').map((line) => /(\/tasks\/\S+)/.exec(line)?.[1]).filter(Boolean);
+    const topics = text
+      .split('\n')
+      .map((line) => /(\/tasks\/\S+)/.exec(line)?.[1])
+      .filter(Boolean);
     assert.deepEqual(topics, ['/tasks/create', '/tasks/start', '/tasks/exit', '/tasks/delete']);
   } finally {
     events.kill();
@@ -171,7 +211,10 @@ test('containerd is killed and comes back: the container runs on, can be used, a
     await containerd.start();
     assert.deepEqual(await containerd.shimPids(), shims, 'the same shim serves it');
     assert.equal(await status('survivor'), 'RUNNING');
-    assert.equal((await containerd.ctr(['tasks', 'exec', '--exec-id', 'after', 'survivor', '/bin/echo', 'still here'])).stdout, 'still here');
+    assert.equal(
+      (await containerd.ctr(['tasks', 'exec', '--exec-id', 'after', 'survivor', '/bin/echo', 'still here'])).stdout,
+      'still here',
+    );
     await containerd.ctr(['tasks', 'kill', '-s', 'SIGKILL', 'survivor']);
     await until('the exit', async () => (await status('survivor')) === 'STOPPED');
   });
@@ -186,7 +229,13 @@ test('field 5: a container that ends while containerd is away is there when it c
   const before = containerd.logText().length;
   await containerd.start();
   assert.equal(await status('leaver'), 'STOPPED');
-  await until('the kept event', () => containerd.logText().slice(before).split('\n').some((line) => line.includes('event forwarded') && line.includes('/tasks/exit')));
+  await until('the kept event', () =>
+    containerd
+      .logText()
+      .slice(before)
+      .split('\n')
+      .some((line) => line.includes('event forwarded') && line.includes('/tasks/exit')),
+  );
   assert.match((await containerd.ctr(['tasks', 'rm', 'leaver'])).stderr, /exit code 137/);
   await containerd.ctr(['containers', 'rm', 'leaver']);
 });
@@ -194,7 +243,9 @@ test('field 5: a container that ends while containerd is away is there when it c
 test('bug 21, field 11: a shim that is killed takes its container with it; containerd cleans up and says so', async () => {
   await containerd.ctr(['run', '-d', '--rootfs', containerd.rootfs, 'orphan', '/bin/sleep', '1000']);
   const init = Number(readFileSync(`${containerd.bundle('orphan')}/init.pid`, 'utf8'));
-  const shim = (await containerd.shimPids()).find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('\0orphan\0'));
+  const shim = (await containerd.shimPids()).find((pid) =>
+    readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('\0orphan\0'),
+  );
   process.kill(shim!, 'SIGKILL');
   await until('the bundle to go', () => !existsSync(containerd.bundle('orphan')));
   await until('the container to go', () => !isAlive(init));

@@ -14,7 +14,9 @@ let cri: Cri;
 
 /** The daemon's configuration with the plugin, and with a runtime that is this shim under a name of its own. */
 function configure(): void {
-  writeFileSync(join(containerd.dir, 'config.toml'), `version = 2
+  writeFileSync(
+    join(containerd.dir, 'config.toml'),
+    `version = 2
 root = "${containerd.root}"
 state = "${containerd.state}"
 [grpc]
@@ -36,18 +38,25 @@ state = "${containerd.state}"
     runtime_type = "io.containerd.hawser.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.mine.options]
       ConfigPath = "${containerd.dir}/mine.toml"
-`);
-  writeFileSync(join(containerd.dir, 'mine.toml'), `# options of the runtime, in a file
+`,
+  );
+  writeFileSync(
+    join(containerd.dir, 'mine.toml'),
+    `# options of the runtime, in a file
 BinaryName = "${containerd.dir}/my-runc"
 Root = "${containerd.dir}/my-root"
-`);
-  writeFileSync(join(containerd.dir, 'my-runc'), `#!/bin/sh\necho "$@" >> ${containerd.dir}/calls\nexec runc "$@"\n`, { mode: 0o755 });
+`,
+  );
+  writeFileSync(join(containerd.dir, 'my-runc'), `#!/bin/sh\necho "$@" >> ${containerd.dir}/calls\nexec runc "$@"\n`, {
+    mode: 0o755,
+  });
 }
 
 /** The shim under two names. */
 function shims(): string {
   const dir = mkdtempSync(join(tmpdir(), 'hawser-shims-'));
-  for (const name of ['runc', 'hawser']) symlinkSync(join(shimDir, 'containerd-shim-runc-v2'), join(dir, `containerd-shim-${name}-v2`));
+  for (const name of ['runc', 'hawser'])
+    symlinkSync(join(shimDir, 'containerd-shim-runc-v2'), join(dir, `containerd-shim-${name}-v2`));
   return dir;
 }
 
@@ -55,7 +64,13 @@ before(async () => {
   containerd = new Containerd(shims());
   configure();
   await containerd.start();
-  await containerd.ctr(['-n', 'k8s.io', 'images', 'import', await makeImage(containerd.dir, containerd.rootfs, IMAGE, ['/bin/sleep', '100000'])]);
+  await containerd.ctr([
+    '-n',
+    'k8s.io',
+    'images',
+    'import',
+    await makeImage(containerd.dir, containerd.rootfs, IMAGE, ['/bin/sleep', '100000']),
+  ]);
   cri = new Cri(containerd.socket);
 });
 
@@ -71,11 +86,21 @@ const sleeper = ['/bin/sh', '-c', 'echo up; exec sleep 100000'];
 
 async function nothingLeft(): Promise<void> {
   await until('the last shim to end', async () => (await containerd.shimPids()).length === 0);
-  await until('the last bundle to go', () => readdirSync(`${containerd.state}/io.containerd.runtime.v2.task/k8s.io`).length === 0);
-  await until('the last mount to go', () => !readFileSync('/proc/self/mountinfo', 'utf8').includes(`${containerd.state}/io.containerd.runtime`));
+  await until(
+    'the last bundle to go',
+    () => readdirSync(`${containerd.state}/io.containerd.runtime.v2.task/k8s.io`).length === 0,
+  );
+  await until(
+    'the last mount to go',
+    () => !readFileSync('/proc/self/mountinfo', 'utf8').includes(`${containerd.state}/io.containerd.runtime`),
+  );
 }
 
-for (const [what, mode] of [['its own pid namespace for each container', NAMESPACE.CONTAINER], ['one pid namespace', NAMESPACE.POD], ['the host\'s pid namespace', NAMESPACE.NODE]] as const) {
+for (const [what, mode] of [
+  ['its own pid namespace for each container', NAMESPACE.CONTAINER],
+  ['one pid namespace', NAMESPACE.POD],
+  ["the host's pid namespace", NAMESPACE.NODE],
+] as const) {
   test(`a pod with ${what}: one shim, exec, logs, exits, and nothing left`, async () => {
     const config = podConfig(`pod-${mode}`, join(containerd.dir, `logs-${mode}`), mode);
     const pod = await cri.runPod(config);
@@ -92,7 +117,9 @@ for (const [what, mode] of [['its own pid namespace for each container', NAMESPA
       return status.state === CONTAINER_EXITED && status;
     });
     assert.equal(ended.exit_code, 9);
-    await until('the log of b', () => readFileSync(join(config.log_directory, 'b.log'), 'utf8').includes('stdout F to the log'));
+    await until('the log of b', () =>
+      readFileSync(join(config.log_directory, 'b.log'), 'utf8').includes('stdout F to the log'),
+    );
     assert.deepEqual(await cri.exec(a, ['/bin/sh', '-c', 'echo in a; exit 4']), { stdout: 'in a\n', exitCode: 4 });
 
     await cri.remove(b);
@@ -140,10 +167,15 @@ test('the shim is killed: kubelet sees that its containers have ended, and can r
   await until('the processes to go', () => pids.every((pid) => !isAlive(pid)));
   await cri.stopPod(pod);
   // containerd 2 may still hold the connection that broke, whichever shim it was; kubelet tries again.
-  await until('the pod to be removed', () => cri.removePod(pod).then(() => true, (error: Error) => {
-    assert.match(error.message, /ttrpc: closed/);
-    return false;
-  }));
+  await until('the pod to be removed', () =>
+    cri.removePod(pod).then(
+      () => true,
+      (error: Error) => {
+        assert.match(error.message, /ttrpc: closed/);
+        return false;
+      },
+    ),
+  );
   await nothingLeft();
 });
 
@@ -156,7 +188,17 @@ test('a runtime of another name has its options in a file of TOML, and they hold
   await cri.removePod(pod);
   await nothingLeft();
   // What the runtime can do is asked without a root: containerd 2.3 wants to know it when it starts.
-  const calls = readFileSync(join(containerd.dir, 'calls'), 'utf8').trim().split('\n').filter((line) => line !== 'features');
-  assert.ok(calls.every((line) => line.startsWith(`--root ${containerd.dir}/my-root/k8s.io `)), calls.join('\n'));
-  for (const command of ['create', 'start', 'kill', 'delete']) assert.ok(calls.some((line) => line.includes(` ${command} `)), command);
+  const calls = readFileSync(join(containerd.dir, 'calls'), 'utf8')
+    .trim()
+    .split('\n')
+    .filter((line) => line !== 'features');
+  assert.ok(
+    calls.every((line) => line.startsWith(`--root ${containerd.dir}/my-root/k8s.io `)),
+    calls.join('\n'),
+  );
+  for (const command of ['create', 'start', 'kill', 'delete'])
+    assert.ok(
+      calls.some((line) => line.includes(` ${command} `)),
+      command,
+    );
 });

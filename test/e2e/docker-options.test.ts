@@ -28,11 +28,24 @@ interface Sent {
 }
 
 /** Runs a container under a dockerd of its own, and looks at its bundle. */
-async function withContainer(flags: string[], run: string[], options: DockerdOptions, look: (sent: Sent) => void | Promise<void>): Promise<void> {
+async function withContainer(
+  flags: string[],
+  run: string[],
+  options: DockerdOptions,
+  look: (sent: Sent) => void | Promise<void>,
+): Promise<void> {
   const dockerd = await new Dockerd(containerd).start(flags, options);
   try {
     await dockerd.importImage(containerd.rootfs, IMAGE);
-    const { stdout: id } = await dockerd.docker(['run', '-d', ...run, IMAGE, 'sh', '-c', 'echo to $(id -u) > /dev/stdout; exec sleep 1000']);
+    const { stdout: id } = await dockerd.docker([
+      'run',
+      '-d',
+      ...run,
+      IMAGE,
+      'sh',
+      '-c',
+      'echo to $(id -u) > /dev/stdout; exec sleep 1000',
+    ]);
     const bundle = bundleOf(id.trim());
     const { stdout: output } = await dockerd.docker(['exec', id.trim(), 'echo', 'from exec']);
     assert.equal(output, 'from exec');
@@ -65,11 +78,16 @@ function configuration(content: object): string[] {
   return ['--config-file', file];
 }
 
-test('by default: the name runc, and dockerd\'s own state directory', async () => {
+test("by default: the name runc, and dockerd's own state directory", async () => {
   await withContainer([], [], {}, ({ options, output, bundle, dockerd }) => {
     const root = join(dockerd.dir, 'exec/runtime-runc');
     assert.deepEqual(options, { binary_name: 'runc', root });
-    assert.ok(readdirSync(root).flatMap((namespace) => readdirSync(join(root, namespace))).some((id) => bundle.endsWith(id)), 'runc keeps it there');
+    assert.ok(
+      readdirSync(root)
+        .flatMap((namespace) => readdirSync(join(root, namespace)))
+        .some((id) => bundle.endsWith(id)),
+      'runc keeps it there',
+    );
     assert.equal(output, 'to 0');
   });
 });
@@ -78,7 +96,10 @@ test('--add-runtime and --runtime: the path of that runtime', async () => {
   const runtime = loggingRuntime('added');
   await withContainer(['--add-runtime', `added=${runtime.path}`], ['--runtime', 'added'], {}, ({ options }) => {
     assert.equal(options.binary_name, runtime.path);
-    assert.ok(runtime.calls().some((call) => call.includes(' create ') && call.startsWith(`--root ${String(options.root)}/`)), 'it is called with that root');
+    assert.ok(
+      runtime.calls().some((call) => call.includes(' create ') && call.startsWith(`--root ${String(options.root)}/`)),
+      'it is called with that root',
+    );
   });
 });
 
@@ -93,14 +114,22 @@ test('a runtime with arguments: a program that dockerd makes, whatever its name'
 
 test('DOCKER_RAMDISK: no pivot_root', async () => {
   const runtime = loggingRuntime('unpivoted');
-  await withContainer(['--add-runtime', `unpivoted=${runtime.path}`], ['--runtime', 'unpivoted'], { env: { DOCKER_RAMDISK: 'true' } }, ({ options }) => {
-    assert.equal(options.no_pivot_root, true);
-    assert.ok(runtime.calls().some((call) => / create .*--no-pivot /.test(call)));
-  });
+  await withContainer(
+    ['--add-runtime', `unpivoted=${runtime.path}`],
+    ['--runtime', 'unpivoted'],
+    { env: { DOCKER_RAMDISK: 'true' } },
+    ({ options }) => {
+      assert.equal(options.no_pivot_root, true);
+      assert.ok(runtime.calls().some((call) => / create .*--no-pivot /.test(call)));
+    },
+  );
 });
 
-test('--userns-remap: the container\'s root on the host owns its stdio', async () => {
-  const files = { '/etc/subuid': 'nobody:200000:65536\n', '/etc/subgid': 'nobody:300000:65536\nnogroup:300000:65536\n' };
+test("--userns-remap: the container's root on the host owns its stdio", async () => {
+  const files = {
+    '/etc/subuid': 'nobody:200000:65536\n',
+    '/etc/subgid': 'nobody:300000:65536\nnogroup:300000:65536\n',
+  };
   await withContainer(['--userns-remap', '65534:65534'], [], { files }, ({ options, output, bundle }) => {
     assert.deepEqual([options.io_uid, options.io_gid], [200000, 300000]);
     assert.equal(output, 'to 0', 'it can open its stdout by name');

@@ -27,7 +27,12 @@ function run(flags: string[], command: string[], options: { input?: string } = {
 }
 
 /** A container in the background that does what the command says until it is removed. */
-async function withContainer(name: string, work: () => Promise<void>, flags: string[] = [], command = ['sleep', '1000']): Promise<void> {
+async function withContainer(
+  name: string,
+  work: () => Promise<void>,
+  flags: string[] = [],
+  command = ['sleep', '1000'],
+): Promise<void> {
   await dockerd.docker(['run', '-d', '--name', name, ...flags, IMAGE, ...command]);
   try {
     await work();
@@ -60,7 +65,10 @@ test('run -i: standard input, a large one too, and its end', async () => {
 });
 
 test('run -it: an interactive shell, resize, detach and attach', async () => {
-  const terminal = new Terminal(...dockerd.command(['run', '-it', '--name', 'shell', IMAGE, 'sh']), { cols: 101, rows: 31 });
+  const terminal = new Terminal(...dockerd.command(['run', '-it', '--name', 'shell', IMAGE, 'sh']), {
+    cols: 101,
+    rows: 31,
+  });
   try {
     await terminal.shows(/# /);
     await terminal.showsSize(101, 31);
@@ -88,16 +96,21 @@ test('run -it: an interactive shell, resize, detach and attach', async () => {
 });
 
 test('run -d, logs, logs -f, top, wait', async () => {
-  await withContainer('worker', async () => {
-    await until('the first line', async () => (await dockerd.docker(['logs', 'worker'])).stdout === 'started');
-    assert.match((await dockerd.docker(['top', 'worker'])).stdout, /sleep 1000/);
-    const follow = dockerd.docker(['logs', '-f', 'worker']);
-    const wait = dockerd.docker(['wait', 'worker']);
-    await dockerd.docker(['exec', 'worker', 'sh', '-c', 'echo more > /proc/1/fd/1']);
-    await dockerd.docker(['kill', 'worker']);
-    assert.equal((await wait).stdout, '137');
-    assert.equal((await follow).stdout, 'started\nmore');
-  }, [], ['sh', '-c', 'echo started; exec sleep 1000']);
+  await withContainer(
+    'worker',
+    async () => {
+      await until('the first line', async () => (await dockerd.docker(['logs', 'worker'])).stdout === 'started');
+      assert.match((await dockerd.docker(['top', 'worker'])).stdout, /sleep 1000/);
+      const follow = dockerd.docker(['logs', '-f', 'worker']);
+      const wait = dockerd.docker(['wait', 'worker']);
+      await dockerd.docker(['exec', 'worker', 'sh', '-c', 'echo more > /proc/1/fd/1']);
+      await dockerd.docker(['kill', 'worker']);
+      assert.equal((await wait).stdout, '137');
+      assert.equal((await follow).stdout, 'started\nmore');
+    },
+    [],
+    ['sh', '-c', 'echo started; exec sleep 1000'],
+  );
 });
 
 test('exec: output, input, exit code, user, terminal, and a command that is missing', async () => {
@@ -120,18 +133,23 @@ test('exec: output, input, exit code, user, terminal, and a command that is miss
 });
 
 test('stop, start, restart, kill', async () => {
-  await withContainer('cycle', async () => {
-    await dockerd.docker(['stop', '-t', '10', 'cycle']);
-    assert.equal(await inspect('cycle', '{{.State.ExitCode}}'), '5', 'it ended by its own handler of SIGTERM');
-    await dockerd.docker(['start', 'cycle']);
-    const first = await inspect('cycle', '{{.State.Pid}}');
-    await dockerd.docker(['restart', '-t', '10', 'cycle']);
-    assert.notEqual(await inspect('cycle', '{{.State.Pid}}'), first);
-    assert.equal(await inspect('cycle', '{{.State.Running}}'), 'true');
-    await dockerd.docker(['kill', '-s', 'KILL', 'cycle']);
-    await until('it to end', async () => (await inspect('cycle', '{{.State.Running}}')) === 'false');
-    assert.equal(await inspect('cycle', '{{.State.ExitCode}}'), '137');
-  }, [], ['sh', '-c', 'trap "exit 5" TERM; while :; do sleep 0.1; done']);
+  await withContainer(
+    'cycle',
+    async () => {
+      await dockerd.docker(['stop', '-t', '10', 'cycle']);
+      assert.equal(await inspect('cycle', '{{.State.ExitCode}}'), '5', 'it ended by its own handler of SIGTERM');
+      await dockerd.docker(['start', 'cycle']);
+      const first = await inspect('cycle', '{{.State.Pid}}');
+      await dockerd.docker(['restart', '-t', '10', 'cycle']);
+      assert.notEqual(await inspect('cycle', '{{.State.Pid}}'), first);
+      assert.equal(await inspect('cycle', '{{.State.Running}}'), 'true');
+      await dockerd.docker(['kill', '-s', 'KILL', 'cycle']);
+      await until('it to end', async () => (await inspect('cycle', '{{.State.Running}}')) === 'false');
+      assert.equal(await inspect('cycle', '{{.State.ExitCode}}'), '137');
+    },
+    [],
+    ['sh', '-c', 'trap "exit 5" TERM; while :; do sleep 0.1; done'],
+  );
 });
 
 test('pause, unpause, update, stats', async () => {
@@ -158,21 +176,52 @@ test('events: each step of a container and of an exec in it, once and in order',
     await dockerd.docker(['kill', 'watched']);
     await dockerd.docker(['wait', 'watched']);
   });
-  const { stdout } = await dockerd.docker(['events', '--since', since, '--until', String(Math.floor(Date.now() / 1000) + 1), '--filter', 'container=watched', '--format', '{{.Action}}']);
+  const { stdout } = await dockerd.docker([
+    'events',
+    '--since',
+    since,
+    '--until',
+    String(Math.floor(Date.now() / 1000) + 1),
+    '--filter',
+    'container=watched',
+    '--format',
+    '{{.Action}}',
+  ]);
   const steps = stdout.split('\n').map((action) => action.split(':')[0]);
-  assert.deepEqual(steps, ['create', 'start', 'exec_create', 'exec_start', 'exec_die', 'pause', 'unpause', 'kill', 'die', 'destroy']);
+  assert.deepEqual(steps, [
+    'create',
+    'start',
+    'exec_create',
+    'exec_start',
+    'exec_die',
+    'pause',
+    'unpause',
+    'kill',
+    'die',
+    'destroy',
+  ]);
 });
 
 test('a container that needs more memory than it may have is reported as killed for that', async () => {
   const name = 'hungry';
-  await run(['--name', name, '-m', '20m', '--memory-swap', '20m'], ['sh', '-c', 'x=0123456789abcdef; while :; do x=$x$x; done']);
+  await run(
+    ['--name', name, '-m', '20m', '--memory-swap', '20m'],
+    ['sh', '-c', 'x=0123456789abcdef; while :; do x=$x$x; done'],
+  );
   assert.equal(await inspect(name, '{{.State.OOMKilled}} {{.State.ExitCode}}'), 'true 137');
   await dockerd.docker(['rm', name]);
 });
 
 test('--init, --user, --pid=host, --read-only', async () => {
-  assert.equal((await run(['--rm', '--init'], ['sh', '-c', 'echo $$'])).stdout === '1', false, 'with --init the command is not process 1');
-  const user = await run(['--rm', '--user', '65534:65534'], ['sh', '-c', 'id -u; echo ok > /dev/stdout; echo ok > /dev/stderr']);
+  assert.equal(
+    (await run(['--rm', '--init'], ['sh', '-c', 'echo $$'])).stdout === '1',
+    false,
+    'with --init the command is not process 1',
+  );
+  const user = await run(
+    ['--rm', '--user', '65534:65534'],
+    ['sh', '-c', 'id -u; echo ok > /dev/stdout; echo ok > /dev/stderr'],
+  );
   assert.deepEqual([user.stdout, user.stderr, user.exitCode], ['65534\nok', 'ok', 0]);
   const host = await run(['--rm', '--pid=host'], ['sh', '-c', 'kill -0 $PPID; echo $$']);
   assert.ok(Number(host.stdout) > 1, 'it sees its pid on the host');
@@ -190,54 +239,88 @@ test('with --pid=host, what a container leaves behind ends with it', async () =>
 test('dockerd is killed and comes back with --live-restore: the container runs on and its logs have no gap', async () => {
   await dockerd.stop();
   await dockerd.start(['--live-restore']);
-  await withContainer('lives', async () => {
-    const pid = await inspect('lives', '{{.State.Pid}}');
-    await dockerd.stop('SIGKILL');
-    await dockerd.start(['--live-restore']);
-    assert.equal(await inspect('lives', '{{.State.Pid}}'), pid);
-    await until('it to have counted far', async () => (await dockerd.docker(['logs', '--tail', '1', 'lives'])).stdout === '200');
-    const { stdout } = await dockerd.docker(['logs', 'lives']);
-    assert.deepEqual(stdout.split('\n'), Array.from({ length: 200 }, (_, i) => String(i + 1)));
-    assert.equal((await dockerd.docker(['exec', 'lives', 'echo', 'alive'])).stdout, 'alive');
-  }, [], ['sh', '-c', 'for i in $(seq 200); do echo $i; sleep 0.02; done; exec sleep 1000']);
+  await withContainer(
+    'lives',
+    async () => {
+      const pid = await inspect('lives', '{{.State.Pid}}');
+      await dockerd.stop('SIGKILL');
+      await dockerd.start(['--live-restore']);
+      assert.equal(await inspect('lives', '{{.State.Pid}}'), pid);
+      await until(
+        'it to have counted far',
+        async () => (await dockerd.docker(['logs', '--tail', '1', 'lives'])).stdout === '200',
+      );
+      const { stdout } = await dockerd.docker(['logs', 'lives']);
+      assert.deepEqual(
+        stdout.split('\n'),
+        Array.from({ length: 200 }, (_, i) => String(i + 1)),
+      );
+      assert.equal((await dockerd.docker(['exec', 'lives', 'echo', 'alive'])).stdout, 'alive');
+    },
+    [],
+    ['sh', '-c', 'for i in $(seq 200); do echo $i; sleep 0.02; done; exec sleep 1000'],
+  );
 });
 
 test(`${onHawserd ? 'hawserd' : 'containerd'} is killed and comes back under dockerd: the container runs on, and nothing of it is lost`, async () => {
-  await withContainer('floats', async () => {
-    const pid = await inspect('floats', '{{.State.Pid}}');
-    await containerd.stop('SIGKILL');
-    await containerd.start();
-    assert.equal(await inspect('floats', '{{.State.Pid}} {{.State.Running}}'), `${pid} true`);
-    assert.ok(isRunning(Number(pid)));
-    // dockerd finds its way back by itself, and now and then waits before it tries.
-    await until('exec to work', async () => (await dockerd.docker(['exec', 'floats', 'echo', 'alive'], { reject: false })).stdout === 'alive');
-    const exec = await dockerd.docker(['exec', 'floats', 'sh', '-c', 'echo from exec; exit 6'], { reject: false });
-    assert.deepEqual([exec.stdout, exec.exitCode], ['from exec', 6]);
-    await until('it to have counted far', async () => (await dockerd.docker(['logs', '--tail', '1', 'floats'])).stdout === '200');
-    const { stdout } = await dockerd.docker(['logs', 'floats']);
-    assert.deepEqual(stdout.split('\n'), Array.from({ length: 200 }, (_, i) => String(i + 1)));
-    const waiting = dockerd.docker(['wait', 'floats']);
-    await dockerd.docker(['stop', '-t', '10', 'floats']);
-    assert.equal((await waiting).stdout, '5');
-    assert.equal(await inspect('floats', '{{.State.ExitCode}} {{.State.Running}}'), '5 false', 'it ended by its own handler of SIGTERM');
-    await dockerd.docker(['start', 'floats']);
-    assert.equal((await dockerd.docker(['exec', 'floats', 'echo', 'again'])).stdout, 'again');
-  }, [], ['sh', '-c', 'trap "exit 5" TERM; for i in $(seq 200); do echo $i; sleep 0.02; done; while :; do sleep 0.1; done']);
+  await withContainer(
+    'floats',
+    async () => {
+      const pid = await inspect('floats', '{{.State.Pid}}');
+      await containerd.stop('SIGKILL');
+      await containerd.start();
+      assert.equal(await inspect('floats', '{{.State.Pid}} {{.State.Running}}'), `${pid} true`);
+      assert.ok(isRunning(Number(pid)));
+      // dockerd finds its way back by itself, and now and then waits before it tries.
+      await until(
+        'exec to work',
+        async () => (await dockerd.docker(['exec', 'floats', 'echo', 'alive'], { reject: false })).stdout === 'alive',
+      );
+      const exec = await dockerd.docker(['exec', 'floats', 'sh', '-c', 'echo from exec; exit 6'], { reject: false });
+      assert.deepEqual([exec.stdout, exec.exitCode], ['from exec', 6]);
+      await until(
+        'it to have counted far',
+        async () => (await dockerd.docker(['logs', '--tail', '1', 'floats'])).stdout === '200',
+      );
+      const { stdout } = await dockerd.docker(['logs', 'floats']);
+      assert.deepEqual(
+        stdout.split('\n'),
+        Array.from({ length: 200 }, (_, i) => String(i + 1)),
+      );
+      const waiting = dockerd.docker(['wait', 'floats']);
+      await dockerd.docker(['stop', '-t', '10', 'floats']);
+      assert.equal((await waiting).stdout, '5');
+      assert.equal(
+        await inspect('floats', '{{.State.ExitCode}} {{.State.Running}}'),
+        '5 false',
+        'it ended by its own handler of SIGTERM',
+      );
+      await dockerd.docker(['start', 'floats']);
+      assert.equal((await dockerd.docker(['exec', 'floats', 'echo', 'again'])).stdout, 'again');
+    },
+    [],
+    ['sh', '-c', 'trap "exit 5" TERM; for i in $(seq 200); do echo $i; sleep 0.02; done; while :; do sleep 0.1; done'],
+  );
 });
 
 test('a container that ends while the daemon under dockerd is away: dockerd learns of it, with its exit status', async () => {
-  await withContainer('sinks', async () => {
-    const pid = Number(await inspect('sinks', '{{.State.Pid}}'));
-    const waiting = dockerd.docker(['wait', 'sinks']);
-    await containerd.stop('SIGKILL');
-    process.kill(pid, 'SIGTERM');
-    await until('it to end', () => !isRunning(pid));
-    await containerd.start();
-    assert.equal((await waiting).stdout, '5');
-    assert.equal(await inspect('sinks', '{{.State.ExitCode}} {{.State.Running}}'), '5 false');
-    await dockerd.docker(['start', 'sinks']);
-    assert.equal((await dockerd.docker(['exec', 'sinks', 'echo', 'again'])).stdout, 'again');
-  }, [], ['sh', '-c', 'trap "exit 5" TERM; while :; do sleep 0.1; done']);
+  await withContainer(
+    'sinks',
+    async () => {
+      const pid = Number(await inspect('sinks', '{{.State.Pid}}'));
+      const waiting = dockerd.docker(['wait', 'sinks']);
+      await containerd.stop('SIGKILL');
+      process.kill(pid, 'SIGTERM');
+      await until('it to end', () => !isRunning(pid));
+      await containerd.start();
+      assert.equal((await waiting).stdout, '5');
+      assert.equal(await inspect('sinks', '{{.State.ExitCode}} {{.State.Running}}'), '5 false');
+      await dockerd.docker(['start', 'sinks']);
+      assert.equal((await dockerd.docker(['exec', 'sinks', 'echo', 'again'])).stdout, 'again');
+    },
+    [],
+    ['sh', '-c', 'trap "exit 5" TERM; while :; do sleep 0.1; done'],
+  );
 });
 
 test('nothing is left of all that', async () => {
@@ -245,7 +328,9 @@ test('nothing is left of all that', async () => {
 });
 
 function memoryLimit(pid: string): string {
-  const entries = readFileSync(`/proc/${pid}/cgroup`, 'utf8').split('\n').map((line) => line.split(':'));
+  const entries = readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
   const v1 = entries.find(([, controllers]) => controllers === 'memory');
   if (v1) return readFileSync(`/sys/fs/cgroup/memory${v1[2]}/memory.limit_in_bytes`, 'utf8').trim();
   return readFileSync(`/sys/fs/cgroup${entries.find(([number]) => number === '0')?.[2]}/memory.max`, 'utf8').trim();
@@ -255,7 +340,8 @@ function isRunning(pid: number): boolean {
   try {
     return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || (error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || (error as NodeJS.ErrnoException).code === 'ESRCH')
+      return false;
     throw error;
   }
 }

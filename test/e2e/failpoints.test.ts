@@ -16,7 +16,8 @@ let containerd: Containerd;
 let serial = 0;
 
 before(async () => {
-  for (const name of ['containerd-shim-runc-v2', 'containerd-shim-runc-fp-v1']) symlinkSync(join(shimDir, 'containerd-shim-runc-v2'), join(shims, name));
+  for (const name of ['containerd-shim-runc-v2', 'containerd-shim-runc-fp-v1'])
+    symlinkSync(join(shimDir, 'containerd-shim-runc-v2'), join(shims, name));
   containerd = await new Containerd(shims).start();
 });
 
@@ -27,7 +28,10 @@ after(async () => {
 
 /** A container's id, and flags of `ctr run` that make it fail. No two in a run have the same. */
 function failing(points: Record<string, string>): { id: string; flags: string[] } {
-  const annotations = Object.entries(points).flatMap(([method, text]) => ['--annotation', `${PREFIX}${method}=${text}`]);
+  const annotations = Object.entries(points).flatMap(([method, text]) => [
+    '--annotation',
+    `${PREFIX}${method}=${text}`,
+  ]);
   return { id: `fp-${process.pid}-${++serial}`, flags: ['--runtime', 'io.containerd.runc-fp.v1', ...annotations] };
 }
 
@@ -47,7 +51,10 @@ async function assertGone(id: string): Promise<void> {
   await until(`the shim of ${id} to end`, async () => (await containerd.shimPids()).length === 0, 60_000);
   const bundles = join(containerd.state, 'io.containerd.runtime.v2.task', containerd.namespace);
   await until(`the bundle of ${id} to go`, () => readdirSync(bundles).length === 0);
-  await until(`the processes of ${id} to end`, () => processesOf(containerd.bundle(id), `/${containerd.namespace}/${id}`).length === 0);
+  await until(
+    `the processes of ${id} to end`,
+    () => processesOf(containerd.bundle(id), `/${containerd.namespace}/${id}`).length === 0,
+  );
   assert.ok(!existsSync(join('/run/containerd/runc', containerd.namespace, id)), 'runc knows it no more');
   assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(containerd.state), 'nothing is mounted');
   assert.ok(!(await containerd.ctr(['containers', 'ls', '-q'])).stdout.split('\n').includes(id));
@@ -71,7 +78,10 @@ const failures: [points: Record<string, string>, told: RegExp | undefined][] = [
 for (const [points, told] of failures) {
   test(`failpoint ${JSON.stringify(points)}: ${told ? 'the client is told' : 'the client gets its output and the exit code'}, and nothing is left`, async () => {
     const { id, flags } = failing(points);
-    const { stdout, stderr, exitCode } = await containerd.run(id, ['/bin/sh', '-c', 'echo done; exit 3'], { flags, reject: false });
+    const { stdout, stderr, exitCode } = await containerd.run(id, ['/bin/sh', '-c', 'echo done; exit 3'], {
+      flags,
+      reject: false,
+    });
     if (told) {
       assert.notEqual(exitCode, 0);
       assert.match(stderr, told);
@@ -85,7 +95,9 @@ for (const method of ['Create', 'Start', 'Kill', 'Delete', 'Shutdown']) {
   test(`field 6, field 7: containerd is killed in the midst of ${method}: when it is back the container can be removed, and nothing is left`, async () => {
     const { id, flags } = failing({ [method]: '1*delay(4000)' });
     const working = (async () => {
-      await containerd.ctr(['run', '-d', ...flags, '--rootfs', containerd.rootfs, id, '/bin/sleep', '1000'], { reject: false });
+      await containerd.ctr(['run', '-d', ...flags, '--rootfs', containerd.rootfs, id, '/bin/sleep', '1000'], {
+        reject: false,
+      });
       await containerd.ctr(['tasks', 'kill', '-s', 'SIGKILL', id], { reject: false });
       await containerd.ctr(['tasks', 'rm', '-f', id], { reject: false });
     })();

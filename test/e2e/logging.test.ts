@@ -24,7 +24,11 @@ async function run(id: string, uri: string, script: string): Promise<void> {
 }
 
 async function remove(id: string): Promise<void> {
-  await until('the container to end', async () => ((await containerd.ctr(['tasks', 'ls'])).stdout.split('\n').find((line) => line.startsWith(`${id} `)) ?? '').includes('STOPPED'));
+  await until('the container to end', async () =>
+    (
+      (await containerd.ctr(['tasks', 'ls'])).stdout.split('\n').find((line) => line.startsWith(`${id} `)) ?? ''
+    ).includes('STOPPED'),
+  );
   await containerd.ctr(['tasks', 'rm', id]);
   await containerd.ctr(['containers', 'rm', id]);
 }
@@ -34,10 +38,15 @@ function logger(name: string, script: string): string {
   return inDir(name);
 }
 
-const COPY = 'exec 5>&-; cat <&4 >>"$dir/$CONTAINER_NAMESPACE-$CONTAINER_ID.err" & cat <&3 >>"$dir/$CONTAINER_NAMESPACE-$CONTAINER_ID.out"; wait';
+const COPY =
+  'exec 5>&-; cat <&4 >>"$dir/$CONTAINER_NAMESPACE-$CONTAINER_ID.err" & cat <&3 >>"$dir/$CONTAINER_NAMESPACE-$CONTAINER_ID.out"; wait';
 
 test('binary://: a logging binary gets what the container writes, and what ctr says about it', async () => {
-  await run('logged', `binary://${logger('log', `for a; do echo "[$a]"; done >"$dir/args"; ${COPY}`)}?tag=web&verbose`, 'echo out; echo err >&2');
+  await run(
+    'logged',
+    `binary://${logger('log', `for a; do echo "[$a]"; done >"$dir/args"; ${COPY}`)}?tag=web&verbose`,
+    'echo out; echo err >&2',
+  );
   assert.equal(readFileSync(inDir(`${containerd.namespace}-logged.out`), 'utf8'), 'out\n');
   assert.equal(readFileSync(inDir(`${containerd.namespace}-logged.err`), 'utf8'), 'err\n');
   assert.equal(readFileSync(inDir('args'), 'utf8'), '[tag]\n[web]\n[verbose]\n[]\n');
@@ -46,21 +55,36 @@ test('binary://: a logging binary gets what the container writes, and what ctr s
 test('binary-v2://: a logger that says it is ready; one that does not keeps the container from being made', async () => {
   await run('ready', `binary-v2://${logger('log2', `printf r >&5; ${COPY}`)}`, 'echo out');
   assert.equal(readFileSync(inDir(`${containerd.namespace}-ready.out`), 'utf8'), 'out\n');
-  const { stderr, exitCode } = await containerd.ctr(['run', '-d', '--log-uri', `binary-v2://${logger('crash', 'exit 1')}`, '--rootfs', containerd.rootfs, 'crash', '/bin/true'], { reject: false });
+  const { stderr, exitCode } = await containerd.ctr(
+    [
+      'run',
+      '-d',
+      '--log-uri',
+      `binary-v2://${logger('crash', 'exit 1')}`,
+      '--rootfs',
+      containerd.rootfs,
+      'crash',
+      '/bin/true',
+    ],
+    { reject: false },
+  );
   assert.notEqual(exitCode, 0);
   assert.match(stderr, /logging binary did not call ready/);
   await containerd.ctr(['containers', 'rm', 'crash'], { reject: false });
 });
 
 test('a logging binary that is missing is an error that names it, and nothing is left', async () => {
-  const { stderr, exitCode } = await containerd.ctr(['run', '-d', '--log-uri', 'binary:///no/such/logger', '--rootfs', containerd.rootfs, 'missing', '/bin/true'], { reject: false });
+  const { stderr, exitCode } = await containerd.ctr(
+    ['run', '-d', '--log-uri', 'binary:///no/such/logger', '--rootfs', containerd.rootfs, 'missing', '/bin/true'],
+    { reject: false },
+  );
   assert.notEqual(exitCode, 0);
   assert.match(stderr, /failed to start binary process: fork\/exec \/no\/such\/logger: no such file or directory/);
   assert.equal(existsSync(containerd.bundle('missing')), false);
   await containerd.ctr(['containers', 'rm', 'missing'], { reject: false });
 });
 
-test('file://: the container\'s own file; and with max-size, a log that is rotated', async () => {
+test("file://: the container's own file; and with max-size, a log that is rotated", async () => {
   await run('plain', `file://${inDir('plain.log')}`, 'echo out; echo err >&2');
   assert.deepEqual(readFileSync(inDir('plain.log'), 'utf8').split('\n').sort(), ['', 'err', 'out']);
   await run('rotated', `file://${inDir('rotated.log')}?max-size=2k&max-files=3`, 'seq 1 2000');

@@ -49,10 +49,16 @@ async function logsWith(shims: string): Promise<{ containerd: string[]; dockerd:
   }
 }
 
-test('containerd and dockerd warn of nothing that they don\'t warn of with the stock shim', async () => {
+test("containerd and dockerd warn of nothing that they don't warn of with the stock shim", async () => {
   const stock = await logsWith(stockDir);
   const ours = await logsWith(shimDir);
   assert.ok(stock.containerd.length > 0, 'the stock run is one to compare with');
-  assert.deepEqual(ours.containerd.filter((line) => !stock.containerd.includes(line)), []);
-  assert.deepEqual(ours.dockerd.filter((line) => !stock.dockerd.includes(line)), []);
+  assert.deepEqual(
+    ours.containerd.filter((line) => !stock.containerd.includes(line)),
+    [],
+  );
+  assert.deepEqual(
+    ours.dockerd.filter((line) => !stock.dockerd.includes(line)),
+    [],
+  );
 });

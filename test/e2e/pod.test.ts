@@ -19,7 +19,9 @@ const initPid = (id: string): number => Number(readFileSync(`${containerd.bundle
 
 async function run(id: string, sandbox: string, command: string[], flags: string[] = []): Promise<number> {
   const type = id === sandbox ? 'sandbox' : 'container';
-  const annotations = [`io.kubernetes.cri.sandbox-id=${sandbox}`, `io.kubernetes.cri.container-type=${type}`].flatMap((text) => ['--annotation', text]);
+  const annotations = [`io.kubernetes.cri.sandbox-id=${sandbox}`, `io.kubernetes.cri.container-type=${type}`].flatMap(
+    (text) => ['--annotation', text],
+  );
   await containerd.ctr(['run', '-d', ...annotations, ...flags, '--rootfs', containerd.rootfs, id, ...command]);
   return initPid(id);
 }
@@ -28,7 +30,12 @@ async function run(id: string, sandbox: string, command: string[], flags: string
 async function pod(name: string): Promise<{ pause: number; own: number; shared: number }> {
   const pause = await run(name, name, ['/bin/sleep', '1000']);
   const own = await run(`${name}-own`, name, ['/bin/sleep', '1000']);
-  const shared = await run(`${name}-shared`, name, ['/bin/sh', '-c', 'sleep 1000 & wait'], ['--with-ns', `pid:/proc/${pause}/ns/pid`]);
+  const shared = await run(
+    `${name}-shared`,
+    name,
+    ['/bin/sh', '-c', 'sleep 1000 & wait'],
+    ['--with-ns', `pid:/proc/${pause}/ns/pid`],
+  );
   return { pause, own, shared };
 }
 
@@ -49,7 +56,10 @@ async function remove(id: string): Promise<void> {
 
 async function nothingLeft(): Promise<void> {
   await until('the last shim to end', async () => (await containerd.shimPids()).length === 0);
-  await until('the last bundle to go', () => readdirSync(`${containerd.state}/io.containerd.runtime.v2.task/${containerd.namespace}`).length === 0);
+  await until(
+    'the last bundle to go',
+    () => readdirSync(`${containerd.state}/io.containerd.runtime.v2.task/${containerd.namespace}`).length === 0,
+  );
   assert.equal(readFileSync('/proc/self/mountinfo', 'utf8').includes(containerd.dir), false);
 }
 
@@ -58,7 +68,7 @@ test('a pod lives in one shim, is there after containerd was killed, and ends me
   const shims = await containerd.shimPids();
   assert.equal(shims.length, 1, 'one shim for all three');
   assert.equal(readlinkSync(`/proc/${shared}/ns/pid`), readlinkSync(`/proc/${pause}/ns/pid`));
-  const running = { 'pod': 'RUNNING', 'pod-own': 'RUNNING', 'pod-shared': 'RUNNING' };
+  const running = { pod: 'RUNNING', 'pod-own': 'RUNNING', 'pod-shared': 'RUNNING' };
   assert.deepEqual(await statuses(), running);
 
   await containerd.stop('SIGKILL');
@@ -73,7 +83,7 @@ test('a pod lives in one shim, is there after containerd was killed, and ends me
 
   await remove('pod-own');
   await remove('pod-late');
-  assert.deepEqual(await statuses(), { 'pod': 'RUNNING', 'pod-shared': 'RUNNING' });
+  assert.deepEqual(await statuses(), { pod: 'RUNNING', 'pod-shared': 'RUNNING' });
   assert.deepEqual(await containerd.shimPids(), shims);
   await remove('pod-shared');
   assert.deepEqual(await statuses(), { pod: 'RUNNING' });
@@ -98,7 +108,8 @@ test('a pod whose shim is killed is gone, every member of it, and can be made an
   const first = await pod('hit');
   const [shim] = await containerd.shimPids();
   process.kill(shim!, 'SIGKILL');
-  for (const id of ['hit', 'hit-own', 'hit-shared']) await until(`the bundle of ${id} to go`, () => !existsSync(containerd.bundle(id)));
+  for (const id of ['hit', 'hit-own', 'hit-shared'])
+    await until(`the bundle of ${id} to go`, () => !existsSync(containerd.bundle(id)));
   for (const pid of Object.values(first)) await until(`process ${pid} to go`, () => !isAlive(pid));
   assert.deepEqual(await statuses(), {});
   for (const id of ['hit', 'hit-own', 'hit-shared']) await containerd.ctr(['containers', 'rm', id]);

@@ -29,16 +29,18 @@ after(async () => {
 
 /** What a machine has that a container could leave behind. */
 function inventory(): Record<string, number> {
-  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map((pid) => {
-    try {
-      // The one spare that is left for the next container is meant to be there.
-      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0spare\0')) return '';
-      return readFileSync(`/proc/${pid}/stat`, 'utf8');
-    } catch (error) {
-      if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
-      throw error;
-    }
-  });
+  const processes = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        // The one spare that is left for the next container is meant to be there.
+        if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0spare\0')) return '';
+        return readFileSync(`/proc/${pid}/stat`, 'utf8');
+      } catch (error) {
+        if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';
+        throw error;
+      }
+    });
   const count = (dir: string): number => {
     try {
       return readdirSync(dir).length;
@@ -90,7 +92,11 @@ test(`field 9, field 28: ${IN_A_ROW} containers in a row, then ${AT_ONCE} at onc
   await runAll(names('burst', AT_ONCE), false);
   const told = exits();
   assert.equal(told.size, 3 + IN_A_ROW + AT_ONCE);
-  assert.deepEqual([...told].filter(([, count]) => count !== 1), [], 'each exit is told once');
+  assert.deepEqual(
+    [...told].filter(([, count]) => count !== 1),
+    [],
+    'each exit is told once',
+  );
   await until('everything to be as before', () => {
     const { daemonDescriptors, ...now } = inventory();
     const { daemonDescriptors: then = 0, ...past } = before;

@@ -35,7 +35,12 @@ await runShim({ create: () => 0, start() {}, kill() {}, delete() {} });
 
 /** containerd of a newer suite, fetched and installed nowhere. */
 function newContainerd(): [string, string] {
-  const [, , dir] = execFileSync('sh', [join(top, 'test/support/packages.sh'), 'containerd@forky'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim().split(' ');
+  const [, , dir] = execFileSync('sh', [join(top, 'test/support/packages.sh'), 'containerd@forky'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+    .trim()
+    .split(' ');
   return [join(dir!, 'containerd'), join(dir!, 'ctr')];
 }
 
@@ -52,7 +57,12 @@ for (const [name, programs] of daemons) {
 
     before(async () => {
       dir = temporaryDirectory('shims');
-      const shims = makeShims(dir, { process: example('process-shim'), hooked: example('hooked-shim'), broken: BROKEN, unloadable: UNLOADABLE });
+      const shims = makeShims(dir, {
+        process: example('process-shim'),
+        hooked: example('hooked-shim'),
+        broken: BROKEN,
+        unloadable: UNLOADABLE,
+      });
       containerd = await new Containerd(shims, ...programs()).start();
     });
 
@@ -61,7 +71,12 @@ for (const [name, programs] of daemons) {
       rmSync(dir, { recursive: true, force: true });
     });
 
-    const withSleeper = async (id: string, runtime: string[], work: () => Promise<void>, command = ['/bin/sleep', '1000']): Promise<void> => {
+    const withSleeper = async (
+      id: string,
+      runtime: string[],
+      work: () => Promise<void>,
+      command = ['/bin/sleep', '1000'],
+    ): Promise<void> => {
       await containerd.ctr(['run', '-d', ...runtime, '--rootfs', containerd.rootfs, id, ...command]);
       try {
         await work();
@@ -72,7 +87,11 @@ for (const [name, programs] of daemons) {
     };
 
     test('a process without runc: both streams, standard input, the exit code, and nothing left', async () => {
-      const result = await containerd.run('plain', ['/bin/sh', '-c', 'echo out; echo err >&2; cat; exit 42'], { flags: PROCESS, input: 'in\n', reject: false });
+      const result = await containerd.run('plain', ['/bin/sh', '-c', 'echo out; echo err >&2; cat; exit 42'], {
+        flags: PROCESS,
+        input: 'in\n',
+        reject: false,
+      });
       assert.equal(result.stdout, 'out\nin');
       assert.match(result.stderr, /^err$/m);
       assert.equal(result.exitCode, 42);
@@ -81,7 +100,10 @@ for (const [name, programs] of daemons) {
     });
 
     test('a terminal, with its size, and job control', async () => {
-      const terminal = new Terminal(...containerd.command(['run', '--rm', '-t', ...PROCESS, '--rootfs', containerd.rootfs, 'tty', '/bin/sh']), { cols: 101, rows: 33 });
+      const terminal = new Terminal(
+        ...containerd.command(['run', '--rm', '-t', ...PROCESS, '--rootfs', containerd.rootfs, 'tty', '/bin/sh']),
+        { cols: 101, rows: 33 },
+      );
       try {
         await terminal.showsSize(101, 33);
         // It says so itself: then it has the terminal, and what is typed is its own.
@@ -111,12 +133,19 @@ for (const [name, programs] of daemons) {
 
     test('what the init leaves behind is killed', async () => {
       // Its own group is what `kill all` reaches.
-      const { stdout } = await containerd.run('leaver', ['/bin/sh', '-c', 'sleep 1000 >/dev/null 2>&1 </dev/null & echo $!'], { flags: PROCESS });
+      const { stdout } = await containerd.run(
+        'leaver',
+        ['/bin/sh', '-c', 'sleep 1000 >/dev/null 2>&1 </dev/null & echo $!'],
+        { flags: PROCESS },
+      );
       await until('the orphan to go', () => !isAlive(Number(stdout)));
     });
 
     test('a command that is not there is an error that names it', async () => {
-      await assert.rejects(containerd.run('nothing', ['/bin/nothing'], { flags: PROCESS }), /\/bin\/nothing.*not found|exit code 127/s);
+      await assert.rejects(
+        containerd.run('nothing', ['/bin/nothing'], { flags: PROCESS }),
+        /\/bin\/nothing.*not found|exit code 127/s,
+      );
     });
 
     test('the shim is killed: the daemon sees the end, the process dies, and the container can be removed', async () => {
@@ -146,8 +175,14 @@ for (const [name, programs] of daemons) {
 
     test('runc with a hook: it is told of the container before its command runs', async () => {
       const hook = join(dir, 'hook');
-      writeFileSync(hook, `#!/bin/sh\nmkdir -p /run/hooked/$1\nreadlink /proc/$2/ns/mnt > /run/hooked/$1/mnt\ncat config.json > ${dir}/seen.json\n`, { mode: 0o755 });
-      const { stdout } = await containerd.run('hooked', ['/bin/sh', '-c', 'echo runs'], { flags: [...HOOKED, '--annotation', `com.example.before-start=${hook}`] });
+      writeFileSync(
+        hook,
+        `#!/bin/sh\nmkdir -p /run/hooked/$1\nreadlink /proc/$2/ns/mnt > /run/hooked/$1/mnt\ncat config.json > ${dir}/seen.json\n`,
+        { mode: 0o755 },
+      );
+      const { stdout } = await containerd.run('hooked', ['/bin/sh', '-c', 'echo runs'], {
+        flags: [...HOOKED, '--annotation', `com.example.before-start=${hook}`],
+      });
       assert.equal(stdout, 'runs');
       assert.match(readFileSync(join(dir, 'seen.json'), 'utf8'), /com\.example\.before-start/);
       assert.ok(!existsSync('/run/hooked/hooked'), 'cleanup was not called');
@@ -156,7 +191,10 @@ for (const [name, programs] of daemons) {
     test('a hook that fails keeps the command from running, and says why', async () => {
       const hook = join(dir, 'failing');
       writeFileSync(hook, '#!/bin/sh\necho the harbour is closed >&2\nexit 3\n', { mode: 0o755 });
-      const result = await containerd.run('refused', ['/bin/sh', '-c', 'echo runs'], { flags: [...HOOKED, '--annotation', `com.example.before-start=${hook}`], reject: false });
+      const result = await containerd.run('refused', ['/bin/sh', '-c', 'echo runs'], {
+        flags: [...HOOKED, '--annotation', `com.example.before-start=${hook}`],
+        reject: false,
+      });
       assert.match(result.stderr, /io\.containerd\.hooked\.v1: beforeStart failed: .*the harbour is closed/s);
       assert.equal(result.stdout, '');
       // ctr of 1.6 leaves a task that did not start.
@@ -165,7 +203,7 @@ for (const [name, programs] of daemons) {
       await until('the shim to end', async () => (await containerd.shimPids()).length === 0);
     });
 
-    test('the hooked shim is killed: runc\'s container goes, and the hook\'s own things', async () => {
+    test("the hooked shim is killed: runc's container goes, and the hook's own things", async () => {
       await withSleeper('hooked-orphan', HOOKED, async () => {
         mkdirSync('/run/hooked/hooked-orphan', { recursive: true });
         const init = Number(readFileSync(join(containerd.bundle('hooked-orphan'), 'init.pid'), 'utf8'));
@@ -177,14 +215,25 @@ for (const [name, programs] of daemons) {
 
     test('a shim whose create throws, gives nonsense, or ends the process: each is an error, and nothing is left', async () => {
       const run = async (id: string, command: string): Promise<string> => {
-        const { stderr, exitCode } = await containerd.run(id, [command], { flags: ['--runtime', 'io.containerd.broken.v1'], reject: false });
+        const { stderr, exitCode } = await containerd.run(id, [command], {
+          flags: ['--runtime', 'io.containerd.broken.v1'],
+          reject: false,
+        });
         assert.notEqual(exitCode, 0);
         return stderr;
       };
-      assert.match(await run('throws', '/bin/throw'), /io\.containerd\.broken\.v1: create failed: there is no moon tonight/);
-      assert.match(await run('nonsense', '/bin/x'), /create failed: it gave 1, which is the pid of no child process of this shim/);
+      assert.match(
+        await run('throws', '/bin/throw'),
+        /io\.containerd\.broken\.v1: create failed: there is no moon tonight/,
+      );
+      assert.match(
+        await run('nonsense', '/bin/x'),
+        /create failed: it gave 1, which is the pid of no child process of this shim/,
+      );
       assert.match(await run('exits', '/bin/exit'), /ttrpc: closed|connection|Unavailable/i);
-      await until('the log to say so', () => containerd.logText().includes('the shim ends with status 7 during Create'));
+      await until('the log to say so', () =>
+        containerd.logText().includes('the shim ends with status 7 during Create'),
+      );
       await until('the shims to end', async () => (await containerd.shimPids()).length === 0);
       for (const id of ['throws', 'nonsense', 'exits']) {
         await containerd.ctr(['containers', 'rm', id], { reject: false });
@@ -193,8 +242,14 @@ for (const [name, programs] of daemons) {
     });
 
     test('a shim that does not even load says why', async () => {
-      const { stderr } = await containerd.run('unloadable', ['/bin/true'], { flags: ['--runtime', 'io.containerd.unloadable.v1'], reject: false });
-      assert.match(stderr, /io\.containerd\.unloadable\.v1: the shim could not be started: it ended with status 1; it said: .*this one does not even load/s);
+      const { stderr } = await containerd.run('unloadable', ['/bin/true'], {
+        flags: ['--runtime', 'io.containerd.unloadable.v1'],
+        reject: false,
+      });
+      assert.match(
+        stderr,
+        /io\.containerd\.unloadable\.v1: the shim could not be started: it ended with status 1; it said: .*this one does not even load/s,
+      );
     });
   });
 }

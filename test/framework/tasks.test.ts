@@ -59,7 +59,9 @@ shimTest('a whole life: states, events in their order, and nothing left', async 
   const { binary } = shims(lab);
   lab.bundle('a', sh('echo up; sleep 1000 & wait'));
   const shim = await lab.shim('a', { binary });
-  const a = await shim.create('a', { request: { options: pack('runtimeoptions.v1.Options', containerd.runc.v1.Options, {}) } });
+  const a = await shim.create('a', {
+    request: { options: pack('runtimeoptions.v1.Options', containerd.runc.v1.Options, {}) },
+  });
   assert.equal((await a.state()).status, STATUS.CREATED);
   assert.ok(a.pid > 0);
   const noted = JSON.parse(bundleFile(lab, 'a', 'noted')) as Record<string, string>;
@@ -67,7 +69,10 @@ shimTest('a whole life: states, events in their order, and nothing left', async 
   assert.equal(noted.namespace, lab.namespace);
   await a.start();
   await a.out.saw('up');
-  assert.deepEqual((await shim.task.Pids({ id: 'a' })).processes.map(({ pid }) => pid), [a.pid, 1]);
+  assert.deepEqual(
+    (await shim.task.Pids({ id: 'a' })).processes.map(({ pid }) => pid),
+    [a.pid, 1],
+  );
 
   await shim.task.Pause({ id: 'a' });
   assert.equal((await a.state()).status, STATUS.PAUSED);
@@ -76,7 +81,10 @@ shimTest('a whole life: states, events in their order, and nothing left', async 
   assert.deepEqual(JSON.parse(bundleFile(lab, 'a', 'noted')), { cpu: { shares: 7 } });
 
   const exec = { id: 'a', execId: 'e' };
-  await shim.task.Exec({ ...exec, spec: { type_url: 'x', value: Buffer.from('{"args":["/bin/sh","-c","exit 4"],"env":["PATH=/bin"]}') } });
+  await shim.task.Exec({
+    ...exec,
+    spec: { type_url: 'x', value: Buffer.from('{"args":["/bin/sh","-c","exit 4"],"env":["PATH=/bin"]}') },
+  });
   await shim.task.Start(exec);
   assert.equal((await shim.task.Wait(exec)).exitStatus, 4);
   await shim.task.Delete(exec);
@@ -85,9 +93,10 @@ shimTest('a whole life: states, events in their order, and nothing left', async 
   assert.equal((await shim.task.Wait({ id: 'a' })).exitStatus, 137);
   assert.equal((await shim.task.Delete({ id: 'a' })).exitStatus, 137);
   await eventually('the last event', () => lab.daemon.story().some((line) => line.includes('delete')));
-  assert.deepEqual(lab.daemon.story().map((line) => line.split(' ')[0]), [
-    'create', 'start', 'paused', 'resumed', 'exec-added', 'exec-started', 'exit', 'exit', 'delete',
-  ]);
+  assert.deepEqual(
+    lab.daemon.story().map((line) => line.split(' ')[0]),
+    ['create', 'start', 'paused', 'resumed', 'exec-added', 'exec-started', 'exit', 'exit', 'delete'],
+  );
   await shim.shutdown();
   await lab.assertNothingLeft();
 });
@@ -102,14 +111,27 @@ shimTest('what is not supplied is Unimplemented, and an error keeps its class', 
   const name = 'io.containerd.least.v1';
   await fails(task.Pause({ id: 'a' }), Code.Unimplemented, `${name} has no pause: not implemented`);
   await fails(task.Resume({ id: 'a' }), Code.Unimplemented, `${name} has no resume: not implemented`);
-  await fails(task.Update({ id: 'a', resources: { type_url: 'x', value: Buffer.from('{}') } }), Code.Unimplemented, `${name} has no update: not implemented`);
+  await fails(
+    task.Update({ id: 'a', resources: { type_url: 'x', value: Buffer.from('{}') } }),
+    Code.Unimplemented,
+    `${name} has no update: not implemented`,
+  );
   await fails(task.Exec({ id: 'a', execId: 'e' }), Code.Unimplemented, `${name} has no exec: not implemented`);
   await fails(task.Stats({ id: 'a' }), Code.Unimplemented, `${name} has no stats: not implemented`);
-  await fails(task.Checkpoint({ id: 'a', path: '/nowhere' }), Code.Unimplemented, `${name} has no checkpoint: not implemented`);
-  assert.deepEqual((await task.Pids({ id: 'a' })).processes.map(({ pid }) => pid), [a.pid]);
+  await fails(
+    task.Checkpoint({ id: 'a', path: '/nowhere' }),
+    Code.Unimplemented,
+    `${name} has no checkpoint: not implemented`,
+  );
+  assert.deepEqual(
+    (await task.Pids({ id: 'a' })).processes.map(({ pid }) => pid),
+    [a.pid],
+  );
   await fails(task.Delete({ id: 'a' }), Code.Unknown, /cannot delete a running process/);
 
-  lab.bundle('b', ['/bin/sleep', '1000'], (spec) => { spec.annotations = { refuse: 'yes' }; });
+  lab.bundle('b', ['/bin/sleep', '1000'], (spec) => {
+    spec.annotations = { refuse: 'yes' };
+  });
   const other = await lab.shim('b', { binary });
   const b = await other.create('b');
   await fails(b.start(), Code.FailedPrecondition, 'the volume is not attached: failed precondition');
@@ -120,7 +142,10 @@ shimTest('what is not supplied is Unimplemented, and an error keeps its class', 
 
 shimTest('containers of a group share one shim, which ends with the last', async (lab) => {
   const { binary } = shims(lab);
-  for (const id of ['a', 'b']) lab.bundle(id, ['/bin/sleep', '1000'], (spec) => { spec.annotations = { 'io.kubernetes.cri.sandbox-id': 'pod' }; });
+  for (const id of ['a', 'b'])
+    lab.bundle(id, ['/bin/sleep', '1000'], (spec) => {
+      spec.annotations = { 'io.kubernetes.cri.sandbox-id': 'pod' };
+    });
   const [first, second] = await Promise.all(['a', 'b'].map((id) => lab.shim(id, { binary })));
   assert.equal(first!.pid, second!.pid);
   const a = await first!.create('a');
@@ -144,8 +169,16 @@ shimTest('the shim is killed: the delete action tells the end, and has the autho
   process.kill(shim.pid, 'SIGKILL');
   await shim.gone();
   const { status, response } = await lab.deleteAction('a', { binary });
-  assert.deepEqual({ status, pid: response.pid, exitStatus: response.exitStatus }, { status: 0, pid: a.pid, exitStatus: 137 });
+  assert.deepEqual(
+    { status, pid: response.pid, exitStatus: response.exitStatus },
+    { status: 0, pid: a.pid, exitStatus: 137 },
+  );
   await eventually('the end of its init', () => !isAlive(a.pid));
-  assert.deepEqual(JSON.parse(bundleFile(lab, 'a', 'cleaned')), { id: 'a', namespace: lab.namespace, bundle: lab.bundlePath('a'), pid: a.pid });
+  assert.deepEqual(JSON.parse(bundleFile(lab, 'a', 'cleaned')), {
+    id: 'a',
+    namespace: lab.namespace,
+    bundle: lab.bundlePath('a'),
+    pid: a.pid,
+  });
   assert.ok(!existsSync(shim.socket));
 });

@@ -12,14 +12,23 @@ import { hostPid, sh, type TestSpec } from '../support/spec.js';
 
 const v1 = !hasCgroup2();
 
-const memoryLimit = (limit: number) => (spec: TestSpec): void => { spec.linux.resources.memory = { limit, swap: limit }; };
+const memoryLimit =
+  (limit: number) =>
+  (spec: TestSpec): void => {
+    spec.linux.resources.memory = { limit, swap: limit };
+  };
 
 function cgroupFile(lab: Lab, controller: string, id: string, name: string): string {
   return readFileSync(join(cgroupDir(controller, `${lab.cgroup}/${id}`), name), 'utf8').trim();
 }
 
 shimTest('signals reach the init, and with `all` every process', async (lab) => {
-  const task = await lab.task('c', sh('trap "echo usr1" USR1; sh -c "trap \'echo child; exit\' USR1; echo up; while :; do sleep 0.05; done" & while :; do sleep 0.05; done'));
+  const task = await lab.task(
+    'c',
+    sh(
+      'trap "echo usr1" USR1; sh -c "trap \'echo child; exit\' USR1; echo up; while :; do sleep 0.05; done" & while :; do sleep 0.05; done',
+    ),
+  );
   await task.start();
   await task.out.saw('up');
   await task.kill(10);
@@ -42,7 +51,10 @@ shimTest('a signal to an exec reaches it alone', async (lab) => {
 });
 
 shimTest('bug 36: Kill of what runc no longer knows is NotFound, and Wait returns', async (lab) => {
-  const binaryName = lab.fakeRunc('runc-forgets', `if [ "$command" = kill ]; then echo 'container "c" does not exist' >&2; exit 1; fi`);
+  const binaryName = lab.fakeRunc(
+    'runc-forgets',
+    `if [ "$command" = kill ]; then echo 'container "c" does not exist' >&2; exit 1; fi`,
+  );
   const task = await lab.task('c', undefined, { options: { binaryName } });
   await task.start();
   await fails(task.kill(9), Code.NotFound, 'no such container: not found');
@@ -51,7 +63,10 @@ shimTest('bug 36: Kill of what runc no longer knows is NotFound, and Wait return
 });
 
 shimTest('what runc says about a failed kill becomes the class that clients look for', async (lab) => {
-  const binaryName = lab.fakeRunc('runc-kill-text', `if [ "$command" = kill ] && [ -s "$lab/say" ]; then cat "$lab/say" >&2; exit 1; fi`);
+  const binaryName = lab.fakeRunc(
+    'runc-kill-text',
+    `if [ "$command" = kill ] && [ -s "$lab/say" ]; then cat "$lab/say" >&2; exit 1; fi`,
+  );
   const task = await lab.task('c', undefined, { options: { binaryName } });
   await task.start();
   const say = join(lab.dir, 'say');
@@ -85,17 +100,24 @@ shimTest('pause freezes and resume goes on; the state shows it, of execs too', a
   assert.deepEqual(lab.daemon.story('c').slice(-2), ['paused', 'resumed']);
 });
 
-shimTest('the state is PAUSING while runc pause runs', async (lab) => {
-  const binaryName = lab.fakeRunc('runc-slow-pause', `if [ "$command" = pause ]; then touch "$lab/pausing"; while [ -e "$lab/pausing" ]; do sleep 0.02; done; fi`);
-  const task = await lab.task('c', undefined, { options: { binaryName } });
-  await task.start();
-  const pausing = task.shim.task.Pause({ id: 'c' });
-  await eventually('PAUSING', async () => (await task.state()).status === STATUS.PAUSING);
-  await eventually('runc pause runs', () => existsSync(join(lab.dir, 'pausing')));
-  rmSync(join(lab.dir, 'pausing'));
-  await pausing;
-  assert.equal((await task.state()).status, STATUS.PAUSED);
-}, { skip: hawserOnly });
+shimTest(
+  'the state is PAUSING while runc pause runs',
+  async (lab) => {
+    const binaryName = lab.fakeRunc(
+      'runc-slow-pause',
+      `if [ "$command" = pause ]; then touch "$lab/pausing"; while [ -e "$lab/pausing" ]; do sleep 0.02; done; fi`,
+    );
+    const task = await lab.task('c', undefined, { options: { binaryName } });
+    await task.start();
+    const pausing = task.shim.task.Pause({ id: 'c' });
+    await eventually('PAUSING', async () => (await task.state()).status === STATUS.PAUSING);
+    await eventually('runc pause runs', () => existsSync(join(lab.dir, 'pausing')));
+    rmSync(join(lab.dir, 'pausing'));
+    await pausing;
+    assert.equal((await task.state()).status, STATUS.PAUSED);
+  },
+  { skip: hawserOnly },
+);
 
 shimTest('a paused container that is killed ends, and can be deleted', async (lab) => {
   const task = await lab.task('c');
@@ -125,7 +147,8 @@ shimTest('Pids has every process, and the exec each one is', async (lab) => {
 
 shimTest('bug 25: Pids of a container that lives is never empty, created, running or paused', async (lab) => {
   const task = await lab.task('c');
-  const pids = async (): Promise<(number | null | undefined)[]> => (await task.shim.task.Pids({ id: 'c' })).processes.map(({ pid }) => pid);
+  const pids = async (): Promise<(number | null | undefined)[]> =>
+    (await task.shim.task.Pids({ id: 'c' })).processes.map(({ pid }) => pid);
   assert.deepEqual(await pids(), [task.pid]);
   await task.start();
   assert.deepEqual(await pids(), [task.pid]);
@@ -138,54 +161,87 @@ shimTest('bug 25: Pids of a container that lives is never empty, created, runnin
   await eventually('a container that has ended has no process', async () => (await pids()).length === 0);
 });
 
-shimTest('Pids names the init that has ended until the daemon has its exit: one that restarts would else remove the task', async (lab) => {
-  const task = await lab.task('c', sh('exit 5'));
-  lab.daemon.stop();
-  await task.start();
-  await task.wait();
-  const pids = async (): Promise<unknown> => (await task.shim.task.Pids({ id: 'c' })).processes.map(({ pid }) => pid);
-  assert.deepEqual(await pids(), [task.pid]);
-  await lab.daemon.start();
-  await lab.daemon.saw('exit', 'c');
-  await eventually('it counts no more', async () => JSON.stringify(await pids()) === '[]');
-}, { skip: hawserOnly });
+shimTest(
+  'Pids names the init that has ended until the daemon has its exit: one that restarts would else remove the task',
+  async (lab) => {
+    const task = await lab.task('c', sh('exit 5'));
+    lab.daemon.stop();
+    await task.start();
+    await task.wait();
+    const pids = async (): Promise<unknown> => (await task.shim.task.Pids({ id: 'c' })).processes.map(({ pid }) => pid);
+    assert.deepEqual(await pids(), [task.pid]);
+    await lab.daemon.start();
+    await lab.daemon.saw('exit', 'c');
+    await eventually('it counts no more', async () => JSON.stringify(await pids()) === '[]');
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('Pids names an init that has ended while its exit is yet to be published', async (lab) => {
-  const binaryName = lab.fakeRunc('runc-slow-kill', 'if [ "$command" = kill ]; then while [ ! -e "$lab/go" ]; do sleep 0.05; done; fi');
-  const task = await lab.task('c', ['/bin/sleep', '1000'], { options: { binaryName }, edit: hostPid, stdout: '', stderr: '' });
-  await task.start();
-  // What it leaves in the host's pid namespace is killed before its exit is told.
-  process.kill(task.pid, 'SIGKILL');
-  await eventually('it is reaped', () => !existsSync(`/proc/${task.pid}`));
-  assert.deepEqual((await task.shim.task.Pids({ id: 'c' })).processes.map(({ pid }) => pid), [task.pid]);
-  assert.equal(lab.daemon.of('c', '/tasks/exit').length, 0);
-  writeFileSync(join(lab.dir, 'go'), '');
-  await lab.daemon.saw('exit', 'c');
-}, { skip: hawserOnly });
+shimTest(
+  'Pids names an init that has ended while its exit is yet to be published',
+  async (lab) => {
+    const binaryName = lab.fakeRunc(
+      'runc-slow-kill',
+      'if [ "$command" = kill ]; then while [ ! -e "$lab/go" ]; do sleep 0.05; done; fi',
+    );
+    const task = await lab.task('c', ['/bin/sleep', '1000'], {
+      options: { binaryName },
+      edit: hostPid,
+      stdout: '',
+      stderr: '',
+    });
+    await task.start();
+    // What it leaves in the host's pid namespace is killed before its exit is told.
+    process.kill(task.pid, 'SIGKILL');
+    await eventually('it is reaped', () => !existsSync(`/proc/${task.pid}`));
+    assert.deepEqual(
+      (await task.shim.task.Pids({ id: 'c' })).processes.map(({ pid }) => pid),
+      [task.pid],
+    );
+    assert.equal(lab.daemon.of('c', '/tasks/exit').length, 0);
+    writeFileSync(join(lab.dir, 'go'), '');
+    await lab.daemon.saw('exit', 'c');
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('bug 25: Pids doesn\'t depend on runc', async (lab) => {
-  const binaryName = lab.fakeRunc('runc-no-ps', `if [ "$command" = ps ]; then exit 1; fi`);
-  const task = await lab.task('c', undefined, { options: { binaryName } });
-  await task.start();
-  assert.equal((await task.shim.task.Pids({ id: 'c' })).processes[0]?.pid, task.pid);
-}, { skip: hawserOnly });
+shimTest(
+  "bug 25: Pids doesn't depend on runc",
+  async (lab) => {
+    const binaryName = lab.fakeRunc('runc-no-ps', `if [ "$command" = ps ]; then exit 1; fi`);
+    const task = await lab.task('c', undefined, { options: { binaryName } });
+    await task.start();
+    assert.equal((await task.shim.task.Pids({ id: 'c' })).processes[0]?.pid, task.pid);
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('Update changes the limits in the cgroup, and says what runc says about nonsense', async (lab) => {
-  const task = await lab.task('c', undefined, { edit: memoryLimit(64 << 20) });
-  await task.start();
-  const update = (resources: unknown): Promise<unknown> =>
-    task.shim.task.Update({ id: 'c', resources: { type_url: 'any', value: Buffer.from(typeof resources === 'string' ? resources : JSON.stringify(resources)) } });
-  const file = (controller: string, name: string): string => cgroupFile(lab, controller, 'c', name);
-  assert.equal(file('memory', v1 ? 'memory.limit_in_bytes' : 'memory.max'), String(64 << 20));
-  await update({ memory: { limit: 96 << 20, swap: 96 << 20 }, pids: { limit: 77 } });
-  assert.equal(file('memory', v1 ? 'memory.limit_in_bytes' : 'memory.max'), String(96 << 20));
-  assert.equal(file('pids', 'pids.max'), '77');
-  await fails(update('{"memory":'), Code.Unknown, /runc did not terminate successfully: exit status 1: ./);
-  await fails(task.shim.task.Update({ id: 'c' }), Code.InvalidArgument, /invalid argument/);
-  assert.equal(file('pids', 'pids.max'), '77');
-}, { skip: hawserOnly });
+shimTest(
+  'Update changes the limits in the cgroup, and says what runc says about nonsense',
+  async (lab) => {
+    const task = await lab.task('c', undefined, { edit: memoryLimit(64 << 20) });
+    await task.start();
+    const update = (resources: unknown): Promise<unknown> =>
+      task.shim.task.Update({
+        id: 'c',
+        resources: {
+          type_url: 'any',
+          value: Buffer.from(typeof resources === 'string' ? resources : JSON.stringify(resources)),
+        },
+      });
+    const file = (controller: string, name: string): string => cgroupFile(lab, controller, 'c', name);
+    assert.equal(file('memory', v1 ? 'memory.limit_in_bytes' : 'memory.max'), String(64 << 20));
+    await update({ memory: { limit: 96 << 20, swap: 96 << 20 }, pids: { limit: 77 } });
+    assert.equal(file('memory', v1 ? 'memory.limit_in_bytes' : 'memory.max'), String(96 << 20));
+    assert.equal(file('pids', 'pids.max'), '77');
+    await fails(update('{"memory":'), Code.Unknown, /runc did not terminate successfully: exit status 1: ./);
+    await fails(task.shim.task.Update({ id: 'c' }), Code.InvalidArgument, /invalid argument/);
+    assert.equal(file('pids', 'pids.max'), '77');
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('bug 28: `all` works in a pid namespace of its own and in the host\'s', async (lab) => {
+shimTest("bug 28: `all` works in a pid namespace of its own and in the host's", async (lab) => {
   const task = await lab.task('c', sh('sleep 1000 & echo up; wait'));
   const other = await task.shim.add('d', sh('sleep 1000 & echo up; wait'), { edit: hostPid });
   for (const one of [task, other]) {

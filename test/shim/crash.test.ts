@@ -8,33 +8,40 @@ import { isAlive, mountsBelow } from '../support/machine.js';
 import { hawserOnly, shimTest } from '../support/shim.js';
 import { hostPid, makeRootfs, sh } from '../support/spec.js';
 
-shimTest('bug 17, field 11: a shim that is killed: delete ends the container and reports its pid and 137', async (lab) => {
-  const task = await lab.task('c');
-  await task.start();
-  process.kill(task.shim.pid, 'SIGKILL');
-  await task.shim.gone();
-  const { status, response } = await lab.deleteAction('c');
-  assert.equal(status, 0);
-  assert.deepEqual({ pid: response.pid, exitStatus: response.exitStatus }, { pid: task.pid, exitStatus: 137 });
-  assert.ok(Math.abs(millis(response.exitedAt)! - Date.now()) < 60_000);
-  await eventually('the container is gone', () => !isAlive(task.pid));
-  if (!hawserOnly) await lab.assertNothingLeft();
-});
+shimTest(
+  'bug 17, field 11: a shim that is killed: delete ends the container and reports its pid and 137',
+  async (lab) => {
+    const task = await lab.task('c');
+    await task.start();
+    process.kill(task.shim.pid, 'SIGKILL');
+    await task.shim.gone();
+    const { status, response } = await lab.deleteAction('c');
+    assert.equal(status, 0);
+    assert.deepEqual({ pid: response.pid, exitStatus: response.exitStatus }, { pid: task.pid, exitStatus: 137 });
+    assert.ok(Math.abs(millis(response.exitedAt)! - Date.now()) < 60_000);
+    await eventually('the container is gone', () => !isAlive(task.pid));
+    if (!hawserOnly) await lab.assertNothingLeft();
+  },
+);
 
-shimTest('field 10: a shim that is killed after the exit: delete reports the true code and time', async (lab) => {
-  const task = await lab.task('c', sh('exit 42'));
-  await task.start();
-  const { exitedAt } = await task.wait();
-  process.kill(task.shim.pid, 'SIGKILL');
-  await task.shim.gone();
-  const { status, response, stderr } = await lab.deleteAction('c');
-  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
-  assert.deepEqual(
-    { pid: response.pid, exitStatus: response.exitStatus, exitedAt: millis(response.exitedAt) },
-    { pid: task.pid, exitStatus: 42, exitedAt: millis(exitedAt) },
-  );
-  await lab.assertNothingLeft();
-}, { skip: hawserOnly });
+shimTest(
+  'field 10: a shim that is killed after the exit: delete reports the true code and time',
+  async (lab) => {
+    const task = await lab.task('c', sh('exit 42'));
+    await task.start();
+    const { exitedAt } = await task.wait();
+    process.kill(task.shim.pid, 'SIGKILL');
+    await task.shim.gone();
+    const { status, response, stderr } = await lab.deleteAction('c');
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+    assert.deepEqual(
+      { pid: response.pid, exitStatus: response.exitStatus, exitedAt: millis(response.exitedAt) },
+      { pid: task.pid, exitStatus: 42, exitedAt: millis(exitedAt) },
+    );
+    await lab.assertNothingLeft();
+  },
+  { skip: hawserOnly },
+);
 
 shimTest('bug 18: delete honours the root that the container was made with', async (lab) => {
   const root = join(lab.dir, 'elsewhere');
@@ -48,14 +55,18 @@ shimTest('bug 18: delete honours the root that the container was made with', asy
   assert.ok(!existsSync(join(root, lab.namespace, 'c')));
 });
 
-shimTest('bug 19: delete works in a bundle without the runtime file, the options, the pid, or anything', async (lab) => {
-  lab.bundle('c');
-  const { status, response } = await lab.deleteAction('c');
-  assert.equal(status, 0);
-  assert.deepEqual({ pid: response.pid, exitStatus: response.exitStatus }, { pid: 0, exitStatus: 137 });
-  rmSync(join(lab.bundlePath('c'), 'config.json'));
-  assert.equal((await lab.deleteAction('c')).status, 0);
-}, { skip: hawserOnly });
+shimTest(
+  'bug 19: delete works in a bundle without the runtime file, the options, the pid, or anything',
+  async (lab) => {
+    lab.bundle('c');
+    const { status, response } = await lab.deleteAction('c');
+    assert.equal(status, 0);
+    assert.deepEqual({ pid: response.pid, exitStatus: response.exitStatus }, { pid: 0, exitStatus: 137 });
+    rmSync(join(lab.bundlePath('c'), 'config.json'));
+    assert.equal((await lab.deleteAction('c')).status, 0);
+  },
+  { skip: hawserOnly },
+);
 
 shimTest('delete is the same the second time, and after an orderly end', async (lab) => {
   const task = await lab.task('c', sh('exit 1'));
@@ -70,20 +81,27 @@ shimTest('delete is the same the second time, and after an orderly end', async (
   }
 });
 
-shimTest('delete of a bundle with broken files warns and still does the rest', async (lab) => {
-  lab.bundle('c');
-  const bundle = lab.bundlePath('c');
-  for (const name of ['options.json', 'exit.json', 'init.pid', 'address']) writeFileSync(join(bundle, name), '{broken');
-  const { status, response, stderr } = await lab.deleteAction('c');
-  assert.equal(status, 0);
-  assert.equal(response.exitStatus, 137);
-  assert.match(stderr, /JSON/);
-}, { skip: hawserOnly });
+shimTest(
+  'delete of a bundle with broken files warns and still does the rest',
+  async (lab) => {
+    lab.bundle('c');
+    const bundle = lab.bundlePath('c');
+    for (const name of ['options.json', 'exit.json', 'init.pid', 'address'])
+      writeFileSync(join(bundle, name), '{broken');
+    const { status, response, stderr } = await lab.deleteAction('c');
+    assert.equal(status, 0);
+    assert.equal(response.exitStatus, 137);
+    assert.match(stderr, /JSON/);
+  },
+  { skip: hawserOnly },
+);
 
 shimTest('delete while the shim of the group lives leaves it and its socket alone', async (lab) => {
   const task = await lab.task('c');
   await task.start();
-  lab.bundle('member', undefined, (spec) => { spec.annotations = { 'io.containerd.runc.v2.group': 'c' }; });
+  lab.bundle('member', undefined, (spec) => {
+    spec.annotations = { 'io.containerd.runc.v2.group': 'c' };
+  });
   const other = await lab.shim('member');
   assert.equal(other.pid, task.shim.pid);
   assert.equal((await lab.deleteAction('member')).status, 0);
@@ -91,7 +109,7 @@ shimTest('delete while the shim of the group lives leaves it and its socket alon
   assert.equal((await other.task.State({ id: 'c' })).pid, task.pid);
 });
 
-shimTest('delete after a crash ends a container in the host\'s pid namespace with its children', async (lab) => {
+shimTest("delete after a crash ends a container in the host's pid namespace with its children", async (lab) => {
   const task = await lab.task('c', sh('sleep 1000 & echo $!; wait'), { edit: hostPid });
   await task.start();
   const child = Number(await task.out.saw(/^\d+\n/));
@@ -101,43 +119,53 @@ shimTest('delete after a crash ends a container in the host\'s pid namespace wit
   await eventually('both are gone', () => !isAlive(task.pid) && !isAlive(child));
 });
 
-shimTest('delete after a crash takes the rootfs down, stacked mounts too', async (lab) => {
-  const source = join(lab.dir, 'source');
-  makeRootfs(source);
-  lab.bundle('c', undefined, (spec) => { spec.root.path = 'rootfs'; });
-  const mount = { type: 'bind', source, options: ['rbind', 'ro'] };
-  const shim = await lab.shim('c');
-  const task = await shim.create('c', { request: { rootfs: [mount, mount] } });
-  await task.start();
-  assert.equal(mountsBelow(lab.bundlePath('c')).length, 2);
-  process.kill(shim.pid, 'SIGKILL');
-  await shim.gone();
-  assert.equal((await lab.deleteAction('c')).status, 0);
-  assert.deepEqual(mountsBelow(lab.dir), []);
-}, { skip: hawserOnly });
-
-shimTest('bug 21, bug 38: after a crash, delete takes what the runtime has, tells nobody, and leaves the bundle to the daemon', async (lab) => {
-  const task = await lab.task('c');
-  await task.start();
-  await task.run('e', ['/bin/true']);
-  const other = await lab.task('ended', sh('exit 3'));
-  await other.start();
-  await other.wait();
-  await lab.daemon.saw('exit', 'ended');
-  const before = lab.daemon.events.length;
-  for (const { shim, id } of [task, other]) {
+shimTest(
+  'delete after a crash takes the rootfs down, stacked mounts too',
+  async (lab) => {
+    const source = join(lab.dir, 'source');
+    makeRootfs(source);
+    lab.bundle('c', undefined, (spec) => {
+      spec.root.path = 'rootfs';
+    });
+    const mount = { type: 'bind', source, options: ['rbind', 'ro'] };
+    const shim = await lab.shim('c');
+    const task = await shim.create('c', { request: { rootfs: [mount, mount] } });
+    await task.start();
+    assert.equal(mountsBelow(lab.bundlePath('c')).length, 2);
     process.kill(shim.pid, 'SIGKILL');
     await shim.gone();
-    assert.deepEqual((await lab.deleteAction(id)).status, 0);
-    assert.ok(existsSync(join(lab.bundlePath(id), 'config.json')));
-  }
-  const { runtime, cgroups } = lab.snapshot();
-  assert.deepEqual({ runtime, cgroups }, { runtime: [], cgroups: [] });
-  await eventually('the processes are gone', () => lab.snapshot().processes.length === 0);
-  // An exit that was told is not told again, and one that was not is the daemon's to tell, from what delete printed.
-  assert.equal(lab.daemon.events.length, before);
-  assert.equal(lab.daemon.of('ended', '/tasks/exit').length, 1);
-}, { skip: hawserOnly });
+    assert.equal((await lab.deleteAction('c')).status, 0);
+    assert.deepEqual(mountsBelow(lab.dir), []);
+  },
+  { skip: hawserOnly },
+);
+
+shimTest(
+  'bug 21, bug 38: after a crash, delete takes what the runtime has, tells nobody, and leaves the bundle to the daemon',
+  async (lab) => {
+    const task = await lab.task('c');
+    await task.start();
+    await task.run('e', ['/bin/true']);
+    const other = await lab.task('ended', sh('exit 3'));
+    await other.start();
+    await other.wait();
+    await lab.daemon.saw('exit', 'ended');
+    const before = lab.daemon.events.length;
+    for (const { shim, id } of [task, other]) {
+      process.kill(shim.pid, 'SIGKILL');
+      await shim.gone();
+      assert.deepEqual((await lab.deleteAction(id)).status, 0);
+      assert.ok(existsSync(join(lab.bundlePath(id), 'config.json')));
+    }
+    const { runtime, cgroups } = lab.snapshot();
+    assert.deepEqual({ runtime, cgroups }, { runtime: [], cgroups: [] });
+    await eventually('the processes are gone', () => lab.snapshot().processes.length === 0);
+    // An exit that was told is not told again, and one that was not is the daemon's to tell, from what delete printed.
+    assert.equal(lab.daemon.events.length, before);
+    assert.equal(lab.daemon.of('ended', '/tasks/exit').length, 1);
+  },
+  { skip: hawserOnly },
+);
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   shimTest(`bug 16: ${signal} ends the shim in order, with a container running; its socket is gone`, async (lab) => {
@@ -187,13 +215,17 @@ shimTest('bug 15: the socket of a killed shim is replaced by the next start', as
   assert.ok(!existsSync(second.socket));
 });
 
-shimTest('a shim that ends doesn\'t remove the socket that a newer one has put in its place', async (lab) => {
-  lab.bundle('c');
-  const first = await lab.shim('c');
-  rmSync(first.socket);
-  const second = await lab.shim('c');
-  assert.notEqual(second.pid, first.pid);
-  await first.shutdown();
-  assert.ok(existsSync(second.socket));
-  assert.equal((await second.task.Connect({ id: 'c' })).shimPid, second.pid);
-}, { skip: hawserOnly });
+shimTest(
+  "a shim that ends doesn't remove the socket that a newer one has put in its place",
+  async (lab) => {
+    lab.bundle('c');
+    const first = await lab.shim('c');
+    rmSync(first.socket);
+    const second = await lab.shim('c');
+    assert.notEqual(second.pid, first.pid);
+    await first.shutdown();
+    assert.ok(existsSync(second.socket));
+    assert.equal((await second.task.Connect({ id: 'c' })).shimPid, second.pid);
+  },
+  { skip: hawserOnly },
+);

@@ -23,7 +23,10 @@ shimTest('bug 1: 50 containers that end at once, in one shim: each start comes b
   for (const id of ids) tasks.push(await shim.add(id, ['/bin/true'], { stdout: '', stderr: '' }));
   const waits = tasks.map((task) => task.wait());
   const started = await Promise.all(tasks.map((task) => task.start()));
-  assert.deepEqual(started.map(({ pid }) => pid), tasks.map(({ pid }) => pid));
+  assert.deepEqual(
+    started.map(({ pid }) => pid),
+    tasks.map(({ pid }) => pid),
+  );
   for (const { exitStatus } of await within('all exits', Promise.all(waits))) assert.equal(exitStatus, 0);
   await eventually('all events', () => lab.daemon.events.length >= 150);
   for (const id of ids) assert.deepEqual(lab.daemon.story(id), ['create', 'start', `exit ${id} 0`]);
@@ -44,11 +47,14 @@ shimTest('bug 2: an init that dies between Create and Start is told, and Start f
 });
 
 shimTest('bug 2: an init that dies before runc create returns is told after its creation', async (lab) => {
-  const binaryName = lab.fakeRunc('runc-kill', `if [ "$command" = create ]; then
+  const binaryName = lab.fakeRunc(
+    'runc-kill',
+    `if [ "$command" = create ]; then
     "$runc" "$@" || exit
     kill -9 "$(cat "$lab/bundles/c/init.pid")"
     exit 0
-  fi`);
+  fi`,
+  );
   const task = await lab.task('c', undefined, { options: { binaryName } });
   assert.equal((await task.wait()).exitStatus, 137);
   await lab.daemon.saw('exit', 'c');
@@ -60,10 +66,12 @@ shimTest('bug 3, field 4: execs that the init takes with it end before it, as ot
   const task = await lab.task('c');
   await task.start();
   const execs = Array.from({ length: 10 }, (_, n) => `e${n}`);
-  await Promise.all(execs.map(async (id) => {
-    await task.exec(id, ['/bin/sleep', '1000'], { stdout: '', stderr: '' });
-    await task.start(id);
-  }));
+  await Promise.all(
+    execs.map(async (id) => {
+      await task.exec(id, ['/bin/sleep', '1000'], { stdout: '', stderr: '' });
+      await task.start(id);
+    }),
+  );
   const waits = execs.map((id) => task.wait(id));
   await task.kill(9);
   for (const { exitStatus } of await Promise.all(waits)) assert.equal(exitStatus, 137);
@@ -77,22 +85,31 @@ shimTest('bug 4: 100 execs that run at once each have one start, then one exit w
   const task = await lab.task('c');
   await task.start();
   const execs = Array.from({ length: 100 }, (_, n) => ({ id: `e${n}`, status: n % 7 }));
-  await within('all execs', Promise.all(execs.map(async ({ id, status }) => {
-    await task.exec(id, sh(`exit ${status}`), { stdout: '', stderr: '' });
-    const { pid } = await task.start(id);
-    assert.ok(pid > 0);
-    assert.equal((await task.wait(id)).exitStatus, status);
-    const deleted = await task.delete(id);
-    assert.deepEqual({ pid: deleted.pid, exitStatus: deleted.exitStatus }, { pid, exitStatus: status });
-  })), 50_000);
+  await within(
+    'all execs',
+    Promise.all(
+      execs.map(async ({ id, status }) => {
+        await task.exec(id, sh(`exit ${status}`), { stdout: '', stderr: '' });
+        const { pid } = await task.start(id);
+        assert.ok(pid > 0);
+        assert.equal((await task.wait(id)).exitStatus, status);
+        const deleted = await task.delete(id);
+        assert.deepEqual({ pid: deleted.pid, exitStatus: deleted.exitStatus }, { pid, exitStatus: status });
+      }),
+    ),
+    50_000,
+  );
   await eventually('all events', () => lab.daemon.of('c').length >= 302);
   for (const { id, status } of execs) {
-    assert.deepEqual(lab.daemon.story('c').filter((one) => one.split(' ')[1] === id), [`exec-added ${id}`, `exec-started ${id}`, `exit ${id} ${status}`]);
+    assert.deepEqual(
+      lab.daemon.story('c').filter((one) => one.split(' ')[1] === id),
+      [`exec-added ${id}`, `exec-started ${id}`, `exit ${id} ${status}`],
+    );
   }
   assert.deepEqual(zombiesOf(task.shim.pid), []);
 });
 
-shimTest('bug 5: with the host\'s pid namespace, what the init leaves is killed and told first', async (lab) => {
+shimTest("bug 5: with the host's pid namespace, what the init leaves is killed and told first", async (lab) => {
   const task = await lab.task('c', sh('sleep 1000 & echo $!; wait'), { edit: hostPid });
   await task.start();
   const child = Number(await task.out.saw(/^\d+\n/));
@@ -113,7 +130,12 @@ shimTest('bug 5: an init that ends while execs are being started is told after e
   await task.start();
   const ids = Array.from({ length: 12 }, (_, n) => `e${n}`);
   for (const id of ids) await task.exec(id, ['/bin/sleep', '1000'], { stdout: '', stderr: '' });
-  const starts = ids.map((id) => task.start(id).then(() => true, () => false));
+  const starts = ids.map((id) =>
+    task.start(id).then(
+      () => true,
+      () => false,
+    ),
+  );
   await task.start(ids[0]).catch(() => undefined);
   await task.kill(9);
   const started = await Promise.all(starts);
@@ -129,7 +151,10 @@ shimTest('bug 6: an exec started after the init has ended is refused at once and
   const gate = join(lab.dir, 'gate');
   writeFileSync(gate, '');
   // Killing the rest takes long, so the init has ended but is not told.
-  const binaryName = lab.fakeRunc('runc-slow-kill', `if [ "$command" = kill ] && [ "$(cat "$lab/gate")" = closed ]; then while [ -e "$lab/gate" ]; do sleep 0.02; done; fi`);
+  const binaryName = lab.fakeRunc(
+    'runc-slow-kill',
+    `if [ "$command" = kill ] && [ "$(cat "$lab/gate")" = closed ]; then while [ -e "$lab/gate" ]; do sleep 0.02; done; fi`,
+  );
   const task = await lab.task('c', undefined, { edit: hostPid, options: { binaryName } });
   await task.start();
   await task.exec('e', ['/bin/true'], { stdout: '', stderr: '' });
@@ -138,7 +163,11 @@ shimTest('bug 6: an exec started after the init has ended is refused at once and
   const refusal = await eventually('the end of the init is noticed', async () => {
     // Gone altogether: a zombie is one whose end the shim has yet to see.
     if (existsSync(`/proc/${task.pid}`)) return undefined;
-    await fails(task.start('e'), Code.FailedPrecondition, 'container c init process is not running: failed precondition');
+    await fails(
+      task.start('e'),
+      Code.FailedPrecondition,
+      'container c init process is not running: failed precondition',
+    );
     return true;
   });
   assert.ok(refusal);
@@ -150,12 +179,15 @@ shimTest('bug 6: an exec started after the init has ended is refused at once and
 });
 
 shimTest('bug 1: an exec that ends before runc exec returns has its start told before its exit', async (lab) => {
-  const binaryName = lab.fakeRunc('runc-slow-return', `if [ "$command" = exec ]; then
+  const binaryName = lab.fakeRunc(
+    'runc-slow-return',
+    `if [ "$command" = exec ]; then
     "$runc" "$@" || exit
     while [ -d "/proc/$(cat "$lab/bundles/c/e.pid")/fd/0" ]; do sleep 0.01; done
     while grep -q '^State:.[^Z]' "/proc/$(cat "$lab/bundles/c/e.pid")/status" 2>/dev/null; do sleep 0.01; done
     exit 0
-  fi`);
+  fi`,
+  );
   const task = await lab.task('c', undefined, { options: { binaryName } });
   await task.start();
   await task.exec('e', sh('exit 9'), { stdout: '', stderr: '' });
@@ -167,8 +199,12 @@ shimTest('bug 1: an exec that ends before runc exec returns has its start told b
   assert.deepEqual(lab.daemon.story('c').slice(2), ['exec-added e', 'exec-started e', 'exit e 9']);
 });
 
-shimTest('orphans of a container in the host\'s pid namespace are collected: no zombie stays', async (lab) => {
-  const task = await lab.task('c', sh('for i in 1 2 3 4 5; do (sh -c "exit 3" & ) ; done; echo made; exec sleep 1000'), { edit: hostPid });
+shimTest("orphans of a container in the host's pid namespace are collected: no zombie stays", async (lab) => {
+  const task = await lab.task(
+    'c',
+    sh('for i in 1 2 3 4 5; do (sh -c "exit 3" & ) ; done; echo made; exec sleep 1000'),
+    { edit: hostPid },
+  );
   await task.start();
   await task.out.saw('made');
   // A daemon of its own: it forks twice, and its parent is gone.
@@ -180,13 +216,17 @@ shimTest('orphans of a container in the host\'s pid namespace are collected: no 
   await eventually('no zombie of the shim', () => zombiesOf(task.shim.pid).length === 0);
 });
 
-shimTest('the exit is on disk before it is told, and gone when the next container takes the bundle', async (lab) => {
-  const task = await lab.task('c', sh('exit 4'));
-  await task.start();
-  await task.wait();
-  assert.ok(existsSync(join(lab.bundlePath('c'), 'exit.json')));
-  await task.delete();
-  lab.bundle('c');
-  await task.shim.create('c', { stdio: lab.stdio('again') });
-  assert.ok(!existsSync(join(lab.bundlePath('c'), 'exit.json')));
-}, { skip: process.env.HAWSER_TEST_SHIM ? 'only Hawser keeps it' : false });
+shimTest(
+  'the exit is on disk before it is told, and gone when the next container takes the bundle',
+  async (lab) => {
+    const task = await lab.task('c', sh('exit 4'));
+    await task.start();
+    await task.wait();
+    assert.ok(existsSync(join(lab.bundlePath('c'), 'exit.json')));
+    await task.delete();
+    lab.bundle('c');
+    await task.shim.create('c', { stdio: lab.stdio('again') });
+    assert.ok(!existsSync(join(lab.bundlePath('c'), 'exit.json')));
+  },
+  { skip: process.env.HAWSER_TEST_SHIM ? 'only Hawser keeps it' : false },
+);

@@ -4,7 +4,20 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, copyFileSync, cpSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { runtimePath } from '../support/runtime.js';
 import { eventually } from '../support/eventually.js';
@@ -26,7 +39,8 @@ function copy(from: string, to: string): string {
 
 /** What `make install` installs, but for the link to Node. */
 function copyLibrary(to: string): void {
-  const isPart = (name: string): boolean => /^(cli-parts|(shim|hawser|find-node|node-version|lmdb)[-_.][-_.a-z]*|hawserd\.mjs)$/.test(name);
+  const isPart = (name: string): boolean =>
+    /^(cli-parts|(shim|hawser|find-node|node-version|lmdb)[-_.][-_.a-z]*|hawserd\.mjs)$/.test(name);
   cpSync(DIST, to, { recursive: true, filter: (file) => file === DIST || isPart(relative(DIST, file).split('/')[0]!) });
 }
 
@@ -34,7 +48,11 @@ function copyLibrary(to: string): void {
 function installed(lab: Lab, library: string): string {
   const bin = join(lab.dir, 'made');
   mkdirSync(bin);
-  const { status, stderr } = spawnSync('node', ['--import', 'tsx', join(top, 'src/build/programs.ts'), library, bin, WITHOUT_PLACE], { cwd: top, encoding: 'utf8' });
+  const { status, stderr } = spawnSync(
+    'node',
+    ['--import', 'tsx', join(top, 'src/build/programs.ts'), library, bin, WITHOUT_PLACE],
+    { cwd: top, encoding: 'utf8' },
+  );
   assert.equal(status, 0, stderr);
   return join(bin, NAME);
 }
@@ -52,79 +70,126 @@ async function refusal(lab: Lab, binary: string): Promise<string> {
   return stderr;
 }
 
-shimTest('a copy of the program alone serves a container, and leaves a spare', async (lab) => {
-  const binary = copy(SHIM, join(lab.dir, 'alone/shim copy'));
-  assert.equal(await libraryOf(lab, binary), DIST);
-  lab.bundle('c', ['/bin/sh', '-c', 'exit 7']);
-  const env = { HAWSER_SPARE: '600' };
-  const shim = await lab.shim('c', { binary, env });
-  const task = await shim.create('c', { stdio: lab.stdio('c') });
-  await task.start();
-  assert.equal((await task.wait()).exitStatus, 7);
-  await task.delete();
-  await shim.shutdown();
-  const spare = await eventually('a spare', () => allProcesses().find(({ command, state }) => state !== 'Z' && command.includes(` spare ${lab.runDir}/`))?.pid);
-  // What it runs from is the library, so it serves when the copy has gone, and the next copy gets it.
-  rmSync(dirname(binary), { recursive: true });
-  assert.equal((await lab.shim('c', { binary: copy(SHIM, binary), env })).pid, spare);
-  assert.deepEqual((await lab.deleteAction('c', { binary })).status, 0);
-}, options);
+shimTest(
+  'a copy of the program alone serves a container, and leaves a spare',
+  async (lab) => {
+    const binary = copy(SHIM, join(lab.dir, 'alone/shim copy'));
+    assert.equal(await libraryOf(lab, binary), DIST);
+    lab.bundle('c', ['/bin/sh', '-c', 'exit 7']);
+    const env = { HAWSER_SPARE: '600' };
+    const shim = await lab.shim('c', { binary, env });
+    const task = await shim.create('c', { stdio: lab.stdio('c') });
+    await task.start();
+    assert.equal((await task.wait()).exitStatus, 7);
+    await task.delete();
+    await shim.shutdown();
+    const spare = await eventually(
+      'a spare',
+      () =>
+        allProcesses().find(({ command, state }) => state !== 'Z' && command.includes(` spare ${lab.runDir}/`))?.pid,
+    );
+    // What it runs from is the library, so it serves when the copy has gone, and the next copy gets it.
+    rmSync(dirname(binary), { recursive: true });
+    assert.equal((await lab.shim('c', { binary: copy(SHIM, binary), env })).pid, spare);
+    assert.deepEqual((await lab.deleteAction('c', { binary })).status, 0);
+  },
+  options,
+);
 
-shimTest('links of every kind find the library', async (lab) => {
-  const elsewhere = join(lab.dir, 'a/b');
-  mkdirSync(elsewhere, { recursive: true });
-  symlinkSync(SHIM, join(elsewhere, 'absolute'));
-  symlinkSync('absolute', join(elsewhere, 'relative'));
-  linkSync(copy(SHIM, join(lab.dir, 'copy')), join(elsewhere, 'hard'));
-  for (const name of ['absolute', 'relative', 'hard']) assert.equal(await libraryOf(lab, join(elsewhere, name)), DIST, name);
-  assert.equal(await libraryOf(lab, './hard', elsewhere), DIST);
-}, options);
+shimTest(
+  'links of every kind find the library',
+  async (lab) => {
+    const elsewhere = join(lab.dir, 'a/b');
+    mkdirSync(elsewhere, { recursive: true });
+    symlinkSync(SHIM, join(elsewhere, 'absolute'));
+    symlinkSync('absolute', join(elsewhere, 'relative'));
+    linkSync(copy(SHIM, join(lab.dir, 'copy')), join(elsewhere, 'hard'));
+    for (const name of ['absolute', 'relative', 'hard'])
+      assert.equal(await libraryOf(lab, join(elsewhere, name)), DIST, name);
+    assert.equal(await libraryOf(lab, './hard', elsewhere), DIST);
+  },
+  options,
+);
 
-shimTest('what lies near a program comes before the place that was built in', async (lab) => {
-  for (const [library, bin] of [['lib/hawser', 'bin'], ['two/dist', 'two/bin'], ['other/three', 'other/three']] as const) {
-    copyLibrary(join(lab.dir, library));
-    symlinkSync(process.execPath, join(lab.dir, library, 'node'));
-    assert.equal(await libraryOf(lab, copy(SHIM, join(lab.dir, bin, NAME))), join(lab.dir, library));
-  }
-}, options);
+shimTest(
+  'what lies near a program comes before the place that was built in',
+  async (lab) => {
+    for (const [library, bin] of [
+      ['lib/hawser', 'bin'],
+      ['two/dist', 'two/bin'],
+      ['other/three', 'other/three'],
+    ] as const) {
+      copyLibrary(join(lab.dir, library));
+      symlinkSync(process.execPath, join(lab.dir, library, 'node'));
+      assert.equal(await libraryOf(lab, copy(SHIM, join(lab.dir, bin, NAME))), join(lab.dir, library));
+    }
+  },
+  options,
+);
 
-shimTest('a program that was installed says where it looked when its library has gone', async (lab) => {
-  const library = join(lab.dir, "usr lib/it's gone");
-  const binary = installed(lab, library);
-  assert.match(await refusal(lab, binary), new RegExp(`^io\\.containerd\\.runc\\.v2: the shim's library \\(shim\\.cjs\\) is neither in ${dirname(binary)} nor in \\.\\./lib/hawser or \\.\\./dist from there, nor in ${library}, where it was when this program was built or installed: build or install it again$`));
-  mkdirSync(dirname(library), { recursive: true });
-  symlinkSync(DIST, library);
-  assert.equal(await libraryOf(lab, binary), DIST);
-}, options);
+shimTest(
+  'a program that was installed says where it looked when its library has gone',
+  async (lab) => {
+    const library = join(lab.dir, "usr lib/it's gone");
+    const binary = installed(lab, library);
+    assert.match(
+      await refusal(lab, binary),
+      new RegExp(
+        `^io\\.containerd\\.runc\\.v2: the shim's library \\(shim\\.cjs\\) is neither in ${dirname(binary)} nor in \\.\\./lib/hawser or \\.\\./dist from there, nor in ${library}, where it was when this program was built or installed: build or install it again$`,
+      ),
+    );
+    mkdirSync(dirname(library), { recursive: true });
+    symlinkSync(DIST, library);
+    assert.equal(await libraryOf(lab, binary), DIST);
+  },
+  options,
+);
 
-shimTest('a copy of a package\'s program says that it knows no other place', async (lab) => {
-  assert.match(await refusal(lab, copy(WITHOUT_PLACE, join(lab.dir, 'x/shim'))), /and this program was not told another place: run the one that was installed, by its path or a link, not a copy of it$/);
-}, options);
+shimTest(
+  "a copy of a package's program says that it knows no other place",
+  async (lab) => {
+    assert.match(
+      await refusal(lab, copy(WITHOUT_PLACE, join(lab.dir, 'x/shim'))),
+      /and this program was not told another place: run the one that was installed, by its path or a link, not a copy of it$/,
+    );
+  },
+  options,
+);
 
-shimTest('a copy loads no library of somebody else\'s, and none that anybody may write to', async (lab) => {
-  const neighbour = join(lab.dir, 'lib/hawser');
-  mkdirSync(neighbour, { recursive: true });
-  symlinkSync(process.execPath, join(neighbour, 'node'));
-  writeFileSync(join(neighbour, 'shim.cjs'), 'console.log("loaded")');
-  const binary = copy(WITHOUT_PLACE, join(lab.dir, 'bin', NAME));
-  const loaded = async (): Promise<boolean> => (await lab.run(['-v'], { binary })).stdout.toString() === 'loaded\n';
-  assert.ok(await loaded());
-  chownSync(neighbour, 1234, 1234);
-  assert.match(await refusal(lab, binary), new RegExp(`; what is in ${neighbour} is not loaded, as it belongs to user 1234$`));
-  assert.equal(await libraryOf(lab, copy(SHIM, join(lab.dir, 'bin/other'))), DIST);
-  // Who owns the program, or its directory, could replace it anyway.
-  chownSync(binary, 1234, 1234);
-  assert.ok(await loaded());
-  chownSync(binary, 0, 0);
-  chownSync(dirname(binary), 1234, 1234);
-  assert.ok(await loaded());
-  chownSync(neighbour, 0, 0);
-  chmodSync(neighbour, 0o777);
-  assert.match(await refusal(lab, binary), new RegExp(`; what is in ${neighbour} is not loaded, as anybody may write there$`));
-  // A file system without modes shows all files so.
-  chmodSync(binary, 0o777);
-  assert.ok(await loaded());
-}, options);
+shimTest(
+  "a copy loads no library of somebody else's, and none that anybody may write to",
+  async (lab) => {
+    const neighbour = join(lab.dir, 'lib/hawser');
+    mkdirSync(neighbour, { recursive: true });
+    symlinkSync(process.execPath, join(neighbour, 'node'));
+    writeFileSync(join(neighbour, 'shim.cjs'), 'console.log("loaded")');
+    const binary = copy(WITHOUT_PLACE, join(lab.dir, 'bin', NAME));
+    const loaded = async (): Promise<boolean> => (await lab.run(['-v'], { binary })).stdout.toString() === 'loaded\n';
+    assert.ok(await loaded());
+    chownSync(neighbour, 1234, 1234);
+    assert.match(
+      await refusal(lab, binary),
+      new RegExp(`; what is in ${neighbour} is not loaded, as it belongs to user 1234$`),
+    );
+    assert.equal(await libraryOf(lab, copy(SHIM, join(lab.dir, 'bin/other'))), DIST);
+    // Who owns the program, or its directory, could replace it anyway.
+    chownSync(binary, 1234, 1234);
+    assert.ok(await loaded());
+    chownSync(binary, 0, 0);
+    chownSync(dirname(binary), 1234, 1234);
+    assert.ok(await loaded());
+    chownSync(neighbour, 0, 0);
+    chmodSync(neighbour, 0o777);
+    assert.match(
+      await refusal(lab, binary),
+      new RegExp(`; what is in ${neighbour} is not loaded, as anybody may write there$`),
+    );
+    // A file system without modes shows all files so.
+    chmodSync(binary, 0o777);
+    assert.ok(await loaded());
+  },
+  options,
+);
 
 /** A package as npm leaves it: without links, and its programs linked from the prefix's bin, if it is a global one. */
 function packaged(lab: Lab, { isGlobal }: { isGlobal: boolean }): string {
@@ -143,81 +208,126 @@ function pathWith(lab: Lab, node?: string): string {
   const dir = join(lab.dir, 'path');
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir);
-  for (const tool of ['readlink', 'env', 'sed']) symlinkSync(spawnSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).stdout.trim(), join(dir, tool));
+  for (const tool of ['readlink', 'env', 'sed'])
+    symlinkSync(spawnSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).stdout.trim(), join(dir, tool));
   if (node !== undefined) symlinkSync(node, join(dir, 'node'));
   return dir;
 }
 
-shimTest('without a link to Node, that of the prefix or of PATH runs the shim; without any, the start says so', async (lab) => {
-  const binary = join(packaged(lab, { isGlobal: true }), NAME);
-  const runtimes = runtimePath(lab.dir);
-  const bare = pathWith(lab);
-  const library = join(dirname(dirname(binary)), 'dist');
-  lab.bundle('c');
-  const { status, stdout, stderr } = await lab.startAction('c', { binary, env: { PATH: bare } });
-  assert.deepEqual([status, stdout.toString(), existsSync(join(lab.bundlePath('c'), 'address'))], [1, '', false]);
-  assert.equal(stderr, `io.containerd.runc.v2: there is no Node to run the shim: ${library}/node leads to none, and PATH (${bare}) has none; install Node 20 or later, or make ${library}/node a link to it`);
+shimTest(
+  'without a link to Node, that of the prefix or of PATH runs the shim; without any, the start says so',
+  async (lab) => {
+    const binary = join(packaged(lab, { isGlobal: true }), NAME);
+    const runtimes = runtimePath(lab.dir);
+    const bare = pathWith(lab);
+    const library = join(dirname(dirname(binary)), 'dist');
+    lab.bundle('c');
+    const { status, stdout, stderr } = await lab.startAction('c', { binary, env: { PATH: bare } });
+    assert.deepEqual([status, stdout.toString(), existsSync(join(lab.bundlePath('c'), 'address'))], [1, '', false]);
+    assert.equal(
+      stderr,
+      `io.containerd.runc.v2: there is no Node to run the shim: ${library}/node leads to none, and PATH (${bare}) has none; install Node 20 or later, or make ${library}/node a link to it`,
+    );
 
-  for (const path of [`${pathWith(lab, process.execPath)}:${runtimes}`, 'prefix', 'link']) {
-    if (path === 'prefix') symlinkSync(process.execPath, join(lab.dir, 'bin/node'));
-    if (path === 'link') {
-      unlinkSync(join(lab.dir, 'bin/node'));
-      symlinkSync(process.execPath, join(library, 'node'));
+    for (const path of [`${pathWith(lab, process.execPath)}:${runtimes}`, 'prefix', 'link']) {
+      if (path === 'prefix') symlinkSync(process.execPath, join(lab.dir, 'bin/node'));
+      if (path === 'link') {
+        unlinkSync(join(lab.dir, 'bin/node'));
+        symlinkSync(process.execPath, join(library, 'node'));
+      }
+      const env = { PATH: path.includes('/') ? path : pathWith(lab) };
+      const shim = await lab.shim('c', { binary, env });
+      assert.equal((await lab.run(['-v'], { binary, env })).status, 0);
+      assert.ok(readFileSync(`/proc/${shim.pid}/cmdline`, 'latin1').includes(`${library}/shim.cjs`), path);
+      await shim.shutdown();
     }
-    const env = { PATH: path.includes('/') ? path : pathWith(lab) };
-    const shim = await lab.shim('c', { binary, env });
-    assert.equal((await lab.run(['-v'], { binary, env })).status, 0);
-    assert.ok(readFileSync(`/proc/${shim.pid}/cmdline`, 'latin1').includes(`${library}/shim.cjs`), path);
-    await shim.shutdown();
-  }
-}, options);
+  },
+  options,
+);
 
-shimTest('a directory that is called like npm\'s is no prefix', async (lab) => {
-  const binary = join(packaged(lab, { isGlobal: false }), NAME);
-  writeFileSync(join(lab.dir, 'bin/node'), '#!/bin/sh\necho somebody else\n', { mode: 0o755 });
-  const { status, stdout } = await lab.run(['-v'], { binary, env: { PATH: pathWith(lab) } });
-  assert.deepEqual([status, stdout.toString()], [1, '']);
-}, options);
+shimTest(
+  "a directory that is called like npm's is no prefix",
+  async (lab) => {
+    const binary = join(packaged(lab, { isGlobal: false }), NAME);
+    writeFileSync(join(lab.dir, 'bin/node'), '#!/bin/sh\necho somebody else\n', { mode: 0o755 });
+    const { status, stdout } = await lab.run(['-v'], { binary, env: { PATH: pathWith(lab) } });
+    assert.deepEqual([status, stdout.toString()], [1, '']);
+  },
+  options,
+);
 
-shimTest('a Node that is too old, or none, is told of by each program', (lab) => {
-  const programs = packaged(lab, { isGlobal: false });
-  const library = join(dirname(programs), 'dist');
-  // Takes what every Node takes, and says that it is another version.
-  const old = join(lab.dir, 'old-node');
-  writeFileSync(join(lab.dir, 'pretend.cjs'), "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.4' } });");
-  writeFileSync(old, `#!/bin/sh\nexec ${process.execPath} --require ${lab.dir}/pretend.cjs "$@"\n`, { mode: 0o755 });
-  for (const [name, failure] of [[NAME, 1], ['hawserd', 1], ['hawser', 125]] as const) {
-    const run = (node?: string): { status: number | null; stderr: string } =>
-      spawnSync(join(programs, name), ['--version'], { env: { PATH: pathWith(lab, node) }, encoding: 'utf8' });
-    const without = run();
-    assert.equal(without.status, failure, without.stderr);
-    assert.match(without.stderr, /there is no Node to run (it|the shim): .*\/dist\/node leads to none, and PATH \(.*\) has none; install Node 20 or later, or make .*\/dist\/node a link to it\n?$/);
-    const with18 = run(old);
-    assert.equal(with18.status, failure, with18.stderr);
-    assert.equal(with18.stderr, `hawser: ${process.execPath} is Node 18.20.4, which is too old: install Node 20 or later, or make ${library}/node a link to one\n`);
-    assert.equal(run(process.execPath).status, 0, name);
-  }
-  return Promise.resolve();
-}, options);
+shimTest(
+  'a Node that is too old, or none, is told of by each program',
+  (lab) => {
+    const programs = packaged(lab, { isGlobal: false });
+    const library = join(dirname(programs), 'dist');
+    // Takes what every Node takes, and says that it is another version.
+    const old = join(lab.dir, 'old-node');
+    writeFileSync(
+      join(lab.dir, 'pretend.cjs'),
+      "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.4' } });",
+    );
+    writeFileSync(old, `#!/bin/sh\nexec ${process.execPath} --require ${lab.dir}/pretend.cjs "$@"\n`, { mode: 0o755 });
+    for (const [name, failure] of [
+      [NAME, 1],
+      ['hawserd', 1],
+      ['hawser', 125],
+    ] as const) {
+      const run = (node?: string): { status: number | null; stderr: string } =>
+        spawnSync(join(programs, name), ['--version'], { env: { PATH: pathWith(lab, node) }, encoding: 'utf8' });
+      const without = run();
+      assert.equal(without.status, failure, without.stderr);
+      assert.match(
+        without.stderr,
+        /there is no Node to run (it|the shim): .*\/dist\/node leads to none, and PATH \(.*\) has none; install Node 20 or later, or make .*\/dist\/node a link to it\n?$/,
+      );
+      const with18 = run(old);
+      assert.equal(with18.status, failure, with18.stderr);
+      assert.equal(
+        with18.stderr,
+        `hawser: ${process.execPath} is Node 18.20.4, which is too old: install Node 20 or later, or make ${library}/node a link to one\n`,
+      );
+      assert.equal(run(process.execPath).status, 0, name);
+    }
+    return Promise.resolve();
+  },
+  options,
+);
 
-shimTest('a copy of each script finds its library, too', (lab) => {
-  for (const name of ['hawser', 'hawserd']) {
-    const alone = copy(join(top, 'bin', name), join(lab.dir, 'alone', name));
-    const { status, stderr } = spawnSync(alone, ['--version'], { encoding: 'utf8' });
-    assert.deepEqual([status, stderr], [0, '']);
-    const lost = spawnSync(copy(join(top, 'npm', name), join(lab.dir, 'lost', name)), ['--version'], { encoding: 'utf8' });
-    assert.equal(lost.status, name === 'hawser' ? 125 : 1);
-    assert.match(lost.stderr, /\.mjs is neither in .* nor in .*: run 'make build' or 'make install', or link to this program instead of copying it\n$/);
-  }
-  return Promise.resolve();
-}, options);
+shimTest(
+  'a copy of each script finds its library, too',
+  (lab) => {
+    for (const name of ['hawser', 'hawserd']) {
+      const alone = copy(join(top, 'bin', name), join(lab.dir, 'alone', name));
+      const { status, stderr } = spawnSync(alone, ['--version'], { encoding: 'utf8' });
+      assert.deepEqual([status, stderr], [0, '']);
+      const lost = spawnSync(copy(join(top, 'npm', name), join(lab.dir, 'lost', name)), ['--version'], {
+        encoding: 'utf8',
+      });
+      assert.equal(lost.status, name === 'hawser' ? 125 : 1);
+      assert.match(
+        lost.stderr,
+        /\.mjs is neither in .* nor in .*: run 'make build' or 'make install', or link to this program instead of copying it\n$/,
+      );
+    }
+    return Promise.resolve();
+  },
+  options,
+);
 
-shimTest('containerd runs a copy by its absolute path', async (lab) => {
-  const binary = copy(SHIM, join(lab.dir, 'TestContainerStart/001', NAME));
-  const containerd = await new Containerd(join(top, 'bin')).start();
-  try {
-    assert.equal((await containerd.run('copied', ['/bin/echo', 'it works'], { flags: ['--runtime', binary] })).stdout, 'it works');
-  } finally {
-    await containerd.cleanUp();
-  }
-}, options);
+shimTest(
+  'containerd runs a copy by its absolute path',
+  async (lab) => {
+    const binary = copy(SHIM, join(lab.dir, 'TestContainerStart/001', NAME));
+    const containerd = await new Containerd(join(top, 'bin')).start();
+    try {
+      assert.equal(
+        (await containerd.run('copied', ['/bin/echo', 'it works'], { flags: ['--runtime', binary] })).stdout,
+        'it works',
+      );
+    } finally {
+      await containerd.cleanUp();
+    }
+  },
+  options,
+);

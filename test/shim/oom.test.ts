@@ -27,8 +27,13 @@ const counter = (text: string, name: string): number => Number(new RegExp(`^${na
 
 /** Descriptors and inotify watches by which a shim watches anything. */
 function watches(shim: Shim): number {
-  const infos = readdirSync(`/proc/${shim.pid}/fdinfo`).map((fd) => quietly(() => readFileSync(`/proc/${shim.pid}/fdinfo/${fd}`, 'latin1')) ?? '');
-  return infos.join('').split('\n').filter((line) => line.startsWith('inotify wd:') || line.startsWith('eventfd-count:')).length;
+  const infos = readdirSync(`/proc/${shim.pid}/fdinfo`).map(
+    (fd) => quietly(() => readFileSync(`/proc/${shim.pid}/fdinfo/${fd}`, 'latin1')) ?? '',
+  );
+  return infos
+    .join('')
+    .split('\n')
+    .filter((line) => line.startsWith('inotify wd:') || line.startsWith('eventfd-count:')).length;
 }
 
 /** The story of one life of a container that was killed for want of memory; it may have been told more than once. */
@@ -36,7 +41,10 @@ const ONE_LIFE = /^create, start, (oom, )+exit (\S+) 137, delete$/;
 
 /** The events of a container in a line. One that came twice, as the daemon answered too late on a slow machine, is there once. */
 function story(lab: Lab, id: string): string {
-  return lab.daemon.story(id).filter((event, index, all) => event === 'oom' || event !== all[index - 1]).join(', ');
+  return lab.daemon
+    .story(id)
+    .filter((event, index, all) => event === 'oom' || event !== all[index - 1])
+    .join(', ');
 }
 
 shimTest('bug 11: an OOM is told before the exit, of a container that dies at once', async (lab) => {
@@ -44,7 +52,10 @@ shimTest('bug 11: an OOM is told before the exit, of a container that dies at on
   const shim = await lab.shim('keeper');
   for (let round = 0; round < 5; round++) {
     const id = `oom${round}`;
-    const task = await shim.add(id, ['/bin/dd', 'if=/dev/zero', 'of=/dev/null', 'bs=200M', 'count=1'], { edit: limited, ...quiet });
+    const task = await shim.add(id, ['/bin/dd', 'if=/dev/zero', 'of=/dev/null', 'bs=200M', 'count=1'], {
+      edit: limited,
+      ...quiet,
+    });
     await task.start();
     assert.equal((await task.wait()).exitStatus, 137);
     await task.delete();
@@ -53,20 +64,31 @@ shimTest('bug 11: an OOM is told before the exit, of a container that dies at on
   }
 });
 
-shimTest('bug 11: an OOM between create and start\'s reply is told, as the watch begins at Create', async (lab) => {
-  // What is killed is killed while runc start has not returned.
-  const binaryName = lab.fakeRunc('runc-late-start', `if [ "$command" = start ]; then
+shimTest(
+  "bug 11: an OOM between create and start's reply is told, as the watch begins at Create",
+  async (lab) => {
+    // What is killed is killed while runc start has not returned.
+    const binaryName = lab.fakeRunc(
+      'runc-late-start',
+      `if [ "$command" = start ]; then
   "$runc" "$@"
   while [ -d "/proc/$(cat "$lab/bundles/c/init.pid")/fd" ] && ! grep -q 'State:.Z' "/proc/$(cat "$lab/bundles/c/init.pid")/status"; do sleep 0.02; done
   exit 0
-fi`);
-  const task = await lab.task('c', ['/bin/dd', 'if=/dev/zero', 'of=/dev/null', 'bs=200M', 'count=1'], { edit: limited, options: { binaryName }, ...quiet });
-  await task.start();
-  assert.equal((await task.wait()).exitStatus, 137);
-  await task.delete();
-  await lab.daemon.saw('delete', 'c');
-  assert.match(story(lab, 'c'), ONE_LIFE);
-}, { skip: hawserOnly });
+fi`,
+    );
+    const task = await lab.task('c', ['/bin/dd', 'if=/dev/zero', 'of=/dev/null', 'bs=200M', 'count=1'], {
+      edit: limited,
+      options: { binaryName },
+      ...quiet,
+    });
+    await task.start();
+    assert.equal((await task.wait()).exitStatus, 137);
+    await task.delete();
+    await lab.daemon.saw('delete', 'c');
+    assert.match(story(lab, 'c'), ONE_LIFE);
+  },
+  { skip: hawserOnly },
+);
 
 shimTest('an OOM of a child is told while the container lives on', async (lab) => {
   const task = await lab.task('c', sh(`${GREEDY}; echo "ended with $?"; exec sleep 1000`), { edit: limited });
@@ -77,50 +99,65 @@ shimTest('an OOM of a child is told while the container lives on', async (lab) =
   await task.remove();
 });
 
-shimTest('an OOM of an exec is told before its exit, and the container lives on', async (lab) => {
-  const task = await lab.task('c', undefined, { edit: limited });
-  await task.start();
-  await task.exec('e', ['/bin/dd', 'if=/dev/zero', 'of=/dev/null', 'bs=200M', 'count=1'], quiet);
-  await task.start('e');
-  assert.equal((await task.wait('e')).exitStatus, 137);
-  await lab.daemon.saw('exit', 'c', 'e');
-  assert.match(story(lab, 'c'), /^create, start, exec-added e, (?=.*oom, )(oom, )*exec-started e, (oom, )*exit e 137$/);
-  assert.equal((await task.state()).status, STATUS.RUNNING);
-  await task.remove();
-}, { skip: hawserOnly });
+shimTest(
+  'an OOM of an exec is told before its exit, and the container lives on',
+  async (lab) => {
+    const task = await lab.task('c', undefined, { edit: limited });
+    await task.start();
+    await task.exec('e', ['/bin/dd', 'if=/dev/zero', 'of=/dev/null', 'bs=200M', 'count=1'], quiet);
+    await task.start('e');
+    assert.equal((await task.wait('e')).exitStatus, 137);
+    await lab.daemon.saw('exit', 'c', 'e');
+    assert.match(
+      story(lab, 'c'),
+      /^create, start, exec-added e, (?=.*oom, )(oom, )*exec-started e, (oom, )*exit e 137$/,
+    );
+    assert.equal((await task.state()).status, STATUS.RUNNING);
+    await task.remove();
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('bug 12: memory that is refused without a kill is no OOM', async (lab) => {
-  const task = await lab.task('c', sh('fallocate -l 64M /tmp/x 2>/dev/null; echo "ended with $?"; exec sleep 1000'), {
-    edit: (spec) => {
-      limited(spec);
-      // Nothing in it may be killed; a file in memory is refused, and given back, where a page fault would wait for ever.
-      (spec.process as { oomScoreAdj?: number }).oomScoreAdj = -1000;
-    },
-  });
-  await task.start();
-  await task.out.saw('ended with 1');
-  const events = memoryFile(lab, 'memory.events');
-  assert.ok(counter(events, 'oom') > 0, events);
-  assert.equal(counter(events, 'oom_kill'), 0, events);
-  await task.remove();
-  await task.shim.shutdown();
-  assert.deepEqual(lab.daemon.of('c', '/tasks/oom'), []);
-}, { skip: onlyV2 });
+shimTest(
+  'bug 12: memory that is refused without a kill is no OOM',
+  async (lab) => {
+    const task = await lab.task('c', sh('fallocate -l 64M /tmp/x 2>/dev/null; echo "ended with $?"; exec sleep 1000'), {
+      edit: (spec) => {
+        limited(spec);
+        // Nothing in it may be killed; a file in memory is refused, and given back, where a page fault would wait for ever.
+        (spec.process as { oomScoreAdj?: number }).oomScoreAdj = -1000;
+      },
+    });
+    await task.start();
+    await task.out.saw('ended with 1');
+    const events = memoryFile(lab, 'memory.events');
+    assert.ok(counter(events, 'oom') > 0, events);
+    assert.equal(counter(events, 'oom_kill'), 0, events);
+    await task.remove();
+    await task.shim.shutdown();
+    assert.deepEqual(lab.daemon.of('c', '/tasks/oom'), []);
+  },
+  { skip: onlyV2 },
+);
 
-shimTest('bug 12: a cgroup whose processes are killed together tells of it before the exit', async (lab) => {
-  const task = await lab.task('c', sh(`sleep 1000 & ${GREEDY}; exec sleep 1000`), {
-    edit: (spec) => {
-      limited(spec);
-      spec.linux.resources.unified = { 'memory.oom.group': '1' };
-    },
-    ...quiet,
-  });
-  await task.start();
-  assert.equal((await task.wait()).exitStatus, 137);
-  await task.delete();
-  await lab.daemon.saw('delete', 'c');
-  assert.match(story(lab, 'c'), ONE_LIFE);
-}, { skip: onlyV2 });
+shimTest(
+  'bug 12: a cgroup whose processes are killed together tells of it before the exit',
+  async (lab) => {
+    const task = await lab.task('c', sh(`sleep 1000 & ${GREEDY}; exec sleep 1000`), {
+      edit: (spec) => {
+        limited(spec);
+        spec.linux.resources.unified = { 'memory.oom.group': '1' };
+      },
+      ...quiet,
+    });
+    await task.start();
+    assert.equal((await task.wait()).exitStatus, 137);
+    await task.delete();
+    await lab.daemon.saw('delete', 'c');
+    assert.match(story(lab, 'c'), ONE_LIFE);
+  },
+  { skip: onlyV2 },
+);
 
 /** Splits the container's cgroup: the processes go below, the last child into a cgroup with a limit of its own. */
 async function nest(lab: Lab, task: Task): Promise<void> {
@@ -134,36 +171,51 @@ async function nest(lab: Lab, task: Task): Promise<void> {
   writeFileSync(join(dir, 'job/memory.swap.max'), '0');
 }
 
-shimTest('an OOM in a cgroup below the container\'s is the container\'s', async (lab) => {
-  const task = await lab.task('c', sh(`exec 3<&0; (read go <&3; exec ${GREEDY}) & wait $!; echo "ended with $?"; exec sleep 1000`), { stdin: true });
-  await task.start();
-  await nest(lab, task);
-  assert.equal((await task.shim.task.Pids({ id: 'c' })).processes.length, 2, 'the processes below are the container\'s, too');
-  await (await task.stdio.input()).write('go\n');
-  await task.out.saw('ended with 137');
-  await lab.daemon.saw('oom', 'c');
-  await task.remove();
-  assert.equal(existsSync(cgroupDir('memory', `${lab.cgroup}/c`)), false, 'the cgroups below went with it');
-}, { skip: onlyV2 });
-
-shimTest('bug 13: an id that is used again is watched again, and nothing is left of the watches before', async (lab) => {
-  lab.bundle('c');
-  const shim = await lab.shim('c');
-  let before: number | undefined;
-  for (let round = 1; round <= 4; round++) {
-    const task = await shim.add('c', sh(GREEDY), { edit: limited, stdio: lab.stdio(`round${round}`, quiet) });
+shimTest(
+  "an OOM in a cgroup below the container's is the container's",
+  async (lab) => {
+    const task = await lab.task(
+      'c',
+      sh(`exec 3<&0; (read go <&3; exec ${GREEDY}) & wait $!; echo "ended with $?"; exec sleep 1000`),
+      { stdin: true },
+    );
     await task.start();
-    await task.wait();
-    await task.delete();
-    await eventually(`the story of round ${round}`, () => lab.daemon.of('c', '/tasks/delete').length === round);
-    // What is there once and stays, such as libuv's own, is there after the first.
-    before ??= watches(shim);
-    assert.equal(watches(shim), before, `round ${round}`);
-  }
-  const lives = story(lab, 'c').split(/(?<=delete), /);
-  assert.equal(lives.length, 4);
-  for (const life of lives) assert.match(life, ONE_LIFE);
-});
+    await nest(lab, task);
+    assert.equal(
+      (await task.shim.task.Pids({ id: 'c' })).processes.length,
+      2,
+      "the processes below are the container's, too",
+    );
+    await (await task.stdio.input()).write('go\n');
+    await task.out.saw('ended with 137');
+    await lab.daemon.saw('oom', 'c');
+    await task.remove();
+    assert.equal(existsSync(cgroupDir('memory', `${lab.cgroup}/c`)), false, 'the cgroups below went with it');
+  },
+  { skip: onlyV2 },
+);
+
+shimTest(
+  'bug 13: an id that is used again is watched again, and nothing is left of the watches before',
+  async (lab) => {
+    lab.bundle('c');
+    const shim = await lab.shim('c');
+    let before: number | undefined;
+    for (let round = 1; round <= 4; round++) {
+      const task = await shim.add('c', sh(GREEDY), { edit: limited, stdio: lab.stdio(`round${round}`, quiet) });
+      await task.start();
+      await task.wait();
+      await task.delete();
+      await eventually(`the story of round ${round}`, () => lab.daemon.of('c', '/tasks/delete').length === round);
+      // What is there once and stays, such as libuv's own, is there after the first.
+      before ??= watches(shim);
+      assert.equal(watches(shim), before, `round ${round}`);
+    }
+    const lives = story(lab, 'c').split(/(?<=delete), /);
+    assert.equal(lives.length, 4);
+    for (const life of lives) assert.match(life, ONE_LIFE);
+  },
+);
 
 shimTest('bug 13: a cgroup that is removed is no OOM, whether it was watched still or not', async (lab) => {
   const task = await lab.task('c', ['/bin/true'], { edit: limited });
@@ -177,7 +229,10 @@ shimTest('bug 13: a cgroup that is removed is no OOM, whether it was watched sti
   await killed.start();
   await killed.remove();
   await task.shim.shutdown();
-  assert.deepEqual(lab.daemon.events.filter(({ topic }) => topic === '/tasks/oom'), []);
+  assert.deepEqual(
+    lab.daemon.events.filter(({ topic }) => topic === '/tasks/oom'),
+    [],
+  );
 });
 
 shimTest('bug 32: a container whose create failed is not found, and harms nobody who asks for it', async (lab) => {
@@ -185,43 +240,57 @@ shimTest('bug 32: a container whose create failed is not found, and harms nobody
   const shim = await lab.shim('c');
   await fails(shim.create('c', quiet), Code.Unknown, /nothing-here/);
   const { task } = shim;
-  for (const call of [task.Stats, task.Pids, task.State, task.Pause, task.Start, task.Delete]) await fails(call({ id: 'c' }), Code.NotFound, 'container not created: not found');
+  for (const call of [task.Stats, task.Pids, task.State, task.Pause, task.Start, task.Delete])
+    await fails(call({ id: 'c' }), Code.NotFound, 'container not created: not found');
 });
 
-shimTest('bug 33: a cgroup that cannot be loaded costs Stats, not the container', async (lab) => {
-  // Its init is dead before the cgroup can be loaded: on v1 it is in none by then.
-  const binaryName = lab.fakeRunc('runc-dead-init', `if [ "$command" = create ]; then
+shimTest(
+  'bug 33: a cgroup that cannot be loaded costs Stats, not the container',
+  async (lab) => {
+    // Its init is dead before the cgroup can be loaded: on v1 it is in none by then.
+    const binaryName = lab.fakeRunc(
+      'runc-dead-init',
+      `if [ "$command" = create ]; then
   "$runc" "$@" || exit
   kill -9 "$(cat "$lab/bundles/c/init.pid")"
   while ! grep -q 'State:.Z' "/proc/$(cat "$lab/bundles/c/init.pid")/status" 2>/dev/null; do sleep 0.02; done
   exit 0
-fi`);
-  const task = await lab.task('c', undefined, { edit: limited, options: { binaryName }, ...quiet });
-  await lab.daemon.saw('exit', 'c');
-  await task.shim.task.Stats({ id: 'c' }).then(
-    ({ stats }) => assert.match(stats?.type_url ?? '', /^io\.containerd\.cgroups\.v2\./),
-    (error: unknown) => fails(Promise.reject(error as Error), Code.NotFound, 'cgroup does not exist: not found'),
-  );
-  await fails(task.start(), Code.Unknown, 'cannot start a stopped process');
-  await task.delete();
-  await fails(task.shim.task.Stats({ id: 'c' }), Code.NotFound, 'container not created: not found');
-}, { skip: hawserOnly });
+fi`,
+    );
+    const task = await lab.task('c', undefined, { edit: limited, options: { binaryName }, ...quiet });
+    await lab.daemon.saw('exit', 'c');
+    await task.shim.task.Stats({ id: 'c' }).then(
+      ({ stats }) => assert.match(stats?.type_url ?? '', /^io\.containerd\.cgroups\.v2\./),
+      (error: unknown) => fails(Promise.reject(error as Error), Code.NotFound, 'cgroup does not exist: not found'),
+    );
+    await fails(task.start(), Code.Unknown, 'cannot start a stopped process');
+    await task.delete();
+    await fails(task.shim.task.Stats({ id: 'c' }), Code.NotFound, 'container not created: not found');
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('field 31: 8 pods, round after round: every OOM is told, of the right container, before its exit', async (lab) => {
-  const lifetimes = rounds(10);
-  await Promise.all(Array.from({ length: 8 }, async (_, pod) => {
-    const id = `pod${pod}`;
-    lab.bundle(id);
-    const shim = await lab.shim(id);
-    for (let round = 0; round < lifetimes; round++) {
-      const task = await shim.add(id, sh(GREEDY), { edit: limited, stdio: lab.stdio(`${id}-${round}`, quiet) });
-      await task.start();
-      assert.equal((await task.wait()).exitStatus, 137);
-      await task.delete();
-    }
-    await shim.shutdown();
-    const lives = story(lab, id).split(/(?<=delete), /);
-    assert.equal(lives.length, lifetimes, lives.join('; '));
-    for (const life of lives) assert.match(life, ONE_LIFE);
-  }));
-}, { timeout: 180_000 });
+shimTest(
+  'field 31: 8 pods, round after round: every OOM is told, of the right container, before its exit',
+  async (lab) => {
+    const lifetimes = rounds(10);
+    await Promise.all(
+      Array.from({ length: 8 }, async (_, pod) => {
+        const id = `pod${pod}`;
+        lab.bundle(id);
+        const shim = await lab.shim(id);
+        for (let round = 0; round < lifetimes; round++) {
+          const task = await shim.add(id, sh(GREEDY), { edit: limited, stdio: lab.stdio(`${id}-${round}`, quiet) });
+          await task.start();
+          assert.equal((await task.wait()).exitStatus, 137);
+          await task.delete();
+        }
+        await shim.shutdown();
+        const lives = story(lab, id).split(/(?<=delete), /);
+        assert.equal(lives.length, lifetimes, lives.join('; '));
+        for (const life of lives) assert.match(life, ONE_LIFE);
+      }),
+    );
+  },
+  { timeout: 180_000 },
+);

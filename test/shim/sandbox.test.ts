@@ -25,13 +25,27 @@ async function ended(shim: Shim): Promise<void> {
 
 shimTest('a sandbox is answered for without a container, and its stop is the end of the shim', async (lab) => {
   const { shim, sandbox } = await sandboxIn(lab);
-  assert.deepEqual({ ...await sandbox.CreateSandbox({ sandboxId, bundlePath: lab.bundlePath(sandboxId), rootfs: [], netnsPath: '/n', annotations: { a: 'b' } }) }, {});
+  assert.deepEqual(
+    {
+      ...(await sandbox.CreateSandbox({
+        sandboxId,
+        bundlePath: lab.bundlePath(sandboxId),
+        rootfs: [],
+        netnsPath: '/n',
+        annotations: { a: 'b' },
+      })),
+    },
+    {},
+  );
   const { pid, createdAt, spec } = await sandbox.StartSandbox({ sandboxId });
   assert.deepEqual([pid, createdAt, spec], [0, null, null]);
   const { platform } = await sandbox.Platform({ sandboxId });
   assert.deepEqual([platform!.os, platform!.architecture], ['linux', process.arch === 'x64' ? 'amd64' : process.arch]);
   const status = await sandbox.SandboxStatus({ sandboxId, verbose: true });
-  assert.deepEqual([status.sandboxId, status.pid, status.state, { ...status.info }, status.createdAt, status.extra], ['', 0, '', {}, null, null]);
+  assert.deepEqual(
+    [status.sandboxId, status.pid, status.state, { ...status.info }, status.createdAt, status.extra],
+    ['', 0, '', {}, null, null],
+  );
   await sandbox.PingSandbox({ sandboxId });
   assert.equal((await sandbox.SandboxMetrics({ sandboxId })).metrics, null);
   const wait = await sandbox.WaitSandbox({ sandboxId });

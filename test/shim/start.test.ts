@@ -1,7 +1,17 @@
 /** The command line: start, delete, -v, -info, serve, with good input and bad (contract §1.2 to §1.9). */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,18 +30,21 @@ function assertNoShim(lab: Lab): void {
   assert.deepEqual(lab.snapshot().processes, []);
 }
 
-shimTest('bug 54: start prints the address and nothing else, and leaves the shim in the bundle, its own process group, with its own descriptors', async (lab) => {
-  lab.bundle('c');
-  const { status, stdout, stderr } = await lab.startAction('c');
-  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
-  assert.match(stdout.toString(), /^unix:\/\/\/run\/containerd\/s\/[0-9a-f]{64}$/);
-  const shim = await lab.connect(stdout.toString());
-  const stat = readFileSync(`/proc/${shim.pid}/stat`, 'latin1');
-  assert.equal(Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]), shim.pid, 'it leads its process group');
-  for (const line of descriptorsOf(shim.pid)) assert.doesNotMatch(line, /^[012] (pipe|\/dev\/(pts|tty))/);
-  const environment = readFileSync(`/proc/${shim.pid}/environ`, 'latin1');
-  assert.ok(environment.includes(`TTRPC_ADDRESS=${lab.daemon.path}`));
-});
+shimTest(
+  'bug 54: start prints the address and nothing else, and leaves the shim in the bundle, its own process group, with its own descriptors',
+  async (lab) => {
+    lab.bundle('c');
+    const { status, stdout, stderr } = await lab.startAction('c');
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+    assert.match(stdout.toString(), /^unix:\/\/\/run\/containerd\/s\/[0-9a-f]{64}$/);
+    const shim = await lab.connect(stdout.toString());
+    const stat = readFileSync(`/proc/${shim.pid}/stat`, 'latin1');
+    assert.equal(Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]), shim.pid, 'it leads its process group');
+    for (const line of descriptorsOf(shim.pid)) assert.doesNotMatch(line, /^[012] (pipe|\/dev\/(pts|tty))/);
+    const environment = readFileSync(`/proc/${shim.pid}/environ`, 'latin1');
+    assert.ok(environment.includes(`TTRPC_ADDRESS=${lab.daemon.path}`));
+  },
+);
 
 shimTest('bug 30: -debug reaches the shim that serves, and only then is there a debug log', async (lab) => {
   for (const debug of [true, false]) {
@@ -46,7 +59,7 @@ shimTest('bug 30: -debug reaches the shim that serves, and only then is there a 
   }
 });
 
-shimTest('oom_score_adj is the daemon\'s and one more', async (lab) => {
+shimTest("oom_score_adj is the daemon's and one more", async (lab) => {
   lab.bundle('c');
   const shim = await lab.shim('c');
   const own = Number(readFileSync('/proc/self/oom_score_adj', 'utf8'));
@@ -74,99 +87,148 @@ shimTest('stdin: an Any of runc options', async (lab) => {
   assert.match((await lab.shim('c', { stdin: any })).address, /^unix:/);
 });
 
-shimTest('stdin: BootstrapParams, with a socket directory and a log level', async (lab) => {
-  lab.bundle('c');
-  const socketDir = join(tmpdir(), `hs-${process.pid}`);
-  const stdin = BootstrapParams.encode({
-    instanceId: 'c', namespace: lab.namespace, logLevel: -4, containerdVersion: '2.3.4',
-    containerdTtrpcAddress: lab.daemon.path, containerdGrpcAddress: lab.grpcAddress, containerdBinary: '/usr/bin/containerd',
-    extensions: [{ value: lab.options({ systemdCgroup: true }) }], socketDir,
-  }).finish();
-  const shim = await lab.shim('c', { stdin, debug: false });
-  assert.ok(shim.address.startsWith(`unix://${socketDir}/`));
-  assert.equal(statSync(socketDir).mode & 0o777, 0o700);
-  await eventually('it logs at debug level', () => lab.log.includes('level=debug'));
-  await shim.shutdown();
-  assert.deepEqual(readdirSync(socketDir), []);
-  rmSync(socketDir, { recursive: true });
-}, { skip: hawserOnly });
+shimTest(
+  'stdin: BootstrapParams, with a socket directory and a log level',
+  async (lab) => {
+    lab.bundle('c');
+    const socketDir = join(tmpdir(), `hs-${process.pid}`);
+    const stdin = BootstrapParams.encode({
+      instanceId: 'c',
+      namespace: lab.namespace,
+      logLevel: -4,
+      containerdVersion: '2.3.4',
+      containerdTtrpcAddress: lab.daemon.path,
+      containerdGrpcAddress: lab.grpcAddress,
+      containerdBinary: '/usr/bin/containerd',
+      extensions: [{ value: lab.options({ systemdCgroup: true }) }],
+      socketDir,
+    }).finish();
+    const shim = await lab.shim('c', { stdin, debug: false });
+    assert.ok(shim.address.startsWith(`unix://${socketDir}/`));
+    assert.equal(statSync(socketDir).mode & 0o777, 0o700);
+    await eventually('it logs at debug level', () => lab.log.includes('level=debug'));
+    await shim.shutdown();
+    assert.deepEqual(readdirSync(socketDir), []);
+    rmSync(socketDir, { recursive: true });
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('stdin: the golden bytes of BootstrapParams are taken by the shim that they name, and by no other', async (lab) => {
-  const stdin = Buffer.from([
-    '0a03616263120764656661756c7418fcffffffffffffffff012205322e332e34',
-    '2a252f72756e2f636f6e7461696e6572642f636f6e7461696e6572642e736f636b2e7474727063',
-    '321f2f72756e2f636f6e7461696e6572642f636f6e7461696e6572642e736f636b',
-    '3a132f7573722f62696e2f636f6e7461696e657264',
-    '42220a200a1a636f6e7461696e6572642e72756e632e76312e4f7074696f6e7312024801',
-  ].join(''), 'hex');
-  lab.bundle('other');
-  const other = await lab.shim('other', { stdin, namespace: 'default', debug: false });
-  await other.shutdown();
-  assert.ok(!lab.log.includes('level=debug'), lab.log);
-  lab.bundle('abc');
-  const shim = await lab.shim('abc', { stdin, namespace: 'default', debug: false });
-  assert.ok(shim.address.startsWith('unix:///run/containerd/s/'));
-  await eventually('its log level is debug, as they say', () => lab.log.includes('level=debug'));
-}, { skip: hawserOnly });
+shimTest(
+  'stdin: the golden bytes of BootstrapParams are taken by the shim that they name, and by no other',
+  async (lab) => {
+    const stdin = Buffer.from(
+      [
+        '0a03616263120764656661756c7418fcffffffffffffffff012205322e332e34',
+        '2a252f72756e2f636f6e7461696e6572642f636f6e7461696e6572642e736f636b2e7474727063',
+        '321f2f72756e2f636f6e7461696e6572642f636f6e7461696e6572642e736f636b',
+        '3a132f7573722f62696e2f636f6e7461696e657264',
+        '42220a200a1a636f6e7461696e6572642e72756e632e76312e4f7074696f6e7312024801',
+      ].join(''),
+      'hex',
+    );
+    lab.bundle('other');
+    const other = await lab.shim('other', { stdin, namespace: 'default', debug: false });
+    await other.shutdown();
+    assert.ok(!lab.log.includes('level=debug'), lab.log);
+    lab.bundle('abc');
+    const shim = await lab.shim('abc', { stdin, namespace: 'default', debug: false });
+    assert.ok(shim.address.startsWith('unix:///run/containerd/s/'));
+    await eventually('its log level is debug, as they say', () => lab.log.includes('level=debug'));
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('stdin: what cannot be understood is no options', async (lab) => {
-  for (const [n, stdin] of [Buffer.from([0xff, 0xff, 0xff]), Buffer.from('hello world'), Buffer.alloc(100_000, 7)].entries()) {
-    lab.bundle(`c${n}`);
-    await lab.shim(`c${n}`, { stdin });
-  }
-}, { skip: hawserOnly });
+shimTest(
+  'stdin: what cannot be understood is no options',
+  async (lab) => {
+    for (const [n, stdin] of [
+      Buffer.from([0xff, 0xff, 0xff]),
+      Buffer.from('hello world'),
+      Buffer.alloc(100_000, 7),
+    ].entries()) {
+      lab.bundle(`c${n}`);
+      await lab.shim(`c${n}`, { stdin });
+    }
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('bug 46, fields 36 and 38: each daemon gets an answer that it understands, a shim that runs already answers the same', async (lab) => {
-  const { BootstrapResult } = containerd.runtime.bootstrap.v1;
-  const params = (id: string): Buffer => Buffer.from(BootstrapParams.encode({ instanceId: id, namespace: lab.namespace, containerdVersion: '2.3.4' }).finish());
-  for (const again of ['new', 'running']) {
-    lab.bundle('plain');
-    const plain = await lab.startAction('plain');
-    const address = plain.stdout.toString();
-    assert.match(address, /^unix:\/\/[^\s]+$/, again);
-    lab.sockets.add(address.slice('unix://'.length));
+shimTest(
+  'bug 46, fields 36 and 38: each daemon gets an answer that it understands, a shim that runs already answers the same',
+  async (lab) => {
+    const { BootstrapResult } = containerd.runtime.bootstrap.v1;
+    const params = (id: string): Buffer =>
+      Buffer.from(
+        BootstrapParams.encode({ instanceId: id, namespace: lab.namespace, containerdVersion: '2.3.4' }).finish(),
+      );
+    for (const again of ['new', 'running']) {
+      lab.bundle('plain');
+      const plain = await lab.startAction('plain');
+      const address = plain.stdout.toString();
+      assert.match(address, /^unix:\/\/[^\s]+$/, again);
+      lab.sockets.add(address.slice('unix://'.length));
 
-    lab.bundle('params');
-    const { stdout, stderr, status } = await lab.startAction('params', { stdin: params('params') });
-    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
-    const result = BootstrapResult.decode(stdout);
-    assert.deepEqual({ version: result.version, protocol: result.protocol }, { version: 3, protocol: 'ttrpc' });
-    const shim = await lab.connect(result.address);
-    // What version 3 promises.
-    assert.equal((await shim.v3.Connect({ id: 'params' })).shimPid, shim.pid);
-    assert.equal(readFileSync(join(lab.bundlePath('params'), 'address'), 'utf8'), result.address, 'an older daemon finds it too');
-  }
-}, { skip: hawserOnly });
+      lab.bundle('params');
+      const { stdout, stderr, status } = await lab.startAction('params', { stdin: params('params') });
+      assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+      const result = BootstrapResult.decode(stdout);
+      assert.deepEqual({ version: result.version, protocol: result.protocol }, { version: 3, protocol: 'ttrpc' });
+      const shim = await lab.connect(result.address);
+      // What version 3 promises.
+      assert.equal((await shim.v3.Connect({ id: 'params' })).shimPid, shim.pid);
+      assert.equal(
+        readFileSync(join(lab.bundlePath('params'), 'address'), 'utf8'),
+        result.address,
+        'an older daemon finds it too',
+      );
+    }
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('bug 48, field 37: a member that joins a shim which only has the old Task API is said to have that', async (lab) => {
-  const { BootstrapResult } = containerd.runtime.bootstrap.v1;
-  lab.bundle('leader', undefined, (spec) => (spec.annotations = { 'io.kubernetes.cri.sandbox-id': 'leader' }));
-  const { stdout } = await lab.startAction('leader');
-  const leader = await lab.connect(stdout.toString());
-  await leader.shutdown();
-  // In its place, one as containerd 1.7 had it.
-  const server = new Server().add(ContainerdTaskV2Task, { Connect: () => ({ shimPid: 1, taskPid: 1 }) });
-  const listener = createServer();
-  await server.serve(listener);
-  await new Promise<void>((resolve) => listener.listen(leader.socket, resolve));
-  lab.defer(() => server.close());
-  lab.bundle('member', undefined, (spec) => (spec.annotations = { 'io.kubernetes.cri.sandbox-id': 'leader' }));
-  const stdin = BootstrapParams.encode({ instanceId: 'member', namespace: lab.namespace }).finish();
-  const joined = await lab.startAction('member', { stdin });
-  const { version, address } = BootstrapResult.decode(joined.stdout);
-  assert.deepEqual({ version, address }, { version: 2, address: leader.address });
-}, { skip: hawserOnly });
+shimTest(
+  'bug 48, field 37: a member that joins a shim which only has the old Task API is said to have that',
+  async (lab) => {
+    const { BootstrapResult } = containerd.runtime.bootstrap.v1;
+    lab.bundle('leader', undefined, (spec) => (spec.annotations = { 'io.kubernetes.cri.sandbox-id': 'leader' }));
+    const { stdout } = await lab.startAction('leader');
+    const leader = await lab.connect(stdout.toString());
+    await leader.shutdown();
+    // In its place, one as containerd 1.7 had it.
+    const server = new Server().add(ContainerdTaskV2Task, { Connect: () => ({ shimPid: 1, taskPid: 1 }) });
+    const listener = createServer();
+    await server.serve(listener);
+    await new Promise<void>((resolve) => listener.listen(leader.socket, resolve));
+    lab.defer(() => server.close());
+    lab.bundle('member', undefined, (spec) => (spec.annotations = { 'io.kubernetes.cri.sandbox-id': 'leader' }));
+    const stdin = BootstrapParams.encode({ instanceId: 'member', namespace: lab.namespace }).finish();
+    const joined = await lab.startAction('member', { stdin });
+    const { version, address } = BootstrapResult.decode(joined.stdout);
+    assert.deepEqual({ version, address }, { version: 2, address: leader.address });
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('a socket path that is too long is an error that says so, and no shim', async (lab) => {
-  lab.bundle('c');
-  const socketDir = `/tmp/${'x'.repeat(60)}`;
-  const stdin = BootstrapParams.encode({ instanceId: 'c', namespace: lab.namespace, extensions: [], socketDir }).finish();
-  const { status, stdout, stderr } = await lab.startAction('c', { stdin });
-  assert.deepEqual({ status, stdout: stdout.toString() }, { status: 1, stdout: '' });
-  assert.match(stderr, /^io\.containerd\.runc\.v2: socket path .* is too long: \d+ bytes/);
-  assert.ok(!existsSync(socketDir));
-  assertNoShim(lab);
-}, { skip: hawserOnly });
+shimTest(
+  'a socket path that is too long is an error that says so, and no shim',
+  async (lab) => {
+    lab.bundle('c');
+    const socketDir = `/tmp/${'x'.repeat(60)}`;
+    const stdin = BootstrapParams.encode({
+      instanceId: 'c',
+      namespace: lab.namespace,
+      extensions: [],
+      socketDir,
+    }).finish();
+    const { status, stdout, stderr } = await lab.startAction('c', { stdin });
+    assert.deepEqual({ status, stdout: stdout.toString() }, { status: 1, stdout: '' });
+    assert.match(stderr, /^io\.containerd\.runc\.v2: socket path .* is too long: \d+ bytes/);
+    assert.ok(!existsSync(socketDir));
+    assertNoShim(lab);
+  },
+  { skip: hawserOnly },
+);
 
 shimTest('a missing or broken config.json fails start with its name', async (lab) => {
   lab.bundle('c');
@@ -182,23 +244,34 @@ shimTest('a missing or broken config.json fails start with its name', async (lab
   assertNoShim(lab);
 });
 
-shimTest('a missing or broken config.json fails Create, and not in words that dockerd takes for a missing command', async (lab) => {
-  lab.bundle('c');
-  const shim = await lab.shim('c');
-  rmSync(join(lab.bundlePath('c'), 'config.json'));
-  await fails(shim.create('c'), Code.InvalidArgument, /^the bundle .* has no usable config\.json: it is missing: invalid argument$/);
-  writeFileSync(join(lab.bundlePath('c'), 'config.json'), 'no');
-  await fails(shim.create('c', { stdio: lab.stdio('c2') }), Code.InvalidArgument, /not valid JSON/);
-  lab.bundle('c');
-  await shim.create('c', { stdio: lab.stdio('c3') });
-}, { skip: hawserOnly });
+shimTest(
+  'a missing or broken config.json fails Create, and not in words that dockerd takes for a missing command',
+  async (lab) => {
+    lab.bundle('c');
+    const shim = await lab.shim('c');
+    rmSync(join(lab.bundlePath('c'), 'config.json'));
+    await fails(
+      shim.create('c'),
+      Code.InvalidArgument,
+      /^the bundle .* has no usable config\.json: it is missing: invalid argument$/,
+    );
+    writeFileSync(join(lab.bundlePath('c'), 'config.json'), 'no');
+    await fails(shim.create('c', { stdio: lab.stdio('c2') }), Code.InvalidArgument, /not valid JSON/);
+    lab.bundle('c');
+    await shim.create('c', { stdio: lab.stdio('c3') });
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('bug 56: a specification without a linux section is none of our business until runc has a word', async (lab) => {
-  lab.bundle('c');
-  writeFileSync(join(lab.bundlePath('c'), 'config.json'), '{"ociVersion":"1.0.2"}');
-  const shim = await lab.shim('c');
-  await fails(shim.create('c'), Code.Unknown, /^OCI runtime create failed: /);
-});
+shimTest(
+  'bug 56: a specification without a linux section is none of our business until runc has a word',
+  async (lab) => {
+    lab.bundle('c');
+    writeFileSync(join(lab.bundlePath('c'), 'config.json'), '{"ociVersion":"1.0.2"}');
+    const shim = await lab.shim('c');
+    await fails(shim.create('c'), Code.Unknown, /^OCI runtime create failed: /);
+  },
+);
 
 shimTest('an unknown flag is usage on stderr and status 2; -h is usage and status 0', async (lab) => {
   const unknown = await lab.run(['-frobnicate', 'start']);
@@ -210,81 +283,130 @@ shimTest('an unknown flag is usage on stderr and status 2; -h is usage and statu
   assert.equal(help.status, 0);
 });
 
-shimTest('a missing namespace is an error in the Go shim\'s words, without a line end', async (lab) => {
+shimTest("a missing namespace is an error in the Go shim's words, without a line end", async (lab) => {
   for (const action of [['start'], ['delete'], []]) {
     const { status, stdout, stderr } = await lab.run(['-id', 'c', ...action]);
-    assert.deepEqual({ status, stdout: stdout.toString(), stderr }, { status: 1, stdout: '', stderr: 'io.containerd.runc.v2: shim namespace cannot be empty' });
+    assert.deepEqual(
+      { status, stdout: stdout.toString(), stderr },
+      { status: 1, stdout: '', stderr: 'io.containerd.runc.v2: shim namespace cannot be empty' },
+    );
   }
 });
 
-shimTest('flags in all of Go\'s forms', async (lab) => {
+shimTest("flags in all of Go's forms", async (lab) => {
   lab.bundle('c');
   const { status, stdout } = await lab.run(
-    [`--namespace=${lab.namespace}`, '-address', lab.grpcAddress, '--id=c', '-debug=true', '-publish-binary=/bin/false', 'start', '-and', 'more'],
+    [
+      `--namespace=${lab.namespace}`,
+      '-address',
+      lab.grpcAddress,
+      '--id=c',
+      '-debug=true',
+      '-publish-binary=/bin/false',
+      'start',
+      '-and',
+      'more',
+    ],
     { cwd: lab.bundlePath('c') },
   );
   assert.equal(status, 0);
   await lab.connect(stdout.toString());
 });
 
-shimTest('ids that could be paths or flags are refused before they become any', async (lab) => {
-  lab.bundle('good');
-  const shim = await lab.shim('good');
-  for (const id of ['a/b', '..', '.', '../good', '-x', '', 'x'.repeat(77), 'a b', 'a\nb', 'a..b', 'ü']) {
-    await fails(shim.task.Create({ id, bundle: lab.bundlePath('good') }), Code.InvalidArgument, /: invalid argument$/);
-    const { status, stderr } = await lab.run([...lab.flags(id), 'start'], { cwd: lab.bundlePath('good') });
-    assert.equal(status, 1);
-    assert.match(stderr, /^io\.containerd\.runc\.v2: id .*: invalid argument$/s);
-    assert.equal((await lab.run([...lab.flags(id), 'delete'], { cwd: lab.bundlePath('good') })).status, 1);
-  }
-  await fails(shim.task.Create({ id: 'good', bundle: 'relative' }), Code.InvalidArgument, /absolute path/);
-  const longest = `a${'-b'.repeat(37)}c`;
-  assert.equal(longest.length, 76);
-  lab.bundle(longest, sh('exit 3'));
-  const task = await (await lab.shim(longest)).create(longest, { stdio: lab.stdio('longest') });
-  await task.start();
-  assert.equal((await task.wait()).exitStatus, 3);
-}, { skip: hawserOnly });
+shimTest(
+  'ids that could be paths or flags are refused before they become any',
+  async (lab) => {
+    lab.bundle('good');
+    const shim = await lab.shim('good');
+    for (const id of ['a/b', '..', '.', '../good', '-x', '', 'x'.repeat(77), 'a b', 'a\nb', 'a..b', 'ü']) {
+      await fails(
+        shim.task.Create({ id, bundle: lab.bundlePath('good') }),
+        Code.InvalidArgument,
+        /: invalid argument$/,
+      );
+      const { status, stderr } = await lab.run([...lab.flags(id), 'start'], { cwd: lab.bundlePath('good') });
+      assert.equal(status, 1);
+      assert.match(stderr, /^io\.containerd\.runc\.v2: id .*: invalid argument$/s);
+      assert.equal((await lab.run([...lab.flags(id), 'delete'], { cwd: lab.bundlePath('good') })).status, 1);
+    }
+    await fails(shim.task.Create({ id: 'good', bundle: 'relative' }), Code.InvalidArgument, /absolute path/);
+    const longest = `a${'-b'.repeat(37)}c`;
+    assert.equal(longest.length, 76);
+    lab.bundle(longest, sh('exit 3'));
+    const task = await (await lab.shim(longest)).create(longest, { stdio: lab.stdio('longest') });
+    await task.start();
+    assert.equal((await task.wait()).exitStatus, 3);
+  },
+  { skip: hawserOnly },
+);
 
 shimTest('-v prints facts and an empty line', async (lab) => {
   for (const flag of hawserOnly ? ['-v'] : ['-v', '--version']) {
     const { status, stdout, stderr } = await lab.run([flag]);
     assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
-    assert.match(stdout.toString(), /containerd-shim-runc-v2:\n {2}Version: {2}.+\n {2}Revision: .+\n {2}\w+ version: .+\n(?: {2}Library: \/.+\n)?\n$/);
+    assert.match(
+      stdout.toString(),
+      /containerd-shim-runc-v2:\n {2}Version: {2}.+\n {2}Revision: .+\n {2}\w+ version: .+\n(?: {2}Library: \/.+\n)?\n$/,
+    );
   }
 });
 
-shimTest('-info tells what the shim and its runtime can do', async (lab) => {
-  const empty = await lab.run(['-info']);
-  assert.deepEqual({ status: empty.status, stderr: empty.stderr }, { status: 0, stderr: '' });
-  const info = containerd.types.RuntimeInfo.decode(empty.stdout);
-  assert.equal(info.name, 'io.containerd.runc.v2');
-  assert.ok(info.version?.version);
-  const options = lab.options({ binaryName: lab.fakeRunc('runc-features', `if [ "$1" = features ]; then echo '{"ociVersionMin":"1.0.0","linux":{}}'; exit 0; fi`) });
-  const withFeatures = await lab.run(['-info'], { stdin: google.protobuf.Any.encode(options).finish() });
-  const decoded = containerd.types.RuntimeInfo.decode(withFeatures.stdout);
-  assert.equal(decoded.features?.type_url, 'types.containerd.io/opencontainers/runtime-spec/1/features/Features');
-  assert.equal((JSON.parse(Buffer.from(decoded.features.value!).toString()) as { ociVersionMin: string }).ociVersionMin, '1.0.0');
-  assert.equal(decoded.options?.type_url, 'containerd.runc.v1.Options');
-  const missing = await lab.run(['-info'], { stdin: google.protobuf.Any.encode(lab.options({ binaryName: 'no-such-runc' })).finish() });
-  assert.equal(missing.status, 1);
-  assert.match(missing.stderr, /"no-such-runc": executable file not found in \$PATH/);
-}, { skip: hawserOnly });
+shimTest(
+  '-info tells what the shim and its runtime can do',
+  async (lab) => {
+    const empty = await lab.run(['-info']);
+    assert.deepEqual({ status: empty.status, stderr: empty.stderr }, { status: 0, stderr: '' });
+    const info = containerd.types.RuntimeInfo.decode(empty.stdout);
+    assert.equal(info.name, 'io.containerd.runc.v2');
+    assert.ok(info.version?.version);
+    const options = lab.options({
+      binaryName: lab.fakeRunc(
+        'runc-features',
+        `if [ "$1" = features ]; then echo '{"ociVersionMin":"1.0.0","linux":{}}'; exit 0; fi`,
+      ),
+    });
+    const withFeatures = await lab.run(['-info'], { stdin: google.protobuf.Any.encode(options).finish() });
+    const decoded = containerd.types.RuntimeInfo.decode(withFeatures.stdout);
+    assert.equal(decoded.features?.type_url, 'types.containerd.io/opencontainers/runtime-spec/1/features/Features');
+    assert.equal(
+      (JSON.parse(Buffer.from(decoded.features.value!).toString()) as { ociVersionMin: string }).ociVersionMin,
+      '1.0.0',
+    );
+    assert.equal(decoded.options?.type_url, 'containerd.runc.v1.Options');
+    const missing = await lab.run(['-info'], {
+      stdin: google.protobuf.Any.encode(lab.options({ binaryName: 'no-such-runc' })).finish(),
+    });
+    assert.equal(missing.status, 1);
+    assert.match(missing.stderr, /"no-such-runc": executable file not found in \$PATH/);
+  },
+  { skip: hawserOnly },
+);
 
-shimTest('a file that was left where the socket should be is replaced', async (lab) => {
-  lab.bundle('c');
-  const first = await lab.shim('c');
-  await first.shutdown();
-  writeFileSync(first.socket, 'left by somebody');
-  const second = await lab.shim('c');
-  assert.ok(statSync(second.socket).isSocket());
-}, { skip: hawserOnly });
+shimTest(
+  'a file that was left where the socket should be is replaced',
+  async (lab) => {
+    lab.bundle('c');
+    const first = await lab.shim('c');
+    await first.shutdown();
+    writeFileSync(first.socket, 'left by somebody');
+    const second = await lab.shim('c');
+    assert.ok(statSync(second.socket).isSocket());
+  },
+  { skip: hawserOnly },
+);
 
 shimTest('garbage and cut frames on the socket leave the shim serving', async (lab) => {
   const task = await lab.task('c');
   const garbage: Uint8Array[] = [
-    Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.alloc(5, 0xff), Buffer.alloc(1000), rawFrame(1, 1, 0, Buffer.from([0xff, 0xff, 0xff])),
-    rawFrame(2, 1), rawFrame(1, 9), rawFrame(1, 3, 1, Buffer.from('x')), rawFrame(1, 1).subarray(0, 7), rawFrame(1, 1, 0, Buffer.alloc(100)).subarray(0, 50),
+    Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+    Buffer.alloc(5, 0xff),
+    Buffer.alloc(1000),
+    rawFrame(1, 1, 0, Buffer.from([0xff, 0xff, 0xff])),
+    rawFrame(2, 1),
+    rawFrame(1, 9),
+    rawFrame(1, 3, 1, Buffer.from('x')),
+    rawFrame(1, 1).subarray(0, 7),
+    rawFrame(1, 1, 0, Buffer.alloc(100)).subarray(0, 50),
   ];
   for (const bytes of garbage) {
     const peer = await RawPeer.connect(task.shim.socket);
@@ -321,7 +443,12 @@ shimTest('a peer of another user is hung up on, and gets no answer', async (lab)
   try {
     for (const [dir] of modes) chmodSync(dir, 0o711);
     const { stdout, stderr } = spawnSync(process.execPath, ['-e', script, socket, request.toString('hex')], {
-      uid: 65_534, gid: 65_534, encoding: 'utf8', timeout: 15_000, cwd: '/', env: {},
+      uid: 65_534,
+      gid: 65_534,
+      encoding: 'utf8',
+      timeout: 15_000,
+      cwd: '/',
+      env: {},
     });
     assert.deepEqual({ stdout, stderr }, { stdout: 'closed after 0\n', stderr: '' });
   } finally {
@@ -342,20 +469,33 @@ shimTest('clients that come and go in the midst of calls harm nobody', async (la
   assert.equal((await task.remove()).exitStatus, 137);
 });
 
-shimTest('serve without a socket says what is missing', async (lab) => {
-  lab.bundle('c');
-  const { status, stderr } = await lab.run(lab.flags('c'), { cwd: lab.bundlePath('c') });
-  assert.equal(status, 1);
-  assert.match(stderr, /^io\.containerd\.runc\.v2: /);
-}, { skip: hawserOnly });
+shimTest(
+  'serve without a socket says what is missing',
+  async (lab) => {
+    lab.bundle('c');
+    const { status, stderr } = await lab.run(lab.flags('c'), { cwd: lab.bundlePath('c') });
+    assert.equal(status, 1);
+    assert.match(stderr, /^io\.containerd\.runc\.v2: /);
+  },
+  { skip: hawserOnly },
+);
 
 shimTest('start works with a closed stdin, a full environment, and a relative link to the program', async (lab) => {
   lab.bundle('c');
   mkdirSync(join(lab.dir, 'bin'));
   symlinkSync(SHIM, join(lab.dir, 'bin', 'containerd-shim-runc-v2'));
   const child = spawn(join(lab.dir, 'bin', 'containerd-shim-runc-v2'), [...lab.flags('c'), 'start'], {
-    cwd: lab.bundlePath('c'), stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TTRPC_ADDRESS: lab.daemon.path, HAWSER_SPARE: 'off', HAWSER_RUN_DIR: lab.runDir, NODE_OPTIONS: '--no-such-option', NODE_EXTRA_CA_CERTS: '/no/such/file', BIG: 'x'.repeat(100_000) },
+    cwd: lab.bundlePath('c'),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      TTRPC_ADDRESS: lab.daemon.path,
+      HAWSER_SPARE: 'off',
+      HAWSER_RUN_DIR: lab.runDir,
+      NODE_OPTIONS: '--no-such-option',
+      NODE_EXTRA_CA_CERTS: '/no/such/file',
+      BIG: 'x'.repeat(100_000),
+    },
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -364,14 +504,17 @@ shimTest('start works with a closed stdin, a full environment, and a relative li
   assert.ok(processInfo(shim.pid));
 });
 
-shimTest('bug 55: an address of the daemon that nobody listens on, or none, doesn\'t keep containers from running', async (lab) => {
-  lab.bundle('c', sh('exit 3'));
-  const shim = await lab.shim('c', { env: { TTRPC_ADDRESS: '/no/such/socket' } });
-  const task = await shim.create('c');
-  await task.start();
-  assert.equal((await task.wait()).exitStatus, 3);
-  await task.delete();
-  const peer = connect(shim.socket);
-  peer.destroy();
-  await shim.shutdown();
-});
+shimTest(
+  "bug 55: an address of the daemon that nobody listens on, or none, doesn't keep containers from running",
+  async (lab) => {
+    lab.bundle('c', sh('exit 3'));
+    const shim = await lab.shim('c', { env: { TTRPC_ADDRESS: '/no/such/socket' } });
+    const task = await shim.create('c');
+    await task.start();
+    assert.equal((await task.wait()).exitStatus, 3);
+    await task.delete();
+    const peer = connect(shim.socket);
+    peer.destroy();
+    await shim.shutdown();
+  },
+);

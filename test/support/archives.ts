@@ -15,7 +15,14 @@ export interface RawHeader {
 }
 
 /** One header, with a right check sum. */
-export function rawHeader({ name = 'f', link = '', type = '0', size = 0, magic = 'ustar\x0000', fields = {} }: RawHeader = {}): Buffer {
+export function rawHeader({
+  name = 'f',
+  link = '',
+  type = '0',
+  size = 0,
+  magic = 'ustar\x0000',
+  fields = {},
+}: RawHeader = {}): Buffer {
   const block = Buffer.alloc(BLOCK);
   const put = (at: number, value: Buffer | string): void => void Buffer.from(value).copy(block, at);
   put(0, name);
@@ -37,7 +44,7 @@ export function rawHeader({ name = 'f', link = '', type = '0', size = 0, magic =
 /** Data with what fills its last block. */
 export function blocks(data: Buffer | string): Buffer {
   const bytes = Buffer.from(data);
-  return Buffer.concat([bytes, Buffer.alloc((BLOCK - bytes.length % BLOCK) % BLOCK)]);
+  return Buffer.concat([bytes, Buffer.alloc((BLOCK - (bytes.length % BLOCK)) % BLOCK)]);
 }
 
 /** A record, or bytes that are to stand among records as they are. */
@@ -45,13 +52,15 @@ export type PaxRecord = readonly [key: string, value: Buffer | string] | Buffer;
 
 /** The extended header with these records. */
 export function paxHeader(records: readonly PaxRecord[], type = 'x'): Buffer {
-  const body = Buffer.concat(records.map((record) => {
-    if (Buffer.isBuffer(record)) return record;
-    const rest = Buffer.concat([Buffer.from(` ${record[0]}=`), Buffer.from(record[1]), Buffer.from('\n')]);
-    let length = rest.length;
-    while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
-    return Buffer.concat([Buffer.from(String(length)), rest]);
-  }));
+  const body = Buffer.concat(
+    records.map((record) => {
+      if (Buffer.isBuffer(record)) return record;
+      const rest = Buffer.concat([Buffer.from(` ${record[0]}=`), Buffer.from(record[1]), Buffer.from('\n')]);
+      let length = rest.length;
+      while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+      return Buffer.concat([Buffer.from(String(length)), rest]);
+    }),
+  );
   return Buffer.concat([rawHeader({ name: 'PaxHeaders/f', type, size: body.length }), blocks(body)]);
 }
 
@@ -66,7 +75,8 @@ export async function readAll(data: Buffer, size?: number): Promise<(Entry & { d
   const entries = [];
   for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
     const body = [];
-    for (let piece = await reader.body(); piece !== undefined; piece = await reader.body()) body.push(Buffer.from(piece));
+    for (let piece = await reader.body(); piece !== undefined; piece = await reader.body())
+      body.push(Buffer.from(piece));
     entries.push({ ...entry, data: Buffer.concat(body) });
   }
   await reader.drain();

@@ -23,11 +23,19 @@ export function firstCount(text: string): number {
 
 /** The reader has seen it count past a number. */
 export function countsPast(out: FifoReader, number: number): Promise<unknown> {
-  return eventually(`a count beyond ${number} in ${JSON.stringify(out.text.slice(-100))}`, () => lastCount(out.text) > number);
+  return eventually(
+    `a count beyond ${number} in ${JSON.stringify(out.text.slice(-100))}`,
+    () => lastCount(out.text) > number,
+  );
 }
 
 /** A container whose bundle has the directory for criu that the daemon makes. */
-export async function taskWithWork(lab: Lab, id: string, args: readonly string[] = counting, options: TaskOptions = {}): Promise<Task> {
+export async function taskWithWork(
+  lab: Lab,
+  id: string,
+  args: readonly string[] = counting,
+  options: TaskOptions = {},
+): Promise<Task> {
   lab.bundle(id, args, options.edit);
   mkdirSync(join(lab.bundlePath(id), 'work'), { recursive: true });
   return (await lab.shim(id)).create(id, options);

@@ -17,7 +17,10 @@ export function sh(script: string): string[] {
 export class ClientLab {
   #count = 0;
 
-  private constructor(readonly daemon: Containerd, readonly client: Client) {}
+  private constructor(
+    readonly daemon: Containerd,
+    readonly client: Client,
+  ) {}
 
   static async open(): Promise<ClientLab> {
     const daemon = await new Containerd(shimDir).start();
@@ -25,9 +28,13 @@ export class ClientLab {
     return new ClientLab(daemon, await Client.connect({ address, namespace, fifoDir: join(dir, 'fifo') }));
   }
 
-  get fifoDir(): string { return join(this.daemon.dir, 'fifo'); }
+  get fifoDir(): string {
+    return join(this.daemon.dir, 'fifo');
+  }
 
-  get namespace(): string { return this.daemon.namespace; }
+  get namespace(): string {
+    return this.daemon.namespace;
+  }
 
   /** A container that has not been started. */
   create(args: readonly string[], options: Partial<CreateOptions> = {}): Promise<Container> {
@@ -35,7 +42,11 @@ export class ClientLab {
     return this.client.create({ id: `c${++this.#count}`, ...files, args, env: { PATH: '/bin' }, ...options });
   }
 
-  async start(args: readonly string[], options: Partial<CreateOptions> = {}, start: StartOptions = {}): Promise<{ container: Container; process: Process }> {
+  async start(
+    args: readonly string[],
+    options: Partial<CreateOptions> = {},
+    start: StartOptions = {},
+  ): Promise<{ container: Container; process: Process }> {
     const container = await this.create(args, options);
     return { container, process: await container.start(start) };
   }
@@ -53,11 +64,20 @@ export class ClientLab {
   /** Asserts that nothing of the tests is there any more. */
   async nothingLeft(): Promise<void> {
     const { client, fifoDir, namespace, daemon } = this;
-    assert.deepEqual((await client.containers()).map(({ id }) => id), []);
+    assert.deepEqual(
+      (await client.containers()).map(({ id }) => id),
+      [],
+    );
     assert.deepEqual(await client.tasks(), []);
-    assert.deepEqual((await client.services.leases.List({})).leases.map(({ id }) => id), []);
+    assert.deepEqual(
+      (await client.services.leases.List({})).leases.map(({ id }) => id),
+      [],
+    );
     assert.deepEqual(existsSync(fifoDir) ? readdirSync(fifoDir) : [], []);
-    await eventually('our ends of FIFOs to be closed', () => !descriptorsOf(process.pid).some((text) => text.includes(fifoDir)));
+    await eventually(
+      'our ends of FIFOs to be closed',
+      () => !descriptorsOf(process.pid).some((text) => text.includes(fifoDir)),
+    );
     const bundles = join(daemon.state, 'io.containerd.runtime.v2.task', namespace);
     await eventually('the bundles to go', () => !existsSync(bundles) || readdirSync(bundles).length === 0);
     assert.deepEqual(mountsBelow(daemon.dir), []);

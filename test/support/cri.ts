@@ -40,12 +40,24 @@ export const NAMESPACE = { POD: 0, CONTAINER: 1, NODE: 2 } as const;
 export const CONTAINER_EXITED = 2;
 const CALL_MS = 60_000;
 
-export interface PodConfig { metadata: { name: string; uid: string; namespace: string }; log_directory: string; linux: { cgroup_parent: string; security_context: { namespace_options: { network: number; pid: number } } } }
-export interface ContainerStatus { state: number; exit_code: number; reason: string }
+export interface PodConfig {
+  metadata: { name: string; uid: string; namespace: string };
+  log_directory: string;
+  linux: { cgroup_parent: string; security_context: { namespace_options: { network: number; pid: number } } };
+}
+export interface ContainerStatus {
+  state: number;
+  exit_code: number;
+  reason: string;
+}
 
 /** A pod in the host's network, which takes no network plugin. */
 export function podConfig(name: string, logs: string, pid: number): PodConfig {
-  return { metadata: { name, uid: `uid-${name}`, namespace: 'default' }, log_directory: logs, linux: { cgroup_parent: '', security_context: { namespace_options: { network: NAMESPACE.NODE, pid } } } };
+  return {
+    metadata: { name, uid: `uid-${name}`, namespace: 'default' },
+    log_directory: logs,
+    linux: { cgroup_parent: '', security_context: { namespace_options: { network: NAMESPACE.NODE, pid } } },
+  };
 }
 
 export class Cri {
@@ -62,40 +74,80 @@ export class Cri {
   }
 
   async runPod(config: PodConfig, handler = ''): Promise<string> {
-    return (await this.#call<{ pod_sandbox_id: string }>('RunPodSandbox', 'RunPodSandboxRequest', { config, runtime_handler: handler }, 'RunPodSandboxResponse')).pod_sandbox_id;
+    return (
+      await this.#call<{ pod_sandbox_id: string }>(
+        'RunPodSandbox',
+        'RunPodSandboxRequest',
+        { config, runtime_handler: handler },
+        'RunPodSandboxResponse',
+      )
+    ).pod_sandbox_id;
   }
 
   /** Creates and starts a container of a pod. */
   async run(pod: string, config: PodConfig, image: string, name: string, command: readonly string[]): Promise<string> {
     const container = {
-      metadata: { name, attempt: 0 }, image: { image }, command, log_path: `${name}.log`,
+      metadata: { name, attempt: 0 },
+      image: { image },
+      command,
+      log_path: `${name}.log`,
       linux: { security_context: { namespace_options: config.linux.security_context.namespace_options } },
     };
-    const { container_id } = await this.#call<{ container_id: string }>('CreateContainer', 'CreateContainerRequest', { pod_sandbox_id: pod, config: container, sandbox_config: config }, 'CreateContainerResponse');
+    const { container_id } = await this.#call<{ container_id: string }>(
+      'CreateContainer',
+      'CreateContainerRequest',
+      { pod_sandbox_id: pod, config: container, sandbox_config: config },
+      'CreateContainerResponse',
+    );
     await this.#call('StartContainer', 'ContainerRequest', { container_id }, 'Empty');
     return container_id;
   }
 
   async status(container_id: string): Promise<ContainerStatus> {
-    return (await this.#call<{ status: ContainerStatus }>('ContainerStatus', 'ContainerRequest', { container_id }, 'ContainerStatusResponse')).status;
+    return (
+      await this.#call<{ status: ContainerStatus }>(
+        'ContainerStatus',
+        'ContainerRequest',
+        { container_id },
+        'ContainerStatusResponse',
+      )
+    ).status;
   }
 
   async exec(container_id: string, cmd: readonly string[]): Promise<{ stdout: string; exitCode: number }> {
-    const { stdout, exit_code } = await this.#call<{ stdout: Uint8Array; exit_code: number }>('ExecSync', 'ExecSyncRequest', { container_id, cmd, timeout: 30 }, 'ExecSyncResponse');
+    const { stdout, exit_code } = await this.#call<{ stdout: Uint8Array; exit_code: number }>(
+      'ExecSync',
+      'ExecSyncRequest',
+      { container_id, cmd, timeout: 30 },
+      'ExecSyncResponse',
+    );
     return { stdout: Buffer.from(stdout).toString(), exitCode: exit_code };
   }
 
-  async stop(container_id: string): Promise<void> { await this.#call('StopContainer', 'ContainerRequest', { container_id, timeout: 0 }, 'Empty'); }
-  async remove(container_id: string): Promise<void> { await this.#call('RemoveContainer', 'ContainerRequest', { container_id }, 'Empty'); }
-  async stopPod(pod_sandbox_id: string): Promise<void> { await this.#call('StopPodSandbox', 'PodSandboxRequest', { pod_sandbox_id }, 'Empty'); }
-  async removePod(pod_sandbox_id: string): Promise<void> { await this.#call('RemovePodSandbox', 'PodSandboxRequest', { pod_sandbox_id }, 'Empty'); }
+  async stop(container_id: string): Promise<void> {
+    await this.#call('StopContainer', 'ContainerRequest', { container_id, timeout: 0 }, 'Empty');
+  }
+  async remove(container_id: string): Promise<void> {
+    await this.#call('RemoveContainer', 'ContainerRequest', { container_id }, 'Empty');
+  }
+  async stopPod(pod_sandbox_id: string): Promise<void> {
+    await this.#call('StopPodSandbox', 'PodSandboxRequest', { pod_sandbox_id }, 'Empty');
+  }
+  async removePod(pod_sandbox_id: string): Promise<void> {
+    await this.#call('RemovePodSandbox', 'PodSandboxRequest', { pod_sandbox_id }, 'Empty');
+  }
 
   /** containerd serves before its CRI plugin is ready, and says so; kubelet comes again. */
   #call<T>(method: string, requestType: string, request: object, responseType: string): Promise<T> {
-    return eventually(`${method}: the CRI plugin is ready`, () => this.#callOnce<T>(method, requestType, request, responseType).catch((error: unknown) => {
-      if (/server is not initialized yet.*\(code 14\)/.test((error as Error).message)) return undefined;
-      throw error;
-    }), CALL_MS);
+    return eventually(
+      `${method}: the CRI plugin is ready`,
+      () =>
+        this.#callOnce<T>(method, requestType, request, responseType).catch((error: unknown) => {
+          if (/server is not initialized yet.*\(code 14\)/.test((error as Error).message)) return undefined;
+          throw error;
+        }),
+      CALL_MS,
+    );
   }
 
   /** One unary call: a message after five bytes, no compression and a length; the status comes in the trailers. */
@@ -105,18 +157,27 @@ export class Cri {
     const head = Buffer.alloc(5);
     head.writeUInt32BE(body.length, 1);
     const stream = this.#session.request({
-      [constants.HTTP2_HEADER_METHOD]: 'POST', [constants.HTTP2_HEADER_PATH]: `/runtime.v1.RuntimeService/${method}`,
-      [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc', [constants.HTTP2_HEADER_TE]: 'trailers',
+      [constants.HTTP2_HEADER_METHOD]: 'POST',
+      [constants.HTTP2_HEADER_PATH]: `/runtime.v1.RuntimeService/${method}`,
+      [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/grpc',
+      [constants.HTTP2_HEADER_TE]: 'trailers',
     });
     const bytes = await new Promise<Buffer>((resolve, reject) => {
       const chunks: Buffer[] = [];
       let trailers: IncomingHttpHeaders = {};
       stream.setTimeout(CALL_MS, () => stream.close(constants.NGHTTP2_CANCEL));
-      stream.on('response', (headers) => void (trailers = { ...trailers, ...headers })).on('trailers', (headers: IncomingHttpHeaders) => void (trailers = { ...trailers, ...headers }));
+      stream
+        .on('response', (headers) => void (trailers = { ...trailers, ...headers }))
+        .on('trailers', (headers: IncomingHttpHeaders) => void (trailers = { ...trailers, ...headers }));
       stream.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', reject);
       stream.on('close', () => {
         if (trailers['grpc-status'] === '0') resolve(Buffer.concat(chunks));
-        else reject(new Error(`${method}: ${decodeURIComponent([trailers['grpc-message'] ?? 'no answer'].join())} (code ${[trailers['grpc-status']].join()})`));
+        else
+          reject(
+            new Error(
+              `${method}: ${decodeURIComponent([trailers['grpc-message'] ?? 'no answer'].join())} (code ${[trailers['grpc-status']].join()})`,
+            ),
+          );
       });
       stream.end(Buffer.concat([head, body]));
     });

@@ -14,11 +14,17 @@ let directory: string | undefined;
  */
 export function criuDirectory(): string {
   if (directory !== undefined) return directory;
-  const fetched = spawnSync('sh', [packages, `criu@${SUITE}`], { encoding: 'utf8', timeout: 1_200_000, killSignal: 'SIGKILL' });
+  const fetched = spawnSync('sh', [packages, `criu@${SUITE}`], {
+    encoding: 'utf8',
+    timeout: 1_200_000,
+    killSignal: 'SIGKILL',
+  });
   const found = /^criu@\S+ \S+ (\/.+)$/m.exec(fetched.stdout)?.[1];
-  if (fetched.status !== 0 || found === undefined) throw new Error(`criu of ${SUITE} could not be fetched: ${fetched.stderr}${fetched.stdout}`);
+  if (fetched.status !== 0 || found === undefined)
+    throw new Error(`criu of ${SUITE} could not be fetched: ${fetched.stderr}${fetched.stdout}`);
   const check = spawnSync(`${found}/criu`, ['check'], { encoding: 'utf8', timeout: 60_000, killSignal: 'SIGKILL' });
-  if (check.status !== 0) throw new Error(`criu cannot work on this kernel; criu check says: ${check.stdout}${check.stderr}`);
+  if (check.status !== 0)
+    throw new Error(`criu cannot work on this kernel; criu check says: ${check.stdout}${check.stderr}`);
   return (directory = found);
 }
 

@@ -31,7 +31,10 @@ export interface Version {
 
 /** The machine's own ctr and containerd, and those of a newer Debian. */
 export function versions(): Version[] {
-  const fetched = execFileSync('sh', [join(top, 'test/support/packages.sh'), 'containerd@forky'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  const fetched = execFileSync('sh', [join(top, 'test/support/packages.sh'), 'containerd@forky'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const bin = fetched.trim().split('\n').at(-1)!.split(' ')[2]!;
   return [
     { name: '1.6', major: 1, ctr: '/usr/bin/ctr', containerd: '/usr/bin/containerd' },
@@ -41,38 +44,62 @@ export function versions(): Version[] {
 
 /** Words of a command line; quotes keep blanks, and there are variables everywhere but in single quotes. */
 function words(line: string, names: Record<string, string>): string[] {
-  return [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(([, single, double, plain]) => single ?? (double ?? plain ?? '').replaceAll(/\$([A-Z]+)/g, (all, name: string) => names[name] ?? all));
+  return [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
+    ([, single, double, plain]) =>
+      single ?? (double ?? plain ?? '').replaceAll(/\$([A-Z]+)/g, (all, name: string) => names[name] ?? all),
+  );
 }
 
 /** Without what differs from run to run: times, paths, pids. */
 function normal(text: string, { daemon }: World, step: Step): string {
-  let result = text.replaceAll(daemon.dir, 'DIR').replaceAll(daemon.namespace, 'NS')
+  let result = text
+    .replaceAll(daemon.dir, 'DIR')
+    .replaceAll(daemon.namespace, 'NS')
     .replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?[+-]\d\d:?\d\d( UTC)?|Z)?/g, 'TIME')
     .replaceAll(/\b(\d+|About an?|Less than an?) (second|minute|hour|day)s?( ago)?/g, 'AGO')
     .replaceAll(/(elapsed: )[\d.]+ *\w+|(\()[\d.]+ \w+\/s/g, '$1$2N')
-    .replaceAll(/\bextract-\d+-\S+/g, 'EXTRACT').replaceAll(/(containerd-mount|snapshots\/|manifest-tmp|edit-)\d+/g, '$1N')
-    
-    .replaceAll(/(\/run\/containerd\/fifo\/)\d+|(\/run\/containerd\/s\/)[\da-f]+/g, '$1$2N').replaceAll(/"seconds":\d+,"nanos":\d+/g, 'TIME')
+    .replaceAll(/\bextract-\d+-\S+/g, 'EXTRACT')
+    .replaceAll(/(containerd-mount|snapshots\/|manifest-tmp|edit-)\d+/g, '$1N')
+
+    .replaceAll(/(\/run\/containerd\/fifo\/)\d+|(\/run\/containerd\/s\/)[\da-f]+/g, '$1$2N')
+    .replaceAll(/"seconds":\d+,"nanos":\d+/g, 'TIME')
     .replaceAll(/(?<=^|\s)[^\s,=]+=[^\s,]+(,[^\s,=]+=[^\s,]+)+/g, (labels) => labels.split(',').sort().join(','))
-    .replaceAll(/("?pid"?:) *\d+/gi, '$1 N').replaceAll(/\b[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\b/g, 'UUID');
+    .replaceAll(/("?pid"?:) *\d+/gi, '$1 N')
+    .replaceAll(/\b[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\b/g, 'UUID');
   if (step.digests) result = result.replaceAll(/sha256:[\da-f]{64}/g, 'DIGEST');
   if (step.numbers) result = result.replaceAll(/\d+(\.\d+)?(e\+\d+)?/g, 'N');
-  const lines = result.split('\n').map((line) => line.replaceAll(/\s+/g, ' ').trim()).filter(Boolean);
+  const lines = result
+    .split('\n')
+    .map((line) => line.replaceAll(/\s+/g, ' ').trim())
+    .filter(Boolean);
   return (step.unordered ? lines.sort() : lines).join('\n');
 }
 
 async function take(step: Step, world: World): Promise<Outcome> {
   const args = words(step.command, variables(world));
   await step.before?.(world);
-  const outcome = await (step.play ? step.play(world, args) : world.daemon.ctr(args, { reject: false, ...(step.input === undefined ? {} : { input: step.input }) }));
+  const outcome = await (step.play
+    ? step.play(world, args)
+    : world.daemon.ctr(args, { reject: false, ...(step.input === undefined ? {} : { input: step.input }) }));
   const { exitCode, stdout, stderr } = outcome;
-  return { exitCode, stdout: normal(stdout ?? '', world, step), stderr: normal(stderr ?? '', world, step).split('\n').at(-1) ?? '' };
+  return {
+    exitCode,
+    stdout: normal(stdout ?? '', world, step),
+    stderr:
+      normal(stderr ?? '', world, step)
+        .split('\n')
+        .at(-1) ?? '',
+  };
 }
 
-const equal = (a: Outcome, b: Outcome): boolean => a.exitCode === b.exitCode && a.stdout === b.stdout && a.stderr === b.stderr;
+const equal = (a: Outcome, b: Outcome): boolean =>
+  a.exitCode === b.exitCode && a.stdout === b.stdout && a.stderr === b.stderr;
 
 /** All rows for a version of ctr; `tell` is given each as it is there. */
-export async function compare({ major, ctr, containerd }: Version, tell: (row: Row) => void = () => undefined): Promise<Row[]> {
+export async function compare(
+  { major, ctr, containerd }: Version,
+  tell: (row: Row) => void = () => undefined,
+): Promise<Row[]> {
   useCriu();
   const shared = temporaryDirectory('ctr-table');
   const daemons = [new Containerd(shimDir, join(top, 'bin/hawserd'), ctr), new Containerd(shimDir, containerd, ctr)];
@@ -80,8 +107,16 @@ export async function compare({ major, ctr, containerd }: Version, tell: (row: R
   try {
     const archive = await makeImage(shared, makeRootfs(join(shared, 'rootfs')), IMAGE);
     writeFileSync(`${archive}.rubbish`, 'no archive'.repeat(200));
-    const digest = (name: string): string => `sha256:${createHash('sha256').update(readFileSync(join(shared, 'image', name))).digest('hex')}`;
-    const worlds = daemons.map((daemon): World => ({ daemon, archive, layer: digest('layer.tar'), config: digest('config.json') }));
+    const digest = (name: string): string =>
+      `sha256:${createHash('sha256')
+        .update(readFileSync(join(shared, 'image', name)))
+        .digest('hex')}`;
+    const worlds = daemons.map((daemon): World => ({
+      daemon,
+      archive,
+      layer: digest('layer.tar'),
+      config: digest('config.json'),
+    }));
     for (const { daemon } of worlds) {
       mkdirSync(join(daemon.dir, 'mnt'));
       await daemon.start();
@@ -94,7 +129,14 @@ export async function compare({ major, ctr, containerd }: Version, tell: (row: R
       const count = (seen.get(step.command) ?? 0) + 1;
       seen.set(step.command, count);
       const command = count > 1 ? `${step.command} (${count})` : step.command;
-      const row: Row = { command, hawserd, containerd: real, same: equal(hawserd, real), reason: DIFFERENCES.find(({ rows: pattern, only }) => pattern.test(command) && (only ?? major) === major)?.reason };
+      const row: Row = {
+        command,
+        hawserd,
+        containerd: real,
+        same: equal(hawserd, real),
+        reason: DIFFERENCES.find(({ rows: pattern, only }) => pattern.test(command) && (only ?? major) === major)
+          ?.reason,
+      };
       rows.push(row);
       tell(row);
     }
@@ -106,7 +148,7 @@ export async function compare({ major, ctr, containerd }: Version, tell: (row: R
 }
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ⏎ ');
-const short = (text: string, most: number): string => text.length > most ? `${text.slice(0, most)}…` : text;
+const short = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most)}…` : text);
 
 function told({ exitCode, stdout, stderr }: Outcome, other: Outcome): string {
   // Where they part is what is worth reading.
@@ -119,9 +161,17 @@ function told({ exitCode, stdout, stderr }: Outcome, other: Outcome): string {
 
 export function markdown(version: Version, rows: readonly Row[]): string {
   return [
-    `### ctr ${version.name}, beside containerd ${version.name}`, '', '| ctr … | hawserd | containerd | same? |', '| --- | --- | --- | --- |',
-    ...rows.map(({ command, hawserd, containerd, same, reason }) => `| \`${cell(short(command, 90))}\` | ${told(hawserd, containerd)} | ${told(containerd, hawserd)} | ${same ? 'yes' : reason === undefined ? '**NO**' : `no: ${reason}`} |`),
-    '', `${rows.length} commands, ${rows.filter(({ same }) => same).length} the same, ${rows.filter(({ same, reason }) => !same && reason !== undefined).length} differ as meant.`, '',
+    `### ctr ${version.name}, beside containerd ${version.name}`,
+    '',
+    '| ctr … | hawserd | containerd | same? |',
+    '| --- | --- | --- | --- |',
+    ...rows.map(
+      ({ command, hawserd, containerd, same, reason }) =>
+        `| \`${cell(short(command, 90))}\` | ${told(hawserd, containerd)} | ${told(containerd, hawserd)} | ${same ? 'yes' : reason === undefined ? '**NO**' : `no: ${reason}`} |`,
+    ),
+    '',
+    `${rows.length} commands, ${rows.filter(({ same }) => same).length} the same, ${rows.filter(({ same, reason }) => !same && reason !== undefined).length} differ as meant.`,
+    '',
   ].join('\n');
 }
 

@@ -13,7 +13,10 @@ export function example(name: string): string {
 export function makePackage(dir: string): string {
   mkdirSync(join(dir, 'node_modules'), { recursive: true });
   symlinkSync(top, join(dir, 'node_modules/hawser'));
-  writeFileSync(join(dir, 'package.json'), JSON.stringify({ name: 'somebodys-shims', private: true, type: 'module', dependencies: { hawser: '*' } }));
+  writeFileSync(
+    join(dir, 'package.json'),
+    JSON.stringify({ name: 'somebodys-shims', private: true, type: 'module', dependencies: { hawser: '*' } }),
+  );
   return dir;
 }
 

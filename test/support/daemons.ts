@@ -5,7 +5,20 @@
  * HAWSER_TEST_RUNC (a runtime). `make test-matrix` sets them. HAWSER_TEST_DAEMON=hawserd has our own daemon take
  * containerd's place.
  */
-import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -36,7 +49,11 @@ const COMMAND_MS = patiently(60_000);
 const BOUND_MS = 30_000;
 
 /** Polls until the condition gives something, and fails with what it was waiting for. */
-export async function until<T>(what: string, condition: () => T | undefined | false | Promise<T | undefined | false>, boundMs = BOUND_MS): Promise<T> {
+export async function until<T>(
+  what: string,
+  condition: () => T | undefined | false | Promise<T | undefined | false>,
+  boundMs = BOUND_MS,
+): Promise<T> {
   for (const deadline = Date.now() + patiently(boundMs); Date.now() < deadline; await delay(20)) {
     const result = await condition();
     if (result !== undefined && result !== false) return result;
@@ -55,7 +72,37 @@ export function makeRootfs(dir: string): string {
   for (const name of ['proc', 'sys', 'dev', 'tmp', 'etc', 'root']) mkdirSync(join(dir, name), { recursive: true });
   chmodSync(join(dir, 'tmp'), 0o1777);
   copyFileSync('/bin/busybox', join(dir, 'bin/busybox'));
-  const applets = ['sh', 'ash', 'echo', 'cat', 'ls', 'sleep', 'true', 'false', 'stty', 'id', 'ps', 'dd', 'head', 'tail', 'seq', 'wc', 'md5sum', 'touch', 'kill', 'env', 'tty', 'mount', 'yes', 'top', 'hostname', 'mkdir', 'rm', 'grep', 'trap'];
+  const applets = [
+    'sh',
+    'ash',
+    'echo',
+    'cat',
+    'ls',
+    'sleep',
+    'true',
+    'false',
+    'stty',
+    'id',
+    'ps',
+    'dd',
+    'head',
+    'tail',
+    'seq',
+    'wc',
+    'md5sum',
+    'touch',
+    'kill',
+    'env',
+    'tty',
+    'mount',
+    'yes',
+    'top',
+    'hostname',
+    'mkdir',
+    'rm',
+    'grep',
+    'trap',
+  ];
   for (const name of applets) symlinkSync('busybox', join(dir, 'bin', name));
   writeFileSync(join(dir, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n');
   writeFileSync(join(dir, 'etc/group'), 'root:x:0:\nnogroup:x:65534:\n');
@@ -67,17 +114,29 @@ export function makeRootfs(dir: string): string {
  *
  * @param more what else its configuration says, such as `{ User: 'nobody' }`
  */
-export async function makeImage(dir: string, rootfs: string, name: string, command: readonly string[] = ['/bin/sh'], more: object = {}): Promise<string> {
+export async function makeImage(
+  dir: string,
+  rootfs: string,
+  name: string,
+  command: readonly string[] = ['/bin/sh'],
+  more: object = {},
+): Promise<string> {
   const work = join(dir, 'image');
   mkdirSync(work, { recursive: true });
   await execa('tar', ['-C', rootfs, '-cf', join(work, 'layer.tar'), '.']);
   const digest = (await execa('sha256sum', [join(work, 'layer.tar')])).stdout.split(' ')[0]!;
   const config = JSON.stringify({
-    architecture: 'amd64', os: 'linux', config: { Env: ['PATH=/bin'], Cmd: command, ...more },
-    rootfs: { type: 'layers', diff_ids: [`sha256:${digest}`] }, history: [{ created: '2024-01-01T00:00:00Z' }],
+    architecture: 'amd64',
+    os: 'linux',
+    config: { Env: ['PATH=/bin'], Cmd: command, ...more },
+    rootfs: { type: 'layers', diff_ids: [`sha256:${digest}`] },
+    history: [{ created: '2024-01-01T00:00:00Z' }],
   });
   writeFileSync(join(work, 'config.json'), config);
-  writeFileSync(join(work, 'manifest.json'), JSON.stringify([{ Config: 'config.json', RepoTags: [name], Layers: ['layer.tar'] }]));
+  writeFileSync(
+    join(work, 'manifest.json'),
+    JSON.stringify([{ Config: 'config.json', RepoTags: [name], Layers: ['layer.tar'] }]),
+  );
   const file = join(dir, 'image.tar');
   await execa('tar', ['-C', work, '-cf', file, 'manifest.json', 'config.json', 'layer.tar']);
   return file;
@@ -88,7 +147,10 @@ class Daemon {
   protected process: ChildProcess | undefined;
   readonly log: string;
 
-  constructor(readonly dir: string, readonly name: string) {
+  constructor(
+    readonly dir: string,
+    readonly name: string,
+  ) {
     this.log = join(dir, `${name}.log`);
     // The root of a container with mapped users must get through to what is mounted there.
     chmodSync(dir, 0o711);
@@ -97,7 +159,11 @@ class Daemon {
   protected launch(command: string, args: string[], env: NodeJS.ProcessEnv): void {
     const log = openSync(this.log, 'a');
     // Spares of its own: one that another daemon has left knows nothing of this one's end.
-    this.process = spawn(command, args, { stdio: ['ignore', log, log], env: { ...env, HAWSER_RUN_DIR: this.dir }, detached: true });
+    this.process = spawn(command, args, {
+      stdio: ['ignore', log, log],
+      env: { ...env, HAWSER_RUN_DIR: this.dir },
+      detached: true,
+    });
     closeSync(log);
   }
 
@@ -132,8 +198,12 @@ class Daemon {
 
 /** What the tests have no use for, and what would be shared with the machine's own containerd. */
 const UNUSED_PLUGINS = [
-  'io.containerd.grpc.v1.cri', 'io.containerd.cri.v1.images', 'io.containerd.cri.v1.runtime',
-  'io.containerd.podsandbox.controller.v1.podsandbox', 'io.containerd.nri.v1.nri', 'io.containerd.internal.v1.opt',
+  'io.containerd.grpc.v1.cri',
+  'io.containerd.cri.v1.images',
+  'io.containerd.cri.v1.runtime',
+  'io.containerd.podsandbox.controller.v1.podsandbox',
+  'io.containerd.nri.v1.nri',
+  'io.containerd.internal.v1.opt',
 ];
 
 /** hawserd prefers its own shim, whatever PATH has; which one it is to run must be said. */
@@ -160,10 +230,15 @@ export class Containerd extends Daemon {
   /** Its own, as runc's state and the cgroups are in places that all daemons of the machine share. */
   readonly namespace: string;
 
-  constructor(readonly shims: string, readonly daemonPath = CONTAINERD, readonly ctrPath = CTR) {
+  constructor(
+    readonly shims: string,
+    readonly daemonPath = CONTAINERD,
+    readonly ctrPath = CTR,
+  ) {
     super(temporaryDirectory('containerd'), 'containerd');
     // Without it the daemon would quietly find another one in its PATH.
-    if (!existsSync(join(shims, 'containerd-shim-runc-v2'))) throw new Error(`there is no shim in ${shims}; run 'make build'`);
+    if (!existsSync(join(shims, 'containerd-shim-runc-v2')))
+      throw new Error(`there is no shim in ${shims}; run 'make build'`);
     this.socket = join(this.dir, 'containerd.sock');
     this.state = join(this.dir, 'state');
     this.root = join(this.dir, 'root');
@@ -172,7 +247,9 @@ export class Containerd extends Daemon {
     this.major = majorVersion(daemonPath);
     this.path = runtimePath(this.dir, [shims]);
     // Since 1.7 it tells at trace level only of the events that it forwards.
-    writeFileSync(join(this.dir, 'config.toml'), `version = 2
+    writeFileSync(
+      join(this.dir, 'config.toml'),
+      `version = 2
 root = "${this.root}"
 state = "${this.state}"
 disabled_plugins = [${UNUSED_PLUGINS.map((name) => `"${name}"`).join(', ')}]
@@ -180,7 +257,8 @@ disabled_plugins = [${UNUSED_PLUGINS.map((name) => `"${name}"`).join(', ')}]
   address = "${this.socket}"
 [debug]
   level = "trace"
-${basename(daemonPath) === 'hawserd' ? hawserdConfig(shims) : ''}`);
+${basename(daemonPath) === 'hawserd' ? hawserdConfig(shims) : ''}`,
+    );
   }
 
   async start(): Promise<this> {
@@ -199,12 +277,19 @@ ${basename(daemonPath) === 'hawserd' ? hawserdConfig(shims) : ''}`);
   ctr(args: string[], options: Options & { reject?: boolean } = {}): Promise<Result<{ encoding: 'utf8' }>> {
     return execa(this.ctrPath, ['-a', this.socket, ...args], {
       ...(options.input === undefined && options.stdin === undefined ? { stdin: 'ignore' } : {}),
-      timeout: COMMAND_MS, killSignal: 'SIGKILL', env: { PATH: SYSTEM_PATH, CONTAINERD_NAMESPACE: this.namespace, CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS: '1' }, ...options,
+      timeout: COMMAND_MS,
+      killSignal: 'SIGKILL',
+      env: { PATH: SYSTEM_PATH, CONTAINERD_NAMESPACE: this.namespace, CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS: '1' },
+      ...options,
     } as Options) as unknown as Promise<Result<{ encoding: 'utf8' }>>;
   }
 
   /** `ctr run --rm`, with the private root file system. */
-  run(id: string, command: string[], { flags = [], ...options }: Options & { flags?: string[]; reject?: boolean } = {}): ReturnType<Containerd['ctr']> {
+  run(
+    id: string,
+    command: string[],
+    { flags = [], ...options }: Options & { flags?: string[]; reject?: boolean } = {},
+  ): ReturnType<Containerd['ctr']> {
     return this.ctr(['run', '--rm', ...flags, '--rootfs', this.rootfs, id, ...command], options);
   }
 
@@ -262,11 +347,26 @@ export class Dockerd extends Daemon {
   async start(flags: string[] = [], { env: more = {}, files = {} }: DockerdOptions = {}): Promise<this> {
     const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
     const [command, ...args] = this.#withFiles(files);
-    this.launch(command!, [
-      ...args,
-      '--containerd', this.containerd.socket, '--data-root', join(this.dir, 'data'), '--exec-root', join(this.dir, 'exec'),
-      '-H', `unix://${this.socket}`, '--iptables=false', '--bridge=none', '-p', join(this.dir, 'docker.pid'), ...flags,
-    ], { ...env, ...more, PATH: runtimePath(this.dir, DOCKERD.includes('/') ? [dirname(DOCKERD)] : []) });
+    this.launch(
+      command!,
+      [
+        ...args,
+        '--containerd',
+        this.containerd.socket,
+        '--data-root',
+        join(this.dir, 'data'),
+        '--exec-root',
+        join(this.dir, 'exec'),
+        '-H',
+        `unix://${this.socket}`,
+        '--iptables=false',
+        '--bridge=none',
+        '-p',
+        join(this.dir, 'docker.pid'),
+        ...flags,
+      ],
+      { ...env, ...more, PATH: runtimePath(this.dir, DOCKERD.includes('/') ? [dirname(DOCKERD)] : []) },
+    );
     await until('dockerd to answer', async () => (await this.docker(['version'], { reject: false })).exitCode === 0);
     return this;
   }
@@ -294,7 +394,9 @@ export class Dockerd extends Daemon {
       return await this.#docker(args, options);
     } catch (error) {
       // The client's words alone seldom tell why, and the logs are gone when the tests are over.
-      for (const daemon of [this, this.containerd]) (error as Error).message += `\n\n${daemon.name} said last:\n${daemon.logText().split('\n').slice(-40).join('\n')}`;
+      for (const daemon of [this, this.containerd])
+        (error as Error).message +=
+          `\n\n${daemon.name} said last:\n${daemon.logText().split('\n').slice(-40).join('\n')}`;
       throw error;
     }
   }
@@ -302,7 +404,10 @@ export class Dockerd extends Daemon {
   #docker(args: string[], options: Options & { reject?: boolean }): Promise<Result<{ encoding: 'utf8' }>> {
     return execa(DOCKER, ['-H', `unix://${this.socket}`, ...args], {
       ...(options.input === undefined && options.stdin === undefined ? { stdin: 'ignore' } : {}),
-      timeout: COMMAND_MS, killSignal: 'SIGKILL', env: { PATH: SYSTEM_PATH, HOME: this.dir }, ...options,
+      timeout: COMMAND_MS,
+      killSignal: 'SIGKILL',
+      env: { PATH: SYSTEM_PATH, HOME: this.dir },
+      ...options,
     } as Options) as unknown as Promise<Result<{ encoding: 'utf8' }>>;
   }
 
@@ -331,21 +436,30 @@ export class Dockerd extends Daemon {
 
 /** Mount points in a directory, deepest first. */
 export function mountsBelow(dir: string): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map((line) => line.split(' ')[4] ?? '').filter((point) => point.startsWith(`${dir}/`)).reverse();
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((point) => point.startsWith(`${dir}/`))
+    .reverse();
 }
 
 /** Lines of a daemon's log at warning level or above, without times, ids and other things that differ by run. */
 export function warnings(log: string): string[] {
   const lines = log.split('\n').filter((line) => /level=(warning|error|fatal|panic)/.test(line));
-  return [...new Set(lines.map((line) => line
-    .replace(/^time="[^"]*" /, '')
-    .replace(/\/proc\/self\/fd\/\d+/g, '/proc/self/fd/N')
-    .replace(/\bid=[\w-]+/g, 'id=ID')
-    .replace(/\b(?:container|containerID|execID|processID|process)=[\w-]+/g, 'container=ID')
-    .replace(/[0-9a-f]{12,}/g, 'HEX')
-    .replace(/\bpid=\d+/g, 'pid=N')
-    .replace(/\bt="[\d.]+[^"]*"/g, 't=T')
-    .replace(/hawser-(\w+)-\w+/g, 'hawser-$1')
-    .replace(/time=\\"[^"]*\\"/g, 'time=T')))].sort();
+  return [
+    ...new Set(
+      lines.map((line) =>
+        line
+          .replace(/^time="[^"]*" /, '')
+          .replace(/\/proc\/self\/fd\/\d+/g, '/proc/self/fd/N')
+          .replace(/\bid=[\w-]+/g, 'id=ID')
+          .replace(/\b(?:container|containerID|execID|processID|process)=[\w-]+/g, 'container=ID')
+          .replace(/[0-9a-f]{12,}/g, 'HEX')
+          .replace(/\bpid=\d+/g, 'pid=N')
+          .replace(/\bt="[\d.]+[^"]*"/g, 't=T')
+          .replace(/hawser-(\w+)-\w+/g, 'hawser-$1')
+          .replace(/time=\\"[^"]*\\"/g, 'time=T'),
+      ),
+    ),
+  ].sort();
 }
-

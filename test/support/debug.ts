@@ -11,14 +11,23 @@ export interface HttpAnswer {
 }
 
 export function httpGet(socketPath: string, path: string): Promise<HttpAnswer> {
-  return within(`an answer to GET ${path}`, new Promise((resolve, reject) => {
-    get({ socketPath, path }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.once('error', reject);
-      response.once('end', () => resolve({ status: response.statusCode, type: response.headers['content-type'], body: Buffer.concat(chunks).toString('utf8') }));
-    }).once('error', reject);
-  }));
+  return within(
+    `an answer to GET ${path}`,
+    new Promise((resolve, reject) => {
+      get({ socketPath, path }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.once('error', reject);
+        response.once('end', () =>
+          resolve({
+            status: response.statusCode,
+            type: response.headers['content-type'],
+            body: Buffer.concat(chunks).toString('utf8'),
+          }),
+        );
+      }).once('error', reject);
+    }),
+  );
 }
 
 export async function stateOf({ socket }: { socket: string }): Promise<State> {
@@ -31,18 +40,23 @@ export async function stateOf({ socket }: { socket: string }): Promise<State> {
 export async function metricsOf({ socket }: { socket: string }): Promise<Map<string, number>> {
   const { status, body } = await httpGet(socket, '/metrics');
   if (status !== 200) throw new Error(`GET /metrics: ${status} ${body}`);
-  return new Map([...body.matchAll(/^hawser_shim_([a-z_]+)\{namespace="[^"]*",id="[^"]*",?(.*)\} (\S+)$/gm)].map(([, name, labels, value]) =>
-    [labels ? `${name}{${labels}}` : name!, Number(value)]));
+  return new Map(
+    [...body.matchAll(/^hawser_shim_([a-z_]+)\{namespace="[^"]*",id="[^"]*",?(.*)\} (\S+)$/gm)].map(
+      ([, name, labels, value]) => [labels ? `${name}{${labels}}` : name!, Number(value)],
+    ),
+  );
 }
 
 /** The dump in which a request is pending, once it waits for something that fits. */
 export async function pendingRequest(
-  shim: { socket: string }, method: string, fits: (request: RequestState, state: State) => boolean,
+  shim: { socket: string },
+  method: string,
+  fits: (request: RequestState, state: State) => boolean,
 ): Promise<{ request: RequestState; state: State }> {
   let last: State | undefined;
   try {
     return await eventually(`a pending ${method}`, async () => {
-      const state = last = await stateOf(shim);
+      const state = (last = await stateOf(shim));
       const request = state.requests.find((one) => one.method === method && fits(one, state));
       return request && { request, state };
     });

@@ -16,7 +16,11 @@ export function rounds(times: number): number {
 }
 
 /** Resolves to the first result that is not undefined, false or null. */
-export async function eventually<T>(what: string, probe: () => T | Promise<T>, boundMs = BOUND_MS): Promise<NonNullable<T>> {
+export async function eventually<T>(
+  what: string,
+  probe: () => T | Promise<T>,
+  boundMs = BOUND_MS,
+): Promise<NonNullable<T>> {
   const bound = patiently(boundMs);
   const deadline = Date.now() + bound;
   for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
@@ -45,5 +49,13 @@ export async function within<T>(what: string, promise: Promise<T>, boundMs = BOU
 export async function isPending(promise: Promise<unknown>): Promise<boolean> {
   const marker = {};
   await delay(20);
-  return (await Promise.race([promise.then(() => undefined, () => undefined), Promise.resolve(marker)])) === marker;
+  return (
+    (await Promise.race([
+      promise.then(
+        () => undefined,
+        () => undefined,
+      ),
+      Promise.resolve(marker),
+    ])) === marker
+  );
 }

@@ -45,7 +45,11 @@ export class FakeDaemon {
       Forward: ({ envelope }, { metadata }) => {
         const { timestamp, event } = envelope ?? {};
         const seen: SeenEvent = {
-          topic: envelope?.topic ?? '', namespace: envelope?.namespace ?? '', time: timestamp, type: event?.type_url ?? '', metadata: metadata.get('containerd-namespace-ttrpc'),
+          topic: envelope?.topic ?? '',
+          namespace: envelope?.namespace ?? '',
+          time: timestamp,
+          type: event?.type_url ?? '',
+          metadata: metadata.get('containerd-namespace-ttrpc'),
           body: decode(event?.type_url ?? '', event?.value ?? new Uint8Array()),
         };
         this.events.push(seen);
@@ -80,13 +84,18 @@ export class FakeDaemon {
   }
 
   of(containerId?: string, topic?: string): SeenEvent[] {
-    return this.events.filter((event) => (containerId === undefined || event.body.containerId === containerId) && (topic === undefined || event.topic === topic));
+    return this.events.filter(
+      (event) =>
+        (containerId === undefined || event.body.containerId === containerId) &&
+        (topic === undefined || event.topic === topic),
+    );
   }
 
   /** The first event of that kind, when it is there. */
   saw(topic: string, containerId: string, id?: string): Promise<SeenEvent> {
     return eventually(`event ${topic} of ${containerId} ${id ?? ''}; seen: ${this.story().join(', ')}`, () =>
-      this.of(containerId, `/tasks/${topic}`).find(({ body }) => id === undefined || (body.id || body.execId) === id));
+      this.of(containerId, `/tasks/${topic}`).find(({ body }) => id === undefined || (body.id || body.execId) === id),
+    );
   }
 }
 

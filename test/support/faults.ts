@@ -1,6 +1,7 @@
 /** What a runtime can do wrong, as lines of shell for Lab.faultyRunc(). */
 
-export type RuntimeCommand = 'create' | 'start' | 'exec' | 'kill' | 'delete' | 'pause' | 'resume' | 'update' | 'ps' | 'state';
+export type RuntimeCommand =
+  'create' | 'start' | 'exec' | 'kill' | 'delete' | 'pause' | 'resume' | 'update' | 'ps' | 'state';
 
 /** It never ends. `$lab/hung` then has its pid. */
 export const hang = 'echo $$ > "$lab/hung"; exec sleep 100000';
@@ -18,7 +19,8 @@ export const crashAfter = '"$runc" "$@"; kill -9 $$';
 export const crashAmid = (seconds: number): string => `"$runc" "$@" & sleep ${seconds}; kill -9 $!; wait; kill -9 $$`;
 
 /** It does its work, and writes this for a pid. */
-export const pidFile = (text: string): string => `"$runc" "$@" || exit; cp "$pid_file" "$lab/pid"; printf %s '${text}' > "$pid_file"; exit 0`;
+export const pidFile = (text: string): string =>
+  `"$runc" "$@" || exit; cp "$pid_file" "$lab/pid"; printf %s '${text}' > "$pid_file"; exit 0`;
 
 /** It does its work, and writes no pid. */
 export const noPidFile = '"$runc" "$@" || exit; mv "$pid_file" "$lab/pid"; exit 0';
@@ -40,7 +42,9 @@ export const hugeLog = `yes '{"level":"info","msg":"a very long story"}' | head 
   exit 1`;
 
 /** It fails with garbage where its log should be. */
-export const garbageLog = 'head -c 100000 /dev/urandom >> "$log"; printf \'\\n{"level":"error","msg":\' >> "$log"; echo \'said aloud\' >&2; exit 1';
+export const garbageLog =
+  'head -c 100000 /dev/urandom >> "$log"; printf \'\\n{"level":"error","msg":\' >> "$log"; echo \'said aloud\' >&2; exit 1';
 
 /** It fails, and its message comes into the log when it has ended. */
-export const lateLog = '(sleep 0.3; echo \'{"level":"error","msg":"too late"}\' >> "$log"; touch "$lab/logged") & echo "in time" >&2; exit 1';
+export const lateLog =
+  '(sleep 0.3; echo \'{"level":"error","msg":"too late"}\' >> "$log"; touch "$lab/logged") & echo "in time" >&2; exit 1';

@@ -14,7 +14,11 @@ export class FifoReader {
   #bytes = 0;
 
   constructor(path: string) {
-    this.#socket = new Socket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false });
+    this.#socket = new Socket({
+      fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK),
+      readable: true,
+      writable: false,
+    });
     this.ended = new Promise((resolve, reject) => {
       this.#socket.on('data', (chunk: Buffer) => {
         this.#chunks.push(chunk);
@@ -26,14 +30,22 @@ export class FifoReader {
     this.ended.catch(() => undefined);
   }
 
-  get bytes(): number { return this.#bytes; }
+  get bytes(): number {
+    return this.#bytes;
+  }
 
-  get text(): string { return Buffer.concat(this.#chunks).toString('utf8'); }
+  get text(): string {
+    return Buffer.concat(this.#chunks).toString('utf8');
+  }
 
   /** Reads nothing until resume(): what the process writes stays in the pipe. */
-  pause(): void { this.#socket.pause(); }
+  pause(): void {
+    this.#socket.pause();
+  }
 
-  resume(): void { this.#socket.resume(); }
+  resume(): void {
+    this.#socket.resume();
+  }
 
   /** The text, when it contains this. */
   async saw(part: string | RegExp): Promise<string> {
@@ -54,7 +66,9 @@ export class FifoReader {
 export class FifoWriter {
   #fd: number | undefined;
 
-  private constructor(fd: number) { this.#fd = fd; }
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
 
   static async open(path: string): Promise<FifoWriter> {
     const fd = await eventually(`a reader of ${path}`, () => {

@@ -16,7 +16,10 @@ const BUILD_MS = 20 * 60_000;
 const MODULE = 'github.com/containerd/containerd/v2';
 
 /** Why there are no programs in Go here; undefined where there are. */
-export const withoutGo: string | undefined = spawnSync('go', ['version']).status === 0 ? undefined : 'Go is not installed (apt-get install golang-go, or go.dev/dl)';
+export const withoutGo: string | undefined =
+  spawnSync('go', ['version']).status === 0
+    ? undefined
+    : 'Go is not installed (apt-get install golang-go, or go.dev/dl)';
 
 /** The directory of containerd, ctr and its own shim, of a release. */
 export function containerdOf(version: string): string {
@@ -26,16 +29,34 @@ export function containerdOf(version: string): string {
   // Half-filled ones never get its name.
   const work = mkdtempSync(join(cache, 'tmp-'));
   try {
-    const flags = ['-trimpath', '-tags', 'no_btrfs,no_zfs,no_devmapper', '-ldflags', `-s -w -X ${MODULE}/version.Version=v${version}`];
-    const programs = ['containerd', 'ctr', 'containerd-shim-runc-v2'].map((name) => `${MODULE}/cmd/${name}@v${version}`);
+    const flags = [
+      '-trimpath',
+      '-tags',
+      'no_btrfs,no_zfs,no_devmapper',
+      '-ldflags',
+      `-s -w -X ${MODULE}/version.Version=v${version}`,
+    ];
+    const programs = ['containerd', 'ctr', 'containerd-shim-runc-v2'].map(
+      (name) => `${MODULE}/cmd/${name}@v${version}`,
+    );
     execFileSync('go', ['install', ...flags, ...programs], {
-      cwd: work, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', timeout: BUILD_MS, env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false', GOWORK: 'off', GOBIN: work },
+      cwd: work,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      encoding: 'utf8',
+      timeout: BUILD_MS,
+      env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false', GOWORK: 'off', GOBIN: work },
     });
     renameSync(work, place);
   } catch (error) {
     const { stderr = '', message } = error as Error & { stderr?: string };
-    const said = stderr.split('\n').filter((line) => !line.startsWith('go: downloading')).join('\n').trim();
-    throw new Error(`containerd ${version} cannot be built; it needs the module proxy (GOPROXY): ${said || message}`, { cause: error });
+    const said = stderr
+      .split('\n')
+      .filter((line) => !line.startsWith('go: downloading'))
+      .join('\n')
+      .trim();
+    throw new Error(`containerd ${version} cannot be built; it needs the module proxy (GOPROXY): ${said || message}`, {
+      cause: error,
+    });
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -9,8 +9,8 @@ export class Hold {
   #reach!: () => void;
   release!: () => void;
   /** Kept when somebody has come here. */
-  readonly reached = new Promise<void>((resolve) => this.#reach = resolve);
-  readonly #released = new Promise<void>((resolve) => this.release = resolve);
+  readonly reached = new Promise<void>((resolve) => (this.#reach = resolve));
+  readonly #released = new Promise<void>((resolve) => (this.release = resolve));
 
   async wait(): Promise<void> {
     this.#reach();

@@ -28,12 +28,17 @@ export function processInfo(pid: number): ProcessInfo | undefined {
 }
 
 export function allProcesses(): ProcessInfo[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).flatMap((pid) => processInfo(pid) ?? []);
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .flatMap((pid) => processInfo(pid) ?? []);
 }
 
 /** How many threads of a process have a name. */
 export function threadsNamed(name: string, pid: number | 'self' = 'self'): number {
-  return readdirSync(`/proc/${pid}/task`).filter((tid) => quietly(() => readFileSync(`/proc/${pid}/task/${tid}/comm`, 'utf8')) === `${name}\n`).length;
+  return readdirSync(`/proc/${pid}/task`).filter(
+    (tid) => quietly(() => readFileSync(`/proc/${pid}/task/${tid}/comm`, 'utf8')) === `${name}\n`,
+  ).length;
 }
 
 /** Running, or at least not a zombie. */
@@ -50,7 +55,11 @@ export function zombiesOf(parent: number): ProcessInfo[] {
 export function processesOf(dir: string, cgroup: string): ProcessInfo[] {
   return allProcesses().filter(({ pid }) => {
     const cwd = quietly(() => readlinkSync(`/proc/${pid}/cwd`)) ?? '';
-    return cwd === dir || cwd.startsWith(`${dir}/`) || (quietly(() => readFileSync(`/proc/${pid}/cgroup`, 'latin1')) ?? '').includes(`:${cgroup}/`);
+    return (
+      cwd === dir ||
+      cwd.startsWith(`${dir}/`) ||
+      (quietly(() => readFileSync(`/proc/${pid}/cgroup`, 'latin1')) ?? '').includes(`:${cgroup}/`)
+    );
   });
 }
 
@@ -70,7 +79,9 @@ export function cpuTicks(pid: number): number {
 }
 
 export function mountsBelow(dir: string): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map((line) => line.split(' ')[4] ?? '')
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
     .filter((point) => point === dir || point.startsWith(`${dir}/`));
 }
 
@@ -96,12 +107,17 @@ export function cgroupsBelow(path: string): string[] {
 
 function below(dir: string): string[] {
   const entries = quietly(() => readdirSync(dir, { withFileTypes: true })) ?? [];
-  return entries.filter((entry) => entry.isDirectory()).flatMap((entry) => [...below(join(dir, entry.name)), join(dir, entry.name)]);
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .flatMap((entry) => [...below(join(dir, entry.name)), join(dir, entry.name)]);
 }
 
 export function thaw(path: string): void {
   for (const dir of cgroupsBelow(path)) {
-    for (const [name, value] of [['freezer.state', 'THAWED'], ['cgroup.freeze', '0']] as const) {
+    for (const [name, value] of [
+      ['freezer.state', 'THAWED'],
+      ['cgroup.freeze', '0'],
+    ] as const) {
       if (existsSync(join(dir, name))) quietly(() => writeFileSync(join(dir, name), value));
     }
   }

@@ -54,23 +54,56 @@ interface Cell {
 }
 
 function cells(): Cell[] {
-  const { containerdOld, containerdMiddle, containerdNew, containerdNewest, dockerOld, dockerMiddle, dockerNew, runcOld, runcNew, crun } = programs;
+  const {
+    containerdOld,
+    containerdMiddle,
+    containerdNew,
+    containerdNewest,
+    dockerOld,
+    dockerMiddle,
+    dockerNew,
+    runcOld,
+    runcNew,
+    crun,
+  } = programs;
   const runtimes = [runcOld, runcNew, crun];
-  const onContainerd = [containerdOld, containerdMiddle, containerdNew].flatMap((containerd) => runtimes.map((runtime): Cell => ({
-    files: ['test/e2e/containerd.test.ts', 'test/e2e/pod.test.ts', 'test/e2e/cri.test.ts'], containerd, runtime,
-    small: (containerd === containerdMiddle && runtime === crun) || (containerd === containerdNew && runtime === runcNew),
-  })));
+  const onContainerd = [containerdOld, containerdMiddle, containerdNew].flatMap((containerd) =>
+    runtimes.map((runtime): Cell => ({
+      files: ['test/e2e/containerd.test.ts', 'test/e2e/pod.test.ts', 'test/e2e/cri.test.ts'],
+      containerd,
+      runtime,
+      small:
+        (containerd === containerdMiddle && runtime === crun) || (containerd === containerdNew && runtime === runcNew),
+    })),
+  );
   const onNewest: Cell = { files: onContainerd[0]!.files, containerd: containerdNewest, runtime: runcNew, small: true };
-  const pairs = [[dockerOld, containerdOld], [dockerMiddle, containerdMiddle], [dockerNew, containerdNew]] as const;
-  const onDocker = pairs.flatMap(([docker, containerd]) => runtimes.map((runtime): Cell => ({
-    files: ['test/e2e/docker.test.ts', 'test/e2e/docker-options.test.ts', 'test/e2e/logs.test.ts'], containerd, docker, runtime,
-    small: docker !== dockerOld && runtime === runcNew,
-  })));
+  const pairs = [
+    [dockerOld, containerdOld],
+    [dockerMiddle, containerdMiddle],
+    [dockerNew, containerdNew],
+  ] as const;
+  const onDocker = pairs.flatMap(([docker, containerd]) =>
+    runtimes.map((runtime): Cell => ({
+      files: ['test/e2e/docker.test.ts', 'test/e2e/docker-options.test.ts', 'test/e2e/logs.test.ts'],
+      containerd,
+      docker,
+      runtime,
+      small: docker !== dockerOld && runtime === runcNew,
+    })),
+  );
   const ownClients = [containerdOld, containerdNew].map((containerd): Cell => ({
-    files: ['containerd', 'pod', 'checkpoint', 'logging'].map((name) => `test/e2e/${name}.test.ts`), containerd, runtime: runcOld, hawserd: true, small: true,
+    files: ['containerd', 'pod', 'checkpoint', 'logging'].map((name) => `test/e2e/${name}.test.ts`),
+    containerd,
+    runtime: runcOld,
+    hawserd: true,
+    small: true,
   }));
   const ownDockers = [dockerOld, dockerMiddle, dockerNew].map((docker): Cell => ({
-    files: ['test/e2e/docker.test.ts', 'test/e2e/logs.test.ts'], docker, runtime: runcOld, hawserd: true, small: docker !== dockerNew,
+    files: ['test/e2e/docker.test.ts', 'test/e2e/logs.test.ts'],
+    docker,
+    runtime: runcOld,
+    hawserd: true,
+    small: docker !== dockerNew,
   }));
   const alone = [runcNew, crun].map((runtime): Cell => ({ files: ['test/shim/*.test.ts'], runtime }));
   return [...onContainerd, onNewest, ...onDocker, ...ownClients, ...ownDockers, ...alone];
@@ -88,7 +121,9 @@ async function provide(program: Program): Promise<void> {
     program.version = /\d+\.\d+\.\d+\S*/.exec(execaSync(command, ['--version']).stdout)?.[0] ?? 'unknown';
     return;
   }
-  const { stdout } = await execa('sh', [join(top, 'test/support/packages.sh'), `${program.package}@${program.suite}`], { stderr: 'inherit' });
+  const { stdout } = await execa('sh', [join(top, 'test/support/packages.sh'), `${program.package}@${program.suite}`], {
+    stderr: 'inherit',
+  });
   const [, version, dir] = stdout.trim().split(' ');
   Object.assign(program, { version, dir });
 }
@@ -133,9 +168,19 @@ async function run(cell: Cell, name: string, logs: string): Promise<Result> {
   const file = join(logs, name.replaceAll('/', '_'));
   const log = createWriteStream(`${file}.log`);
   const since = Date.now();
-  const child = spawn('sh', ['-c', `exec node --import tsx --test --test-concurrency=1 --test-reporter=tap --test-reporter-destination=${file}.tap --test-reporter=spec --test-reporter-destination=stdout ${cell.files.join(' ')}`], {
-    cwd: top, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment(cell) },
-  });
+  const child = spawn(
+    'sh',
+    [
+      '-c',
+      `exec node --import tsx --test --test-concurrency=1 --test-reporter=tap --test-reporter-destination=${file}.tap --test-reporter=spec --test-reporter-destination=stdout ${cell.files.join(' ')}`,
+    ],
+    {
+      cwd: top,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment(cell) },
+    },
+  );
   child.stdout.pipe(log);
   child.stderr.pipe(log);
   let isLate = false;
@@ -156,7 +201,12 @@ async function run(cell: Cell, name: string, logs: string): Promise<Result> {
   const causes = failures(tap);
   if (isLate) causes.push(`not done after ${CELL_MS / 60_000} minutes`);
   if (status !== 0 && causes.length === 0) causes.push(`exit status ${status}, see ${file}.log`);
-  const result = { name, seconds: Math.round((Date.now() - since) / 1000), causes, tests: Number(/^# pass (\d+)/m.exec(tap)?.[1] ?? 0) };
+  const result = {
+    name,
+    seconds: Math.round((Date.now() - since) / 1000),
+    causes,
+    tests: Number(/^# pass (\d+)/m.exec(tap)?.[1] ?? 0),
+  };
   if (causes.length === 0 && result.tests === 0) causes.push(`no test ran, see ${file}.log`);
   return result;
 }
@@ -169,7 +219,10 @@ function failures(tap: string): string[] {
   });
 }
 
-const { values, positionals } = parseArgs({ options: { small: { type: 'boolean' }, list: { type: 'boolean' } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { small: { type: 'boolean' }, list: { type: 'boolean' } },
+  allowPositionals: true,
+});
 const chosen = positionals.flatMap((word) => word.split(/[\s,]+/)).filter(Boolean);
 const logs = mkdtempSync(join(tmpdir(), 'hawser-matrix-'));
 mkdirSync(logs, { recursive: true });
@@ -216,7 +269,9 @@ if (found === 0) {
 } else if (!values.list) {
   console.log(`\n${'cell'.padEnd(28)} result`);
   for (const { name, seconds, causes, tests } of results) {
-    console.log(`${name.padEnd(28)} ${causes.length === 0 ? `green   ${tests} tests, ${seconds} s` : `FAILED  ${causes[0]}`}`);
+    console.log(
+      `${name.padEnd(28)} ${causes.length === 0 ? `green   ${tests} tests, ${seconds} s` : `FAILED  ${causes[0]}`}`,
+    );
     for (const cause of causes.slice(1)) console.log(`${''.padEnd(28)}         ${cause}`);
   }
   if (results.some(({ causes }) => causes.length > 0)) {

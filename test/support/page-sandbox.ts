@@ -72,7 +72,8 @@ export class PageSandbox {
   constructor() {
     makePackage(this.samples);
     mkdirSync(join(this.dir, 'bin'));
-    for (const [name, script] of Object.entries(TOOLS)) writeFileSync(join(this.dir, 'bin', name), script, { mode: 0o755 });
+    for (const [name, script] of Object.entries(TOOLS))
+      writeFileSync(join(this.dir, 'bin', name), script, { mode: 0o755 });
   }
 
   /** Puts the files of a page where its commands look for them; returns those of TypeScript, to be type-checked. */
@@ -87,18 +88,26 @@ export class PageSandbox {
       writeFileSync(path, sample.whole);
       if (sample.language !== 'ts') continue;
       programs.push(path);
-      if (!sample.file) writeFileSync(path.replace(/\.ts$/, '.mjs'), transformSync(sample.whole, { loader: 'ts', format: 'esm', target: 'node20' }).code);
+      if (!sample.file)
+        writeFileSync(
+          path.replace(/\.ts$/, '.mjs'),
+          transformSync(sample.whole, { loader: 'ts', format: 'esm', target: 'node20' }).code,
+        );
     }
     return programs;
   }
 
   /** Does all that a page says, from its top. Throws with the block that failed and what was printed. */
   async run(samples: readonly Sample[]): Promise<void> {
-    const steps = samples.filter(({ notRun, file }) => notRun === undefined && file === undefined).flatMap(({ language, line, code }) => {
-      const mark = `at=${line}`;
-      if (language === 'sh') return [`${mark}\n${code}`];
-      return language === 'ts' ? [`${mark}\nnode --enable-source-maps "$SAMPLES/sample-${line}.mjs" </dev/null\n`] : [];
-    });
+    const steps = samples
+      .filter(({ notRun, file }) => notRun === undefined && file === undefined)
+      .flatMap(({ language, line, code }) => {
+        const mark = `at=${line}`;
+        if (language === 'sh') return [`${mark}\n${code}`];
+        return language === 'ts'
+          ? [`${mark}\nnode --enable-source-maps "$SAMPLES/sample-${line}.mjs" </dev/null\n`]
+          : [];
+      });
     if (steps.length === 0) return;
     const wantsDaemon = samples.some(({ language, code }) => language === 'ts' && code.includes("'hawser/client'"));
     const script = `${PRELUDE}${wantsDaemon ? 'start_hawserd\n' : ''}trap '[ $? = 0 ] || echo "failed at line $at"' EXIT\n${steps.join('')}`;
@@ -106,14 +115,35 @@ export class PageSandbox {
     const rootfs = makeRootfs(join(this.dir, 'rootfs'));
     const image = await makeImage(this.dir, rootfs, 'docker.io/library/busybox:latest');
     const { NODE_EXTRA_CA_CERTS: _, CONTAINERD_ADDRESS: __, ...env } = process.env;
-    const result = await execa('unshare', ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-eu', join(this.dir, 'page.sh')], {
-      all: true, reject: false, stdin: 'ignore', timeout: PAGE_MS, killSignal: 'SIGKILL', extendEnv: false, cleanup: true,
-      env: {
-        ...env, HOME: this.samples, SANDBOX: this.dir, SAMPLES: this.samples, CHECKOUT: top.replace(/\/$/, ''), ROOTFS: rootfs, BUSYBOX_IMAGE: image,
-        CONTAINERD_NAMESPACE: this.namespace, HAWSER_SPARE: 'off', MAKEFLAGS: '',
+    const result = await execa(
+      'unshare',
+      ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-eu', join(this.dir, 'page.sh')],
+      {
+        all: true,
+        reject: false,
+        stdin: 'ignore',
+        timeout: PAGE_MS,
+        killSignal: 'SIGKILL',
+        extendEnv: false,
+        cleanup: true,
+        env: {
+          ...env,
+          HOME: this.samples,
+          SANDBOX: this.dir,
+          SAMPLES: this.samples,
+          CHECKOUT: top.replace(/\/$/, ''),
+          ROOTFS: rootfs,
+          BUSYBOX_IMAGE: image,
+          CONTAINERD_NAMESPACE: this.namespace,
+          HAWSER_SPARE: 'off',
+          MAKEFLAGS: '',
+        },
       },
-    });
-    if (result.exitCode !== 0) throw new Error(`${samples[0]!.page} does not do what it says (${result.timedOut ? 'out of time' : `status ${result.exitCode}`}):\n${result.all}`);
+    );
+    if (result.exitCode !== 0)
+      throw new Error(
+        `${samples[0]!.page} does not do what it says (${result.timedOut ? 'out of time' : `status ${result.exitCode}`}):\n${result.all}`,
+      );
   }
 
   cleanUp(): void {

@@ -47,12 +47,24 @@ export function workDirectory(): string {
 
 /** A call as the gRPC server would make it. */
 export function call(namespace = 'ns', lease?: string): Call {
-  return { service: '', method: '', namespace, lease, signal: new AbortController().signal, deadline: undefined, header: () => undefined };
+  return {
+    service: '',
+    method: '',
+    namespace,
+    lease,
+    signal: new AbortController().signal,
+    deadline: undefined,
+    header: () => undefined,
+  };
 }
 
 /** What answers a service, by its methods' names, for tests that call it without a server. */
-export function handlersOf<S extends ServiceDefinition>(service: BoundService, definition: S): Required<Handlers<S, Call>> {
-  if (service.definition.name !== definition.name) throw new Error(`${service.definition.name} is not ${definition.name}`);
+export function handlersOf<S extends ServiceDefinition>(
+  service: BoundService,
+  definition: S,
+): Required<Handlers<S, Call>> {
+  if (service.definition.name !== definition.name)
+    throw new Error(`${service.definition.name} is not ${definition.name}`);
   return service.handlers as Required<Handlers<S, Call>>;
 }
 
@@ -81,7 +93,14 @@ export function openRecords(t: TestContext, dir = workDirectory()): Records {
   const leases = new Leases(db, namespaces, changed);
   const files = new BlobFiles(join(dir, 'content'));
   return {
-    db, namespaces, published, publish, leases, files, content: new Content({ db, files, namespaces, leases, publish, changed }), deletions: () => deletions,
+    db,
+    namespaces,
+    published,
+    publish,
+    leases,
+    files,
+    content: new Content({ db, files, namespaces, leases, publish, changed }),
+    deletions: () => deletions,
     containers: new Containers(db, namespaces, publish, changed),
     sandboxes: new Sandboxes(db, namespaces, changed),
     images: new Images(db, namespaces, publish, changed),

@@ -8,7 +8,10 @@ const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 const program = process.env.HAWSER_TEST_RUNC || 'runc';
 
 /** What `--version` says first: `runc version 1.1.5` or `crun version 1.21`. */
-export const runtimeVersion = execFileSync(program, ['--version'], { encoding: 'utf8', env: { PATH: SYSTEM_PATH } }).split('\n')[0]!;
+export const runtimeVersion = execFileSync(program, ['--version'], {
+  encoding: 'utf8',
+  env: { PATH: SYSTEM_PATH },
+}).split('\n')[0]!;
 
 /** From 1.2 on, runc sends a signal for all processes of a container to its init alone, unless they share a pid namespace. */
 export const signalsAll = !/^runc version 1\.([2-9]|\d\d)|^runc version [2-9]/.test(runtimeVersion);
@@ -43,7 +46,11 @@ export function runtimePath(dir: string, first: readonly string[] = []): string 
   if (!existsSync(runc)) {
     // crun takes a cgroup v2 that systemd mounted beside v1 for its own, and fails; it may not see that.
     if (isCrun && existsSync('/sys/fs/cgroup/unified')) {
-      writeFileSync(runc, `#!/bin/sh\nexec unshare --mount --propagation slave sh -c 'umount /sys/fs/cgroup/unified && exec "$0" "$@"' '${program}' "$@"\n`, { mode: 0o755 });
+      writeFileSync(
+        runc,
+        `#!/bin/sh\nexec unshare --mount --propagation slave sh -c 'umount /sys/fs/cgroup/unified && exec "$0" "$@"' '${program}' "$@"\n`,
+        { mode: 0o755 },
+      );
     } else {
       symlinkSync(program, runc);
     }

@@ -34,7 +34,9 @@ export function pages(top: string): string[] {
 }
 
 function markdownBelow(top: string, dir: string): string[] {
-  return readdirSync(join(top, dir), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md')).map((name) => join(dir, name));
+  return readdirSync(join(top, dir), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join(dir, name));
 }
 
 /** The samples of a page in their order. Throws for a block that says no language, `text` for what is no sample. */
@@ -49,9 +51,13 @@ export function samplesOf(top: string, page: string): Sample[] {
     if (line.startsWith('<!--')) {
       const end = lines.findIndex((one, n) => n >= at && one.includes('-->'));
       if (end < 0) throw new Error(`${where}: a comment without an end`);
-      const comment = lines.slice(at, end + 1).join('\n').replace(/^<!--\s*|\s*-->\s*$/g, '');
+      const comment = lines
+        .slice(at, end + 1)
+        .join('\n')
+        .replace(/^<!--\s*|\s*-->\s*$/g, '');
       const [, key, text = ''] = /^(not run|file|is|hidden sh|hidden ts)(?::|\n|$)([\s\S]*)$/.exec(comment) ?? [];
-      if (key === 'hidden sh') samples.push({ page, line: at + 1, language: 'sh', code: `${text}\n`, whole: `${text}\n`, isHidden: true });
+      if (key === 'hidden sh')
+        samples.push({ page, line: at + 1, language: 'sh', code: `${text}\n`, whole: `${text}\n`, isHidden: true });
       else if (key === 'hidden ts') before += `${text}\n`;
       else if (key === 'not run') said.notRun = text.trim();
       else if (key === 'file') said.file = text.trim();
@@ -64,19 +70,36 @@ export function samplesOf(top: string, page: string): Sample[] {
       const [, indent = '', word = ''] = fence;
       const end = lines.findIndex((one, n) => n > at && one.trim() === '```');
       if (end < 0) throw new Error(`${where}: a block without an end`);
-      if (word === '') throw new Error(`${where}: a block that says no language; give it one, or text for what is no sample`);
+      if (word === '')
+        throw new Error(`${where}: a block that says no language; give it one, or text for what is no sample`);
       if (word !== 'text') {
-        if (!LANGUAGES.includes(word)) throw new Error(`${where}: a sample in ${word}, which the tests can't run; they know ${LANGUAGES.join(', ')}, and text for what is no sample`);
-        const code = lines.slice(at + 1, end).map((one) => one.slice(indent.length)).join('\n') + '\n';
+        if (!LANGUAGES.includes(word))
+          throw new Error(
+            `${where}: a sample in ${word}, which the tests can't run; they know ${LANGUAGES.join(', ')}, and text for what is no sample`,
+          );
+        const code =
+          lines
+            .slice(at + 1, end)
+            .map((one) => one.slice(indent.length))
+            .join('\n') + '\n';
         const language = word as Language;
-        samples.push({ page, line: at + 1, language, code, whole: language === 'ts' ? before + code : code, ...said, isHidden: false });
+        samples.push({
+          page,
+          line: at + 1,
+          language,
+          code,
+          whole: language === 'ts' ? before + code : code,
+          ...said,
+          isHidden: false,
+        });
         if (language === 'ts') before = '';
       }
       said = {};
       at = end;
       continue;
     }
-    if (line.trim() !== '' && Object.keys(said).length > 0) throw new Error(`${where}: a comment about a block that does not follow: ${JSON.stringify(said)}`);
+    if (line.trim() !== '' && Object.keys(said).length > 0)
+      throw new Error(`${where}: a comment about a block that does not follow: ${JSON.stringify(said)}`);
   }
   return samples;
 }

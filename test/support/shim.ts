@@ -3,7 +3,17 @@
  * names another shim to run the same tests against, such as containerd's own.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, constants, openSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  constants,
+  openSync,
+} from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +21,11 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import {
-  containerd, ContainerdTaskV2Task as TaskV2, ContainerdTaskV3Task as TaskV3, pack, type google,
+  containerd,
+  ContainerdTaskV2Task as TaskV2,
+  ContainerdTaskV3Task as TaskV3,
+  pack,
+  type google,
 } from '../../src/api/index.js';
 import { makeFifo } from '../../src/sys/index.js';
 import { connect, TtrpcError, type Client, type Code, type ServiceClient } from '../../src/ttrpc/index.js';
@@ -19,13 +33,23 @@ import { eventually, patiently, within } from './eventually.js';
 import { FakeDaemon } from './fake-daemon.js';
 import { FifoReader, FifoWriter } from './fifo-client.js';
 import {
-  cgroupDirs, cgroupsBelow, descriptorsOf, isAlive, mountsBelow, processesOf, quietly, removeCgroups, thaw, zombiesOf,
+  cgroupDirs,
+  cgroupsBelow,
+  descriptorsOf,
+  isAlive,
+  mountsBelow,
+  processesOf,
+  quietly,
+  removeCgroups,
+  thaw,
+  zombiesOf,
 } from './machine.js';
 import { runtimePath, runtimeProgram } from './runtime.js';
 import type { RuntimeCommand } from './faults.js';
 import { makeProcess, makeSpec, type TestProcess, type TestSpec } from './spec.js';
 
-export const SHIM = process.env.HAWSER_TEST_SHIM || fileURLToPath(new URL('../../bin/containerd-shim-runc-v2', import.meta.url));
+export const SHIM =
+  process.env.HAWSER_TEST_SHIM || fileURLToPath(new URL('../../bin/containerd-shim-runc-v2', import.meta.url));
 /** For tests of what we do otherwise than the Go shim, on purpose (contract §8.4). */
 export const hawserOnly = process.env.HAWSER_TEST_SHIM ? 'only Hawser does this' : false;
 export const STATUS = containerd.task.v2.Status;
@@ -38,7 +62,11 @@ const CALL_MS = patiently(60_000);
 let labs = 0;
 
 /** A test with a lab of its own, which is taken down after it. */
-export function shimTest(name: string, body: (lab: Lab) => Promise<void>, options: { skip?: string | false; timeout?: number } = {}): void {
+export function shimTest(
+  name: string,
+  body: (lab: Lab) => Promise<void>,
+  options: { skip?: string | false; timeout?: number } = {},
+): void {
   test(name, { ...options, timeout: patiently(options.timeout ?? 60_000) }, async (t: TestContext) => {
     const lab = await Lab.open();
     try {
@@ -115,19 +143,29 @@ export class Lab {
   }
 
   /** What shims of this lab have logged. */
-  get log(): string { return this.#logs.join(''); }
+  get log(): string {
+    return this.#logs.join('');
+  }
 
   /** As when the daemon hangs: its end stays open. */
   stopReadingLogs(): void {
     for (const reader of this.#logReaders) reader.pause();
   }
 
-  bundlePath(id: string): string { return join(this.dir, 'bundles', id); }
+  bundlePath(id: string): string {
+    return join(this.dir, 'bundles', id);
+  }
 
-  defer(work: () => void | Promise<void>): void { this.#closers.push(work); }
+  defer(work: () => void | Promise<void>): void {
+    this.#closers.push(work);
+  }
 
   /** Makes a bundle as the daemon does. */
-  bundle(id: string, args: readonly string[] = ['/bin/sleep', '1000'], edit: (spec: TestSpec) => void = () => undefined): string {
+  bundle(
+    id: string,
+    args: readonly string[] = ['/bin/sleep', '1000'],
+    edit: (spec: TestSpec) => void = () => undefined,
+  ): string {
     const path = this.bundlePath(id);
     mkdirSync(path, { recursive: true, mode: 0o700 });
     const spec = makeSpec(args, `${this.cgroup}/${id}`);
@@ -135,7 +173,11 @@ export class Lab {
     writeFileSync(join(path, 'config.json'), JSON.stringify(spec));
     if (!existsSync(join(path, 'log'))) {
       makeFifo(join(path, 'log'), 0o700);
-      const reader = new Socket({ fd: openSync(join(path, 'log'), constants.O_RDWR | constants.O_NONBLOCK), readable: true, writable: false });
+      const reader = new Socket({
+        fd: openSync(join(path, 'log'), constants.O_RDWR | constants.O_NONBLOCK),
+        readable: true,
+        writable: false,
+      });
       reader.on('data', (chunk: Buffer) => this.#logs.push(chunk.toString('utf8')));
       this.#logReaders.push(reader);
       this.defer(() => void reader.destroy());
@@ -144,16 +186,31 @@ export class Lab {
   }
 
   /** Runs the shim's binary to its end. */
-  async run(args: readonly string[], { cwd = this.dir, stdin, env, binary = SHIM }: ActionOptions & { cwd?: string } = {}): Promise<ActionResult> {
+  async run(
+    args: readonly string[],
+    { cwd = this.dir, stdin, env, binary = SHIM }: ActionOptions & { cwd?: string } = {},
+  ): Promise<ActionResult> {
     const spares = env?.HAWSER_SPARE ?? process.env.HAWSER_TEST_SPARE ?? 'off';
     const child = spawn(binary, args, {
       // A spare is only taken within the session that it was left in.
-      cwd, detached: spares === 'off', stdio: [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      cwd,
+      detached: spares === 'off',
+      stdio: [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       env: {
-        ...process.env, GOMAXPROCS: '2', MAX_SHIM_VERSION: '2', TTRPC_ADDRESS: this.daemon.path, GRPC_ADDRESS: this.grpcAddress,
+        ...process.env,
+        GOMAXPROCS: '2',
+        MAX_SHIM_VERSION: '2',
+        TTRPC_ADDRESS: this.daemon.path,
+        GRPC_ADDRESS: this.grpcAddress,
         // Most tests want a shim that was started for them; HAWSER_TEST_SPARE=600 runs them all with spares.
-        HAWSER_SPARE: spares, HAWSER_RUN_DIR: this.runDir,
-        NAMESPACE: this.namespace, TMPDIR: join(this.dir, 'tmp'), PATH: runtimePath(this.dir), HAWSER_TEST_RUNC: undefined, XDG_RUNTIME_DIR: undefined, ...env,
+        HAWSER_SPARE: spares,
+        HAWSER_RUN_DIR: this.runDir,
+        NAMESPACE: this.namespace,
+        TMPDIR: join(this.dir, 'tmp'),
+        PATH: runtimePath(this.dir),
+        HAWSER_TEST_RUNC: undefined,
+        XDG_RUNTIME_DIR: undefined,
+        ...env,
       },
     });
     const out: Buffer[] = [];
@@ -162,15 +219,28 @@ export class Lab {
     child.stderr!.on('data', (chunk: Buffer) => err.push(chunk));
     child.stdin?.on('error', () => undefined).end(stdin);
     // 'close' comes when nobody holds the output any more: a shim that kept it would hang containerd.
-    const status = await within(`the end of ${args.join(' ')}`, new Promise<number | null>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', resolve);
-    }));
+    const status = await within(
+      `the end of ${args.join(' ')}`,
+      new Promise<number | null>((resolve, reject) => {
+        child.once('error', reject);
+        child.once('close', resolve);
+      }),
+    );
     return { status, stdout: Buffer.concat(out), stderr: Buffer.concat(err).toString('utf8') };
   }
 
   flags(id: string, options: ActionOptions = {}): string[] {
-    return ['-namespace', options.namespace ?? this.namespace, '-address', this.grpcAddress, '-publish-binary', '/bin/false', '-id', id, ...(options.debug === false ? [] : ['-debug'])];
+    return [
+      '-namespace',
+      options.namespace ?? this.namespace,
+      '-address',
+      this.grpcAddress,
+      '-publish-binary',
+      '/bin/false',
+      '-id',
+      id,
+      ...(options.debug === false ? [] : ['-debug']),
+    ];
   }
 
   startAction(id: string, options: ActionOptions = {}): Promise<ActionResult> {
@@ -200,8 +270,14 @@ export class Lab {
     return (await this.shim(id)).create(id, options);
   }
 
-  async deleteAction(id: string, options: ActionOptions = {}): Promise<ActionResult & { response: containerd.task.v2.DeleteResponse }> {
-    const result = await this.run([...this.flags(id, options), '-bundle', this.bundlePath(id), 'delete'], { cwd: this.bundlePath(id), ...options });
+  async deleteAction(
+    id: string,
+    options: ActionOptions = {},
+  ): Promise<ActionResult & { response: containerd.task.v2.DeleteResponse }> {
+    const result = await this.run([...this.flags(id, options), '-bundle', this.bundlePath(id), 'delete'], {
+      cwd: this.bundlePath(id),
+      ...options,
+    });
     return { ...result, response: containerd.task.v2.DeleteResponse.decode(result.stdout) };
   }
 
@@ -241,7 +317,9 @@ export class Lab {
    */
   fakeRunc(name: string, script: string): string {
     const path = join(this.dir, name);
-    writeFileSync(path, `#!/bin/sh
+    writeFileSync(
+      path,
+      `#!/bin/sh
 runc=${runtimeProgram(this.dir)}
 lab=${this.dir}
 command=
@@ -264,13 +342,17 @@ for word; do
 done
 ${script}
 exec "$runc" "$@"
-`, { mode: 0o755 });
+`,
+      { mode: 0o755 },
+    );
     return path;
   }
 
   /** A stand-in for runc that does some commands in its own way, see faults.ts. */
   faultyRunc(faults: Partial<Record<RuntimeCommand, string>>): string {
-    const cases = Object.entries(faults).map(([command, script]) => `${command})\n${script};;`).join('\n');
+    const cases = Object.entries(faults)
+      .map(([command, script]) => `${command})\n${script};;`)
+      .join('\n');
     return this.fakeRunc(`runc-faulty-${++this.#fakes}`, `case $command in\n${cases}\nesac`);
   }
 
@@ -278,13 +360,17 @@ exec "$runc" "$@"
   snapshot(): Snapshot {
     return {
       // A spare is there for the next container.
-      processes: processesOf(this.dir, this.cgroup).filter(({ command }) => !command.includes(' spare /')).map(({ pid, command }) => `${pid} ${command}`),
+      processes: processesOf(this.dir, this.cgroup)
+        .filter(({ command }) => !command.includes(' spare /'))
+        .map(({ pid, command }) => `${pid} ${command}`),
       zombies: zombiesOf(process.pid).map(({ pid, name }) => `${pid} ${name}`),
       mounts: mountsBelow(this.dir),
       cgroups: cgroupsBelow(this.cgroup),
       sockets: [...this.sockets].filter((path) => existsSync(path)),
       temporary: readdirSync(join(this.dir, 'tmp')),
-      runtime: existsSync(this.runcRoot) ? readdirSync(this.runcRoot).flatMap((ns) => readdirSync(join(this.runcRoot, ns))) : [],
+      runtime: existsSync(this.runcRoot)
+        ? readdirSync(this.runcRoot).flatMap((ns) => readdirSync(join(this.runcRoot, ns)))
+        : [],
     };
   }
 
@@ -292,7 +378,15 @@ exec "$runc" "$@"
   async assertNothingLeft(): Promise<void> {
     const isEmpty = (): boolean => (Object.values(this.snapshot()) as string[][]).every((list) => list.length === 0);
     await eventually('nothing is left', isEmpty).catch(() => undefined);
-    const nothing: Snapshot = { processes: [], zombies: [], mounts: [], cgroups: [], sockets: [], temporary: [], runtime: [] };
+    const nothing: Snapshot = {
+      processes: [],
+      zombies: [],
+      mounts: [],
+      cgroups: [],
+      sockets: [],
+      temporary: [],
+      runtime: [],
+    };
     assert.deepEqual(this.snapshot(), nothing);
   }
 
@@ -309,10 +403,14 @@ exec "$runc" "$@"
     await eventually('all processes of the lab are gone', killAll);
     for (const namespace of quietly(() => readdirSync(this.runcRoot)) ?? []) {
       for (const id of readdirSync(join(this.runcRoot, namespace))) {
-        spawnSync(runtimeProgram(this.dir), ['--root', join(this.runcRoot, namespace), 'delete', '--force', id], { stdio: 'ignore', timeout: 10_000 });
+        spawnSync(runtimeProgram(this.dir), ['--root', join(this.runcRoot, namespace), 'delete', '--force', id], {
+          stdio: 'ignore',
+          timeout: 10_000,
+        });
       }
     }
-    for (const point of mountsBelow(this.dir).reverse()) spawnSync('umount', ['-l', point], { stdio: 'ignore', timeout: 10_000 });
+    for (const point of mountsBelow(this.dir).reverse())
+      spawnSync('umount', ['-l', point], { stdio: 'ignore', timeout: 10_000 });
     await eventually('the cgroups are gone', () => {
       removeCgroups(this.cgroup);
       return cgroupDirs(this.cgroup).length === 0;
@@ -370,17 +468,29 @@ export class TestStdio {
 export class Shim {
   readonly socket: string;
 
-  constructor(readonly lab: Lab, readonly address: string, readonly pid: number, readonly client: Client, readonly task: TaskService) {
+  constructor(
+    readonly lab: Lab,
+    readonly address: string,
+    readonly pid: number,
+    readonly client: Client,
+    readonly task: TaskService,
+  ) {
     this.socket = address.slice('unix://'.length);
   }
 
-  get v3(): ServiceClient<typeof TaskV3> { return withTimeout(this.client.service(TaskV3)); }
+  get v3(): ServiceClient<typeof TaskV3> {
+    return withTimeout(this.client.service(TaskV3));
+  }
 
   /** Creates a container whose bundle is there, or is made now. */
   async create(id: string, options: TaskOptions = {}): Promise<Task> {
     const stdio = options.stdio ?? this.lab.stdio(id, options);
     const { pid } = await this.task.Create({
-      id, bundle: this.lab.bundlePath(id), ...stdio.paths, options: this.lab.options(options.options), ...options.request,
+      id,
+      bundle: this.lab.bundlePath(id),
+      ...stdio.paths,
+      options: this.lab.options(options.options),
+      ...options.request,
     });
     return new Task(this, id, pid, stdio);
   }
@@ -394,10 +504,15 @@ export class Shim {
   /** Descriptors it has open, without numbers: order and reuse don't matter. */
   descriptors(): string[] {
     // A thread of the shim has its cgroup open for a moment when something is to be made (src/sys/migration.c).
-    return descriptorsOf(this.pid).filter((line) => !line.endsWith('/cgroup.procs')).map((line) => line.replace(/^\d+ /, '').replace(/:\[\d+\]$/, '')).sort();
+    return descriptorsOf(this.pid)
+      .filter((line) => !line.endsWith('/cgroup.procs'))
+      .map((line) => line.replace(/^\d+ /, '').replace(/:\[\d+\]$/, ''))
+      .sort();
   }
 
-  get isAlive(): boolean { return isAlive(this.pid); }
+  get isAlive(): boolean {
+    return isAlive(this.pid);
+  }
 
   gone(): Promise<unknown> {
     return eventually(`the end of shim ${this.pid}`, () => !isAlive(this.pid));
@@ -414,20 +529,45 @@ export class Shim {
 
 /** A container in a shim. */
 export class Task {
-  constructor(readonly shim: Shim, readonly id: string, readonly pid: number, readonly stdio: TestStdio) {}
+  constructor(
+    readonly shim: Shim,
+    readonly id: string,
+    readonly pid: number,
+    readonly stdio: TestStdio,
+  ) {}
 
-  get out(): FifoReader { return this.stdio.out!; }
-  get err(): FifoReader { return this.stdio.err!; }
-  get lab(): Lab { return this.shim.lab; }
+  get out(): FifoReader {
+    return this.stdio.out!;
+  }
+  get err(): FifoReader {
+    return this.stdio.err!;
+  }
+  get lab(): Lab {
+    return this.shim.lab;
+  }
 
-  start(execId = ''): Promise<{ pid: number }> { return this.shim.task.Start({ id: this.id, execId }); }
-  state(execId = ''): Promise<containerd.task.v2.StateResponse> { return this.shim.task.State({ id: this.id, execId }); }
-  wait(execId = ''): Promise<containerd.task.v2.WaitResponse> { return this.shim.task.Wait({ id: this.id, execId }); }
-  kill(signal: number, options: { all?: boolean; execId?: string } = {}): Promise<unknown> { return this.shim.task.Kill({ id: this.id, signal, ...options }); }
-  delete(execId = ''): Promise<containerd.task.v2.DeleteResponse> { return this.shim.task.Delete({ id: this.id, execId }); }
+  start(execId = ''): Promise<{ pid: number }> {
+    return this.shim.task.Start({ id: this.id, execId });
+  }
+  state(execId = ''): Promise<containerd.task.v2.StateResponse> {
+    return this.shim.task.State({ id: this.id, execId });
+  }
+  wait(execId = ''): Promise<containerd.task.v2.WaitResponse> {
+    return this.shim.task.Wait({ id: this.id, execId });
+  }
+  kill(signal: number, options: { all?: boolean; execId?: string } = {}): Promise<unknown> {
+    return this.shim.task.Kill({ id: this.id, signal, ...options });
+  }
+  delete(execId = ''): Promise<containerd.task.v2.DeleteResponse> {
+    return this.shim.task.Delete({ id: this.id, execId });
+  }
 
   /** Adds an exec, and gives its stdio. */
-  async exec(execId: string, args: readonly string[], options: StdioOptions & { edit?: (process: TestProcess) => void } = {}): Promise<TestStdio> {
+  async exec(
+    execId: string,
+    args: readonly string[],
+    options: StdioOptions & { edit?: (process: TestProcess) => void } = {},
+  ): Promise<TestStdio> {
     const stdio = this.lab.stdio(`${this.id}-${execId}`, options);
     const process = makeProcess(args);
     options.edit?.(process);
@@ -462,13 +602,18 @@ export function addressIn(answer: Buffer): string {
 }
 
 export function processAny(process: TestProcess): google.protobuf.Any.$Properties {
-  return { type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process', value: Buffer.from(JSON.stringify(process)) };
+  return {
+    type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process',
+    value: Buffer.from(JSON.stringify(process)),
+  };
 }
 
 /** No call of a test waits for ever. */
 function withTimeout<S extends object>(service: S): S {
-  const bounded = Object.entries(service as Record<string, (request: unknown, options?: object) => unknown>)
-    .map(([name, call]) => [name, (request: unknown, options: object = {}) => call(request, { timeoutMs: CALL_MS, ...options })] as const);
+  const bounded = Object.entries(service as Record<string, (request: unknown, options?: object) => unknown>).map(
+    ([name, call]) =>
+      [name, (request: unknown, options: object = {}) => call(request, { timeoutMs: CALL_MS, ...options })] as const,
+  );
   return Object.fromEntries(bounded) as S;
 }
 

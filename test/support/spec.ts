@@ -1,11 +1,29 @@
 /** What the tests run: a rootfs with busybox in it, and OCI descriptions of containers and processes. */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const BUSYBOX = '/bin/busybox';
-const CAPABILITIES = ['CAP_KILL', 'CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_SETUID', 'CAP_SETGID', 'CAP_SYS_ADMIN', 'CAP_MKNOD'];
+const CAPABILITIES = [
+  'CAP_KILL',
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_SETUID',
+  'CAP_SETGID',
+  'CAP_SYS_ADMIN',
+  'CAP_MKNOD',
+];
 
 /** The parts of an OCI spec that tests change. */
 export interface TestSpec {
@@ -42,7 +60,8 @@ export function sharedRootfs(): string {
 
 /** A busybox rootfs of one's own. */
 export function makeRootfs(path: string): void {
-  if (!existsSync(BUSYBOX)) throw new Error(`${BUSYBOX} is missing; run 'make setup' or 'apt-get install busybox-static'`);
+  if (!existsSync(BUSYBOX))
+    throw new Error(`${BUSYBOX} is missing; run 'make setup' or 'apt-get install busybox-static'`);
   const building = mkdtempSync(`${path}-`);
   for (const dir of ['bin', 'dev', 'etc', 'proc', 'root', 'sys', 'tmp', 'var', 'run']) mkdirSync(join(building, dir));
   copyFileSync(BUSYBOX, join(building, 'bin/busybox'));
@@ -56,14 +75,18 @@ export function makeRootfs(path: string): void {
     renameSync(building, path);
   } catch (error) {
     // Another test process was faster.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY' && (error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY' && (error as NodeJS.ErrnoException).code !== 'EEXIST')
+      throw error;
     rmSync(building, { recursive: true });
   }
 }
 
 export function makeProcess(args: readonly string[]): TestProcess {
   return {
-    user: { uid: 0, gid: 0 }, args: [...args], env: ['PATH=/bin:/sbin', 'TERM=xterm'], cwd: '/',
+    user: { uid: 0, gid: 0 },
+    args: [...args],
+    env: ['PATH=/bin:/sbin', 'TERM=xterm'],
+    cwd: '/',
     capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
   };
 }
@@ -80,8 +103,18 @@ export function makeSpec(args: readonly string[], cgroupsPath: string): TestSpec
     root: { path: sharedRootfs(), readonly: true },
     mounts: [
       { destination: '/proc', type: 'proc', source: 'proc' },
-      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
-      { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'] },
+      {
+        destination: '/dev',
+        type: 'tmpfs',
+        source: 'tmpfs',
+        options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+      },
+      {
+        destination: '/dev/pts',
+        type: 'devpts',
+        source: 'devpts',
+        options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
+      },
       { destination: '/tmp', type: 'tmpfs', source: 'tmpfs', options: ['mode=1777'] },
     ],
     linux: {

@@ -13,14 +13,17 @@ const BINARY = process.env.HAWSER_TEST_STOCK_SHIM || join(stockDir, 'containerd-
  */
 export async function stockStats(lab: Lab, pid: number): Promise<() => Promise<google.protobuf.Any.$Properties>> {
   const id = `stock-${pid}`;
-  const binaryName = lab.fakeRunc(`runc-${id}`, `if [ "$command" = create ]; then
+  const binaryName = lab.fakeRunc(
+    `runc-${id}`,
+    `if [ "$command" = create ]; then
   previous=
   for word; do
     if [ "$previous" = --pid-file ]; then printf %s ${pid} >"$word"; fi
     previous=$word
   done
 fi
-exit 0`);
+exit 0`,
+  );
   lab.bundle(id);
   const shim = await lab.shim(id, { binary: BINARY });
   await shim.create(id, { stdout: '', stderr: '', options: { binaryName } });

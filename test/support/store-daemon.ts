@@ -38,9 +38,26 @@ export class StoreDaemon {
   async start(): Promise<void> {
     const log = openSync(join(this.dir, 'log'), 'a');
     const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-    this.#process = spawn(process.execPath, ['--import', 'tsx', MAIN, '--root', join(this.dir, 'root'), '--state', join(this.dir, 'state'), '--address', this.socket], { stdio: ['ignore', log, log], env });
+    this.#process = spawn(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        MAIN,
+        '--root',
+        join(this.dir, 'root'),
+        '--state',
+        join(this.dir, 'state'),
+        '--address',
+        this.socket,
+      ],
+      { stdio: ['ignore', log, log], env },
+    );
     closeSync(log);
-    await eventually('hawserd to answer', async () => existsSync(this.socket) && (await this.ctr(['version'], { reject: false })).exitCode === 0);
+    await eventually(
+      'hawserd to answer',
+      async () => existsSync(this.socket) && (await this.ctr(['version'], { reject: false })).exitCode === 0,
+    );
   }
 
   async kill(signal: NodeJS.Signals): Promise<void> {
@@ -52,15 +69,26 @@ export class StoreDaemon {
   }
 
   /** Runs ctr, this machine's unless a path is given. */
-  ctr(args: readonly string[], { program = 'ctr', ...options }: Options & { reject?: boolean; program?: string } = {}): Promise<Result<{ encoding: 'utf8' }>> {
+  ctr(
+    args: readonly string[],
+    { program = 'ctr', ...options }: Options & { reject?: boolean; program?: string } = {},
+  ): Promise<Result<{ encoding: 'utf8' }>> {
     return execa(program, ['-a', this.socket, ...args], {
-      stdin: 'ignore', timeout: COMMAND_MS, killSignal: 'SIGKILL', env: { CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS: '1' }, ...options,
+      stdin: 'ignore',
+      timeout: COMMAND_MS,
+      killSignal: 'SIGKILL',
+      env: { CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS: '1' },
+      ...options,
     } as Options) as unknown as Promise<Result<{ encoding: 'utf8' }>>;
   }
 
   /** The lines of a table that ctr prints, without its heading, as words. */
   async table(...args: string[]): Promise<string[][]> {
     const { stdout } = await this.ctr(args);
-    return stdout.split('\n').slice(1).filter(Boolean).map((line) => line.split(/\s+/).filter(Boolean));
+    return stdout
+      .split('\n')
+      .slice(1)
+      .filter(Boolean)
+      .map((line) => line.split(/\s+/).filter(Boolean));
   }
 }

@@ -26,7 +26,8 @@ import { patiently } from './eventually.js';
 import { removeCgroups } from './machine.js';
 import { makeSpec, type TestSpec } from './spec.js';
 
-export const OWN_SHIM = process.env.HAWSER_TEST_SHIM || fileURLToPath(new URL('../../bin/containerd-shim-runc-v2', import.meta.url));
+export const OWN_SHIM =
+  process.env.HAWSER_TEST_SHIM || fileURLToPath(new URL('../../bin/containerd-shim-runc-v2', import.meta.url));
 export const STATUS = containerd.v1.types.Status;
 
 let labs = 0;
@@ -72,7 +73,10 @@ export class TaskLab {
   #ttrpc: TtrpcServer | undefined;
   manager!: TaskManager;
 
-  readonly log = pino({ level: 'trace' }, { write: (line: string) => void this.logged.push(JSON.parse(line) as Record<string, unknown>) });
+  readonly log = pino(
+    { level: 'trace' },
+    { write: (line: string) => void this.logged.push(JSON.parse(line) as Record<string, unknown>) },
+  );
 
   static async open(timeouts: Partial<Timeouts> = {}): Promise<TaskLab> {
     const lab = new TaskLab();
@@ -105,10 +109,21 @@ export class TaskLab {
   newManager(timeouts: Partial<Timeouts> = {}): TaskManager {
     const all = { ...DEFAULT_TIMEOUTS, ...timeouts };
     const manager = new TaskManager({
-      dirs: this.dirs, runtimeRoot: join(this.dir, 'runc'), events: this.exchange, log: this.log, timeouts: all, recordedRuntime: () => undefined,
+      dirs: this.dirs,
+      runtimeRoot: join(this.dir, 'runc'),
+      events: this.exchange,
+      log: this.log,
+      timeouts: all,
+      recordedRuntime: () => undefined,
       launcher: new ShimLauncher({
-        address: join(this.dir, 'd.sock'), ttrpcAddress: join(this.dir, 'd.sock.ttrpc'), publishBinary: '/bin/true',
-        search: { first: [], path: process.env.PATH ?? '', last: [] }, debug: true, schedCore: false, startMs: all.start, cleanupMs: all.cleanup,
+        address: join(this.dir, 'd.sock'),
+        ttrpcAddress: join(this.dir, 'd.sock.ttrpc'),
+        publishBinary: '/bin/true',
+        search: { first: [], path: process.env.PATH ?? '', last: [] },
+        debug: true,
+        schedCore: false,
+        startMs: all.start,
+        cleanupMs: all.cleanup,
       }),
     });
     this.#managers.push(manager);
@@ -116,7 +131,10 @@ export class TaskLab {
   }
 
   /** As when the daemon dies and comes back: another manager finds what the last one had. */
-  async restart(timeouts: Partial<Timeouts> = {}, meanwhile: () => Promise<void> = () => Promise.resolve()): Promise<TaskManager> {
+  async restart(
+    timeouts: Partial<Timeouts> = {},
+    meanwhile: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<TaskManager> {
     this.manager.close();
     await this.deafen();
     await meanwhile();
@@ -126,11 +144,22 @@ export class TaskLab {
     return this.manager;
   }
 
-  request(id: string, options: Partial<TaskRequest> & { shim?: string; args?: string[]; change?: (spec: TestSpec) => void } = {}): TaskRequest {
+  request(
+    id: string,
+    options: Partial<TaskRequest> & { shim?: string; args?: string[]; change?: (spec: TestSpec) => void } = {},
+  ): TaskRequest {
     const { shim = OWN_SHIM, args = ['sleep', '1000'], change, ...rest } = options;
     const spec = makeSpec(args, `${this.cgroup}/${id}`);
     change?.(spec);
-    return { namespace: this.namespace, id, spec: Buffer.from(JSON.stringify(spec)), runtime: { name: shim, shim }, rootfs: [], io: NO_IO, ...rest };
+    return {
+      namespace: this.namespace,
+      id,
+      spec: Buffer.from(JSON.stringify(spec)),
+      runtime: { name: shim, shim },
+      rootfs: [],
+      io: NO_IO,
+      ...rest,
+    };
   }
 
   async run(id: string, options?: Parameters<TaskLab['request']>[1]): Promise<Task> {
@@ -139,22 +168,39 @@ export class TaskLab {
     return task;
   }
 
-  bundle(id: string): string { return join(this.dirs.state, this.namespace, id); }
-  work(id: string): string { return join(this.dirs.root, this.namespace, id); }
+  bundle(id: string): string {
+    return join(this.dirs.state, this.namespace, id);
+  }
+  work(id: string): string {
+    return join(this.dirs.root, this.namespace, id);
+  }
 
   /** A shim of a few lines of shell, told its action as `$action`. */
   script(body: string, deleted = `printf '\\020\\211\\001'`): string {
     const file = join(this.dir, `shim-${Math.random().toString(36).slice(2)}`);
-    writeFileSync(file, `#!/bin/sh\nfor action; do :; done\necho "$*" >>${file}.calls\nif [ "$action" = delete ]; then ${deleted}; exit; fi\n${body}\n`);
+    writeFileSync(
+      file,
+      `#!/bin/sh\nfor action; do :; done\necho "$*" >>${file}.calls\nif [ "$action" = delete ]; then ${deleted}; exit; fi\n${body}\n`,
+    );
     chmodSync(file, 0o755);
     return file;
   }
 
   /** A shim that this process plays; gives its binary and a way to hang up on the daemon. */
-  async playShim(handlers: Handlers<typeof TaskV2>, options: { answer?: (address: string) => string; deleted?: string } = {}): Promise<{ binary: string; die: () => void }> {
+  async playShim(
+    handlers: Handlers<typeof TaskV2>,
+    options: { answer?: (address: string) => string; deleted?: string } = {},
+  ): Promise<{ binary: string; die: () => void }> {
     const socket = join(this.dir, `s${this.#servers.length}.sock`);
     const server = new Server();
-    server.add(TaskV2, { Connect: () => ({ taskPid: 42 }), Create: () => ({ pid: 42 }), Shutdown: () => ({}), Delete: () => ({ pid: 42 }), State: () => ({ pid: 42, status: STATUS.RUNNING }), ...handlers });
+    server.add(TaskV2, {
+      Connect: () => ({ taskPid: 42 }),
+      Create: () => ({ pid: 42 }),
+      Shutdown: () => ({}),
+      Delete: () => ({ pid: 42 }),
+      State: () => ({ pid: 42, status: STATUS.RUNNING }),
+      ...handlers,
+    });
     this.#servers.push(server);
     await server.serve(createServer().listen(socket));
     const answer = options.answer?.(`unix://${socket}`) ?? `unix://${socket}`;
@@ -165,14 +211,18 @@ export class TaskLab {
   story(id: string): string[] {
     return this.seen.flatMap(({ topic, event }) => {
       const body = containerd.events.TaskExit.decode(event?.value ?? new Uint8Array());
-      return body.containerId === id ? [`${topic}${topic === '/tasks/exit' ? ` ${body.id} ${body.exitStatus}` : ''}`] : [];
+      return body.containerId === id
+        ? [`${topic}${topic === '/tasks/exit' ? ` ${body.id} ${body.exitStatus}` : ''}`]
+        : [];
     });
   }
 
   async close(): Promise<void> {
     for (const task of this.manager.list()) {
       await task.kill(9, true, '', { timeoutMs: 5_000 }).catch(() => undefined);
-      await Promise.race([task.wait(), new Promise((resolve) => setTimeout(resolve, 5_000).unref())]).catch(() => undefined);
+      await Promise.race([task.wait(), new Promise((resolve) => setTimeout(resolve, 5_000).unref())]).catch(
+        () => undefined,
+      );
       await this.manager.delete(task).catch(() => undefined);
     }
     for (const manager of this.#managers) manager.close();
@@ -187,7 +237,9 @@ export class TaskLab {
 
   /** Names of what is left in the directories of tasks. */
   left(): string[] {
-    return Object.values(this.dirs).flatMap((dir) => readdirSync(dir).flatMap((namespace) => readdirSync(join(dir, namespace))));
+    return Object.values(this.dirs).flatMap((dir) =>
+      readdirSync(dir).flatMap((namespace) => readdirSync(join(dir, namespace))),
+    );
   }
 
   async #watch(): Promise<void> {

@@ -12,7 +12,11 @@ export class Terminal {
   readonly #pty: IPty;
 
   constructor(file: string, args: string[], options: { cols?: number; rows?: number } = {}) {
-    this.#pty = spawn(file, args, { cols: options.cols ?? 80, rows: options.rows ?? 24, env: { PATH: process.env.PATH ?? '', TERM: 'xterm' } });
+    this.#pty = spawn(file, args, {
+      cols: options.cols ?? 80,
+      rows: options.rows ?? 24,
+      env: { PATH: process.env.PATH ?? '', TERM: 'xterm' },
+    });
     this.#pty.onData((data) => {
       this.#screen += data;
       this.#wake();

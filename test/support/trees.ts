@@ -13,9 +13,24 @@ export function treeOf(root: string): Map<ByteString, unknown[]> {
     const stat = lstatSync(file, { bigint: true });
     const first = firsts.get(stat.ino) ?? path;
     firsts.set(stat.ino, first);
-    const content = stat.isFile() ? fromBytes(readFileSync(file)) : stat.isSymbolicLink() ? readlinkSync(file, 'latin1') : stat.isCharacterDevice() || stat.isBlockDevice() ? deviceOf(stat) : '';
-    found.set(path, [stat.mode.toString(8), stat.uid, stat.gid, path === '' ? 0n : stat.mtimeNs, first, content, [...attributesOf(file)].map(([name, value]) => [name, value.toString('hex')])]);
-    if (stat.isDirectory()) for (const name of (readdirSync(file, 'latin1') as ByteString[]).sort()) visit(inside(path, name));
+    const content = stat.isFile()
+      ? fromBytes(readFileSync(file))
+      : stat.isSymbolicLink()
+        ? readlinkSync(file, 'latin1')
+        : stat.isCharacterDevice() || stat.isBlockDevice()
+          ? deviceOf(stat)
+          : '';
+    found.set(path, [
+      stat.mode.toString(8),
+      stat.uid,
+      stat.gid,
+      path === '' ? 0n : stat.mtimeNs,
+      first,
+      content,
+      [...attributesOf(file)].map(([name, value]) => [name, value.toString('hex')]),
+    ]);
+    if (stat.isDirectory())
+      for (const name of (readdirSync(file, 'latin1') as ByteString[]).sort()) visit(inside(path, name));
   };
   visit(EMPTY);
   return found;

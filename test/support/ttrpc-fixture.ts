@@ -5,8 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import {
-  connect, defineService, method, Server, type Client, type ConnectOptions, type Handlers, type MessageType,
-  type ServerOptions, type ServiceClient,
+  connect,
+  defineService,
+  method,
+  Server,
+  type Client,
+  type ConnectOptions,
+  type Handlers,
+  type MessageType,
+  type ServerOptions,
+  type ServiceClient,
 } from '../../src/ttrpc/index.js';
 
 /** Messages that are their own bytes. */
@@ -53,13 +61,17 @@ export interface Running {
 
 /** A server with these handlers, and a client of it. */
 export async function running(
-  t: TestContext, handlers: EchoHandlers, options: { server?: ServerOptions; client?: ConnectOptions } = {},
+  t: TestContext,
+  handlers: EchoHandlers,
+  options: { server?: ServerOptions; client?: ConnectOptions } = {},
 ): Promise<Running> {
   const path = socketPath(t);
   const server = new Server({ authorize: 'none', ...options.server }).add(Echo, handlers);
   const listener = createServer();
   await server.serve(listener);
-  await new Promise<void>((resolve) => { listener.listen(path, resolve); });
+  await new Promise<void>((resolve) => {
+    listener.listen(path, resolve);
+  });
   const client = await connect(path, options.client);
   t.after(() => {
     client.close();

@@ -73,7 +73,12 @@ export class RawPeer {
     const frame = await this.frame();
     if (frame.type !== 2) throw new Error(`frame type ${frame.type} instead of a response`);
     const { status, payload } = ttrpc.Response.decode(frame.payload!);
-    return { streamId: frame.streamId, code: status?.code ?? 0, message: status?.message ?? '', payload: Buffer.from(payload) };
+    return {
+      streamId: frame.streamId,
+      code: status?.code ?? 0,
+      message: status?.message ?? '',
+      payload: Buffer.from(payload),
+    };
   }
 
   /** The next frame, which must be a request. */

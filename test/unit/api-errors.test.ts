@@ -30,8 +30,10 @@ test('an error of no class keeps its text', () => {
 
 test('a type is known by its own name, and behind any slash', () => {
   const name = 'containerd.runc.v1.Options';
-  for (const url of [name, `type.googleapis.com/${name}`, `a/b/${name}`, `/${name}`]) assert.equal(isType({ type_url: url }, name), true, url);
-  for (const url of ['', `x${name}`, `${name}x`, `${name}/`, 'containerd.runc.v1', `type.googleapis.com/x.${name}`]) assert.equal(isType({ type_url: url }, name), false, url);
+  for (const url of [name, `type.googleapis.com/${name}`, `a/b/${name}`, `/${name}`])
+    assert.equal(isType({ type_url: url }, name), true, url);
+  for (const url of ['', `x${name}`, `${name}x`, `${name}/`, 'containerd.runc.v1', `type.googleapis.com/x.${name}`])
+    assert.equal(isType({ type_url: url }, name), false, url);
   assert.equal(isType({}, name), false);
   assert.equal(isType({ type_url: null }, name), false);
 });

@@ -6,9 +6,16 @@ const { Timestamp } = google.protobuf;
 
 test('seconds and nanoseconds of a moment', () => {
   for (const [ms, seconds, nanos] of [
-    [0, 0, 0], [1, 0, 1_000_000], [999, 0, 999_000_000], [1000, 1, 0], [1_700_000_000_123, 1_700_000_000, 123_000_000],
-    [-1, -1, 999_000_000], [-1000, -1, 0], [1.5, 0, 1_500_000],
-  ] as const) assert.deepEqual(timestamp(ms), { seconds, nanos }, `${ms}`);
+    [0, 0, 0],
+    [1, 0, 1_000_000],
+    [999, 0, 999_000_000],
+    [1000, 1, 0],
+    [1_700_000_000_123, 1_700_000_000, 123_000_000],
+    [-1, -1, 999_000_000],
+    [-1000, -1, 0],
+    [1.5, 0, 1_500_000],
+  ] as const)
+    assert.deepEqual(timestamp(ms), { seconds, nanos }, `${ms}`);
 });
 
 test('nanoseconds never reach a second', () => {

@@ -18,13 +18,24 @@ const daemonOnly: Record<string, string> = {
 
 function namesOfTests(): string[] {
   const top = fileURLToPath(new URL('..', import.meta.url));
-  return ['unit', 'shim', 'e2e'].flatMap((room) => readdirSync(join(top, room)).filter((file) => file.endsWith('.test.ts')).flatMap((file) =>
-    [...readFileSync(join(top, room, file), 'utf8').matchAll(/\b(?:shimTest|test|it|describe)\(\s*(['"`])((?:\\.|(?!\1)[\s\S])*)\1/g)].map(([, , name]) => name!)));
+  return ['unit', 'shim', 'e2e'].flatMap((room) =>
+    readdirSync(join(top, room))
+      .filter((file) => file.endsWith('.test.ts'))
+      .flatMap((file) =>
+        [
+          ...readFileSync(join(top, room, file), 'utf8').matchAll(
+            /\b(?:shimTest|test|it|describe)\(\s*(['"`])((?:\\.|(?!\1)[\s\S])*)\1/g,
+          ),
+        ].map(([, , name]) => name!),
+      ),
+  );
 }
 
 /** `bugs 9 and 20, field 3: …` is bug 9, bug 20 and field 3. */
 function numbersIn(name: string): string[] {
-  return [...name.matchAll(/\b(bug|field)s? (\d+(?:(?:, | and )\d+)*)/g)].flatMap(([, kind, numbers = '']) => numbers.split(/, | and /).map((number) => `${kind} ${number}`));
+  return [...name.matchAll(/\b(bug|field)s? (\d+(?:(?:, | and )\d+)*)/g)].flatMap(([, kind, numbers = '']) =>
+    numbers.split(/, | and /).map((number) => `${kind} ${number}`),
+  );
 }
 
 const wanted = [
@@ -39,7 +50,12 @@ test('every bug and every complaint has a test that is named by its number', () 
 });
 
 test('no test is named by a number that there isn’t', () => {
-  assert.deepEqual(namesOfTests().flatMap(numbersIn).filter((name) => !wanted.includes(name)), []);
+  assert.deepEqual(
+    namesOfTests()
+      .flatMap(numbersIn)
+      .filter((name) => !wanted.includes(name)),
+    [],
+  );
 });
 
 test('names are read as they are meant', () => {

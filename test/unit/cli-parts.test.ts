@@ -24,42 +24,77 @@ test('detach keys: by name, and found in whatever pieces they come', () => {
   assert.deepEqual([...parseDetachKeys('ctrl-p,ctrl-q')], [16, 17]);
   assert.deepEqual([...parseDetachKeys('ctrl-@,a,ctrl-[')], [0, 97, 27]);
   assert.throws(() => parseDetachKeys('ctrl-p,nope'), /"nope" is no key/);
-  fc.assert(fc.property(fc.array(fc.uint8Array({ maxLength: 6 }).map((bytes) => Buffer.from(bytes.map((one) => 15 + (one % 4)))), { maxLength: 6 }), (pieces) => {
-    const all = Buffer.concat(pieces);
-    const at = all.indexOf(Buffer.from([16, 17]));
-    const scanner = new DetachScanner(Buffer.from([16, 17]));
-    const passed: Buffer[] = [];
-    let detached = false;
-    for (const piece of pieces) {
-      const result = scanner.scan(piece);
-      passed.push(result.pass);
-      detached = result.detached;
-      if (detached) break;
-    }
-    const whole = Buffer.concat(passed);
-    assert.equal(detached, at >= 0);
-    if (detached) assert.deepEqual(whole, all.subarray(0, at));
-    // A last ctrl-p may be the beginning of more.
-    else assert.deepEqual(Buffer.concat([whole, all.subarray(whole.length)]), all);
-    if (!detached) assert.ok(all.length - whole.length <= 1);
-  }));
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.uint8Array({ maxLength: 6 }).map((bytes) => Buffer.from(bytes.map((one) => 15 + (one % 4)))),
+        { maxLength: 6 },
+      ),
+      (pieces) => {
+        const all = Buffer.concat(pieces);
+        const at = all.indexOf(Buffer.from([16, 17]));
+        const scanner = new DetachScanner(Buffer.from([16, 17]));
+        const passed: Buffer[] = [];
+        let detached = false;
+        for (const piece of pieces) {
+          const result = scanner.scan(piece);
+          passed.push(result.pass);
+          detached = result.detached;
+          if (detached) break;
+        }
+        const whole = Buffer.concat(passed);
+        assert.equal(detached, at >= 0);
+        if (detached) assert.deepEqual(whole, all.subarray(0, at));
+        // A last ctrl-p may be the beginning of more.
+        else assert.deepEqual(Buffer.concat([whole, all.subarray(whole.length)]), all);
+        if (!detached) assert.ok(all.length - whole.length <= 1);
+      },
+    ),
+  );
 });
 
-test('mounts in docker\'s three forms', () => {
-  assert.deepEqual(volume(`${dir}:/data:ro`), { type: 'bind', source: dir, destination: '/data', options: ['rbind', 'rprivate', 'ro'] });
-  assert.deepEqual(mount('type=bind,source=/a,target=/b,readonly,bind-propagation=rshared'), { type: 'bind', source: '/a', destination: '/b', options: ['rbind', 'ro', 'rshared'] });
+test("mounts in docker's three forms", () => {
+  assert.deepEqual(volume(`${dir}:/data:ro`), {
+    type: 'bind',
+    source: dir,
+    destination: '/data',
+    options: ['rbind', 'rprivate', 'ro'],
+  });
+  assert.deepEqual(mount('type=bind,source=/a,target=/b,readonly,bind-propagation=rshared'), {
+    type: 'bind',
+    source: '/a',
+    destination: '/b',
+    options: ['rbind', 'ro', 'rshared'],
+  });
   assert.deepEqual(mount('type=tmpfs,dst=/t,tmpfs-size=64k'), tmpfs('/t:size=64k'));
-  assert.deepEqual(mount('type=proc,src=proc,dst=/p'), { type: 'proc', source: 'proc', destination: '/p', options: [] });
-  for (const [text, error] of [['type=bind,dst=/b', /it needs src=/], ['src=/a,dst=b', /an absolute path/], ['type=volume,dst=/b', /no named volumes/], ['src=/a,dst=/b,color=red', /color means nothing here/]] as const) assert.throws(() => mount(text), error);
+  assert.deepEqual(mount('type=proc,src=proc,dst=/p'), {
+    type: 'proc',
+    source: 'proc',
+    destination: '/p',
+    options: [],
+  });
+  for (const [text, error] of [
+    ['type=bind,dst=/b', /it needs src=/],
+    ['src=/a,dst=b', /an absolute path/],
+    ['type=volume,dst=/b', /no named volumes/],
+    ['src=/a,dst=/b,color=red', /color means nothing here/],
+  ] as const)
+    assert.throws(() => mount(text), error);
   assert.throws(() => volume('data:/data'), /no named volumes here/);
   assert.throws(() => volume('/a'), /it is SRC:DST/);
 });
 
-test('environment, and logs\' places', () => {
+test("environment, and logs' places", () => {
   process.env.HAWSER_TEST_VALUE = 'mine';
-  assert.deepEqual(environment(['A=1', 'HAWSER_TEST_VALUE', 'HAWSER_TEST_UNSET', 'A=2=3']), ['A=2=3', 'HAWSER_TEST_VALUE=mine']);
+  assert.deepEqual(environment(['A=1', 'HAWSER_TEST_VALUE', 'HAWSER_TEST_UNSET', 'A=2=3']), [
+    'A=2=3',
+    'HAWSER_TEST_VALUE=mine',
+  ]);
   assert.throws(() => environment(['=x']), /"" is no name/);
-  assert.deepEqual(logTarget(undefined, undefined, '/d/log'), { path: '/d/log', uri: 'file:///d/log?max-size=10m&max-files=3' });
+  assert.deepEqual(logTarget(undefined, undefined, '/d/log'), {
+    path: '/d/log',
+    uri: 'file:///d/log?max-size=10m&max-files=3',
+  });
   assert.deepEqual(logTarget('file:/x y?.log', ['max-size=-1'], '/d/log')!.path, '/x y?.log');
   assert.equal(logPathOf(logTarget('file:/x y?#.log', ['max-size=5k'], '/d')!.uri), '/x y?#.log');
   assert.equal(logPathOf(logTarget('file:/x y?#.log', ['max-size=-1'], '/d')!.uri), '/x y?#.log');
@@ -69,24 +104,53 @@ test('environment, and logs\' places', () => {
 });
 
 test('exit statuses of what could not be started, by what runc 1.1 and 1.3 and crun 1.21 say', () => {
-  const failure = (text: string): CliError => startFailure('container x', { program: 'prog', cwd: '/work' }, new Error(text));
+  const failure = (text: string): CliError =>
+    startFailure('container x', { program: 'prog', cwd: '/work' }, new Error(text));
   const runc = 'OCI runtime exec failed: exec failed: unable to start container process: ';
-  const init = 'OCI runtime create failed: runc create failed: unable to start container process: error during container init: ';
+  const init =
+    'OCI runtime create failed: runc create failed: unable to start container process: error during container init: ';
   const crun = 'OCI runtime exec failed: ';
   const statuses: [number, ...string[]][] = [
-    [127, `${runc}exec: "nope": executable file not found in $PATH: unknown`, `${runc}exec: "/nope": stat /nope: no such file or directory`, `${init}exec: "nope": executable file not found in $PATH`,
-      `${runc}exec: "a permission denied": executable file not found in $PATH`, `${crun}executable file \`nope\` not found in $PATH: No such file or directory`, `${crun}executable file \`/no/such\` not found: No such file or directory`,
-      'open executable: No such file or directory', 'exec /bin/script: no such file or directory'],
-    [126, `${runc}exec: "/etc": permission denied`, `${runc}exec: "/etc": is a directory: unknown`, `${runc}exec: "/file/x": stat /file/x: not a directory`, `${runc}exec: "/secret/x": stat /secret/x: permission denied`, 'exec /bin/script: exec format error',
-      `${crun}the path \`noexec\` exists but it is not executable: Operation not permitted`, `${crun}the path \`/bin\` is not a regular file: Operation not permitted`, `${crun}cannot open \`/file/x\`: Not a directory`],
+    [
+      127,
+      `${runc}exec: "nope": executable file not found in $PATH: unknown`,
+      `${runc}exec: "/nope": stat /nope: no such file or directory`,
+      `${init}exec: "nope": executable file not found in $PATH`,
+      `${runc}exec: "a permission denied": executable file not found in $PATH`,
+      `${crun}executable file \`nope\` not found in $PATH: No such file or directory`,
+      `${crun}executable file \`/no/such\` not found: No such file or directory`,
+      'open executable: No such file or directory',
+      'exec /bin/script: no such file or directory',
+    ],
+    [
+      126,
+      `${runc}exec: "/etc": permission denied`,
+      `${runc}exec: "/etc": is a directory: unknown`,
+      `${runc}exec: "/file/x": stat /file/x: not a directory`,
+      `${runc}exec: "/secret/x": stat /secret/x: permission denied`,
+      'exec /bin/script: exec format error',
+      `${crun}the path \`noexec\` exists but it is not executable: Operation not permitted`,
+      `${crun}the path \`/bin\` is not a regular file: Operation not permitted`,
+      `${crun}cannot open \`/file/x\`: Not a directory`,
+    ],
     [125, 'error mounting "/x": no such file or directory', `${init}mkdir /other: not a directory`],
   ];
-  for (const [status, ...texts] of statuses) for (const text of texts) assert.equal(failure(text).exitCode, status, text);
+  for (const [status, ...texts] of statuses)
+    for (const text of texts) assert.equal(failure(text).exitCode, status, text);
   for (const [text, says] of [
-    [`${runc}chdir to cwd ("/nodir") set in config.json failed: no such file or directory: unknown`, '/nodir is not there'],
-    [`${runc}chdir to cwd ("/executable file not found") set in config.json failed: no such file or directory`, '/executable file not found is not there'],
+    [
+      `${runc}chdir to cwd ("/nodir") set in config.json failed: no such file or directory: unknown`,
+      '/nodir is not there',
+    ],
+    [
+      `${runc}chdir to cwd ("/executable file not found") set in config.json failed: no such file or directory`,
+      '/executable file not found is not there',
+    ],
     [`${runc}chdir to cwd ("/file") set in config.json failed: not a directory`, '/file is no directory'],
-    [`${runc}chdir to cwd ("/secret") set in config.json failed: permission denied`, '/secret may not be entered by its user'],
+    [
+      `${runc}chdir to cwd ("/secret") set in config.json failed: permission denied`,
+      '/secret may not be entered by its user',
+    ],
     [`${init}mkdir /work: not a directory`, '/work is no directory'],
     [`${crun}chdir to \`/nodir\`: No such file or directory`, '/nodir is not there'],
     [`${crun}chdir to \`/file\`: Not a directory: unknown`, '/file is no directory'],
@@ -96,7 +160,7 @@ test('exit statuses of what could not be started, by what runc 1.1 and 1.3 and c
   }
 });
 
-test('a log\'s last lines, across the files that it was rotated to', () => {
+test("a log's last lines, across the files that it was rotated to", () => {
   const path = join(dir, 'tail');
   writeFileSync(`${path}.2`, 'a\nb\n');
   writeFileSync(`${path}.1`, 'c\nd\n');
@@ -106,7 +170,13 @@ test('a log\'s last lines, across the files that it was rotated to', () => {
     return [locate(path, inode).file, offset];
   };
   // The end of a file is the beginning of the next.
-  assert.deepEqual([1, 2, 3, 5, 99].map(at), [[0, 2], [1, 4], [1, 2], [2, 2], [2, 0]]);
+  assert.deepEqual([1, 2, 3, 5, 99].map(at), [
+    [0, 2],
+    [1, 4],
+    [1, 2],
+    [2, 2],
+    [2, 0],
+  ]);
 });
 
 test('following loses nothing while the log is rotated under it', async () => {
@@ -155,21 +225,57 @@ test('a log that is rotated before it is opened is read from where it was', asyn
   assert.deepEqual([await read(absent), await read(all), await read(rest)], ['one\ntwo\n', 'one\ntwo\n', 'two\n']);
 });
 
-test('a shim\'s moments become spans where two belong together', () => {
-  const moments = ['launched', 'listening', 'answered', 'create: received', 'create: runtime started', 'create: runtime ended', 'create: answered'].map((what, i) => ({ what, at: 100 + i * 10 }));
-  assert.deepEqual(spansOf(moments).map(({ name, start, end }) => [name, start - 100, end - 100]), [
-    ['shim starts', 0, 20], ['create', 30, 60], ['create: runtime', 40, 50], ['listening', 10, 10],
-  ]);
-  const other = ['Create: asked', 'runtime create: begins', 'serving', 'runtime create: ended', 'Create: done'].map((what, i) => ({ what, at: i }));
-  assert.deepEqual(spansOf(other).map(({ name, start, end }) => [name, start, end]), [['Create', 0, 4], ['runtime create', 1, 3], ['serving', 2, 2]]);
+test("a shim's moments become spans where two belong together", () => {
+  const moments = [
+    'launched',
+    'listening',
+    'answered',
+    'create: received',
+    'create: runtime started',
+    'create: runtime ended',
+    'create: answered',
+  ].map((what, i) => ({ what, at: 100 + i * 10 }));
+  assert.deepEqual(
+    spansOf(moments).map(({ name, start, end }) => [name, start - 100, end - 100]),
+    [
+      ['shim starts', 0, 20],
+      ['create', 30, 60],
+      ['create: runtime', 40, 50],
+      ['listening', 10, 10],
+    ],
+  );
+  const other = ['Create: asked', 'runtime create: begins', 'serving', 'runtime create: ended', 'Create: done'].map(
+    (what, i) => ({ what, at: i }),
+  );
+  assert.deepEqual(
+    spansOf(other).map(({ name, start, end }) => [name, start, end]),
+    [
+      ['Create', 0, 4],
+      ['runtime create', 1, 3],
+      ['serving', 2, 2],
+    ],
+  );
 });
 
 test('a waterfall shows each span in its place, and a trace file each in its lane', () => {
-  const spans = [{ witness: 'client', name: 'all', start: 1000, end: 1100 }, { witness: 'client', name: 'half', start: 1050, end: 1100 }, { witness: 'container', name: 'output', start: 1090, end: 1090 }] as const;
+  const spans = [
+    { witness: 'client', name: 'all', start: 1000, end: 1100 },
+    { witness: 'client', name: 'half', start: 1050, end: 1100 },
+    { witness: 'container', name: 'output', start: 1090, end: 1090 },
+  ] as const;
   const lines = waterfall(spans, 80).split('\n');
   assert.match(lines[1]!, /^ +0\.0 +100\.0 {2}client {4}all +█{40,}$/);
   assert.match(lines[2]!, /^ +50\.0 +50\.0 {2}client {6}half +█{20,}$/);
   assert.match(lines[3]!, /^ +90\.0 +· {2}container output +◆$/);
-  const { traceEvents } = JSON.parse(chromeTrace('x', spans)) as { traceEvents: { name: string; ts?: number; dur?: number; ph: string }[] };
-  assert.deepEqual(traceEvents.filter(({ ts }) => ts !== undefined).map(({ name, ph, ts, dur }) => [name, ph, ts, dur]), [['all', 'X', 0, 100_000], ['half', 'X', 50_000, 50_000], ['output', 'i', 90_000, undefined]]);
+  const { traceEvents } = JSON.parse(chromeTrace('x', spans)) as {
+    traceEvents: { name: string; ts?: number; dur?: number; ph: string }[];
+  };
+  assert.deepEqual(
+    traceEvents.filter(({ ts }) => ts !== undefined).map(({ name, ph, ts, dur }) => [name, ph, ts, dur]),
+    [
+      ['all', 'X', 0, 100_000],
+      ['half', 'X', 50_000, 50_000],
+      ['output', 'i', 90_000, undefined],
+    ],
+  );
 });

@@ -7,19 +7,45 @@ import type { ContainerEvent, EventKind, Exit, TaskState, TaskStatus } from '../
 const exit = (exitCode: number): Exit => ({ exitCode, exitedAt: new Date(0) });
 
 function heard(kind: EventKind, containerId: string, pid: number, processId = containerId): ContainerEvent {
-  return { kind, containerId, processId, pid, exit: undefined, timestamp: new Date(0), replayed: false, envelope: undefined };
+  return {
+    kind,
+    containerId,
+    processId,
+    pid,
+    exit: undefined,
+    timestamp: new Date(0),
+    replayed: false,
+    envelope: undefined,
+  };
 }
 
 function task(containerId: string, state: TaskState, pid: number, code = 0): TaskStatus {
-  return { containerId, id: containerId, state, pid, exit: state === 'stopped' ? exit(code) : undefined, terminal: false, stdin: '', stdout: '', stderr: '' };
+  return {
+    containerId,
+    id: containerId,
+    state,
+    pid,
+    exit: state === 'stopped' ? exit(code) : undefined,
+    terminal: false,
+    stdin: '',
+    stdout: '',
+    stderr: '',
+  };
 }
 
 const none: LookAtExec = () => Promise.resolve(undefined);
 
-async function found(known: KnownContainers, tasks: TaskStatus[], exits: [number, Exit][] = [], look = none): Promise<string[]> {
+async function found(
+  known: KnownContainers,
+  tasks: TaskStatus[],
+  exits: [number, Exit][] = [],
+  look = none,
+): Promise<string[]> {
   const events = await known.compare(tasks, new Map(exits), look);
   assert.ok(events.every(({ replayed }) => replayed));
-  return events.map(({ kind, processId, pid, exit: how }) => `${kind} ${processId} ${pid}${how ? ` ${how.exitCode}` : ''}`);
+  return events.map(
+    ({ kind, processId, pid, exit: how }) => `${kind} ${processId} ${pid}${how ? ` ${how.exitCode}` : ''}`,
+  );
 }
 
 function running(): KnownContainers {
@@ -44,13 +70,15 @@ test('an end that was missed, by what the daemon says of it', async () => {
 test('another task of the same container', async () => {
   const known = running();
   assert.deepEqual(await found(known, [task('a', 'paused', 2)]), ['exit a 1', 'create a 2', 'start a 2', 'paused a 2']);
-  for (const late of [heard('exit', 'a', 1), heard('create', 'a', 2), heard('start', 'a', 2), heard('paused', 'a', 0)]) assert.equal(known.take(late, false), false, late.kind);
+  for (const late of [heard('exit', 'a', 1), heard('create', 'a', 2), heard('start', 'a', 2), heard('paused', 'a', 0)])
+    assert.equal(known.take(late, false), false, late.kind);
   assert.ok(known.take(heard('resumed', 'a', 0), false));
 });
 
 test('what is heard twice is told once', () => {
   const known = running();
-  for (const again of [heard('create', 'a', 1), heard('start', 'a', 1), heard('resumed', 'a', 0)]) assert.equal(known.take(again, false), false, again.kind);
+  for (const again of [heard('create', 'a', 1), heard('start', 'a', 1), heard('resumed', 'a', 0)])
+    assert.equal(known.take(again, false), false, again.kind);
   assert.ok(known.take(heard('exit', 'a', 1), false));
   assert.equal(known.take(heard('exit', 'a', 1), false), false);
   assert.ok(known.take(heard('unknown', 'a', 1), true));
@@ -59,12 +87,17 @@ test('what is heard twice is told once', () => {
 
 test('execs that ended meanwhile', async () => {
   const known = running();
-  for (const [exec, pid] of [['gone', 11], ['ended', 12], ['lives', 13]] as const) {
+  for (const [exec, pid] of [
+    ['gone', 11],
+    ['ended', 12],
+    ['lives', 13],
+  ] as const) {
     known.take(heard('exec-added', 'a', 0, exec), false);
     known.take(heard('exec-started', 'a', pid, exec), false);
   }
   known.take(heard('exec-added', 'a', 0, 'never'), false);
-  const look: LookAtExec = (_, exec) => Promise.resolve(exec === 'lives' ? undefined : { exit: exec === 'ended' ? exit(4) : undefined });
+  const look: LookAtExec = (_, exec) =>
+    Promise.resolve(exec === 'lives' ? undefined : { exit: exec === 'ended' ? exit(4) : undefined });
   assert.deepEqual(await found(known, [task('a', 'running', 1)], [], look), ['exit gone 11', 'exit ended 12 4']);
   assert.equal(known.take(heard('exit', 'a', 12, 'ended'), false), false);
   assert.ok(known.take(heard('exit', 'a', 13, 'lives'), false));

@@ -16,47 +16,116 @@ import type { Spec, SpecOptions } from '../../src/client/spec/types.js';
 import { resolveUser } from '../../src/client/spec/user.js';
 
 function spec(options: SpecOptions, config?: ImageConfig): Promise<Spec> {
-  return makeSpec({ id: 'one', namespace: 'space', options: { args: ['true'], ...options }, config, withRoot: (look) => Promise.resolve(look(undefined)) });
+  return makeSpec({
+    id: 'one',
+    namespace: 'space',
+    options: { args: ['true'], ...options },
+    config,
+    withRoot: (look) => Promise.resolve(look(undefined)),
+  });
 }
 
 test('what containerd gives a container when nothing else is said', async () => {
   const { process, root, mounts, linux, hostname } = await spec({});
   assert.deepEqual(process?.args, ['true']);
-  assert.deepEqual([process.cwd, process.user, process.noNewPrivileges, process.terminal], ['/', { uid: 0, gid: 0, additionalGids: [0] }, true, undefined]);
+  assert.deepEqual(
+    [process.cwd, process.user, process.noNewPrivileges, process.terminal],
+    ['/', { uid: 0, gid: 0, additionalGids: [0] }, true, undefined],
+  );
   assert.deepEqual(process.env, ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin']);
   assert.equal(process.capabilities?.bounding?.length, 14);
   assert.deepEqual([root?.path, hostname, linux?.cgroupsPath], ['rootfs', 'one', '/space/one']);
-  assert.deepEqual(mounts?.map(({ destination }) => destination), ['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue', '/sys']);
-  assert.deepEqual(linux?.namespaces?.map(({ type }) => type), ['pid', 'ipc', 'uts', 'mount', 'network']);
+  assert.deepEqual(
+    mounts?.map(({ destination }) => destination),
+    ['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue', '/sys'],
+  );
+  assert.deepEqual(
+    linux?.namespaces?.map(({ type }) => type),
+    ['pid', 'ipc', 'uts', 'mount', 'network'],
+  );
 });
 
 test("an image's configuration, and what overrides it", async () => {
-  const config: ImageConfig = { Entrypoint: ['/entry'], Cmd: ['default'], Env: ['PATH=/bin', 'A=image'], WorkingDir: '/work', User: '7:8' };
-  const plain = (await makeSpec({ id: 'i', namespace: 'n', options: {}, config, withRoot: (look) => Promise.resolve(look(undefined)) })).process!;
-  assert.deepEqual([plain.args, plain.cwd, plain.user, plain.env], [['/entry', 'default'], '/work', { uid: 7, gid: 8, additionalGids: [8] }, ['PATH=/bin', 'A=image']]);
+  const config: ImageConfig = {
+    Entrypoint: ['/entry'],
+    Cmd: ['default'],
+    Env: ['PATH=/bin', 'A=image'],
+    WorkingDir: '/work',
+    User: '7:8',
+  };
+  const plain = (
+    await makeSpec({
+      id: 'i',
+      namespace: 'n',
+      options: {},
+      config,
+      withRoot: (look) => Promise.resolve(look(undefined)),
+    })
+  ).process!;
+  assert.deepEqual(
+    [plain.args, plain.cwd, plain.user, plain.env],
+    [['/entry', 'default'], '/work', { uid: 7, gid: 8, additionalGids: [8] }, ['PATH=/bin', 'A=image']],
+  );
   const over = (await spec({ args: ['mine'], env: { A: 'own', B: '2' }, cwd: '/', user: '1:1' }, config)).process!;
-  assert.deepEqual([over.args, over.cwd, over.user.uid, over.env], [['/entry', 'mine'], '/', 1, ['PATH=/bin', 'A=own', 'B=2']]);
-  const entry = (await makeSpec({ id: 'i', namespace: 'n', options: { entrypoint: ['/other'] }, config, withRoot: (look) => Promise.resolve(look(undefined)) })).process!;
+  assert.deepEqual(
+    [over.args, over.cwd, over.user.uid, over.env],
+    [['/entry', 'mine'], '/', 1, ['PATH=/bin', 'A=own', 'B=2']],
+  );
+  const entry = (
+    await makeSpec({
+      id: 'i',
+      namespace: 'n',
+      options: { entrypoint: ['/other'] },
+      config,
+      withRoot: (look) => Promise.resolve(look(undefined)),
+    })
+  ).process!;
   assert.deepEqual(entry.args, ['/other']);
   await assert.rejects(spec({ args: [] }), InvalidArgumentError);
 });
 
 test('limits, mounts, namespaces, privileges', async () => {
   const { linux, mounts } = await spec({
-    limits: { memory: 1024, memorySwap: -1, cpus: 1.5, cpuShares: 7, cpuset: '0', pids: 9 }, network: '/run/netns/x',
-    hostNamespaces: ['ipc'], mounts: [{ destination: '/run', type: 'bind', source: '/mine' }], sysctl: { 'net.x': '1' }, devices: ['/dev/null:/dev/mine:r'],
+    limits: { memory: 1024, memorySwap: -1, cpus: 1.5, cpuShares: 7, cpuset: '0', pids: 9 },
+    network: '/run/netns/x',
+    hostNamespaces: ['ipc'],
+    mounts: [{ destination: '/run', type: 'bind', source: '/mine' }],
+    sysctl: { 'net.x': '1' },
+    devices: ['/dev/null:/dev/mine:r'],
   });
   assert.deepEqual(linux?.resources?.memory, { limit: 1024, swap: -1 });
   assert.deepEqual(linux.resources.cpu, { quota: 150_000, period: 100_000, shares: 7, cpus: '0' });
   assert.deepEqual(linux.resources.pids, { limit: 9 });
-  assert.deepEqual(linux.namespaces?.filter(({ type }) => type === 'network' || type === 'ipc'), [{ type: 'network', path: '/run/netns/x' }]);
-  assert.deepEqual(mounts?.filter(({ destination }) => destination === '/run'), [{ destination: '/run', type: 'bind', source: '/mine' }]);
-  assert.deepEqual(linux.devices?.map(({ path, type, major, minor }) => [path, type, major, minor]), [['/dev/mine', 'c', 1, 3]]);
+  assert.deepEqual(
+    linux.namespaces?.filter(({ type }) => type === 'network' || type === 'ipc'),
+    [{ type: 'network', path: '/run/netns/x' }],
+  );
+  assert.deepEqual(
+    mounts?.filter(({ destination }) => destination === '/run'),
+    [{ destination: '/run', type: 'bind', source: '/mine' }],
+  );
+  assert.deepEqual(
+    linux.devices?.map(({ path, type, major, minor }) => [path, type, major, minor]),
+    [['/dev/mine', 'c', 1, 3]],
+  );
   assert.deepEqual(linux.resources.devices?.at(-1), { allow: true, type: 'c', major: 1, minor: 3, access: 'r' });
 
   const unlimited = 2n ** 64n - 1n;
-  const { process } = await spec({ rlimits: [{ type: 'core', soft: 1, hard: 2 }, { type: 'core', soft: 0, hard: -1 }, { type: 'RLIMIT_NOFILE', soft: 5n, hard: Infinity }] });
-  assert.deepEqual(process?.rlimits, [{ type: 'RLIMIT_NOFILE', soft: 5n, hard: unlimited }, { type: 'RLIMIT_CORE', soft: 0, hard: unlimited }], 'the last one of a name holds');
+  const { process } = await spec({
+    rlimits: [
+      { type: 'core', soft: 1, hard: 2 },
+      { type: 'core', soft: 0, hard: -1 },
+      { type: 'RLIMIT_NOFILE', soft: 5n, hard: Infinity },
+    ],
+  });
+  assert.deepEqual(
+    process?.rlimits,
+    [
+      { type: 'RLIMIT_NOFILE', soft: 5n, hard: unlimited },
+      { type: 'RLIMIT_CORE', soft: 0, hard: unlimited },
+    ],
+    'the last one of a name holds',
+  );
 
   const host = await spec({ network: 'host', hostNamespaces: ['uts'], hostname: 'x' });
   assert.ok(host.linux?.namespaces?.every(({ type }) => type !== 'network' && type !== 'uts'));
@@ -67,8 +136,17 @@ test('limits, mounts, namespaces, privileges', async () => {
   assert.deepEqual([privileged.linux?.maskedPaths, privileged.linux?.readonlyPaths], [[], []]);
   const bound = BigInt(`0x${/^CapBnd:\s*(\w+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))![1]}`);
   assert.equal(allCapabilities().length, bound.toString(2).replaceAll('0', '').length, 'no more than can be given');
-  assert.deepEqual(privileged.process?.capabilities?.effective, allCapabilities().filter((name) => name !== 'CAP_SYS_ADMIN'));
-  for (const bad of [{ cwd: 'tmp' }, { mounts: [{ destination: 'x' }] }, { devices: ['/etc/passwd'] }, { capAdd: ['NONE_SUCH'] }]) await assert.rejects(spec(bad), InvalidArgumentError);
+  assert.deepEqual(
+    privileged.process?.capabilities?.effective,
+    allCapabilities().filter((name) => name !== 'CAP_SYS_ADMIN'),
+  );
+  for (const bad of [
+    { cwd: 'tmp' },
+    { mounts: [{ destination: 'x' }] },
+    { devices: ['/etc/passwd'] },
+    { capAdd: ['NONE_SUCH'] },
+  ])
+    await assert.rejects(spec(bad), InvalidArgumentError);
   assert.deepEqual(mergeEnv(['A=1', 'B=2'], ['A=3=4', 'C']), ['A=3=4', 'B=2', 'C']);
 });
 
@@ -77,7 +155,10 @@ test('users by name, and links that lead out of the root file system', () => {
   try {
     mkdirSync(join(root, 'etc'));
     mkdirSync(join(root, 'data'));
-    writeFileSync(join(root, 'data/passwd'), '# users\nroot:x:0:0::/:/bin/sh\nana:x:501:20::/:/bin/sh\n1000:x:7:7::/:/bin/sh\n');
+    writeFileSync(
+      join(root, 'data/passwd'),
+      '# users\nroot:x:0:0::/:/bin/sh\nana:x:501:20::/:/bin/sh\n1000:x:7:7::/:/bin/sh\n',
+    );
     // An absolute link means a file of the container, whatever the host has there.
     symlinkSync('/data/passwd', join(root, 'etc/passwd'));
     writeFileSync(join(root, 'etc/group'), 'staff:x:20:\nwheel:x:10:root,ana\n');
@@ -87,12 +168,26 @@ test('users by name, and links that lead out of the root file system', () => {
     assert.deepEqual(resolveUser('ana:wheel', root), { uid: 501, gid: 10, additionalGids: [10] });
     assert.deepEqual(resolveUser('501', root), { uid: 501, gid: 20, additionalGids: [20, 10] });
     assert.deepEqual(resolveUser('4242', root), { uid: 4242, gid: 0, additionalGids: [0] });
-    assert.deepEqual(resolveUser('1000', root), { uid: 1000, gid: 0, additionalGids: [0] }, 'a number is an id, also where a user is called so');
+    assert.deepEqual(
+      resolveUser('1000', root),
+      { uid: 1000, gid: 0, additionalGids: [0] },
+      'a number is an id, also where a user is called so',
+    );
     assert.deepEqual(resolveUser('12:34', undefined), { uid: 12, gid: 34, additionalGids: [34] });
     assert.deepEqual(resolveUser('', root), { uid: 0, gid: 0, additionalGids: [0, 10] });
     assert.equal(readInRoot(root, '/etc/escape'), undefined);
     assert.equal(readInRoot(root, '/etc/loop'), undefined);
-    for (const bad of ['nobody', 'ana:nobody', 'a:b:c', '-1', '2147483648', '1:2147483648', 'ana:-1', '99999999999999999999']) assert.throws(() => resolveUser(bad, root), InvalidArgumentError);
+    for (const bad of [
+      'nobody',
+      'ana:nobody',
+      'a:b:c',
+      '-1',
+      '2147483648',
+      '1:2147483648',
+      'ana:-1',
+      '99999999999999999999',
+    ])
+      assert.throws(() => resolveUser(bad, root), InvalidArgumentError);
   } finally {
     rmSync(root, { recursive: true });
   }
@@ -111,9 +206,19 @@ test('odd lines of /etc/passwd and /etc/group, and files that are none', () => {
     rmSync(join(root, 'etc'));
     mkdirSync(join(root, 'etc'));
     const members = Array.from({ length: 20_000 }, (_, n) => `user${n}`).join(',');
-    writeFileSync(join(root, 'etc/passwd'), '+::::::\n#ana:x:1:1\n  ana:x:501:20:Ana:/:/bin/sh  \r\nana:x:502:21\nother:x:501:22\nbroken:x:one:two\n:x:77:78\nshort:x:9\n');
-    writeFileSync(join(root, 'etc/group'), `empty:x:30:\nnone:x:31\n\n# ana:x:32:ana\nblanks:x:33:, ana ,\n\tmine:x:34:,ana,,\r\nmine:x:35:x\nlong:x:36:${members},ana\nbroken:x::ana\nagain:x:34:ana,ana\n`);
-    assert.deepEqual(user('ana'), [501, 20, NaN, 20, 34, 36], 'the first line of a name holds; what has no number is none');
+    writeFileSync(
+      join(root, 'etc/passwd'),
+      '+::::::\n#ana:x:1:1\n  ana:x:501:20:Ana:/:/bin/sh  \r\nana:x:502:21\nother:x:501:22\nbroken:x:one:two\n:x:77:78\nshort:x:9\n',
+    );
+    writeFileSync(
+      join(root, 'etc/group'),
+      `empty:x:30:\nnone:x:31\n\n# ana:x:32:ana\nblanks:x:33:, ana ,\n\tmine:x:34:,ana,,\r\nmine:x:35:x\nlong:x:36:${members},ana\nbroken:x::ana\nagain:x:34:ana,ana\n`,
+    );
+    assert.deepEqual(
+      user('ana'),
+      [501, 20, NaN, 20, 34, 36],
+      'the first line of a name holds; what has no number is none',
+    );
     assert.deepEqual(user('501'), [501, 20, NaN, 20, 34, 36]);
     assert.deepEqual(user('ana:mine'), [501, 34, NaN, 34]);
     assert.deepEqual(user('ana:'), user('ana'));
@@ -136,13 +241,27 @@ test('odd lines of /etc/passwd and /etc/group, and files that are none', () => {
 
 test('what ends a container: of its caller, its image, its labels', () => {
   const label = (text: string): Record<string, string> => ({ 'io.containerd.image.config.stop-signal': text });
-  assert.deepEqual([stopSignalLabel('QUIT', 'SIGINT'), stopSignalLabel(undefined, 'SIGRTMIN+3'), stopSignalLabel(2, undefined), stopSignalLabel(undefined, ''), stopSignalLabel(undefined, undefined)], [label('QUIT'), label('SIGRTMIN+3'), label('2'), {}, {}]);
+  assert.deepEqual(
+    [
+      stopSignalLabel('QUIT', 'SIGINT'),
+      stopSignalLabel(undefined, 'SIGRTMIN+3'),
+      stopSignalLabel(2, undefined),
+      stopSignalLabel(undefined, ''),
+      stopSignalLabel(undefined, undefined),
+    ],
+    [label('QUIT'), label('SIGRTMIN+3'), label('2'), {}, {}],
+  );
   for (const bad of ['NOPE', 0, '0', '99']) assert.throws(() => stopSignalLabel(bad, undefined), InvalidArgumentError);
-  assert.deepEqual(['SIGRTMIN+3', '3', '', '0', 'NOPE'].map((text) => stopSignalOf(label(text))), ['SIGRTMIN+3', '3', 'SIGTERM', 'SIGTERM', 'SIGTERM'], 'an image that names what is no signal can be stopped all the same');
+  assert.deepEqual(
+    ['SIGRTMIN+3', '3', '', '0', 'NOPE'].map((text) => stopSignalOf(label(text))),
+    ['SIGRTMIN+3', '3', 'SIGTERM', 'SIGTERM', 'SIGTERM'],
+    'an image that names what is no signal can be stopped all the same',
+  );
   assert.equal(stopSignalOf({}), 'SIGTERM');
 });
 
 test('signals by name and number', () => {
   assert.deepEqual(['SIGKILL', 'kill', '15', 9, 'RTMIN+3', 'sigrtmax-1'].map(signalNumber), [9, 9, 15, 9, 37, 63]);
-  for (const bad of ['SIGNONE', '65', -1, 1.5, 'RTMIN+99']) assert.throws(() => signalNumber(bad), InvalidArgumentError);
+  for (const bad of ['SIGNONE', '65', -1, 1.5, 'RTMIN+99'])
+    assert.throws(() => signalNumber(bad), InvalidArgumentError);
 });

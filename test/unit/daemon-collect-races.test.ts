@@ -3,7 +3,13 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { containerd, ContainerdServicesContentV1Content, ContainerdServicesTransferV1Transfer, errdefs, pack } from '../../src/api/full.js';
+import {
+  containerd,
+  ContainerdServicesContentV1Content,
+  ContainerdServicesTransferV1Transfer,
+  errdefs,
+  pack,
+} from '../../src/api/full.js';
 import { BlobFiles } from '../../src/daemon/content/files.js';
 import { contentService } from '../../src/daemon/content/service.js';
 import { encodeHeader, END, padding } from '../../src/daemon/diff/tar-writer.js';
@@ -30,8 +36,14 @@ function open(t: TestContext, before: (dir: string) => void = () => undefined) {
   const driver = new HeldDriver(join(dir, 'native'));
   const files = new BlobFiles(join(dir, 'content'));
   const store = new MetadataStore({
-    file: join(dir, 'meta.mdb'), files, drivers: new Map([['native', driver]]), defaultSnapshotter: 'native', events: recorder().exchange,
-    log: { debug: () => undefined, warn: (given: unknown) => assert.fail(String(given)) }, collectDelayMs: NEVER, collectIntervalMs: NEVER,
+    file: join(dir, 'meta.mdb'),
+    files,
+    drivers: new Map([['native', driver]]),
+    defaultSnapshotter: 'native',
+    events: recorder().exchange,
+    log: { debug: () => undefined, warn: (given: unknown) => assert.fail(String(given)) },
+    collectDelayMs: NEVER,
+    collectIntervalMs: NEVER,
   });
   t.after(() => store.close());
   const snapshots = store.snapshotter('');
@@ -46,7 +58,9 @@ function open(t: TestContext, before: (dir: string) => void = () => undefined) {
 const digestOf = (data: string | Buffer): string => `sha256:${createHash('sha256').update(data).digest('hex')}`;
 
 test('a snapshot that is made before a collection and recorded during it keeps its files', async (t) => {
-  const { driver, snapshots, store } = open(t, (dir) => mkdirSync(join(dir, 'native', 'snapshots', '5'), { recursive: true }));
+  const { driver, snapshots, store } = open(t, (dir) =>
+    mkdirSync(join(dir, 'native', 'snapshots', '5'), { recursive: true }),
+  );
   const made = new Hold();
   const removing = new Hold();
   driver.made.set('6', made);
@@ -134,7 +148,10 @@ test('a write is not collected while it is open, however long it has been quiet,
   await store.collect();
   assert.equal(content.status('ns', 'r').ref, 'r');
   await content.abort('ns', 'r');
-  await assert.rejects(ingest.commit(1, '', {}), failure('the write of ns/1/r, which was aborted meanwhile: not found'));
+  await assert.rejects(
+    ingest.commit(1, '', {}),
+    failure('the write of ns/1/r, which was aborted meanwhile: not found'),
+  );
   await (await content.ingest('ns', 'r', {})).close();
   await store.collect();
   assert.deepEqual(readdirSync(join(dir, 'content', 'trash')), []);
@@ -148,21 +165,32 @@ test('whoever is told that something is there already has it kept by the lease',
     await snapshots.update('ns', { name, labels: {} }, ['labels']);
   }
   const blob = await content.put('ns', 'r', Buffer.from('blob'));
-  await assert.rejects(snapshots.prepare('ns', 'extract', '', { 'containerd.io/snapshot.ref': 'target' }, 'l'), failure('target snapshot "target": already exists'));
+  await assert.rejects(
+    snapshots.prepare('ns', 'extract', '', { 'containerd.io/snapshot.ref': 'target' }, 'l'),
+    failure('target snapshot "target": already exists'),
+  );
   await assert.rejects(snapshots.prepare('ns', 'key', '', {}, 'l'), failure('snapshot "key": already exists'));
   await snapshots.prepare('ns', 'extract', '', {}, 'l');
   await assert.rejects(snapshots.commit('ns', 'name', 'extract', {}, 'l'), failure('snapshot "name": already exists'));
   const { Write } = handlersOf(contentService(content), ContainerdServicesContentV1Content);
   const { WriteContentRequest, WriteAction } = containerd.services.content.v1;
   const requests = (async function* () {
-    yield await Promise.resolve(new WriteContentRequest({ ref: 'other', action: WriteAction.WRITE, data: Buffer.from('blob') }));
+    yield await Promise.resolve(
+      new WriteContentRequest({ ref: 'other', action: WriteAction.WRITE, data: Buffer.from('blob') }),
+    );
     yield new WriteContentRequest({ action: WriteAction.COMMIT, offset: 4, expected: blob.digest });
   })();
-  await assert.rejects(async () => {
-    for await (const answer of Write(requests, call('ns', 'l'))) assert.ok(answer);
-  }, failure(`blob with expected digest ${blob.digest} exists: already exists`));
+  await assert.rejects(
+    async () => {
+      for await (const answer of Write(requests, call('ns', 'l'))) assert.ok(answer);
+    },
+    failure(`blob with expected digest ${blob.digest} exists: already exists`),
+  );
   await store.collect();
-  assert.deepEqual(snapshots.list('ns', []).map(({ name }) => name), ['extract', 'key', 'name', 'target']);
+  assert.deepEqual(
+    snapshots.list('ns', []).map(({ name }) => name),
+    ['extract', 'key', 'name', 'target'],
+  );
   assert.equal(content.info('ns', blob.digest).digest, blob.digest);
 });
 
@@ -181,13 +209,23 @@ test('content that goes between two looks at it is written', async (t) => {
 
 const layer = Buffer.alloc(100_000, 'layer');
 const entries: [string, Buffer][] = [
-  ['config.json', Buffer.from('{}')], ['layer.tar', layer], ['manifest.json', Buffer.from(JSON.stringify([{ Config: 'config.json', RepoTags: ['x:1'], Layers: ['layer.tar'] }]))],
+  ['config.json', Buffer.from('{}')],
+  ['layer.tar', layer],
+  ['manifest.json', Buffer.from(JSON.stringify([{ Config: 'config.json', RepoTags: ['x:1'], Layers: ['layer.tar'] }]))],
 ];
 
 /** What `docker save` writes, held in the midst of its layer. */
 async function* dockerArchive(hold?: Hold): AsyncGenerator<Uint8Array> {
   for (const [name, data] of entries) {
-    yield encodeHeader({ name: fromText(name), type: 'file', mode: 0o644, uid: 0, gid: 0, size: data.length, modified: { seconds: 0, nanos: 0 } });
+    yield encodeHeader({
+      name: fromText(name),
+      type: 'file',
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+      size: data.length,
+      modified: { seconds: 0, nanos: 0 },
+    });
     yield data.subarray(0, data.length >> 1);
     if (data === layer) await hold?.wait();
     yield data.subarray(data.length >> 1);
@@ -210,7 +248,9 @@ test('imports of the same archive do not wait for each other', async (t) => {
 test('a layer that an earlier import has compressed, and that goes now, is compressed again', async (t) => {
   const { store, content } = open(t);
   await store.leases.create('ns', { id: 'l' });
-  const known = await content.put('ns', 'r', Buffer.from('compressed'), { labels: { 'containerd.io/uncompressed': digestOf(layer) } });
+  const known = await content.put('ns', 'r', Buffer.from('compressed'), {
+    labels: { 'containerd.io/uncompressed': digestOf(layer) },
+  });
   const keep = content.keep.bind(content);
   content.keep = async (namespace, digest, lease) => {
     if (digest === known.digest) await store.collect();
@@ -232,7 +272,10 @@ test('a layer that an import finds unpacked is kept until the image refers to it
   await snapshots.update('ns', { name: chain, labels: {} }, ['labels']);
   const documents = new Documents(content, 'ns', 'l');
   const config = await documents.write({ rootfs: { diff_ids: [chain] } }, MediaType.DockerConfig);
-  const manifest = await documents.write({ config, layers: [{ mediaType: 'layer', digest: digestOf('gz'), size: 1 }] }, MediaType.DockerManifest);
+  const manifest = await documents.write(
+    { config, layers: [{ mediaType: 'layer', digest: digestOf('gz'), size: 1 }] },
+    MediaType.DockerManifest,
+  );
   const update = content.update.bind(content);
   content.update = async (...args) => {
     await store.collect();
@@ -254,10 +297,16 @@ test('an image that gets another name keeps its content, though its first name g
     return create(...args);
   };
   const differ: Differ = { apply: () => assert.fail(), compare: () => assert.fail() };
-  const { Transfer } = handlersOf(transferService({ metadata: store, differ, streams: new Streams(), defaultSnapshotter: 'native' }), ContainerdServicesTransferV1Transfer);
+  const { Transfer } = handlersOf(
+    transferService({ metadata: store, differ, streams: new Streams(), defaultSnapshotter: 'native' }),
+    ContainerdServicesTransferV1Transfer,
+  );
   const { ImageStore } = containerd.types.transfer;
   const image = (name: string) => pack('containerd.types.transfer.ImageStore', ImageStore, { name });
-  await Transfer(new containerd.services.transfer.v1.TransferRequest({ source: image('old'), destination: image('new') }), call());
+  await Transfer(
+    new containerd.services.transfer.v1.TransferRequest({ source: image('old'), destination: image('new') }),
+    call(),
+  );
   assert.equal(store.images.get('ns', 'new').target!.digest, digest);
   assert.equal(content.info('ns', digest).digest, digest);
   assert.deepEqual(store.leases.list('ns', []), []);
@@ -273,9 +322,16 @@ test('a transfer that outlives its lease has done its work', async (t) => {
     return create(...args);
   };
   const differ: Differ = { apply: () => assert.fail(), compare: () => assert.fail() };
-  const { Transfer } = handlersOf(transferService({ metadata: store, differ, streams: new Streams(), defaultSnapshotter: 'native' }), ContainerdServicesTransferV1Transfer);
-  const image = (name: string) => pack('containerd.types.transfer.ImageStore', containerd.types.transfer.ImageStore, { name });
-  await Transfer(new containerd.services.transfer.v1.TransferRequest({ source: image('old'), destination: image('new') }), call());
+  const { Transfer } = handlersOf(
+    transferService({ metadata: store, differ, streams: new Streams(), defaultSnapshotter: 'native' }),
+    ContainerdServicesTransferV1Transfer,
+  );
+  const image = (name: string) =>
+    pack('containerd.types.transfer.ImageStore', containerd.types.transfer.ImageStore, { name });
+  await Transfer(
+    new containerd.services.transfer.v1.TransferRequest({ source: image('old'), destination: image('new') }),
+    call(),
+  );
   assert.equal(store.images.get('ns', 'new').target!.digest, digest);
 });
 
@@ -283,17 +339,22 @@ test('of two checkpoints of one name the first to be done has it, and those of t
   const dir = workDirectory();
   const checkpoints = new CheckpointStore(dir);
   const slow = new Hold();
-  const fill = (text: string, hold?: Hold) => async (to: string): Promise<void> => {
-    writeFileSync(join(to, 'half'), text);
-    await hold?.wait();
-    writeFileSync(join(to, 'file'), text);
-  };
+  const fill =
+    (text: string, hold?: Hold) =>
+    async (to: string): Promise<void> => {
+      writeFileSync(join(to, 'half'), text);
+      await hold?.wait();
+      writeFileSync(join(to, 'file'), text);
+    };
   const first = checkpoints.add('ns', 'c', 'x', fill('slow', slow));
   await slow.reached;
   const { path } = await checkpoints.add('ns', 'c', 'x', fill('quick'));
   slow.release();
   await assert.rejects(first, failure('checkpoint x of container c: already exists'));
-  assert.deepEqual([readFileSync(join(path, 'half'), 'utf8'), readFileSync(join(path, 'file'), 'utf8')], ['quick', 'quick']);
+  assert.deepEqual(
+    [readFileSync(join(path, 'half'), 'utf8'), readFileSync(join(path, 'file'), 'utf8')],
+    ['quick', 'quick'],
+  );
 
   const removal = holdNextRemoval(t);
   const deleting = checkpoints.delete('ns', 'c', 'x');
@@ -309,7 +370,10 @@ test('of two checkpoints of one name the first to be done has it, and those of t
   await checkpoints.add('ns', 'c', 'y', fill('new'));
   last.release();
   await forgetting;
-  assert.deepEqual(checkpoints.list('ns', 'c').map(({ name }) => name), ['y']);
+  assert.deepEqual(
+    checkpoints.list('ns', 'c').map(({ name }) => name),
+    ['y'],
+  );
 
   mkdirSync(join(dir, 'ns', 'c', '.begun'));
   mkdirSync(join(dir, 'ns', '.removed'));
@@ -326,7 +390,13 @@ test('deletions of one task follow one after the other', async () => {
     under--;
     throw errdefs.failedPrecondition('it runs');
   };
-  const task = { namespace: 'ns', id: 'c', connection: { task: { Delete } }, isDeath: () => false, deletion: undefined } as unknown as Task;
+  const task = {
+    namespace: 'ns',
+    id: 'c',
+    connection: { task: { Delete } },
+    isDeath: () => false,
+    deletion: undefined,
+  } as unknown as Task;
   const manager = new (class extends TaskManager {
     override find(): Task {
       return task;

@@ -17,19 +17,33 @@ function open(t: TestContext, { dir = workDirectory(), delayMs = NEVER } = {}) {
   const { exchange, published } = recorder();
   const warnings: unknown[] = [];
   const store = new MetadataStore({
-    file: join(dir, 'meta.mdb'), files: new BlobFiles(join(dir, 'content')), drivers: new Map([['native', new NativeDriver(join(dir, 'native'))]]),
-    defaultSnapshotter: 'native', events: exchange, log: { debug: () => undefined, warn: (given: unknown) => void warnings.push(given) }, collectDelayMs: delayMs, collectIntervalMs: NEVER,
+    file: join(dir, 'meta.mdb'),
+    files: new BlobFiles(join(dir, 'content')),
+    drivers: new Map([['native', new NativeDriver(join(dir, 'native'))]]),
+    defaultSnapshotter: 'native',
+    events: exchange,
+    log: { debug: () => undefined, warn: (given: unknown) => void warnings.push(given) },
+    collectDelayMs: delayMs,
+    collectIntervalMs: NEVER,
   });
   t.after(async () => {
     await store.close();
     assert.deepEqual(warnings, []);
   });
-  const put = async (text: string, labels: Record<string, string> = {}, lease?: string) => (await store.content.put('ns', text, Buffer.from(text), { labels, lease })).digest;
+  const put = async (text: string, labels: Record<string, string> = {}, lease?: string) =>
+    (await store.content.put('ns', text, Buffer.from(text), { labels, lease })).digest;
   return {
-    dir, store, published, put,
+    dir,
+    store,
+    published,
+    put,
     blobs: () => store.content.list('ns', []).map(({ digest }) => digest),
     files: () => readdirSync(join(dir, 'content', 'blobs', 'sha256')).length,
-    snapshots: () => store.snapshotter('').list('ns', []).map(({ name }) => name),
+    snapshots: () =>
+      store
+        .snapshotter('')
+        .list('ns', [])
+        .map(({ name }) => name),
     layers: () => readdirSync(join(dir, 'native', 'snapshots')).length,
   };
 }
@@ -45,7 +59,10 @@ test('an image keeps what it leads to, and a sync delete takes all of it', async
   await snapshotter.commit('ns', 'upper', 'y', {});
   const layer = await put('layer');
   const config = await put('config', { 'containerd.io/gc.ref.snapshot.native': 'upper' });
-  const manifest = await put('manifest', { 'containerd.io/gc.ref.content.config': config, 'containerd.io/gc.ref.content.l.0': layer });
+  const manifest = await put('manifest', {
+    'containerd.io/gc.ref.content.config': config,
+    'containerd.io/gc.ref.content.l.0': layer,
+  });
   const stray = await put('stray');
   const rooted = await put('rooted', { 'containerd.io/gc.root': 'now' });
   await snapshotter.prepare('ns', 'stray', '', {});
@@ -57,7 +74,10 @@ test('an image keeps what it leads to, and a sync delete takes all of it', async
   assert.deepEqual(snapshots(), ['base', 'rooted', 'upper']);
   assert.deepEqual([files(), layers()], [4, 3]);
   assert.ok(published.some(({ topic, event }) => topic === '/content/delete' && event.digest === stray));
-  const remove = handlersOf(imagesService({ images: store.images, collect: () => store.collect() }), ContainerdServicesImagesV1Images).Delete;
+  const remove = handlersOf(
+    imagesService({ images: store.images, collect: () => store.collect() }),
+    ContainerdServicesImagesV1Images,
+  ).Delete;
   const request = (name: string) => new containerd.services.images.v1.DeleteImageRequest({ name, sync: true });
   await remove(request('i'), call());
   assert.equal(blobs().length, 4, 'the other name still keeps it');
@@ -71,7 +91,12 @@ test('a container keeps its snapshot', async (t) => {
   await store.snapshotter('').prepare('ns', 'c', '', {});
   await store.snapshotter('').prepare('ns', 'd', '', {});
   await store.containers.create('ns', {
-    id: 'c', runtime: { name: 'r' }, spec: { type_url: 's' }, snapshotter: 'native', snapshotKey: 'c', labels: { 'containerd.io/gc.ref.snapshot.native/second': 'd' },
+    id: 'c',
+    runtime: { name: 'r' },
+    spec: { type_url: 's' },
+    snapshotter: 'native',
+    snapshotKey: 'c',
+    labels: { 'containerd.io/gc.ref.snapshot.native/second': 'd' },
   });
   await store.collect();
   assert.deepEqual(snapshots(), ['c', 'd']);
@@ -94,7 +119,10 @@ test('a sandbox keeps what its labels refer to', async (t) => {
 test('a lease keeps what is made under it, until it ends or expires', async (t) => {
   const { store, put, blobs, snapshots } = open(t);
   await store.leases.create('ns', { id: 'l' });
-  await store.leases.create('ns', { id: 'old', labels: { 'containerd.io/gc.expire': new Date(Date.now() - 1000).toISOString() } });
+  await store.leases.create('ns', {
+    id: 'old',
+    labels: { 'containerd.io/gc.expire': new Date(Date.now() - 1000).toISOString() },
+  });
   await store.leases.create('ns', { id: 'flat', labels: { 'containerd.io/gc.flat': 'yes' } });
   const leaf = await put('leaf');
   const kept = await put('kept', { 'containerd.io/gc.ref.content.0': leaf }, 'l');
@@ -106,9 +134,15 @@ test('a lease keeps what is made under it, until it ends or expires', async (t) 
   await store.collect();
   assert.deepEqual(new Set(blobs()), new Set([leaf, kept, flat]));
   assert.ok(!blobs().includes(past) && !blobs().includes(child));
-  assert.deepEqual(store.leases.list('ns', []).map(({ id }) => id), ['flat', 'l']);
+  assert.deepEqual(
+    store.leases.list('ns', []).map(({ id }) => id),
+    ['flat', 'l'],
+  );
   assert.deepEqual(snapshots(), ['s']);
-  const { Delete } = handlersOf(leasesService({ leases: store.leases, collect: () => store.collect() }), ContainerdServicesLeasesV1Leases);
+  const { Delete } = handlersOf(
+    leasesService({ leases: store.leases, collect: () => store.collect() }),
+    ContainerdServicesLeasesV1Leases,
+  );
   await Delete(new containerd.services.leases.v1.DeleteRequest({ id: 'l', sync: true }), call());
   assert.deepEqual([blobs(), snapshots()], [[flat], []]);
   assert.deepEqual(store.content.statuses('ns', []).length, 1, 'a write under way lasts for a day');
@@ -116,7 +150,9 @@ test('a lease keeps what is made under it, until it ends or expires', async (t) 
 
 test('what another namespace has stays on disk, and what nobody has goes', async (t) => {
   const { dir, store, files } = open(t);
-  const { digest } = await store.content.put('one', 'r', Buffer.from('x'), { labels: { 'containerd.io/gc.root': 'x' } });
+  const { digest } = await store.content.put('one', 'r', Buffer.from('x'), {
+    labels: { 'containerd.io/gc.root': 'x' },
+  });
   await store.content.put('two', 'r', Buffer.from('x'), { expected: digest });
   await store.collect();
   assert.equal(files(), 1);
@@ -169,12 +205,17 @@ test('a collection that is asked for during another one begins after it', async 
   const order: string[] = [];
   let release = (): void => undefined;
   let runs = 0;
-  const schedule = new Schedule(async () => {
-    const n = ++runs;
-    order.push(`begin ${n}`);
-    if (n === 1) await new Promise<void>((resolve) => release = resolve);
-    order.push(`end ${n}`);
-  }, 1, NEVER, () => undefined);
+  const schedule = new Schedule(
+    async () => {
+      const n = ++runs;
+      order.push(`begin ${n}`);
+      if (n === 1) await new Promise<void>((resolve) => (release = resolve));
+      order.push(`end ${n}`);
+    },
+    1,
+    NEVER,
+    () => undefined,
+  );
   const first = schedule.now();
   const [second, third] = [schedule.now(), schedule.now()];
   release();

@@ -42,8 +42,17 @@ function complaint(text: string): string {
 
 test('without a file the defaults hold', () => {
   const config = loadConfig(undefined);
-  assert.deepEqual([config.root, config.state, config.grpc.address, config.ttrpc.address, config.grpc.maxReceive, config.debug.level],
-    ['/var/lib/hawser', '/run/hawser/state', '/run/hawser/hawserd.sock', '/run/hawser/hawserd.sock.ttrpc', 16777216, 'info']);
+  assert.deepEqual(
+    [config.root, config.state, config.grpc.address, config.ttrpc.address, config.grpc.maxReceive, config.debug.level],
+    [
+      '/var/lib/hawser',
+      '/run/hawser/state',
+      '/run/hawser/hawserd.sock',
+      '/run/hawser/hawserd.sock.ttrpc',
+      16777216,
+      'info',
+    ],
+  );
 });
 
 test('the printed defaults change nothing, and explain every key that is of use', () => {
@@ -51,7 +60,11 @@ test('the printed defaults change nothing, and explain every key that is of use'
   assert.deepEqual({ ...load(printed), files: [] }, loadConfig(undefined));
   for (const [section, { settings }] of Object.entries(SECTIONS)) {
     for (const [key, { doc }] of Object.entries(settings)) {
-      assert.equal(new RegExp(`^# .*\\n${key} = `, 'm').test(printed), doc !== undefined || ['uid', 'gid', 'address'].includes(key), `${section}.${key}`);
+      assert.equal(
+        new RegExp(`^# .*\\n${key} = `, 'm').test(printed),
+        doc !== undefined || ['uid', 'gid', 'address'].includes(key),
+        `${section}.${key}`,
+      );
     }
   }
 });
@@ -72,15 +85,24 @@ test('the examples in the printed defaults are good, and say what holds anyway',
   checkSections(config, stockPlugins);
   for (const { type, id, config: configure } of stockPlugins) {
     const defaults = configure?.({}) as Record<string, unknown> | undefined;
-    assert.deepEqual(defaults && { ...config.plugins[`${type}.${id}`] }, defaults, `every key of ${type}.${id}, with its default`);
+    assert.deepEqual(
+      defaults && { ...config.plugins[`${type}.${id}`] },
+      defaults,
+      `every key of ${type}.${id}, with its default`,
+    );
   }
 });
 
 test("what a plugin does not take is found by the check, at its section's place", () => {
   const path = write('version = 2\n[plugins]\n  [plugins."io.containerd.runtime.v2.task"]\n  sched_core = 1\n');
-  assert.throws(() => checkSections(loadConfig(path), stockPlugins),
-    new ConfigError(`${path}:3:4: plugin io.containerd.runtime.v2.task: sched_core must be true or false`));
-  checkSections(load('disabled_plugins = ["io.containerd.runtime.v2"]\n[plugins."io.containerd.runtime.v2.task"]\nsched_core = 1'), stockPlugins);
+  assert.throws(
+    () => checkSections(loadConfig(path), stockPlugins),
+    new ConfigError(`${path}:3:4: plugin io.containerd.runtime.v2.task: sched_core must be true or false`),
+  );
+  checkSections(
+    load('disabled_plugins = ["io.containerd.runtime.v2"]\n[plugins."io.containerd.runtime.v2.task"]\nsched_core = 1'),
+    stockPlugins,
+  );
 });
 
 test('all that can be set', () => {
@@ -111,15 +133,31 @@ test('all that can be set', () => {
     options = { BinaryName = "crun", systemd_cgroup = true, IoUid = 7 }
   `);
   assert.deepEqual(config.grpc, { address: '/g', uid: 1, gid: 2, maxReceive: 3, maxSend: 4 });
-  assert.deepEqual([config.root, config.state, config.oomScore, config.defaultRuntime, config.metrics.address], ['/r', '/s', -999, 'crun', '127.0.0.1:1338']);
-  assert.deepEqual([config.disabledPlugins, config.requiredPlugins, config.externalPlugins], [['a.b'], ['c.d'], ['/p.mjs']]);
-  assert.deepEqual([config.ttrpc.address, config.ttrpc.uid, config.debug.level, config.debug.format], ['/t', 5, 'warn', 'json']);
+  assert.deepEqual(
+    [config.root, config.state, config.oomScore, config.defaultRuntime, config.metrics.address],
+    ['/r', '/s', -999, 'crun', '127.0.0.1:1338'],
+  );
+  assert.deepEqual(
+    [config.disabledPlugins, config.requiredPlugins, config.externalPlugins],
+    [['a.b'], ['c.d'], ['/p.mjs']],
+  );
+  assert.deepEqual(
+    [config.ttrpc.address, config.ttrpc.uid, config.debug.level, config.debug.format],
+    ['/t', 5, 'warn', 'json'],
+  );
   assert.equal(config.timeouts['io.containerd.timeout.task.state'], 61_500);
   const [runtime] = config.runtimes;
-  assert.deepEqual([runtime?.name, runtime?.shim, runtime?.options?.type_url], ['crun', 'io.containerd.runc.v2', 'containerd.runc.v1.Options']);
+  assert.deepEqual(
+    [runtime?.name, runtime?.shim, runtime?.options?.type_url],
+    ['crun', 'io.containerd.runc.v2', 'containerd.runc.v1.Options'],
+  );
   const { binaryName, systemdCgroup, ioUid } = containerd.runc.v1.Options.decode(runtime!.options!.value!);
   assert.deepEqual([binaryName, systemdCgroup, ioUid], ['crun', true, 7]);
-  assert.deepEqual({ ...loadConfig(write(dumpConfig(config))), files: [], version: 0 }, { ...config, files: [], version: 0 }, 'a dump says the same');
+  assert.deepEqual(
+    { ...loadConfig(write(dumpConfig(config))), files: [], version: 0 },
+    { ...config, files: [], version: 0 },
+    'a dump says the same',
+  );
 });
 
 for (const [text, expected] of [
@@ -142,13 +180,25 @@ for (const [text, expected] of [
   ['[debug]\nformat = "xml"', '2:1: unknown format "xml": give json or text'],
   ['[metrics]\naddress = "here"', '2:1: address must be HOST:PORT'],
   ['[timeouts]\n"a.b" = "5"', '2:1: a.b must be a time such as "5s" or "1m30s", not "5"'],
-  ['[timeouts]\n"io.containerd.timeout.shim.start" = "5s"', '2:1: unknown key io.containerd.timeout.shim.start in [timeouts]; did you mean io.containerd.timeout.shim.load?'],
+  [
+    '[timeouts]\n"io.containerd.timeout.shim.start" = "5s"',
+    '2:1: unknown key io.containerd.timeout.shim.start in [timeouts]; did you mean io.containerd.timeout.shim.load?',
+  ],
   ['[timeouts]\na = 5', '2:1: timeouts.a must be a text in quotes, not a whole number'],
   ['[plugins]\n"a.b" = 1', '2:1: plugins.a.b must be a section, not a whole number'],
-  ['[runtimes.x]\noptions = {}', '1:2: runtime x needs a shim: an absolute path, or a name such as io.containerd.runc.v2'],
+  [
+    '[runtimes.x]\noptions = {}',
+    '1:2: runtime x needs a shim: an absolute path, or a name such as io.containerd.runc.v2',
+  ],
   ['[runtimes.x]\nshim = "/s"\noptins = {}', '3:1: unknown key optins of runtime x; did you mean options?'],
-  ['[runtimes.x]\nshim = "/s"\n[runtimes.x.options]\nBinaryNam = "y"', '4:1: runtime x: unknown option BinaryNam; did you mean BinaryName?'],
-  ['[runtimes.x]\nshim = "/s"\n[runtimes.x.options]\nSystemdCgroup = "yes"', '4:1: runtime x: SystemdCgroup must be true or false'],
+  [
+    '[runtimes.x]\nshim = "/s"\n[runtimes.x.options]\nBinaryNam = "y"',
+    '4:1: runtime x: unknown option BinaryNam; did you mean BinaryName?',
+  ],
+  [
+    '[runtimes.x]\nshim = "/s"\n[runtimes.x.options]\nSystemdCgroup = "yes"',
+    '4:1: runtime x: SystemdCgroup must be true or false',
+  ],
   ['root = "/a"\nroot = "/b"', '2:1: not TOML: trying to redefine an already defined table or value'],
   ['root =', /^1:7: not TOML: /],
 ] as const) {
@@ -159,12 +209,24 @@ for (const [text, expected] of [
 }
 
 test('a file that is not there', () => {
-  assert.throws(() => loadConfig('/nowhere/x.toml'), /^ConfigError: cannot read the configuration \/nowhere\/x\.toml: ENOENT/);
+  assert.throws(
+    () => loadConfig('/nowhere/x.toml'),
+    /^ConfigError: cannot read the configuration \/nowhere\/x\.toml: ENOENT/,
+  );
 });
 
 test('the command line comes last', () => {
-  const config = load('root = "/r"\n[grpc]\naddress = "/g"\n[debug]\nlevel = "error"', { root: '/r2', address: '/a', state: '/s', logLevel: 'trace', logFormat: 'text' });
-  assert.deepEqual([config.root, config.state, config.grpc.address, config.ttrpc.address, config.debug], ['/r2', '/s', '/a', '/a.ttrpc', { level: 'trace', format: 'text' }]);
+  const config = load('root = "/r"\n[grpc]\naddress = "/g"\n[debug]\nlevel = "error"', {
+    root: '/r2',
+    address: '/a',
+    state: '/s',
+    logLevel: 'trace',
+    logFormat: 'text',
+  });
+  assert.deepEqual(
+    [config.root, config.state, config.grpc.address, config.ttrpc.address, config.debug],
+    ['/r2', '/s', '/a', '/a.ttrpc', { level: 'trace', format: 'text' }],
+  );
   assert.throws(() => loadConfig(undefined, { root: 'x' }), /--root: must be an absolute path/);
   assert.throws(() => loadConfig(undefined, { logLevel: 'x' }), /--log-level: unknown level "x"/);
 });
@@ -174,7 +236,9 @@ test('imported files come after the one that imports them, lists grow', () => {
   write('root = "/two"\ndisabled_plugins = ["b"]\nimports = ["../main.toml"]', 'conf.d/2.toml');
   write('root = "/one"\nstate = "/one"', 'conf.d/1.toml');
   write('junk', 'conf.d/readme');
-  const config = loadConfig(write('imports = ["conf.d/*.toml", "none.d/*"]\nroot = "/main"\ndisabled_plugins = ["a"]', 'main.toml'));
+  const config = loadConfig(
+    write('imports = ["conf.d/*.toml", "none.d/*"]\nroot = "/main"\ndisabled_plugins = ["a"]', 'main.toml'),
+  );
   assert.deepEqual([config.root, config.state, config.disabledPlugins], ['/two', '/one', ['a', 'b']]);
   assert.equal(config.files.length, 3);
   assert.throws(() => load('imports = ["absent.toml"]'), /cannot read the configuration .*absent\.toml: ENOENT/);
@@ -225,27 +289,54 @@ version = 2
 
 test('what dockerd writes for its containerd is read, and what is of no use is named', () => {
   const config = load(DOCKERD);
-  assert.deepEqual([config.root, config.grpc.address, config.ttrpc.address], ['/var/lib/docker/containerd/daemon', '/var/run/docker/containerd/containerd.sock', '/var/run/docker/containerd/containerd.sock.ttrpc']);
+  assert.deepEqual(
+    [config.root, config.grpc.address, config.ttrpc.address],
+    [
+      '/var/lib/docker/containerd/daemon',
+      '/var/run/docker/containerd/containerd.sock',
+      '/var/run/docker/containerd/containerd.sock.ttrpc',
+    ],
+  );
   assert.deepEqual(config.unused, ['debug.address']);
-  const old = load(DOCKERD.replace('version = 2', 'version = 0').replace('"io.containerd.grpc.v1.cri"', '"cri"').replace('[plugins]', '[plugins]\n[plugins.linux]\nshim = "x"'));
+  const old = load(
+    DOCKERD.replace('version = 2', 'version = 0')
+      .replace('"io.containerd.grpc.v1.cri"', '"cri"')
+      .replace('[plugins]', '[plugins]\n[plugins.linux]\nshim = "x"'),
+  );
   assert.deepEqual(old.disabledPlugins, ['cri']);
 });
 
 test('durations as Go writes them', () => {
-  for (const [text, ms] of [['5s', 5000], ['1h2m3s', 3_723_000], ['1.5m', 90_000], ['.5s', 500], ['100ms', 100], ['2us', 0.002], ['0', 0], ['0s', 0]] as const) assert.equal(parseDuration(text), ms, text);
-  for (const text of ['', '5', 's', '-1s', '1x', '1s ', '1.2.3s', 'Infinitys']) assert.equal(parseDuration(text), undefined, text);
+  for (const [text, ms] of [
+    ['5s', 5000],
+    ['1h2m3s', 3_723_000],
+    ['1.5m', 90_000],
+    ['.5s', 500],
+    ['100ms', 100],
+    ['2us', 0.002],
+    ['0', 0],
+    ['0s', 0],
+  ] as const)
+    assert.equal(parseDuration(text), ms, text);
+  for (const text of ['', '5', 's', '-1s', '1x', '1s ', '1.2.3s', 'Infinitys'])
+    assert.equal(parseDuration(text), undefined, text);
 });
 
 test('the place of any key is found', () => {
   const name = fc.stringMatching(/^[a-z][\w.-]{0,8}$/);
-  fc.assert(fc.property(fc.dictionary(name, fc.dictionary(name, fc.integer(), { minKeys: 1 }), { minKeys: 1 }), (sections) => {
-    const text = stringify(sections);
-    const lines = text.split('\n');
-    for (const [section, settings] of Object.entries(sections)) {
-      for (const [key, value] of Object.entries(settings)) {
-        const { line, column } = locate(text, [section, key]);
-        assert.deepEqual(parse(lines[line - 1]!.slice(column - 1)), Object.assign(Object.create(null), { [key]: value }));
+  fc.assert(
+    fc.property(fc.dictionary(name, fc.dictionary(name, fc.integer(), { minKeys: 1 }), { minKeys: 1 }), (sections) => {
+      const text = stringify(sections);
+      const lines = text.split('\n');
+      for (const [section, settings] of Object.entries(sections)) {
+        for (const [key, value] of Object.entries(settings)) {
+          const { line, column } = locate(text, [section, key]);
+          assert.deepEqual(
+            parse(lines[line - 1]!.slice(column - 1)),
+            Object.assign(Object.create(null), { [key]: value }),
+          );
+        }
       }
-    }
-  }));
+    }),
+  );
 });

@@ -28,18 +28,37 @@ interface Running {
   logged: Record<string, unknown>[];
   address: string;
   root: string;
-  readonly call: <Init extends object, Reply extends object>(path: string, request: MessageType<Init, unknown>, response: MessageType<never, Reply>, message: Init, headers?: Record<string, string>) => Promise<Reply>;
+  readonly call: <Init extends object, Reply extends object>(
+    path: string,
+    request: MessageType<Init, unknown>,
+    response: MessageType<never, Reply>,
+    message: Init,
+    headers?: Record<string, string>,
+  ) => Promise<Reply>;
 }
 
-interface Options { toml?: string; root?: string; address?: string; plugins?: Registration[] }
+interface Options {
+  toml?: string;
+  root?: string;
+  address?: string;
+  plugins?: Registration[];
+}
 
-async function start({ toml = '', root = join(directory, `root${count++}`), address = join(directory, `s${count}`), plugins = [] }: Options = {}): Promise<Running> {
+async function start({
+  toml = '',
+  root = join(directory, `root${count++}`),
+  address = join(directory, `s${count}`),
+  plugins = [],
+}: Options = {}): Promise<Running> {
   const file = join(directory, `c${count}.toml`);
   writeFileSync(file, toml);
   const config = loadConfig(file, { root, state: `${root}.state`, address });
   for (const socket of [config.grpc, config.ttrpc]) [socket.uid, socket.gid] = [process.getuid!(), process.getgid!()];
   const logged: Record<string, unknown>[] = [];
-  const log = pino({ level: 'debug' }, { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) });
+  const log = pino(
+    { level: 'debug' },
+    { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
+  );
   const daemon = await Daemon.start({ config, log, shim: '/shim', plugins: [...core, ...plugins] });
   const client = new Client(`unix:${address}`, credentials.createInsecure());
   after(async () => {
@@ -47,22 +66,41 @@ async function start({ toml = '', root = join(directory, `root${count++}`), addr
     await daemon.stop();
   });
   return {
-    daemon, logged, address, root,
-    call: (path, request, response, message, headers = {}) => new Promise((resolve, reject) => {
-      const metadata = new Metadata();
-      for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
-      client.makeUnaryRequest(path, (given: typeof message) => Buffer.from(request.encode(given).finish()), (bytes) => response.decode(bytes), message, metadata, (error, reply) => error ? reject(error as Error) : resolve(reply!));
-    }),
+    daemon,
+    logged,
+    address,
+    root,
+    call: (path, request, response, message, headers = {}) =>
+      new Promise((resolve, reject) => {
+        const metadata = new Metadata();
+        for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
+        client.makeUnaryRequest(
+          path,
+          (given: typeof message) => Buffer.from(request.encode(given).finish()),
+          (bytes) => response.decode(bytes),
+          message,
+          metadata,
+          (error, reply) => (error ? reject(error as Error) : resolve(reply!)),
+        );
+      }),
   };
 }
 
 /** Those that need neither root nor a database. */
-const core = stockPlugins.filter(({ type, id }) => type === 'io.containerd.event.v1' || ['events', 'version'].includes(id));
-const { PluginsRequest, PluginsResponse, ServerResponse, PluginInfoRequest, PluginInfoResponse } = containerd.services.introspection.v1;
+const core = stockPlugins.filter(
+  ({ type, id }) => type === 'io.containerd.event.v1' || ['events', 'version'].includes(id),
+);
+const { PluginsRequest, PluginsResponse, ServerResponse, PluginInfoRequest, PluginInfoResponse } =
+  containerd.services.introspection.v1;
 const { Empty } = google.protobuf;
 
 async function plugins({ call }: Running, ...filters: string[]): Promise<Record<string, string>> {
-  const reply = await call('/containerd.services.introspection.v1.Introspection/Plugins', PluginsRequest, PluginsResponse, { filters });
+  const reply = await call(
+    '/containerd.services.introspection.v1.Introspection/Plugins',
+    PluginsRequest,
+    PluginsResponse,
+    { filters },
+  );
   return Object.fromEntries(reply.plugins.map(({ type, id, initErr }) => [`${type}.${id}`, initErr?.message ?? 'ok']));
 }
 
@@ -70,48 +108,130 @@ test('health, version and introspection', async () => {
   const one = await start();
   const { HealthCheckRequest, HealthCheckResponse } = grpc.health.v1;
   assert.equal((await one.call('/grpc.health.v1.Health/Check', HealthCheckRequest, HealthCheckResponse, {})).status, 1);
-  assert.equal((await one.call('/grpc.health.v1.Health/Check', HealthCheckRequest, HealthCheckResponse, { service: 'containerd.services.version.v1.Version' })).status, 1);
-  await assert.rejects(one.call('/grpc.health.v1.Health/Check', HealthCheckRequest, HealthCheckResponse, { service: 'x' }), /service x is unknown: not found/);
-  assert.match((await one.call('/containerd.services.version.v1.Version/Version', Empty, containerd.services.version.v1.VersionResponse, {})).version, /^\d+\.\d+\.\d/);
-  const server = await one.call('/containerd.services.introspection.v1.Introspection/Server', Empty, ServerResponse, {});
+  assert.equal(
+    (
+      await one.call('/grpc.health.v1.Health/Check', HealthCheckRequest, HealthCheckResponse, {
+        service: 'containerd.services.version.v1.Version',
+      })
+    ).status,
+    1,
+  );
+  await assert.rejects(
+    one.call('/grpc.health.v1.Health/Check', HealthCheckRequest, HealthCheckResponse, { service: 'x' }),
+    /service x is unknown: not found/,
+  );
+  assert.match(
+    (
+      await one.call(
+        '/containerd.services.version.v1.Version/Version',
+        Empty,
+        containerd.services.version.v1.VersionResponse,
+        {},
+      )
+    ).version,
+    /^\d+\.\d+\.\d/,
+  );
+  const server = await one.call(
+    '/containerd.services.introspection.v1.Introspection/Server',
+    Empty,
+    ServerResponse,
+    {},
+  );
   assert.match(server.uuid, /^[\da-f-]{36}$/);
   assert.equal(Number(server.pid), process.pid);
   assert.ok(Number(server.pidns) > 0);
 
   const all = await plugins(one);
   assert.equal(all['io.containerd.grpc.v1.introspection'], 'ok');
-  assert.deepEqual(Object.keys(await plugins(one, 'type==io.containerd.event.v1', 'id~=^ver')).sort(), ['io.containerd.event.v1.exchange', 'io.containerd.grpc.v1.version']);
-  const info = await one.call('/containerd.services.introspection.v1.Introspection/PluginInfo', PluginInfoRequest, PluginInfoResponse, { type: 'io.containerd.grpc.v1', id: 'version' });
+  assert.deepEqual(Object.keys(await plugins(one, 'type==io.containerd.event.v1', 'id~=^ver')).sort(), [
+    'io.containerd.event.v1.exchange',
+    'io.containerd.grpc.v1.version',
+  ]);
+  const info = await one.call(
+    '/containerd.services.introspection.v1.Introspection/PluginInfo',
+    PluginInfoRequest,
+    PluginInfoResponse,
+    { type: 'io.containerd.grpc.v1', id: 'version' },
+  );
   assert.equal(info.plugin?.id, 'version');
-  await assert.rejects(one.call('/containerd.services.introspection.v1.Introspection/PluginInfo', PluginInfoRequest, PluginInfoResponse, { type: 'x', id: 'y' }), /plugin x\.y: not found/);
-  await assert.rejects(one.call('/containerd.services.introspection.v1.Introspection/PluginInfo', PluginInfoRequest, PluginInfoResponse, { type: 'io.containerd.grpc.v1', id: 'version', options: { type_url: 'x' } }), /tells nothing more.*not implemented/);
+  await assert.rejects(
+    one.call('/containerd.services.introspection.v1.Introspection/PluginInfo', PluginInfoRequest, PluginInfoResponse, {
+      type: 'x',
+      id: 'y',
+    }),
+    /plugin x\.y: not found/,
+  );
+  await assert.rejects(
+    one.call('/containerd.services.introspection.v1.Introspection/PluginInfo', PluginInfoRequest, PluginInfoResponse, {
+      type: 'io.containerd.grpc.v1',
+      id: 'version',
+      options: { type_url: 'x' },
+    }),
+    /tells nothing more.*not implemented/,
+  );
 
   await one.daemon.stop();
   const again = await start({ root: one.root });
-  assert.equal((await again.call('/containerd.services.introspection.v1.Introspection/Server', Empty, ServerResponse, {})).uuid, server.uuid, 'the id lasts');
+  assert.equal(
+    (await again.call('/containerd.services.introspection.v1.Introspection/Server', Empty, ServerResponse, {})).uuid,
+    server.uuid,
+    'the id lasts',
+  );
 });
 
 test('an external plugin adds a gRPC service', async () => {
-  const one = await start({ toml: `external_plugins = ["${examples}greeter-plugin.mjs"]\n[plugins."io.containerd.grpc.v1.greeter"]\ngreeting = "Ahoy"` });
-  const Text = { encode: ({ text }: { text: string }) => ({ finish: () => Buffer.concat([Buffer.of(0x0a, text.length), Buffer.from(text)]) }), decode: (bytes: Uint8Array) => ({ text: Buffer.from(bytes.subarray(2)).toString() }) };
-  const reply = await one.call('/example.Greeter/Greet', Text, Text, { text: 'crew' }, { 'containerd-namespace': 'moby' });
+  const one = await start({
+    toml: `external_plugins = ["${examples}greeter-plugin.mjs"]\n[plugins."io.containerd.grpc.v1.greeter"]\ngreeting = "Ahoy"`,
+  });
+  const Text = {
+    encode: ({ text }: { text: string }) => ({
+      finish: () => Buffer.concat([Buffer.of(0x0a, text.length), Buffer.from(text)]),
+    }),
+    decode: (bytes: Uint8Array) => ({ text: Buffer.from(bytes.subarray(2)).toString() }),
+  };
+  const reply = await one.call(
+    '/example.Greeter/Greet',
+    Text,
+    Text,
+    { text: 'crew' },
+    { 'containerd-namespace': 'moby' },
+  );
   assert.equal(reply.text, 'Ahoy, crew of moby!');
-  await assert.rejects(one.call('/example.Greeter/Greet', Empty, Empty, {}), (error) => (error as ServiceError).details === 'whom should I greet?');
+  await assert.rejects(
+    one.call('/example.Greeter/Greet', Empty, Empty, {}),
+    (error) => (error as ServiceError).details === 'whom should I greet?',
+  );
   assert.deepEqual(await plugins(one, 'id==greeter'), { 'io.containerd.grpc.v1.greeter': 'ok' });
   await one.daemon.stop();
   assert.ok(one.logged.some(({ msg }) => msg === 'the greeter has said goodbye'));
 
-  const wrong = await start({ toml: `external_plugins = ["${examples}greeter-plugin.mjs"]\n[plugins."io.containerd.grpc.v1.greeter"]\ngreting = "Ahoy"` });
-  assert.deepEqual(await plugins(wrong, 'id==greeter'), { 'io.containerd.grpc.v1.greeter': 'unknown key greting; there is greeting' });
+  const wrong = await start({
+    toml: `external_plugins = ["${examples}greeter-plugin.mjs"]\n[plugins."io.containerd.grpc.v1.greeter"]\ngreting = "Ahoy"`,
+  });
+  assert.deepEqual(await plugins(wrong, 'id==greeter'), {
+    'io.containerd.grpc.v1.greeter': 'unknown key greting; there is greeting',
+  });
 });
 
 test('an external plugin adds a runtime', async () => {
   let runtime: { shim: string; options?: google.protobuf.Any.$Properties | undefined } | undefined;
-  const asking: Registration = { type: 'test', id: 'asking', requires: ['io.hawser.runtime.v1.wasm'], init: ({ runtimes }) => { runtime = runtimes.get('io.example.wasm.v1'); } };
-  await start({ toml: `external_plugins = ["${examples}oci-runtime-plugin.mjs"]\n[plugins."io.hawser.runtime.v1.wasm"]\nbinary = "/bin/sh"`, plugins: [asking] });
+  const asking: Registration = {
+    type: 'test',
+    id: 'asking',
+    requires: ['io.hawser.runtime.v1.wasm'],
+    init: ({ runtimes }) => {
+      runtime = runtimes.get('io.example.wasm.v1');
+    },
+  };
+  await start({
+    toml: `external_plugins = ["${examples}oci-runtime-plugin.mjs"]\n[plugins."io.hawser.runtime.v1.wasm"]\nbinary = "/bin/sh"`,
+    plugins: [asking],
+  });
   assert.equal(runtime?.shim, '/shim');
   assert.equal(containerd.runc.v1.Options.decode(runtime.options!.value!).binaryName, '/bin/sh');
-  const without = await start({ toml: `external_plugins = ["${examples}oci-runtime-plugin.mjs"]\n[plugins."io.hawser.runtime.v1.wasm"]\nbinary = "/nowhere"` });
+  const without = await start({
+    toml: `external_plugins = ["${examples}oci-runtime-plugin.mjs"]\n[plugins."io.hawser.runtime.v1.wasm"]\nbinary = "/nowhere"`,
+  });
   assert.match((await plugins(without))['io.hawser.runtime.v1.wasm']!, /ENOENT.*\/nowhere/);
 });
 
@@ -122,53 +242,103 @@ test('external modules that cannot be loaded are named in the log, and the daemo
     return join(directory, 'modules', name);
   };
   const paths = [
-    module('throws.mjs', 'throw new Error("while loading")'), module('syntax.mjs', 'export default {'), module('empty.mjs', 'export const a = 1'), module('rubbish.mjs', 'export default [null]'),
-    module('twice.mjs', 'const one = { type: "t", id: "twice", init() {} }; export default [one, one]'), join(directory, 'modules/absent.mjs'),
+    module('throws.mjs', 'throw new Error("while loading")'),
+    module('syntax.mjs', 'export default {'),
+    module('empty.mjs', 'export const a = 1'),
+    module('rubbish.mjs', 'export default [null]'),
+    module('twice.mjs', 'const one = { type: "t", id: "twice", init() {} }; export default [one, one]'),
+    join(directory, 'modules/absent.mjs'),
     module('init.mjs', 'export default { type: "t", id: "init", init() { throw new Error("in init") } }'),
   ];
   const one = await start({ toml: `external_plugins = ${JSON.stringify(paths)}` });
-  const complaints = one.logged.filter(({ level }) => level === 50).map(({ msg }) => String(msg).replaceAll(`${directory}/modules/`, ''));
+  const complaints = one.logged
+    .filter(({ level }) => level === 50)
+    .map(({ msg }) => String(msg).replaceAll(`${directory}/modules/`, ''));
   assert.equal(complaints.length, 6, complaints.join('\n'));
-  for (const [i, expected] of [/throws\.mjs cannot be loaded: while loading/, /syntax\.mjs cannot be loaded: /, /empty\.mjs cannot be loaded: it has no default export/, /rubbish\.mjs cannot be loaded: type of plugin/, /twice\.mjs cannot be loaded: plugin t\.twice is registered twice/, /absent\.mjs cannot be loaded: /].entries()) assert.match(complaints[i]!, expected);
+  for (const [i, expected] of [
+    /throws\.mjs cannot be loaded: while loading/,
+    /syntax\.mjs cannot be loaded: /,
+    /empty\.mjs cannot be loaded: it has no default export/,
+    /rubbish\.mjs cannot be loaded: type of plugin/,
+    /twice\.mjs cannot be loaded: plugin t\.twice is registered twice/,
+    /absent\.mjs cannot be loaded: /,
+  ].entries())
+    assert.match(complaints[i]!, expected);
   const found = await plugins(one, 'type==t');
   assert.deepEqual(found, { 't.twice': 'ok', 't.init': 'in init' });
 });
 
 test('two plugins that answer for one service: the second has not started', async () => {
   const Probe = defineService('test.Probe', { Do: method.unary(Empty, Empty) });
-  const probe = (id: string): Registration => ({ type: 'io.containerd.grpc.v1', id, init: () => ({ services: [bindService(Probe, { Do: () => ({}) })] }) });
+  const probe = (id: string): Registration => ({
+    type: 'io.containerd.grpc.v1',
+    id,
+    init: () => ({ services: [bindService(Probe, { Do: () => ({}) })] }),
+  });
   const one = await start({ plugins: [probe('first'), probe('second')] });
   const found = await plugins(one, 'id==first', 'id==second');
   assert.equal(found['io.containerd.grpc.v1.first'], 'ok');
-  assert.match(found['io.containerd.grpc.v1.second']!, /test\.Probe of io\.containerd\.grpc\.v1\.second is answered by io\.containerd\.grpc\.v1\.first already/);
+  assert.match(
+    found['io.containerd.grpc.v1.second']!,
+    /test\.Probe of io\.containerd\.grpc\.v1\.second is answered by io\.containerd\.grpc\.v1\.first already/,
+  );
 });
 
 test('a required plugin that is not there, or has not started, ends the daemon, and everything is given back', async () => {
   const closed: string[] = [];
   const good: Registration = { type: 't', id: 'good', init: ({ onClose }) => onClose(() => void closed.push('good')) };
-  const bad: Registration = { type: 't', id: 'bad', init: () => { throw new Error('no luck'); } };
+  const bad: Registration = {
+    type: 't',
+    id: 'bad',
+    init: () => {
+      throw new Error('no luck');
+    },
+  };
   const root = join(directory, 'required');
   const address = join(directory, 'required.sock');
-  await assert.rejects(start({ root, address, toml: 'required_plugins = ["t.none"]', plugins: [good] }), /required_plugins names t\.none, and there is no such plugin/);
+  await assert.rejects(
+    start({ root, address, toml: 'required_plugins = ["t.none"]', plugins: [good] }),
+    /required_plugins names t\.none, and there is no such plugin/,
+  );
   assert.deepEqual(closed, ['good']);
   assert.ok(!existsSync(address));
-  await assert.rejects(start({ root, address, toml: 'required_plugins = ["t.good", "t.bad"]', plugins: [good, bad] }), /required plugin t\.bad has not started: no luck/);
+  await assert.rejects(
+    start({ root, address, toml: 'required_plugins = ["t.good", "t.bad"]', plugins: [good, bad] }),
+    /required plugin t\.bad has not started: no luck/,
+  );
   await start({ root, address, toml: 'required_plugins = ["t.good"]', plugins: [good] });
 });
 
 test('a second daemon on a root or a socket is refused, and the first one does not notice', async () => {
   const one = await start();
-  await assert.rejects(start({ root: one.root }), new RegExp(`root ${one.root} is in use by the hawserd of process ${process.pid}`));
-  await assert.rejects(start({ address: one.address }), new RegExp(`socket ${one.address} is in use by process ${process.pid}`));
+  await assert.rejects(
+    start({ root: one.root }),
+    new RegExp(`root ${one.root} is in use by the hawserd of process ${process.pid}`),
+  );
+  await assert.rejects(
+    start({ address: one.address }),
+    new RegExp(`socket ${one.address} is in use by process ${process.pid}`),
+  );
   assert.equal((await plugins(one))['io.containerd.grpc.v1.version'], 'ok');
   writeFileSync(join(directory, 'file'), '');
-  await assert.rejects(start({ root: join(directory, 'file') }), /root directory .*file cannot be used: .*Give another one with --root/);
+  await assert.rejects(
+    start({ root: join(directory, 'file') }),
+    /root directory .*file cannot be used: .*Give another one with --root/,
+  );
 });
 
 test('who comes while plugins start is answered afterwards', async () => {
   let release = (): void => undefined;
   let inInit = false;
-  const slow: Registration = { type: 't', id: 'slow', init: () => new Promise<void>((resolve) => { inInit = true; release = resolve; }) };
+  const slow: Registration = {
+    type: 't',
+    id: 'slow',
+    init: () =>
+      new Promise<void>((resolve) => {
+        inInit = true;
+        release = resolve;
+      }),
+  };
   const address = join(directory, 'early.sock');
   const starting = start({ address, plugins: [slow] });
   await eventually('the plugin starts', () => inInit);
@@ -176,10 +346,23 @@ test('who comes while plugins start is answered afterwards', async () => {
   await new Promise((resolve) => leaving.once('connect', resolve));
   leaving.destroy();
   const shim = await connectTtrpc(`${address}.ttrpc`);
-  const forwarding = shim.service(TtrpcEvents).Forward({ envelope: { namespace: 'ns', topic: '/tasks/exit', timestamp: { seconds: 1 }, event: pack('containerd.events.TaskExit', containerd.events.TaskExit, { containerId: 'a' }) } });
+  const forwarding = shim.service(TtrpcEvents).Forward({
+    envelope: {
+      namespace: 'ns',
+      topic: '/tasks/exit',
+      timestamp: { seconds: 1 },
+      event: pack('containerd.events.TaskExit', containerd.events.TaskExit, { containerId: 'a' }),
+    },
+  });
   const client = new Client(`unix:${address}`, credentials.createInsecure());
   const version = new Promise<object>((resolve, reject) => {
-    client.makeUnaryRequest('/containerd.services.version.v1.Version/Version', () => Buffer.alloc(0), (bytes) => containerd.services.version.v1.VersionResponse.decode(bytes), {}, (error, reply) => error ? reject(error as Error) : resolve(reply!));
+    client.makeUnaryRequest(
+      '/containerd.services.version.v1.Version/Version',
+      () => Buffer.alloc(0),
+      (bytes) => containerd.services.version.v1.VersionResponse.decode(bytes),
+      {},
+      (error, reply) => (error ? reject(error as Error) : resolve(reply!)),
+    );
   });
   assert.ok(await isPending(forwarding));
   release();

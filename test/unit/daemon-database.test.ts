@@ -19,7 +19,10 @@ test('a write that throws changes nothing, and others go on', async (t) => {
   await before;
   await assert.rejects(wrong, { message: 'no' });
   await after;
-  assert.deepEqual(db.range(['t']).map(({ key, value }) => `${key.join('/')}=${value.toString()}`), ['t/a=1', 't/b=2']);
+  assert.deepEqual(
+    db.range(['t']).map(({ key, value }) => `${key.join('/')}=${value.toString()}`),
+    ['t/a=1', 't/b=2'],
+  );
   assert.throws(() => db.put(['t', 'c'], Buffer.from('3')), { message: 'a record is changed outside of a write' });
 });
 
@@ -35,24 +38,51 @@ test('a read sees what was acknowledged, in the same turn too', async (t) => {
 test('keys that begin alike do not mix', async (t) => {
   const { db } = openRecords(t);
   await db.write(() => {
-    for (const key of [['t', 'a', 'x'], ['t', 'a', ''], ['t', 'ab', 'y'], ['t', 'a b'], ['ta', 'a']]) db.put(key, Buffer.from('1'));
+    for (const key of [
+      ['t', 'a', 'x'],
+      ['t', 'a', ''],
+      ['t', 'ab', 'y'],
+      ['t', 'a b'],
+      ['ta', 'a'],
+    ])
+      db.put(key, Buffer.from('1'));
   });
-  assert.deepEqual(db.range(['t', 'a']).map(({ key }) => key), [['t', 'a', ''], ['t', 'a', 'x']]);
-  await assert.rejects(db.write(() => db.put(['t', 'x'.repeat(2000)], Buffer.from('1'))), /has more than 1900 bytes/);
-  await assert.rejects(db.write(() => db.put(['t', 'x\0y'], Buffer.from('1'))), /must not have a NUL/);
+  assert.deepEqual(
+    db.range(['t', 'a']).map(({ key }) => key),
+    [
+      ['t', 'a', ''],
+      ['t', 'a', 'x'],
+    ],
+  );
+  await assert.rejects(
+    db.write(() => db.put(['t', 'x'.repeat(2000)], Buffer.from('1'))),
+    /has more than 1900 bytes/,
+  );
+  await assert.rejects(
+    db.write(() => db.put(['t', 'x\0y'], Buffer.from('1'))),
+    /must not have a NUL/,
+  );
 });
 
 test('a file that is no database is named', () => {
   const file = join(workDirectory(), 'meta.mdb');
   writeFileSync(file, 'x'.repeat(8192));
-  assert.throws(() => new Database(file), failure(`cannot open the metadata database ${file}: it is not an LMDB database; move it away to start with an empty one`));
+  assert.throws(
+    () => new Database(file),
+    failure(
+      `cannot open the metadata database ${file}: it is not an LMDB database; move it away to start with an empty one`,
+    ),
+  );
 });
 
 test('what was acknowledged is there after SIGKILL at any moment', { timeout: 120_000 }, async () => {
   const file = join(workDirectory(), 'meta.mdb');
   const acknowledged = new Map<string, string>();
   for (let round = 0; round < rounds(8); round++) {
-    const writer = fork(fileURLToPath(new URL('fixtures/writer.ts', import.meta.url)), [file, String(round)], { stdio: 'inherit', execArgv: ['--import', 'tsx'] });
+    const writer = fork(fileURLToPath(new URL('fixtures/writer.ts', import.meta.url)), [file, String(round)], {
+      stdio: 'inherit',
+      execArgv: ['--import', 'tsx'],
+    });
     const enough = new Promise<void>((resolve) => {
       let count = 0;
       writer.on('message', ([key, value]: [string, string]) => {
@@ -65,7 +95,8 @@ test('what was acknowledged is there after SIGKILL at any moment', { timeout: 12
     writer.kill('SIGKILL');
     await once(writer, 'close');
     const db = new Database(file);
-    for (const [key, value] of acknowledged) assert.equal(db.get(['t', key])?.toString(), value, `${key} in round ${round}`);
+    for (const [key, value] of acknowledged)
+      assert.equal(db.get(['t', key])?.toString(), value, `${key} in round ${round}`);
     await db.close();
   }
 });

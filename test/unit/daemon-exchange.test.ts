@@ -14,7 +14,10 @@ const exit = (containerId: string, exitStatus = 0) =>
 const never = new AbortController().signal;
 
 function refused(run: () => unknown, text: RegExp): void {
-  assert.throws(run, (error) => error instanceof TtrpcError && error.code === Code.InvalidArgument && text.test(error.message));
+  assert.throws(
+    run,
+    (error) => error instanceof TtrpcError && error.code === Code.InvalidArgument && text.test(error.message),
+  );
 }
 
 /** What an iterable has to give now. */
@@ -22,7 +25,7 @@ async function take(source: AsyncIterable<Envelope>, count: number): Promise<str
   const iterator = source[Symbol.asyncIterator]();
   const topics: string[] = [];
   while (topics.length < count) {
-    const { value, done } = await within('an event', iterator.next()) as IteratorResult<Envelope, undefined>;
+    const { value, done } = (await within('an event', iterator.next())) as IteratorResult<Envelope, undefined>;
     if (done) break;
     topics.push(value.topic ?? '');
   }
@@ -37,8 +40,11 @@ test('a subscriber gets what is published after it subscribed, in order, with th
   exchange.publish('ns', '/tasks/start', exit('a'));
   exchange.publish('ns', '/tasks/exit', exit('a'));
   const iterator = stream[Symbol.asyncIterator]();
-  const { value: first } = await iterator.next() as { value: Envelope };
-  assert.deepEqual([first.topic, first.namespace, first.event?.type_url], ['/tasks/start', 'ns', 'containerd.events.TaskExit']);
+  const { value: first } = (await iterator.next()) as { value: Envelope };
+  assert.deepEqual(
+    [first.topic, first.namespace, first.event?.type_url],
+    ['/tasks/start', 'ns', 'containerd.events.TaskExit'],
+  );
   assert.ok(Number(first.timestamp?.seconds) >= Math.floor(before / 1000));
   assert.deepEqual(await take(stream, 1), ['/tasks/exit']);
   const waiting = iterator.next();
@@ -48,19 +54,36 @@ test('a subscriber gets what is published after it subscribed, in order, with th
 });
 
 for (const [filter, seen] of [
-  ['namespace==moby,topic~=|^/tasks/|', ['/tasks/exit']], ['namespace==moby', ['/tasks/exit', '/images/create']], ['event.container_id==c1', ['/tasks/exit']],
-  ['event.exit_status==3', ['/tasks/exit']], ['event.container_id!=c1', ['/images/create', '/other/thing', '/tasks/bad']], ['event.labels.a==b', ['/images/create']],
-  ['event.name', ['/images/create']], ['event', []], ['nothing', []], ['topic.more', []],
+  ['namespace==moby,topic~=|^/tasks/|', ['/tasks/exit']],
+  ['namespace==moby', ['/tasks/exit', '/images/create']],
+  ['event.container_id==c1', ['/tasks/exit']],
+  ['event.exit_status==3', ['/tasks/exit']],
+  ['event.container_id!=c1', ['/images/create', '/other/thing', '/tasks/bad']],
+  ['event.labels.a==b', ['/images/create']],
+  ['event.name', ['/images/create']],
+  ['event', []],
+  ['nothing', []],
+  ['topic.more', []],
 ] as const) {
   test(`the filter ${filter}`, async () => {
     const exchange = new EventExchange();
     const stream = exchange.subscribe([filter], never);
     exchange.publish('moby', '/tasks/exit', exit('c1', 3));
-    exchange.publish('moby', '/images/create', pack('types.googleapis.com/containerd.events.ImageCreate', containerd.events.ImageCreate, { name: 'i', labels: { a: 'b' } }));
+    exchange.publish(
+      'moby',
+      '/images/create',
+      pack('types.googleapis.com/containerd.events.ImageCreate', containerd.events.ImageCreate, {
+        name: 'i',
+        labels: { a: 'b' },
+      }),
+    );
     exchange.publish('other', '/other/thing', { type_url: 'their.Own', value: Buffer.from('x') });
     exchange.publish('other', '/tasks/bad', { type_url: 'containerd.events.TaskExit', value: Buffer.from([255]) });
     exchange.publish('moby', '/tasks/last', { type_url: 'none' });
-    assert.deepEqual((await take(stream, seen.length)).filter((topic) => topic !== '/tasks/last'), seen);
+    assert.deepEqual(
+      (await take(stream, seen.length)).filter((topic) => topic !== '/tasks/last'),
+      seen,
+    );
   });
 }
 
@@ -95,7 +118,8 @@ test('an aborted subscription ends, whatever is in its queue, and is forgotten',
     const leaving = exchange.subscribe([], never);
     exchange.publish('ns', '/a', exit('a'));
     return leaving;
-  })()) break;
+  })())
+    break;
   assert.equal(exchange.subscribers, 0, 'who leaves the loop has left');
 });
 
@@ -118,29 +142,43 @@ test('a subscriber who never reads is cut off with an error; the others get ever
   await within('the other one hears all', reading);
   assert.equal(heard, 5001);
   let got = 0;
-  await assert.rejects(async () => {
-    for await (const { event } of idle) assert.equal(containerd.events.TaskExit.decode(event!.value!).containerId, `c${got++}`);
-  }, (error) => error instanceof TtrpcError && error.code === Code.ResourceExhausted && error.message.includes(`left ${got} events unread`));
+  await assert.rejects(
+    async () => {
+      for await (const { event } of idle)
+        assert.equal(containerd.events.TaskExit.decode(event!.value!).containerId, `c${got++}`);
+    },
+    (error) =>
+      error instanceof TtrpcError &&
+      error.code === Code.ResourceExhausted &&
+      error.message.includes(`left ${got} events unread`),
+  );
   assert.ok(got > 50 && got < 5000, String(got));
   assert.equal(exchange.subscribers, 0);
 });
 
 test('whatever order of publishing and reading: each gets its own, once, in order', async () => {
-  await fc.assert(fc.asyncProperty(fc.array(fc.constantFrom('publish', 'read'), { maxLength: 80 }), async (steps) => {
-    const exchange = new EventExchange();
-    const controller = new AbortController();
-    const iterator = exchange.subscribe([], controller.signal)[Symbol.asyncIterator]();
-    const reads: Promise<IteratorResult<Envelope>>[] = [];
-    let published = 0;
-    for (const step of steps) {
-      if (step === 'publish') exchange.publish('ns', `/n${published++}`, exit('a'));
-      else reads.push(iterator.next());
-    }
-    while (reads.length < published) reads.push(iterator.next());
-    controller.abort();
-    const topics = (await Promise.all(reads)).filter(({ done }) => !done).map(({ value }) => (value as Envelope).topic);
-    assert.deepEqual(topics, Array.from({ length: published }, (_, i) => `/n${i}`));
-  }));
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.constantFrom('publish', 'read'), { maxLength: 80 }), async (steps) => {
+      const exchange = new EventExchange();
+      const controller = new AbortController();
+      const iterator = exchange.subscribe([], controller.signal)[Symbol.asyncIterator]();
+      const reads: Promise<IteratorResult<Envelope>>[] = [];
+      let published = 0;
+      for (const step of steps) {
+        if (step === 'publish') exchange.publish('ns', `/n${published++}`, exit('a'));
+        else reads.push(iterator.next());
+      }
+      while (reads.length < published) reads.push(iterator.next());
+      controller.abort();
+      const topics = (await Promise.all(reads))
+        .filter(({ done }) => !done)
+        .map(({ value }) => (value as Envelope).topic);
+      assert.deepEqual(
+        topics,
+        Array.from({ length: published }, (_, i) => `/n${i}`),
+      );
+    }),
+  );
 });
 
 /** What a subscriber finds waiting, as the ids of containers. */
@@ -156,7 +194,12 @@ async function waiting(exchange: EventExchange, filter: string): Promise<string[
 }
 
 test('after a start an exit that nobody has heard is kept for those who come, and nothing else is', async () => {
-  const told = (topic: string, id: string): Envelope => ({ namespace: 'moby', topic, timestamp: { seconds: 1, nanos: 2 }, event: exit(id) });
+  const told = (topic: string, id: string): Envelope => ({
+    namespace: 'moby',
+    topic,
+    timestamp: { seconds: 1, nanos: 2 },
+    event: exit(id),
+  });
   const exchange = new EventExchange(undefined, new UnheardExits());
   exchange.forward(told('/tasks/exit', 'a'));
   exchange.forward(told('/tasks/start', 'b'));
@@ -176,11 +219,15 @@ test('after a start an exit that nobody has heard is kept for those who come, an
 
   // One that is deleted, or that was created after the start, is nobody's to be missed.
   const about = (topic: string, containerId: string): Envelope => ({
-    ...told(topic, containerId), event: pack('containerd.events.TaskDelete', containerd.events.TaskDelete, { containerId }),
+    ...told(topic, containerId),
+    event: pack('containerd.events.TaskDelete', containerd.events.TaskDelete, { containerId }),
   });
   exchange.publish('moby', '/tasks/delete', about('/tasks/delete', 'a').event!);
   assert.deepEqual(await waiting(exchange, 'namespace==moby'), ['c']);
-  exchange.forward({ ...told('/tasks/create', 'c'), event: pack('containerd.events.TaskCreate', containerd.events.TaskCreate, { containerId: 'c' }) });
+  exchange.forward({
+    ...told('/tasks/create', 'c'),
+    event: pack('containerd.events.TaskCreate', containerd.events.TaskCreate, { containerId: 'c' }),
+  });
   exchange.forward(told('/tasks/exit', 'c'));
   assert.deepEqual(await waiting(exchange, 'namespace==moby'), []);
 

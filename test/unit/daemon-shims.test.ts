@@ -18,7 +18,8 @@ test('a shim is named after its runtime', () => {
   assert.equal(shimName('io.containerd.runc.v2'), 'containerd-shim-runc-v2');
   assert.equal(shimName('my.foo.v9'), 'containerd-shim-foo-v9');
   assert.equal(shimName('a.b'), 'containerd-shim-a-b');
-  for (const bad of ['runc', '.v2', 'a..b', 'a.', 'dir/io.containerd.runc.v2', './x.y']) assert.throws(() => shimName(bad), /invalid runtime name .*: invalid argument$/);
+  for (const bad of ['runc', '.v2', 'a..b', 'a.', 'dir/io.containerd.runc.v2', './x.y'])
+    assert.throws(() => shimName(bad), /invalid runtime name .*: invalid argument$/);
 });
 
 test('a shim is looked for in one place after the other, each time anew', (t) => {
@@ -33,12 +34,18 @@ test('a shim is looked for in one place after the other, each time anew', (t) =>
     return file;
   };
   const name = 'io.containerd.runc.v2';
-  assert.throws(() => resolveShim(name, search), /^TtrpcError: runtime "io.containerd.runc.v2" binary not installed "containerd-shim-runc-v2": file does not exist$/);
+  assert.throws(
+    () => resolveShim(name, search),
+    /^TtrpcError: runtime "io.containerd.runc.v2" binary not installed "containerd-shim-runc-v2": file does not exist$/,
+  );
   for (const place of ['daemon', 'path', 'own']) {
     const file = put(place);
     assert.equal(resolveShim(name, search), file);
   }
-  assert.equal(resolveShim(join(dir, 'path/containerd-shim-runc-v2'), search), join(dir, 'path/containerd-shim-runc-v2'));
+  assert.equal(
+    resolveShim(join(dir, 'path/containerd-shim-runc-v2'), search),
+    join(dir, 'path/containerd-shim-runc-v2'),
+  );
   assert.throws(() => resolveShim(join(dir, 'none'), search), /file does not exist/);
   assert.throws(() => resolveShim(dir, search), /file does not exist/);
   assert.throws(() => resolveShim('', search), /no runtime name/);
@@ -68,26 +75,49 @@ test('an answer as an address, as JSON, as a message', () => {
   const address = 'unix:///run/containerd/s/abc';
   assert.deepEqual(parseAnswer(bytes(`  ${address}\n`)), { version: 2, address, protocol: 'ttrpc' });
   assert.deepEqual(parseAnswer(bytes('abstract-name')), { version: 2, address: 'abstract-name', protocol: 'ttrpc' });
-  assert.deepEqual(parseAnswer(bytes(JSON.stringify({ version: 3, address, protocol: 'TTRPC' }))), { version: 3, address, protocol: 'ttrpc' });
+  assert.deepEqual(parseAnswer(bytes(JSON.stringify({ version: 3, address, protocol: 'TTRPC' }))), {
+    version: 3,
+    address,
+    protocol: 'ttrpc',
+  });
   const { BootstrapResult } = containerd.runtime.bootstrap.v1;
-  assert.deepEqual(parseAnswer(BootstrapResult.encode({ version: 3, address, protocol: 'ttrpc' }).finish()), { version: 3, address, protocol: 'ttrpc' });
+  assert.deepEqual(parseAnswer(BootstrapResult.encode({ version: 3, address, protocol: 'ttrpc' }).finish()), {
+    version: 3,
+    address,
+    protocol: 'ttrpc',
+  });
 });
 
 test('an answer that is none', () => {
   const cases: [string, RegExp][] = [
-    ['', /printed nothing/], [' \n', /printed nothing/], ['two words', /is no address/], ['unix:///a\nwarning: x', /is no address/],
-    ['{"version":3}', /holds no address/], ['{', /neither an address nor JSON/], ['vsock://1:2', /is no address/], ['\u0001\u0002', /is no address/],
+    ['', /printed nothing/],
+    [' \n', /printed nothing/],
+    ['two words', /is no address/],
+    ['unix:///a\nwarning: x', /is no address/],
+    ['{"version":3}', /holds no address/],
+    ['{', /neither an address nor JSON/],
+    ['vsock://1:2', /is no address/],
+    ['\u0001\u0002', /is no address/],
     [`unix:///${'x'.repeat(200)}`, /is no address/],
   ];
   for (const [text, error] of cases) assert.throws(() => parseAnswer(bytes(text)), error, text);
-  assert.throws(() => parseAnswer(bytes('{"version":4,"address":"unix:///a"}')), /unsupported shim version \(4\).*not implemented/);
-  assert.throws(() => parseAnswer(bytes('{"version":3,"address":"unix:///a","protocol":"grpc"}')), /unsupported shim protocol "grpc".*not implemented/);
+  assert.throws(
+    () => parseAnswer(bytes('{"version":4,"address":"unix:///a"}')),
+    /unsupported shim version \(4\).*not implemented/,
+  );
+  assert.throws(
+    () => parseAnswer(bytes('{"version":3,"address":"unix:///a","protocol":"grpc"}')),
+    /unsupported shim protocol "grpc".*not implemented/,
+  );
   assert.throws(() => parseAnswer(Buffer.from([0xff, 0xfe, 0x00])), /is no address/);
 });
 
 test('the plugin refuses keys and values that it does not know', () => {
   assert.deepEqual(taskConfig({}), { sched_core: false, shim_dirs: [] });
-  assert.deepEqual(taskConfig({ sched_core: true, shim_dirs: ['/x'], platforms: ['linux/amd64'] }), { sched_core: true, shim_dirs: ['/x'] });
+  assert.deepEqual(taskConfig({ sched_core: true, shim_dirs: ['/x'], platforms: ['linux/amd64'] }), {
+    sched_core: true,
+    shim_dirs: ['/x'],
+  });
   assert.throws(() => taskConfig({ shim_dir: '/x' }), /shim_dir is no key/);
   assert.throws(() => taskConfig({ sched_core: 'yes' }), /sched_core must be true or false/);
   assert.throws(() => taskConfig({ shim_dirs: ['x'] }), /shim_dirs must be a list of absolute paths/);
@@ -95,5 +125,8 @@ test('the plugin refuses keys and values that it does not know', () => {
 
 test('timeouts by the keys of the configuration', () => {
   assert.deepEqual(timeoutsOf(), DEFAULT_TIMEOUTS);
-  assert.deepEqual(timeoutsOf({ 'io.containerd.timeout.shim.load': 1, 'io.containerd.timeout.task.state': 7, other: 3 }), { ...DEFAULT_TIMEOUTS, load: 1, state: 7 });
+  assert.deepEqual(
+    timeoutsOf({ 'io.containerd.timeout.shim.load': 1, 'io.containerd.timeout.task.state': 7, other: 3 }),
+    { ...DEFAULT_TIMEOUTS, load: 1, state: 7 },
+  );
 });

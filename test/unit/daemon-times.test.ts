@@ -24,7 +24,10 @@ test('the clock is that of other programs, to the nanosecond', () => {
     assert.ok(before <= now && now <= ms && ms <= after, `${before} ${now} ${ms} ${after}`);
   }
   const readings = Array.from({ length: 50 }, () => realtime().nanos);
-  assert.ok(readings.some((nanos) => nanos % 1000 !== 0), readings.join());
+  assert.ok(
+    readings.some((nanos) => nanos % 1000 !== 0),
+    readings.join(),
+  );
   // A number of milliseconds, rounded up, is never before the clock.
   for (let n = 0; n < 10_000; n++) {
     const before = ns(realtime());
@@ -35,22 +38,32 @@ test('the clock is that of other programs, to the nanosecond', () => {
 test('records, events and exits have times between those that a client reads before and after', async (t) => {
   const dir = workDirectory();
   const records = openRecords(t, dir);
-  const snapshots = new Snapshots('native', new NativeDriver(join(dir, 'native')), { ...records, publish: recorder().publish, changed: () => undefined });
+  const snapshots = new Snapshots('native', new NativeDriver(join(dir, 'native')), {
+    ...records,
+    publish: recorder().publish,
+    changed: () => undefined,
+  });
   const between = async (what: string, work: () => Promise<readonly Time[]>): Promise<void> => {
     const before = elsewhere();
     const times = await work();
     const after = elsewhere();
-    for (const time of times) assert.ok(before <= ns(time) && ns(time) <= after, `${what}: ${before} ${ns(time)} ${after}`);
+    for (const time of times)
+      assert.ok(before <= ns(time) && ns(time) <= after, `${what}: ${before} ${ns(time)} ${after}`);
   };
   const container = { id: 'c', runtime: { name: 'r' }, spec: { type_url: 's' } };
   await between('container', async () => Object.values(pick(await records.containers.create('ns', container))));
-  await between('its update', async () => [(await records.containers.update('ns', { ...container, labels: { a: 'b' } }, ['labels'])).updatedAt]);
+  await between('its update', async () => [
+    (await records.containers.update('ns', { ...container, labels: { a: 'b' } }, ['labels'])).updatedAt,
+  ]);
   await between('lease', async () => [(await records.leases.create('ns', { id: 'l' })).createdAt]);
   await between('content', async () => {
     const { digest } = await records.content.put('ns', 'r', Buffer.from('x'));
     return Object.values(pick(records.content.info('ns', digest)));
   });
-  await between('its update', async () => [(await records.content.update('ns', { digest: records.content.list('ns', [])[0]!.digest!, labels: {} }, [])).updatedAt]);
+  await between('its update', async () => [
+    (await records.content.update('ns', { digest: records.content.list('ns', [])[0]!.digest!, labels: {} }, []))
+      .updatedAt,
+  ]);
   await between('write', async () => {
     const ingest = await records.content.ingest('ns', 'w', {});
     await ingest.write(Buffer.from('x'));
@@ -68,7 +81,10 @@ test('records, events and exits have times between those that a client reads bef
   });
   await between('its commit and update', async () => {
     await snapshots.commit('ns', 'base', 'k', {});
-    return [...Object.values(pick(snapshots.stat('ns', 'base'))), (await snapshots.update('ns', { name: 'base', labels: {} }, [])).updatedAt];
+    return [
+      ...Object.values(pick(snapshots.stat('ns', 'base'))),
+      (await snapshots.update('ns', { name: 'base', labels: {} }, [])).updatedAt,
+    ];
   });
   await between('event', async () => {
     const exchange = new EventExchange();
@@ -77,7 +93,9 @@ test('records, events and exits have times between those that a client reads bef
     const next = await events.next();
     return [next.done === true ? undefined : next.value.timestamp];
   });
-  await between('exit that nobody has seen', () => Promise.resolve([containerd.task.v2.DeleteResponse.decode(encodeDeleteResponse({})).exitedAt]));
+  await between('exit that nobody has seen', () =>
+    Promise.resolve([containerd.task.v2.DeleteResponse.decode(encodeDeleteResponse({})).exitedAt]),
+  );
 });
 
 test('times in files have nanoseconds, and those that were written without are read', async (t) => {
@@ -87,7 +105,10 @@ test('times in files have nanoseconds, and those that were written without are r
   assert.equal(parseTime(''), undefined);
   const moment = { seconds: 1_767_323_045, nanos: 7 };
   assert.equal(formatTime(moment), '2026-01-02T03:04:05.000000007Z');
-  assert.deepEqual([later(moment, { seconds: 1, nanos: 9 }), later(moment, { ...moment, nanos: 8 })], [moment, { ...moment, nanos: 8 }]);
+  assert.deepEqual(
+    [later(moment, { seconds: 1, nanos: 9 }), later(moment, { ...moment, nanos: 8 })],
+    [moment, { ...moment, nanos: 8 }],
+  );
   const { content, files } = openRecords(t);
   await (await content.ingest('ns', 'r', {})).close();
   writeFileSync(join(files.ingestDirectory('ns/1/r'), 'startedat'), '2026-01-02T03:04:05.123Z');

@@ -21,7 +21,11 @@ class ClientStream {
   #wake = (): void => undefined;
   readonly over: Promise<void>;
 
-  constructor(streams: Streams, id: string, private readonly onMessage: (message: Any, self: ClientStream) => void) {
+  constructor(
+    streams: Streams,
+    id: string,
+    private readonly onMessage: (message: Any, self: ClientStream) => void,
+  ) {
     this.send(pack('containerd.services.streaming.v1.StreamInit', containerd.services.streaming.v1.StreamInit, { id }));
     this.over = this.#serve(streams);
   }
@@ -43,18 +47,21 @@ class ClientStream {
     }
   }
 
-  async* #requests(): AsyncGenerator<Any> {
+  async *#requests(): AsyncGenerator<Any> {
     for (;;) {
       for (let next = this.#sent.shift(); next !== undefined; next = this.#sent.shift()) yield next;
       if (this.#ended) return;
-      await new Promise<void>((resolve) => this.#wake = resolve);
+      await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
 }
 
 test('what comes by an import stream goes out by an export stream, within both windows', async () => {
   const streams = new Streams();
-  const { Transfer } = handlersOf(transferService({ streams } as Parameters<typeof transferService>[0]), ContainerdServicesTransferV1Transfer);
+  const { Transfer } = handlersOf(
+    transferService({ streams } as Parameters<typeof transferService>[0]),
+    ContainerdServicesTransferV1Transfer,
+  );
   const sent = randomBytes(3_000_000);
   let at = 0;
   const input = new ClientStream(streams, 'in', (message, self) => {
@@ -68,18 +75,34 @@ test('what comes by an import stream goes out by an export stream, within both w
     if (at === sent.length) self.end();
   });
   const output = new ClientStream(streams, 'out', (message, self) => {
-    if (isType(message, 'google.protobuf.Empty')) self.send(pack(name('WindowUpdate'), WindowUpdate, { update: 100_000 }));
-    if (isType(message, name('Data'))) self.send(pack(name('WindowUpdate'), WindowUpdate, { update: Data.decode(bytesOf(message)).data.length }));
+    if (isType(message, 'google.protobuf.Empty'))
+      self.send(pack(name('WindowUpdate'), WindowUpdate, { update: 100_000 }));
+    if (isType(message, name('Data')))
+      self.send(pack(name('WindowUpdate'), WindowUpdate, { update: Data.decode(bytesOf(message)).data.length }));
   });
-  const transfer = (from: string, to: string): Promise<unknown> => Transfer(new containerd.services.transfer.v1.TransferRequest({
-    source: pack(name('ImageImportStream'), ImageImportStream, { stream: from, mediaType: 'application/octet-stream' }),
-    destination: pack(name('ImageExportStream'), ImageExportStream, { stream: to, mediaType: 'application/octet-stream' }),
-  }), call()) as Promise<unknown>;
+  const transfer = (from: string, to: string): Promise<unknown> =>
+    Transfer(
+      new containerd.services.transfer.v1.TransferRequest({
+        source: pack(name('ImageImportStream'), ImageImportStream, {
+          stream: from,
+          mediaType: 'application/octet-stream',
+        }),
+        destination: pack(name('ImageExportStream'), ImageExportStream, {
+          stream: to,
+          mediaType: 'application/octet-stream',
+        }),
+      }),
+      call(),
+    ) as Promise<unknown>;
   // Both are open once they have said so.
   await new Promise((resolve) => setImmediate(resolve));
   await transfer('in', 'out');
   await Promise.all([input.over, output.over]);
-  const got = Buffer.concat(output.received.filter((message) => isType(message, name('Data'))).map((message) => Data.decode(bytesOf(message)).data));
+  const got = Buffer.concat(
+    output.received
+      .filter((message) => isType(message, name('Data')))
+      .map((message) => Data.decode(bytesOf(message)).data),
+  );
   assert.ok(got.equals(sent));
   await assert.rejects(transfer('in', 'out'), failure('stream "in": not found'));
 });

@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, statSync, writeFileSync, closeSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+  closeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Bundle, readPidFile, tryReadPidFile, writeAtomic } from '../../src/oci/bundle.js';
@@ -29,7 +39,10 @@ test('options.json and runtime: for root only', (t) => {
   bundle.writeRuntime('crun');
   assert.equal(readFileSync(join(dir, 'options.json'), 'utf8'), '{"root":"/run/x","systemd_cgroup":true}');
   assert.equal(readFileSync(join(dir, 'runtime'), 'utf8'), 'crun');
-  assert.deepEqual(['options.json', 'runtime'].map((name) => modeOf(join(dir, name))), [0o600, 0o600]);
+  assert.deepEqual(
+    ['options.json', 'runtime'].map((name) => modeOf(join(dir, name))),
+    [0o600, 0o600],
+  );
   assert.deepEqual(bundle.tryOptions(), { root: '/run/x', systemd_cgroup: true });
   assert.equal(bundle.tryRuntime(), 'crun');
 });
@@ -73,7 +86,10 @@ test('the spec is read as it is; a broken one names the file', (t) => {
   writeFileSync(join(dir, 'config.json'), '{"annotations":{"a":"b"}}');
   assert.deepEqual(bundle.spec(), { annotations: { a: 'b' } });
   writeFileSync(join(dir, 'config.json'), '{');
-  assert.throws(() => bundle.spec(), (error: Error) => error.message.startsWith(`${join(dir, 'config.json')} is not valid JSON: `));
+  assert.throws(
+    () => bundle.spec(),
+    (error: Error) => error.message.startsWith(`${join(dir, 'config.json')} is not valid JSON: `),
+  );
 });
 
 test('a file is kept when there is one', (t) => {
@@ -102,14 +118,22 @@ test('a file is replaced as a whole: who has the old one open keeps it, and noth
 
 test('a pid file holds a decimal number and nothing else', (t) => {
   const file = join(tempDir(t), 'init.pid');
-  for (const [content, pid] of [['1', 1], ['4194304', 4194304], ['12\n', 12]] as const) {
+  for (const [content, pid] of [
+    ['1', 1],
+    ['4194304', 4194304],
+    ['12\n', 12],
+  ] as const) {
     writeFileSync(file, content);
     assert.equal(readPidFile(file), pid);
     assert.equal(tryReadPidFile(file), pid);
   }
   for (const content of ['', ' 12', '-1', '0x10', '12 13', '1.5', '1e3', '12a', 'abc', '\n', '+5']) {
     writeFileSync(file, content);
-    assert.throws(() => readPidFile(file), (error: Error) => error.message === `${file} holds no pid but ${JSON.stringify(content)}`, JSON.stringify(content));
+    assert.throws(
+      () => readPidFile(file),
+      (error: Error) => error.message === `${file} holds no pid but ${JSON.stringify(content)}`,
+      JSON.stringify(content),
+    );
     assert.equal(tryReadPidFile(file), undefined, JSON.stringify(content));
   }
 });
@@ -123,7 +147,10 @@ test('a pid file that is missing', (t) => {
 test('the text of a bad pid file is shown, but not all of a long one', (t) => {
   const file = join(tempDir(t), 'init.pid');
   writeFileSync(file, 'x'.repeat(1000));
-  assert.throws(() => readPidFile(file), (error: Error) => error.message.endsWith(`"${'x'.repeat(40)}"`));
+  assert.throws(
+    () => readPidFile(file),
+    (error: Error) => error.message.endsWith(`"${'x'.repeat(40)}"`),
+  );
 });
 
 test('an exec that is called init does not take the pid file of the init', () => {

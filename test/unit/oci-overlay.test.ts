@@ -9,10 +9,18 @@ import { tempDir } from './fixtures/support.js';
 const skip = process.getuid!() !== 0 ? 'needs root' : false;
 
 /** What the data comes to, and what is there while mounting; `end` undoes it. */
-function fit(t: TestContext, data: string[]): { cwd: string | undefined; data: string[]; end: () => void; scratch: string } {
+function fit(
+  t: TestContext,
+  data: string[],
+): { cwd: string | undefined; data: string[]; end: () => void; scratch: string } {
   const scratch = tempDir(t);
   const undo: (() => void)[] = [];
-  return { cwd: undefined, ...fitLowers(data, join(scratch, 'x-'), undo), scratch, end: () => undo.reverse().forEach((work) => work()) };
+  return {
+    cwd: undefined,
+    ...fitLowers(data, join(scratch, 'x-'), undo),
+    scratch,
+    end: () => undo.reverse().forEach((work) => work()),
+  };
 }
 
 const layers = (n: number, path: (n: number) => string): string[] => Array.from({ length: n }, (_, k) => path(k));
@@ -76,27 +84,31 @@ test('names that are not absolute, or one alone, are left to the kernel', (t) =>
   assert.deepEqual(fit(t, one).data, one);
 });
 
-test('an overlay by links shows every layer, with colons in their names too, and lives on without the links', { skip }, async (t) => {
-  const dir = tempDir(t);
-  const dirs = layers(60, (n) => join(dir, 'layers', 'a:b', 'x'.repeat(90), `${n}`));
-  for (const [n, layer] of dirs.entries()) {
-    mkdirSync(layer, { recursive: true });
-    writeFileSync(join(layer, `file-${n}`), '');
-  }
-  const data = [`lowerdir=${dirs.map((layer) => layer.replaceAll(':', '\\:')).join(':')}`];
-  const undo: (() => void)[] = [];
-  const lowers = fitLowers(data, join(dir, 'scratch-'), undo);
-  const target = join(dir, 'merged');
-  mkdirSync(target);
-  await mount('overlay', target, 'overlay', 0, lowers.data.join(','), lowers.cwd);
-  try {
-    for (const work of undo.reverse()) work();
-    assert.deepEqual(readdirSync(dir).sort(), ['layers', 'merged']);
-    assert.equal(readdirSync(target).length, 60);
-    assert.equal(readFileSync(join(target, 'file-59'), 'utf8'), '');
-  } finally {
-    await unmount(target, 0);
-  }
-  assert.ok(!existsSync(join(target, 'file-0')));
-  rmSync(target, { recursive: true });
-});
+test(
+  'an overlay by links shows every layer, with colons in their names too, and lives on without the links',
+  { skip },
+  async (t) => {
+    const dir = tempDir(t);
+    const dirs = layers(60, (n) => join(dir, 'layers', 'a:b', 'x'.repeat(90), `${n}`));
+    for (const [n, layer] of dirs.entries()) {
+      mkdirSync(layer, { recursive: true });
+      writeFileSync(join(layer, `file-${n}`), '');
+    }
+    const data = [`lowerdir=${dirs.map((layer) => layer.replaceAll(':', '\\:')).join(':')}`];
+    const undo: (() => void)[] = [];
+    const lowers = fitLowers(data, join(dir, 'scratch-'), undo);
+    const target = join(dir, 'merged');
+    mkdirSync(target);
+    await mount('overlay', target, 'overlay', 0, lowers.data.join(','), lowers.cwd);
+    try {
+      for (const work of undo.reverse()) work();
+      assert.deepEqual(readdirSync(dir).sort(), ['layers', 'merged']);
+      assert.equal(readdirSync(target).length, 60);
+      assert.equal(readFileSync(join(target, 'file-59'), 'utf8'), '');
+    } finally {
+      await unmount(target, 0);
+    }
+    assert.ok(!existsSync(join(target, 'file-0')));
+    rmSync(target, { recursive: true });
+  },
+);

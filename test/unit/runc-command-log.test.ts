@@ -7,7 +7,8 @@ import { commandTotals, Runtime, type RuntimeError } from '../../src/runc/index.
 import { eventually } from '../support/eventually.js';
 import { leavesNothingOpen, script, tempDir } from './fixtures/support.js';
 
-const line = (msg: string, level = 'error'): string => `${JSON.stringify({ level, msg, time: '2024-01-01T00:00:00Z' })}\n`;
+const line = (msg: string, level = 'error'): string =>
+  `${JSON.stringify({ level, msg, time: '2024-01-01T00:00:00Z' })}\n`;
 
 /** What a command does that fails: a line into the log that it was told. */
 function fail(log: CommandLog, msg: string): void {
@@ -18,22 +19,33 @@ test('commands that fail at the same moment each get their own words', async (t)
   const dir = tempDir(t);
   const log = join(dir, 'log.json');
   // Each waits until all have begun; then all fail at once, the last argument in their words.
-  const binary = script(dir, 'runc', `while [ "$1" != --log ]; do shift; done
+  const binary = script(
+    dir,
+    'runc',
+    `while [ "$1" != --log ]; do shift; done
 for last; do :; done
 touch ${dir}/begun-$last
 while [ $(ls ${dir} | grep -c begun-) -lt 8 ]; do sleep 0.01; done
-echo "{\\"level\\":\\"error\\",\\"msg\\":\\"words of $last\\"}" >>"$2"; exit 1`);
+echo "{\\"level\\":\\"error\\",\\"msg\\":\\"words of $last\\"}" >>"$2"; exit 1`,
+  );
   const runtime = new Runtime({ binary, log });
-  await Promise.all(Array.from({ length: 8 }, (_, n) => assert.rejects(runtime.start(`c${n}`), (error: RuntimeError) => {
-    assert.equal(error.logged, `words of c${n}`);
-    return true;
-  })));
-  assert.deepEqual(readdirSync(dir).filter((name) => name.startsWith('log')), ['log.json']);
+  await Promise.all(
+    Array.from({ length: 8 }, (_, n) =>
+      assert.rejects(runtime.start(`c${n}`), (error: RuntimeError) => {
+        assert.equal(error.logged, `words of c${n}`);
+        return true;
+      }),
+    ),
+  );
+  assert.deepEqual(
+    readdirSync(dir).filter((name) => name.startsWith('log')),
+    ['log.json'],
+  );
   const words = [...readFileSync(log, 'utf8').matchAll(/words of (c\d)/g)].map(([, id]) => id).sort();
   assert.deepEqual(words, ['c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7'], 'all are kept for people to read');
 });
 
-test('a command that runs alone logs to the container\'s own file', (t) => {
+test("a command that runs alone logs to the container's own file", (t) => {
   const path = join(tempDir(t), 'log.json');
   const log = new CommandLog(path);
   assert.equal(log.file, path);
@@ -47,7 +59,7 @@ test('a command that runs alone logs to the container\'s own file', (t) => {
   third.release();
 });
 
-test('the words of another command come into the container\'s file when it is free, and not before', (t) => {
+test("the words of another command come into the container's file when it is free, and not before", (t) => {
   const path = join(tempDir(t), 'log.json');
   const [first, second] = [new CommandLog(path), new CommandLog(path)];
   fail(second, 'of the second');
@@ -60,7 +72,7 @@ test('the words of another command come into the container\'s file when it is fr
   assert.deepEqual(readFileSync(path, 'utf8'), line('of the first') + line('of the second'));
 });
 
-test('after 1,000 commands the log is short, and ends with the last one\'s words', (t) => {
+test("after 1,000 commands the log is short, and ends with the last one's words", (t) => {
   const dir = tempDir(t);
   const path = join(dir, 'log.json');
   let largest = 0;
@@ -80,7 +92,7 @@ test('after 1,000 commands the log is short, and ends with the last one\'s words
   for (const one of lines) assert.equal(typeof JSON.parse(one), 'object', 'cut between lines');
 });
 
-test('one that has the container\'s file for long bounds what is kept of the others', (t) => {
+test("one that has the container's file for long bounds what is kept of the others", (t) => {
   const path = join(tempDir(t), 'log.json');
   const long = new CommandLog(path);
   for (let n = 0; n < 100; n++) {
@@ -94,7 +106,7 @@ test('one that has the container\'s file for long bounds what is kept of the oth
   assert.match(readFileSync(path, 'utf8'), /"99 y/);
 });
 
-test('what a shim before left under a name is not taken for a command\'s words', (t) => {
+test("what a shim before left under a name is not taken for a command's words", (t) => {
   const dir = tempDir(t);
   writeFileSync(join(dir, 'log.1.json'), line('old'));
   const [first, second] = [new CommandLog(join(dir, 'log.json')), new CommandLog(join(dir, 'log.json'))];
@@ -111,12 +123,14 @@ test('a log that goes mad is not read whole', (t) => {
   log.release();
 });
 
-test('a log that cannot be read doesn\'t hide the failure (contract §6.4)', async (t) => {
+test("a log that cannot be read doesn't hide the failure (contract §6.4)", async (t) => {
   const dir = tempDir(t);
   symlinkSync('log.json', join(dir, 'log.json'));
   const binary = script(dir, 'runc', 'echo printed; exit 3');
   await assert.rejects(new Runtime({ binary, log: join(dir, 'log.json') }).start('c'), {
-    message: `unable to retrieve OCI runtime error (ELOOP): ${binary} did not terminate successfully: exit status 3: printed`, status: 3, logged: undefined,
+    message: `unable to retrieve OCI runtime error (ELOOP): ${binary} did not terminate successfully: exit status 3: printed`,
+    status: 3,
+    logged: undefined,
   });
 });
 

@@ -4,7 +4,15 @@ import { delimiter, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { runCommand, runningCommands } from '../../src/runc/command.js';
 import { eventually } from '../support/eventually.js';
-import { captured, helper, leavesNothingOpen, openDescriptors, processState, script, tempDir } from './fixtures/support.js';
+import {
+  captured,
+  helper,
+  leavesNothingOpen,
+  openDescriptors,
+  processState,
+  script,
+  tempDir,
+} from './fixtures/support.js';
 
 function inPath(t: TestContext, dir: string): void {
   const before = process.env.PATH;
@@ -52,7 +60,9 @@ test('given descriptors are used as they are, and nothing is captured', async (t
   const file = script(tempDir(t), 'tool', 'cat; echo out; echo err >&2');
   const zero = openSync('/dev/null', 'r');
   let result: unknown;
-  const text = await captured(async (write) => { result = await runCommand(file, [], { stdio: [zero, write, write] }); });
+  const text = await captured(async (write) => {
+    result = await runCommand(file, [], { stdio: [zero, write, write] });
+  });
   closeSync(zero);
   assert.deepEqual(result, { status: 0, output: '' });
   assert.equal(text, 'out\nerr\n');
@@ -67,10 +77,13 @@ test('onSpawn comes while the command runs, and its descriptors may go then', as
   writeFileSync(input, 'still there');
   const fd = openSync(input, 'r');
   const text = await captured(async (write) => {
-    await runCommand(file, [], { stdio: [fd, write, write], onSpawn: () => {
-      closeSync(fd);
-      rmSync(gate);
-    } });
+    await runCommand(file, [], {
+      stdio: [fd, write, write],
+      onSpawn: () => {
+        closeSync(fd);
+        rmSync(gate);
+      },
+    });
   });
   assert.equal(text, 'still there');
   assert.throws(() => fstatSync(fd), { code: 'EBADF' });
@@ -86,7 +99,9 @@ test('a name is looked up in PATH, and is the first argument as it was given', a
 
 test('a name that is nowhere in PATH: the text that clients know', async (t) => {
   inPath(t, tempDir(t));
-  await assert.rejects(runCommand('no-such-runtime', []), { message: 'exec: "no-such-runtime": executable file not found in $PATH' });
+  await assert.rejects(runCommand('no-such-runtime', []), {
+    message: 'exec: "no-such-runtime": executable file not found in $PATH',
+  });
 });
 
 test('a path that is missing or cannot be executed: the text that clients know', async (t) => {
@@ -127,10 +142,15 @@ test('commands under way are listed, and no longer than that', async (t) => {
   const running = runCommand(helper(), ['inspect']);
   const slow = runCommand(script(dir, 'slow', `while [ -e ${gate} ]; do sleep 0.01; done`), ['an argument']);
   await running;
-  const listed = await eventually('only the slow one is left', () => (runningCommands().length === 1 ? runningCommands()[0] : undefined));
+  const listed = await eventually('only the slow one is left', () =>
+    runningCommands().length === 1 ? runningCommands()[0] : undefined,
+  );
   assert.deepEqual(listed.argv, [join(dir, 'slow'), 'an argument']);
   // The kernel lets the parent go on a moment before the arguments show.
-  await eventually('its command line shows', () => readFileSync(`/proc/${listed.pid}/cmdline`, 'latin1').includes('slow\0an argument') || undefined);
+  await eventually(
+    'its command line shows',
+    () => readFileSync(`/proc/${listed.pid}/cmdline`, 'latin1').includes('slow\0an argument') || undefined,
+  );
   assert.ok(listed.startedAt >= before && listed.startedAt <= Date.now());
   rmSync(gate);
   await slow;
@@ -156,7 +176,11 @@ test('one who inherited the output and lives on may go on writing to it', async 
   const dir = tempDir(t);
   const gate = join(dir, 'gate');
   writeFileSync(gate, '');
-  const file = script(dir, 'tool', `(while [ -e ${gate} ]; do sleep 0.01; done; echo late; echo fine >${dir}/fine) & echo $!`);
+  const file = script(
+    dir,
+    'tool',
+    `(while [ -e ${gate} ]; do sleep 0.01; done; echo late; echo fine >${dir}/fine) & echo $!`,
+  );
   const hook = Number((await runCommand(file, [])).output);
   rmSync(gate);
   await eventually('the hook has ended', () => [undefined, 'Z'].includes(processState(hook)));

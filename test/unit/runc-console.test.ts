@@ -29,7 +29,10 @@ test('it arrives also when the runtime sent it, and ended, before anybody asked'
   closeSync(master);
 });
 
-for (const [what, args] of [['no descriptor', ['send', '0']], ['two descriptors', ['send', '2']]] as const) {
+for (const [what, args] of [
+  ['no descriptor', ['send', '0']],
+  ['two descriptors', ['send', '2']],
+] as const) {
   test(`${what} is an error`, async () => {
     const console = new ConsoleSocket();
     const sender = helperUntilEnd(args[0], console.path, args[1]);
@@ -101,18 +104,19 @@ test('a directory that is not there is an error, and one too deep leaves nothing
   assert.throws(() => new ConsoleSocket(), { code: 'ENOENT' });
 });
 
-test('nothing stays open', () => leavesNothingOpen(async () => {
-  const good = new ConsoleSocket();
-  const sender = helperUntilEnd('send', good.path, '1', 'pty');
-  closeSync(await good.receive(60_000));
-  good.close();
-  await sender.end();
-  const bad = new ConsoleSocket();
-  const garbage = helperUntilEnd('send', bad.path, '2');
-  await assert.rejects(bad.receive(60_000));
-  bad.close();
-  await garbage.end();
-  const late = new ConsoleSocket();
-  await assert.rejects(late.receive(1));
-  late.close();
-}));
+test('nothing stays open', () =>
+  leavesNothingOpen(async () => {
+    const good = new ConsoleSocket();
+    const sender = helperUntilEnd('send', good.path, '1', 'pty');
+    closeSync(await good.receive(60_000));
+    good.close();
+    await sender.end();
+    const bad = new ConsoleSocket();
+    const garbage = helperUntilEnd('send', bad.path, '2');
+    await assert.rejects(bad.receive(60_000));
+    bad.close();
+    await garbage.end();
+    const late = new ConsoleSocket();
+    await assert.rejects(late.receive(1));
+    late.close();
+  }));

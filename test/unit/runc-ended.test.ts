@@ -13,7 +13,11 @@ interface Written {
   rootless: boolean;
   intel_rdt_path: string;
   cgroup_paths: Record<string, string>;
-  config?: { namespaces: { type: string; path: string }[]; cgroups: { Systemd?: boolean; Rootless: boolean }; Hooks: Record<string, unknown> | null };
+  config?: {
+    namespaces: { type: string; path: string }[];
+    cgroups: { Systemd?: boolean; Rootless: boolean };
+    Hooks: Record<string, unknown> | null;
+  };
   [later: string]: unknown;
 }
 
@@ -29,9 +33,23 @@ function lay(t: TestContext, edit: (state: Written) => void = () => undefined): 
   const cgroups = ['memory', 'pids'].map((name) => join(dir, name));
   for (const path of [state, ...cgroups]) mkdirSync(path);
   const content: Written = {
-    id: 'c', init_process_pid: PID, init_process_start: 5, created: '2026-01-01T00:00:00Z', rootless: false, intel_rdt_path: '',
-    cgroup_paths: { memory: cgroups[0]!, pids: cgroups[1]!, cpu: join(dir, 'gone'), cpuacct: join(dir, 'gone') }, namespace_paths: {}, external_descriptors: [],
-    config: { namespaces: [{ type: 'NEWNS', path: '' }, { type: 'NEWPID', path: '' }], cgroups: { Systemd: false, Rootless: false }, Hooks: { poststop: null, poststart: null } },
+    id: 'c',
+    init_process_pid: PID,
+    init_process_start: 5,
+    created: '2026-01-01T00:00:00Z',
+    rootless: false,
+    intel_rdt_path: '',
+    cgroup_paths: { memory: cgroups[0]!, pids: cgroups[1]!, cpu: join(dir, 'gone'), cpuacct: join(dir, 'gone') },
+    namespace_paths: {},
+    external_descriptors: [],
+    config: {
+      namespaces: [
+        { type: 'NEWNS', path: '' },
+        { type: 'NEWPID', path: '' },
+      ],
+      cgroups: { Systemd: false, Rootless: false },
+      Hooks: { poststop: null, poststart: null },
+    },
   };
   edit(content);
   writeFileSync(join(state, 'state.json'), JSON.stringify(content));
@@ -46,23 +64,57 @@ test('a plain container is removed, with its cgroups', (t) => {
 });
 
 test('one with an empty list of hooks is plain', (t) => {
-  assert.equal(removeEnded(lay(t, (state) => { state.config!.Hooks!.poststop = []; }).state, PID), true);
+  assert.equal(
+    removeEnded(
+      lay(t, (state) => {
+        state.config!.Hooks!.poststop = [];
+      }).state,
+      PID,
+    ),
+    true,
+  );
 });
 
 for (const [what, edit] of Object.entries<(state: Written) => void>({
-  'another init': (state) => { state.init_process_pid = PID + 1; },
-  'a pid namespace that others are in': (state) => { state.config!.namespaces[1]!.path = '/proc/1/ns/pid'; },
-  'the host\'s pids': (state) => { state.config!.namespaces.pop(); },
-  'a hook for its end': (state) => { state.config!.Hooks!.poststop = [{ path: '/bin/true' }]; },
-  'no word on hooks': (state) => { state.config!.Hooks = null; },
-  'hooks of an unknown form': (state) => { state.config!.Hooks = { Poststop: [{ path: '/bin/true' }] }; },
-  'cgroups by systemd': (state) => { state.config!.cgroups.Systemd = true; },
-  'no word on systemd': (state) => { delete state.config!.cgroups.Systemd; },
-  'a rootless user': (state) => { state.rootless = true; },
-  'a share of the cache': (state) => { state.intel_rdt_path = '/sys/fs/resctrl/c'; },
-  'something that only a later runc knows': (state) => { state.scheduler_group = 1; },
-  'a relative cgroup': (state) => { state.cgroup_paths.memory = 'memory'; },
-  'no configuration': (state) => { delete state.config; },
+  'another init': (state) => {
+    state.init_process_pid = PID + 1;
+  },
+  'a pid namespace that others are in': (state) => {
+    state.config!.namespaces[1]!.path = '/proc/1/ns/pid';
+  },
+  "the host's pids": (state) => {
+    state.config!.namespaces.pop();
+  },
+  'a hook for its end': (state) => {
+    state.config!.Hooks!.poststop = [{ path: '/bin/true' }];
+  },
+  'no word on hooks': (state) => {
+    state.config!.Hooks = null;
+  },
+  'hooks of an unknown form': (state) => {
+    state.config!.Hooks = { Poststop: [{ path: '/bin/true' }] };
+  },
+  'cgroups by systemd': (state) => {
+    state.config!.cgroups.Systemd = true;
+  },
+  'no word on systemd': (state) => {
+    delete state.config!.cgroups.Systemd;
+  },
+  'a rootless user': (state) => {
+    state.rootless = true;
+  },
+  'a share of the cache': (state) => {
+    state.intel_rdt_path = '/sys/fs/resctrl/c';
+  },
+  'something that only a later runc knows': (state) => {
+    state.scheduler_group = 1;
+  },
+  'a relative cgroup': (state) => {
+    state.cgroup_paths.memory = 'memory';
+  },
+  'no configuration': (state) => {
+    delete state.config;
+  },
 })) {
   test(`a container with ${what} is left to runc, as it is`, (t) => {
     const { state, cgroups } = lay(t, edit);

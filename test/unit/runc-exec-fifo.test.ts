@@ -55,5 +55,8 @@ test('runc is known by what is in it, not by its name', () => {
   copyFileSync('/usr/sbin/runc', join(dir, 'other'));
   copyFileSync('/usr/bin/ctr', join(dir, 'runc'));
   writeFileSync(join(dir, 'script'), '#!/bin/sh\nexec runc "$@"\n');
-  assert.deepEqual(['other', 'runc', 'script', 'missing'].map((name) => isRunc(join(dir, name))), [true, false, false, false]);
+  assert.deepEqual(
+    ['other', 'runc', 'script', 'missing'].map((name) => isRunc(join(dir, name))),
+    [true, false, false, false],
+  );
 });

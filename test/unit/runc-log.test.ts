@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { LogTail } from '../../src/runc/index.js';
 import { leavesNothingOpen, tempDir } from './fixtures/support.js';
 
-const line = (level: string, msg: string): string => `${JSON.stringify({ level, msg, time: '2024-01-01T00:00:00Z' })}\n`;
+const line = (level: string, msg: string): string =>
+  `${JSON.stringify({ level, msg, time: '2024-01-01T00:00:00Z' })}\n`;
 
 test('only what was logged since counts', (t) => {
   const file = join(tempDir(t), 'log.json');
@@ -20,14 +21,24 @@ test('only what was logged since counts', (t) => {
 test('the last error, trimmed, whatever else is logged', (t) => {
   const file = join(tempDir(t), 'log.json');
   const tail = new LogTail(file);
-  writeFileSync(file, line('error', 'first') + line('warning', 'a warning') + line('error', '  second\n') + line('info', 'after') + line('debug', 'more'));
+  writeFileSync(
+    file,
+    line('error', 'first') +
+      line('warning', 'a warning') +
+      line('error', '  second\n') +
+      line('info', 'after') +
+      line('debug', 'more'),
+  );
   assert.equal(tail.lastError(), 'second');
 });
 
 test('lines that are no JSON are passed over, and a cut one too', (t) => {
   const file = join(tempDir(t), 'log.json');
   const tail = new LogTail(file);
-  writeFileSync(file, `plain text\n{"level":\n{broken}\n[1]\nnull\n"error"\n${line('error', 'the one')}\n\n{"level":"error","msg":"cu`);
+  writeFileSync(
+    file,
+    `plain text\n{"level":\n{broken}\n[1]\nnull\n"error"\n${line('error', 'the one')}\n\n{"level":"error","msg":"cu`,
+  );
   assert.equal(tail.lastError(), 'the one');
 });
 

@@ -18,10 +18,18 @@ test('the bundle of a container is read as runc, crun and youki write it', (t) =
   }
 });
 
-test('nothing is known of a container that is not there, half written, or another runtime\'s', (t) => {
+test("nothing is known of a container that is not there, half written, or another runtime's", (t) => {
   const dir = tempDir(t);
   assert.equal(bundleOf(join(dir, 'missing')), undefined);
-  for (const text of ['', '{"id":', '[]', 'null', '{"config":null}', '{"config":{"labels":null}}', '{"config":{"labels":[1]}}']) {
+  for (const text of [
+    '',
+    '{"id":',
+    '[]',
+    'null',
+    '{"config":null}',
+    '{"config":{"labels":null}}',
+    '{"config":{"labels":[1]}}',
+  ]) {
     writeFileSync(join(dir, 'state.json'), text);
     assert.equal(bundleOf(dir), undefined, text);
     assert.equal(isAnothers(dir, '/x'), false);

@@ -12,9 +12,12 @@ test('the socket has the name that the Go shim gives it (contract appendix A)', 
 
 test('paths are joined with cleaning, as Go joins them', () => {
   for (const [address, namespace, group] of [
-    ['/run/containerd//containerd.sock', 'default', 'abc'], ['/run/containerd/containerd.sock/', 'default', 'abc'],
-    ['/run/x/../containerd/./containerd.sock', 'default', 'abc'], ['/run/containerd/containerd.sock', 'other/../default', './abc'],
-  ] as const) assert.equal(socketPath(address, namespace, group), `/run/containerd/s/${NAME}`);
+    ['/run/containerd//containerd.sock', 'default', 'abc'],
+    ['/run/containerd/containerd.sock/', 'default', 'abc'],
+    ['/run/x/../containerd/./containerd.sock', 'default', 'abc'],
+    ['/run/containerd/containerd.sock', 'other/../default', './abc'],
+  ] as const)
+    assert.equal(socketPath(address, namespace, group), `/run/containerd/s/${NAME}`);
   assert.notEqual(socketPath('/run/containerd/containerd.sock', 'default', 'abcd'), `/run/containerd/s/${NAME}`);
 });
 
@@ -28,8 +31,15 @@ test('an empty group is left out of the path', () => {
 
 test('a path that the kernel would not take says so', () => {
   assert.equal(socketPath('/a', 'b', 'c', `/${'x'.repeat(40)}`).length, 106);
-  assert.throws(() => socketPath('/a', 'b', 'c', `/${'x'.repeat(42)}`), /^Error: socket path .* is too long: 108 bytes/);
-  assert.throws(() => socketPath('/a', 'b', 'c', `/${'ü'.repeat(21)}`), /is too long: 108 bytes/, 'bytes count, not characters');
+  assert.throws(
+    () => socketPath('/a', 'b', 'c', `/${'x'.repeat(42)}`),
+    /^Error: socket path .* is too long: 108 bytes/,
+  );
+  assert.throws(
+    () => socketPath('/a', 'b', 'c', `/${'ü'.repeat(21)}`),
+    /is too long: 108 bytes/,
+    'bytes count, not characters',
+  );
 });
 
 test('the longest socket directory that a daemon may choose will do', () => {

@@ -39,7 +39,11 @@ test('BootstrapParams, as from containerd 2.3', () => {
 });
 
 test('params for another shim are not taken for ours', () => {
-  for (const [id, namespace] of [['abd', 'default'], ['abc', 'k8s.io'], ['', '']] as const) {
+  for (const [id, namespace] of [
+    ['abd', 'default'],
+    ['abc', 'k8s.io'],
+    ['', ''],
+  ] as const) {
     assert.deepEqual(parseBootstrap(PARAMS, id, namespace), NOTHING);
   }
 });
@@ -52,10 +56,19 @@ test('an Any that reads as params is taken for what it is', () => {
 });
 
 test('the socket directory and the log level', () => {
-  const params = (more: object): Bootstrap => parse(BootstrapParams.encode({ instanceId: 'abc', namespace: 'default', ...more }).finish());
+  const params = (more: object): Bootstrap =>
+    parse(BootstrapParams.encode({ instanceId: 'abc', namespace: 'default', ...more }).finish());
   assert.deepEqual(params({}), PARAMS_ONLY);
   assert.equal(params({ socketDir: '/run/user/1000/s' }).socketDir, '/run/user/1000/s');
-  for (const [logLevel, debug] of [[-8, true], [-5, true], [-4, true], [-3, false], [0, false], [4, false], [12, false]] as const) {
+  for (const [logLevel, debug] of [
+    [-8, true],
+    [-5, true],
+    [-4, true],
+    [-3, false],
+    [0, false],
+    [4, false],
+    [12, false],
+  ] as const) {
     assert.equal(params({ logLevel }).debug, debug, `level ${logLevel}`);
   }
 });
@@ -65,8 +78,13 @@ test('the options are found among other extensions, whatever their prefix', () =
   const options = Options.encode({ root: '/run/x' }).finish();
   for (const prefix of ['', 'type.googleapis.com/']) {
     const bytes = BootstrapParams.encode({
-      instanceId: 'abc', namespace: 'default',
-      extensions: [{}, extension('some.other.Type', Buffer.from([1, 2, 3])), extension(`${prefix}containerd.runc.v1.Options`, options)],
+      instanceId: 'abc',
+      namespace: 'default',
+      extensions: [
+        {},
+        extension('some.other.Type', Buffer.from([1, 2, 3])),
+        extension(`${prefix}containerd.runc.v1.Options`, options),
+      ],
     }).finish();
     assert.equal(parse(bytes).options.root, '/run/x');
   }
@@ -77,17 +95,22 @@ test('no input at all is no options', () => {
 });
 
 test('garbage is no options', () => {
-  for (const bytes of ['ff', '0a', '0aff', '0a 03 61 62', '12 02 48', '00 00 00', 'ffffffffffffffffffffff']) assert.deepEqual(parse(hex(bytes)), NOTHING, bytes);
+  for (const bytes of ['ff', '0a', '0aff', '0a 03 61 62', '12 02 48', '00 00 00', 'ffffffffffffffffffffff'])
+    assert.deepEqual(parse(hex(bytes)), NOTHING, bytes);
   assert.deepEqual(parse(Buffer.from('{"options":{}}')), NOTHING);
 });
 
 test('options that cannot be decoded, or are of another type, are no options', () => {
-  const any = (url: string, value: Buffer): Buffer => Buffer.concat([Buffer.from([0x0a, url.length]), Buffer.from(url), Buffer.from([0x12, value.length]), value]);
+  const any = (url: string, value: Buffer): Buffer =>
+    Buffer.concat([Buffer.from([0x0a, url.length]), Buffer.from(url), Buffer.from([0x12, value.length]), value]);
   assert.deepEqual(optionsOf(any('containerd.runc.v1.Options', hex('32ff'))), {});
   assert.deepEqual(optionsOf(any('runtimeoptions.v1.Options', hex('0a0178'))), {});
   assert.deepEqual(optionsOf(any('containerd.runc.v1.Options', Buffer.alloc(0))), {});
   const params = BootstrapParams.encode({
-    instanceId: 'abc', namespace: 'default', socketDir: '/d', extensions: [{ value: { type_url: 'containerd.runc.v1.Options', value: hex('32ff') } }],
+    instanceId: 'abc',
+    namespace: 'default',
+    socketDir: '/d',
+    extensions: [{ value: { type_url: 'containerd.runc.v1.Options', value: hex('32ff') } }],
   }).finish();
   assert.deepEqual(parse(params), { ...PARAMS_ONLY, socketDir: '/d' });
 });

@@ -8,7 +8,16 @@ import { processesIn } from '../../src/shim/cgroup/processes.js';
 import { tempDir } from './fixtures/support.js';
 
 test('numbers are whole to the last of 64 bits', () => {
-  for (const text of ['0', '1', '9007199254740991', '9007199254740993', '9223372036854775807', '9223372036854775808', '18446744073709551614', '18446744073709551615']) {
+  for (const text of [
+    '0',
+    '1',
+    '9007199254740991',
+    '9007199254740993',
+    '9223372036854775807',
+    '9223372036854775808',
+    '18446744073709551614',
+    '18446744073709551615',
+  ]) {
     assert.equal(parseU64(text), BigInt(text));
     assert.equal(parseU64(` ${text}\n`), BigInt(text));
   }
@@ -21,16 +30,31 @@ test('no limit is the largest number; what is below zero counts as zero', () => 
 });
 
 test('what is no number is none', () => {
-  for (const text of [undefined, '', '\n', 'maximum', '1.5', '1e3', '0x10', '1 2', '--1', 'abc']) assert.equal(parseU64(text), undefined, text);
+  for (const text of [undefined, '', '\n', 'maximum', '1.5', '1e3', '0x10', '1 2', '--1', 'abc'])
+    assert.equal(parseU64(text), undefined, text);
 });
 
 test('halves of a number, as the encoder takes them', () => {
-  const whole = ({ low, high }: { low: number; high: number }): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-  for (const value of [0n, 1n, 0x7fffffffn, 0x80000000n, 0xffffffffn, 0x100000000n, 0x123456789abcdef0n, 0x8000000000000000n, MAX_U64]) {
+  const whole = ({ low, high }: { low: number; high: number }): bigint =>
+    (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+  for (const value of [
+    0n,
+    1n,
+    0x7fffffffn,
+    0x80000000n,
+    0xffffffffn,
+    0x100000000n,
+    0x123456789abcdef0n,
+    0x8000000000000000n,
+    MAX_U64,
+  ]) {
     const halves = u64(value);
     assert.equal(whole(halves), value);
     assert.equal(halves.unsigned, true);
-    assert.ok(Number.isInteger(halves.low) && (halves.low | 0) === halves.low && (halves.high | 0) === halves.high, '32-bit integers');
+    assert.ok(
+      Number.isInteger(halves.low) && (halves.low | 0) === halves.low && (halves.high | 0) === halves.high,
+      '32-bit integers',
+    );
   }
 });
 
@@ -44,7 +68,15 @@ test('a file’s number, 0 when there is none', (t) => {
 });
 
 test('lines of key and value', (t) => {
-  assert.deepEqual([...keyedText('a 1\nb\t2\nc max\n\nno-value\nd x\ne 18446744073709551615 more\n')], [['a', 1n], ['b', 2n], ['c', MAX_U64], ['e', MAX_U64]]);
+  assert.deepEqual(
+    [...keyedText('a 1\nb\t2\nc max\n\nno-value\nd x\ne 18446744073709551615 more\n')],
+    [
+      ['a', 1n],
+      ['b', 2n],
+      ['c', MAX_U64],
+      ['e', MAX_U64],
+    ],
+  );
   assert.deepEqual([...keyedText(undefined)], []);
   const dir = tempDir(t);
   writeFileSync(join(dir, 'f'), 'oom_kill 3\n');
@@ -71,17 +103,25 @@ test('the processes of a v2 cgroup and of all below, once each', (t) => {
   writeFileSync(join(dir, 'cgroup.procs'), '1\n22\n');
   writeFileSync(join(dir, 'a', 'cgroup.procs'), '');
   writeFileSync(join(dir, 'a', 'b', 'cgroup.procs'), '333\n22\n');
-  assert.deepEqual(processesIn({ version: 2, dir }).sort((a, b) => a - b), [1, 22, 333]);
+  assert.deepEqual(
+    processesIn({ version: 2, dir }).sort((a, b) => a - b),
+    [1, 22, 333],
+  );
   assert.deepEqual(processesIn({ version: 2, dir: join(dir, 'missing') }), []);
 });
 
 test('the processes of a v1 cgroup come from the controller that is the container’s own', (t) => {
   const dir = tempDir(t);
-  for (const [name, procs] of [['devices', '1\n'], ['memory', '2\n'], ['cpu', '3\n']] as const) {
+  for (const [name, procs] of [
+    ['devices', '1\n'],
+    ['memory', '2\n'],
+    ['cpu', '3\n'],
+  ] as const) {
     mkdirSync(join(dir, name));
     writeFileSync(join(dir, name, 'cgroup.procs'), procs);
   }
-  const of = (...names: string[]): number[] => processesIn({ version: 1, controllers: Object.fromEntries(names.map((name) => [name, join(dir, name)])) });
+  const of = (...names: string[]): number[] =>
+    processesIn({ version: 1, controllers: Object.fromEntries(names.map((name) => [name, join(dir, name)])) });
   assert.deepEqual(of('cpu', 'memory', 'devices'), [1]);
   assert.deepEqual(of('cpu', 'memory'), [2]);
   assert.deepEqual(of('cpu'), [3]);

@@ -51,9 +51,10 @@ test('a name is not given twice, but again after it was closed', () => {
   fds.closeAll();
 });
 
-test('nothing stays open', () => leavesNothingOpen(() => {
-  const fds = new Descriptors();
-  for (const name of ['a', 'b', 'c']) fds.add(name, makeMemfd(name));
-  fds.close('b');
-  fds.closeAll();
-}));
+test('nothing stays open', () =>
+  leavesNothingOpen(() => {
+    const fds = new Descriptors();
+    for (const name of ['a', 'b', 'c']) fds.add(name, makeMemfd(name));
+    fds.close('b');
+    fds.closeAll();
+  }));

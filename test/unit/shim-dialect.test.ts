@@ -33,11 +33,24 @@ test('containerd 2 is known by what Go wrote into it', async (t) => {
   assert.equal(isContainerd2(await processOf(t, path('github.com/containerd/containerd/cmd/containerd'))), false);
   assert.equal(isContainerd2(await processOf(t, path('example.org/containerd/v2/cmd/containerd'))), false);
   // Others have it built in, under its own name or in place of it.
-  assert.equal(isContainerd2(await processOf(t, `${path('example.org/all-in-one')}dep\tgithub.com/containerd/containerd/v2\tv2.0.4\th1:x=\n`)), true);
-  assert.equal(isContainerd2(await processOf(t, `${path('example.org/all-in-one')}dep\tgithub.com/containerd/containerd\tv1.7.24\th1:x=\ndep\tgithub.com/containerd/containerd/api\tv1.8.0\th1:y=\n`)), false);
+  assert.equal(
+    isContainerd2(
+      await processOf(t, `${path('example.org/all-in-one')}dep\tgithub.com/containerd/containerd/v2\tv2.0.4\th1:x=\n`),
+    ),
+    true,
+  );
+  assert.equal(
+    isContainerd2(
+      await processOf(
+        t,
+        `${path('example.org/all-in-one')}dep\tgithub.com/containerd/containerd\tv1.7.24\th1:x=\ndep\tgithub.com/containerd/containerd/api\tv1.8.0\th1:y=\n`,
+      ),
+    ),
+    false,
+  );
 });
 
-test('a process that is gone, or no program of Go\'s, is no containerd 2', async (t) => {
+test("a process that is gone, or no program of Go's, is no containerd 2", async (t) => {
   assert.equal(isContainerd2(process.pid), false);
   assert.equal(isContainerd2(2 ** 30), false);
   assert.equal(isContainerd2(Number.NaN), false);
@@ -51,7 +64,10 @@ test('a process that is gone, or no program of Go\'s, is no containerd 2', async
 
 test('who sends BootstrapParams reads a BootstrapResult, containerd 2 reads JSON, everybody else reads plain text', async (t) => {
   const two = await processOf(t, 'path\tgithub.com/containerd/containerd/v2/cmd/containerd\n');
-  assert.deepEqual([dialectOf(true, process.pid), dialectOf(true, two), dialectOf(false, two), dialectOf(false, process.pid)], ['protobuf', 'protobuf', 'json', 'plain']);
+  assert.deepEqual(
+    [dialectOf(true, process.pid), dialectOf(true, two), dialectOf(false, two), dialectOf(false, process.pid)],
+    ['protobuf', 'protobuf', 'json', 'plain'],
+  );
 });
 
 test('an answer in each dialect', () => {
@@ -75,10 +91,15 @@ test('37: for a shim that runs already, the version is the one that it serves', 
   };
   const old = await serve(t, `${path}-2`, new Server().add(TaskV2, { Connect: handlers }));
   const latest = await serve(t, `${path}-3`, new Server().add(TaskV3, { Connect: handlers }));
-  const both = await serve(t, `${path}-23`, new Server().add(TaskV2, { Connect: handlers }).add(TaskV3, { Connect: handlers }));
-  const version = async (address: string): Promise<number> => (JSON.parse(String(await answerForRunning('json', address))) as { version: number }).version;
+  const both = await serve(
+    t,
+    `${path}-23`,
+    new Server().add(TaskV2, { Connect: handlers }).add(TaskV3, { Connect: handlers }),
+  );
+  const version = async (address: string): Promise<number> =>
+    (JSON.parse(String(await answerForRunning('json', address))) as { version: number }).version;
   assert.deepEqual([await version(old), await version(latest), await version(both)], [2, 3, 3]);
-  assert.equal(BootstrapResult.decode(await answerForRunning('protobuf', old) as Uint8Array).version, 2);
+  assert.equal(BootstrapResult.decode((await answerForRunning('protobuf', old)) as Uint8Array).version, 2);
   assert.equal(await answerForRunning('plain', latest), latest);
 });
 

@@ -14,9 +14,17 @@ before(() => becomeSubreaper());
 
 async function orphan(status: number): Promise<{ pid: number; end: () => void }> {
   const { read, write } = makePipe();
-  const pid = Number(await captured(async (out) => {
-    assert.equal(await spawn(helper(), ['helper', 'orphan', String(status)], { stdio: [read, out, nowhere], dieWithParent: false }).exited, 0);
-  }));
+  const pid = Number(
+    await captured(async (out) => {
+      assert.equal(
+        await spawn(helper(), ['helper', 'orphan', String(status)], {
+          stdio: [read, out, nowhere],
+          dieWithParent: false,
+        }).exited,
+        0,
+      );
+    }),
+  );
   closeSync(read);
   return { pid, end: () => closeSync(write) };
 }
@@ -114,7 +122,10 @@ test('an adoption keeps what ends while it lasts, and not what had ended before 
 test('what an adoption gives is handed on, a failure too, which ends it', async (t) => {
   const reaper = reaping(t);
   assert.equal(await reaper.adopting(() => Promise.resolve(7)), 7);
-  await assert.rejects(reaper.adopting(() => Promise.reject(new Error('mine'))), { message: 'mine' });
+  await assert.rejects(
+    reaper.adopting(() => Promise.reject(new Error('mine'))),
+    { message: 'mine' },
+  );
   const { pid, end } = await orphan(0);
   end();
   await eventually('it is gone', () => processState(pid) === undefined);
@@ -122,10 +133,19 @@ test('what an adoption gives is handed on, a failure too, which ends it', async 
 
 test('children of node:child_process keep their exit codes', async (t) => {
   reaping(t);
-  const codes = await Promise.all(Array.from({ length: 60 }, (_, index) => new Promise<number | null>((resolve) => {
-    nodeSpawn('/bin/sh', ['-c', `exit ${index}`], { stdio: 'ignore' }).on('exit', resolve);
-  })));
-  assert.deepEqual(codes, Array.from({ length: 60 }, (_, index) => index));
+  const codes = await Promise.all(
+    Array.from(
+      { length: 60 },
+      (_, index) =>
+        new Promise<number | null>((resolve) => {
+          nodeSpawn('/bin/sh', ['-c', `exit ${index}`], { stdio: 'ignore' }).on('exit', resolve);
+        }),
+    ),
+  );
+  assert.deepEqual(
+    codes,
+    Array.from({ length: 60 }, (_, index) => index),
+  );
 });
 
 test('a stopped reaper collects nothing', async (t) => {

@@ -8,7 +8,10 @@ test('every type, with its count and argument', () => {
   assert.deepEqual(parseTerms('2*error(please retry)'), [{ count: 2, type: 'error', text: 'please retry' }]);
   assert.deepEqual(parseTerms('0*panic(oops: (twice)'), [{ count: 0, type: 'panic', text: 'oops: (twice' }]);
   assert.deepEqual(parseTerms('30*delay(1500)'), [{ count: 30, type: 'delay', ms: 1500 }]);
-  assert.deepEqual(parseTerms('1*off->2*error(a->b)->1*delay(0)').map(({ type, count }) => `${count} ${type}`), ['1 off', '2 error', '1 delay']);
+  assert.deepEqual(
+    parseTerms('1*off->2*error(a->b)->1*delay(0)').map(({ type, count }) => `${count} ${type}`),
+    ['1 off', '2 error', '1 delay'],
+  );
 });
 
 const malformed: [text: string, message: RegExp][] = [
@@ -34,7 +37,10 @@ const malformed: [text: string, message: RegExp][] = [
 for (const [text, message] of malformed) {
   test(`malformed: ${JSON.stringify(text)}`, () => {
     assert.throws(() => parseTerms(text), message);
-    assert.throws(() => failpoints({ 'io.containerd.runtime.v2.shim.failpoint.Start': text }, assert.fail), /annotation io\.containerd\.runtime\.v2\.shim\.failpoint\.Start: failpoint ".*" cannot be understood: /);
+    assert.throws(
+      () => failpoints({ 'io.containerd.runtime.v2.shim.failpoint.Start': text }, assert.fail),
+      /annotation io\.containerd\.runtime\.v2\.shim\.failpoint\.Start: failpoint ".*" cannot be understood: /,
+    );
   });
 }
 
@@ -42,13 +48,20 @@ const call = (method: string): CallContext => ({ method }) as CallContext;
 
 test('terms are used up one after the other, each method by itself', () => {
   const panics: string[] = [];
-  const intercept = failpoints({
-    'io.containerd.runtime.v2.shim.failpoint.Create': '1*off->2*error(please retry)->0*error(never)->1*panic(oops)',
-    'another.annotation': 'nonsense',
-  }, (text) => panics.push(text));
+  const intercept = failpoints(
+    {
+      'io.containerd.runtime.v2.shim.failpoint.Create': '1*off->2*error(please retry)->0*error(never)->1*panic(oops)',
+      'another.annotation': 'nonsense',
+    },
+    (text) => panics.push(text),
+  );
   const create = (): unknown => intercept(call('Create'), {}, () => 'done');
-  const refused = (error: unknown): boolean => error instanceof TtrpcError && error.code === Code.Unknown && error.message === 'please retry';
-  assert.equal(intercept(call('Start'), {}, () => 'started'), 'started');
+  const refused = (error: unknown): boolean =>
+    error instanceof TtrpcError && error.code === Code.Unknown && error.message === 'please retry';
+  assert.equal(
+    intercept(call('Start'), {}, () => 'started'),
+    'started',
+  );
   assert.equal(create(), 'done');
   assert.throws(create, refused);
   assert.throws(create, refused);
@@ -67,5 +80,8 @@ test('a delay holds its own call up, and nothing else', async () => {
 });
 
 test('without annotations nothing is intercepted', () => {
-  assert.equal(failpoints(undefined, assert.fail)(call('Create'), {}, () => 'done'), 'done');
+  assert.equal(
+    failpoints(undefined, assert.fail)(call('Create'), {}, () => 'done'),
+    'done',
+  );
 });

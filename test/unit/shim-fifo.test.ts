@@ -16,7 +16,9 @@ function fifo(t: TestContext): string {
 }
 
 function nonblocking(fd: number): boolean {
-  return (parseInt(/^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))![1]!, 8) & O_NONBLOCK) !== 0;
+  return (
+    (parseInt(/^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))![1]!, 8) & O_NONBLOCK) !== 0
+  );
 }
 
 test('output waits for its reader, however late, and blocks nothing meanwhile', async (t) => {
@@ -33,7 +35,10 @@ test('output waits for its reader, however late, and blocks nothing meanwhile', 
 test('output that nobody reads in time is an error that does not look like a missing command', async (t) => {
   const path = fifo(t);
   await assert.rejects(openOutput(path, { timeoutMs: 20 }), (error: Error) => {
-    assert.equal(error.message, `containerd-shim: opening w/o fifo ${JSON.stringify(path)} failed: nobody opened it for reading within 0.02 s`);
+    assert.equal(
+      error.message,
+      `containerd-shim: opening w/o fifo ${JSON.stringify(path)} failed: nobody opened it for reading within 0.02 s`,
+    );
     return true;
   });
 });
@@ -65,7 +70,9 @@ test('a client that goes away costs no EPIPE, and finds what was written when it
 
 test('a plain file is appended to, and must be there', async (t) => {
   const file = join(tempDir(t), 'file');
-  await assert.rejects(openOutput(file), (error: Error) => error.message.startsWith(`containerd-shim: opening w/o fifo ${JSON.stringify(file)} failed: ENOENT`));
+  await assert.rejects(openOutput(file), (error: Error) =>
+    error.message.startsWith(`containerd-shim: opening w/o fifo ${JSON.stringify(file)} failed: ENOENT`),
+  );
   writeFileSync(file, 'before ');
   const { writer, keeper } = await openOutput(file);
   assert.equal(keeper, undefined);
@@ -127,7 +134,9 @@ test('the observer is hung up when a client has been there and has left, and not
 
 test('input that is missing', async (t) => {
   const path = join(tempDir(t), 'missing');
-  await assert.rejects(openInput(path), (error: Error) => error.message.startsWith(`containerd-shim: opening r/o fifo ${JSON.stringify(path)} failed: ENOENT`));
+  await assert.rejects(openInput(path), (error: Error) =>
+    error.message.startsWith(`containerd-shim: opening r/o fifo ${JSON.stringify(path)} failed: ENOENT`),
+  );
 });
 
 test('nothing stays open', (t) => {

@@ -3,8 +3,19 @@ import { test } from 'node:test';
 import { parseFlags, usage, UsageError, type Invocation } from '../../src/shim/flags.js';
 
 const nothing: Invocation = {
-  namespace: '', id: '', address: '', publishBinary: '', bundle: '', debug: false, socket: '', debugSocket: '', info: false, version: false,
-  help: false, action: '', topic: '',
+  namespace: '',
+  id: '',
+  address: '',
+  publishBinary: '',
+  bundle: '',
+  debug: false,
+  socket: '',
+  debugSocket: '',
+  info: false,
+  version: false,
+  help: false,
+  action: '',
+  topic: '',
 };
 
 // What Go's flag package makes of each (flag.FlagSet.parseOne).
@@ -23,12 +34,20 @@ const understood: [string[], Partial<Invocation>][] = [
   [['-id', 'a', '-id', 'b'], { id: 'b' }],
   [['-id', 'two\nlines'], { id: 'two\nlines' }],
   [['-id=two\nlines'], { id: 'two\nlines' }],
-  [['-namespace', 'n', '-address', 'a', '-publish-binary', 'p', '-bundle', 'b', '-socket', 's', '-debug-socket', 'd'],
-    { namespace: 'n', address: 'a', publishBinary: 'p', bundle: 'b', socket: 's', debugSocket: 'd' }],
+  [
+    ['-namespace', 'n', '-address', 'a', '-publish-binary', 'p', '-bundle', 'b', '-socket', 's', '-debug-socket', 'd'],
+    { namespace: 'n', address: 'a', publishBinary: 'p', bundle: 'b', socket: 's', debugSocket: 'd' },
+  ],
   [['-debug'], { debug: true }],
   [['--debug'], { debug: true }],
-  ...['1', 't', 'T', 'true', 'TRUE', 'True'].map((value): [string[], Partial<Invocation>] => [[`-debug=${value}`], { debug: true }]),
-  ...['0', 'f', 'F', 'false', 'FALSE', 'False'].map((value): [string[], Partial<Invocation>] => [['-debug', `-debug=${value}`], {}]),
+  ...['1', 't', 'T', 'true', 'TRUE', 'True'].map((value): [string[], Partial<Invocation>] => [
+    [`-debug=${value}`],
+    { debug: true },
+  ]),
+  ...['0', 'f', 'F', 'false', 'FALSE', 'False'].map((value): [string[], Partial<Invocation>] => [
+    ['-debug', `-debug=${value}`],
+    {},
+  ]),
   [['-debug', 'false'], { debug: true, action: 'false' }],
   [['-info'], { info: true }],
   [['-v'], { version: true }],
@@ -71,16 +90,26 @@ const refused: [string[], string][] = [
 
 for (const [args, message] of refused) {
   test(`refused: ${JSON.stringify(args)}`, () => {
-    assert.throws(() => parseFlags(args), (error) => {
-      assert.ok(error instanceof UsageError);
-      assert.equal(error.message, message);
-      return true;
-    });
+    assert.throws(
+      () => parseFlags(args),
+      (error) => {
+        assert.ok(error instanceof UsageError);
+        assert.equal(error.message, message);
+        return true;
+      },
+    );
   });
 }
 
 test('help stops the reading of flags, so that nothing after it can be wrong', () => {
-  for (const args of [['-h'], ['-help'], ['--help'], ['-debug', '-h'], ['-h', '-nonsense'], ['--help', '-debug=maybe', 'start']]) {
+  for (const args of [
+    ['-h'],
+    ['-help'],
+    ['--help'],
+    ['-debug', '-h'],
+    ['-h', '-nonsense'],
+    ['--help', '-debug=maybe', 'start'],
+  ]) {
     assert.equal(parseFlags(args).help, true, JSON.stringify(args));
   }
   assert.throws(() => parseFlags(['-nonsense', '-h']), UsageError);
@@ -88,17 +117,38 @@ test('help stops the reading of flags, so that nothing after it can be wrong', (
 });
 
 test('the daemon’s own command lines', () => {
-  const common = ['-namespace', 'k8s.io', '-address', '/run/containerd/containerd.sock', '-publish-binary', '/usr/bin/containerd', '-id', 'abc'];
-  const expected = { ...nothing, namespace: 'k8s.io', address: '/run/containerd/containerd.sock', publishBinary: '/usr/bin/containerd', id: 'abc' };
+  const common = [
+    '-namespace',
+    'k8s.io',
+    '-address',
+    '/run/containerd/containerd.sock',
+    '-publish-binary',
+    '/usr/bin/containerd',
+    '-id',
+    'abc',
+  ];
+  const expected = {
+    ...nothing,
+    namespace: 'k8s.io',
+    address: '/run/containerd/containerd.sock',
+    publishBinary: '/usr/bin/containerd',
+    id: 'abc',
+  };
   assert.deepEqual(parseFlags([...common, 'start']), { ...expected, action: 'start' });
   assert.deepEqual(parseFlags([...common, '-debug', 'start']), { ...expected, debug: true, action: 'start' });
-  assert.deepEqual(parseFlags([...common, '-bundle', '/run/b', '-debug', 'delete']), { ...expected, bundle: '/run/b', debug: true, action: 'delete' });
+  assert.deepEqual(parseFlags([...common, '-bundle', '/run/b', '-debug', 'delete']), {
+    ...expected,
+    bundle: '/run/b',
+    debug: true,
+    action: 'delete',
+  });
   assert.deepEqual(parseFlags(['-info']), { ...nothing, info: true });
 });
 
 test('the usage names every flag, booleans without an argument', () => {
   const text = usage('containerd-shim-runc-v2');
   assert.match(text, /^Usage of containerd-shim-runc-v2:\n/);
-  for (const name of ['namespace', 'id', 'address', 'publish-binary', 'bundle', 'socket', 'debug-socket']) assert.match(text, new RegExp(`^ {2}-${name} string$`, 'm'));
+  for (const name of ['namespace', 'id', 'address', 'publish-binary', 'bundle', 'socket', 'debug-socket'])
+    assert.match(text, new RegExp(`^ {2}-${name} string$`, 'm'));
   for (const name of ['debug', 'info', 'v']) assert.match(text, new RegExp(`^ {2}-${name}$`, 'm'));
 });

@@ -7,7 +7,16 @@ test('field 7: a shim that was never given a container ends after a while, once,
   let unused = false;
   let ends = 0;
   let asked = 0;
-  const forgotten = new Forgotten(() => { asked++; return unused; }, () => { ends++; }, { neverUsedMs: 5, emptyMs: 1_000_000 });
+  const forgotten = new Forgotten(
+    () => {
+      asked++;
+      return unused;
+    },
+    () => {
+      ends++;
+    },
+    { neverUsedMs: 5, emptyMs: 1_000_000 },
+  );
   t.after(() => forgotten.stop());
   await eventually('it was asked several times', () => asked > 3);
   assert.equal(ends, 0);
@@ -20,7 +29,13 @@ test('field 7: a shim that was never given a container ends after a while, once,
 
 test('field 8, field 9: a shim that lost its last container, and whose Shutdown got lost, ends soon', async (t) => {
   let ends = 0;
-  const forgotten = new Forgotten(() => true, () => { ends++; }, { neverUsedMs: 1_000_000, emptyMs: 5 });
+  const forgotten = new Forgotten(
+    () => true,
+    () => {
+      ends++;
+    },
+    { neverUsedMs: 1_000_000, emptyMs: 5 },
+  );
   t.after(() => forgotten.stop());
   assert.equal(ends, 0);
   forgotten.emptied();
@@ -31,7 +46,14 @@ test('field 8, field 9: a shim that lost its last container, and whose Shutdown 
 
 test('field 7: clients that are connected are waited for longer, and not for ever', async (t) => {
   const asked: boolean[] = [];
-  const forgotten = new Forgotten((forLong) => { asked.push(forLong); return forLong; }, () => undefined, { neverUsedMs: 60, emptyMs: 10 });
+  const forgotten = new Forgotten(
+    (forLong) => {
+      asked.push(forLong);
+      return forLong;
+    },
+    () => undefined,
+    { neverUsedMs: 60, emptyMs: 10 },
+  );
   t.after(() => forgotten.stop());
   forgotten.emptied();
   await eventually('it has been long', () => asked.includes(true));
@@ -40,7 +62,11 @@ test('field 7: clients that are connected are waited for longer, and not for eve
 });
 
 test('a stopped one asks nothing and ends nothing', async () => {
-  const forgotten = new Forgotten(() => assert.fail(), () => assert.fail(), { neverUsedMs: 1, emptyMs: 1 });
+  const forgotten = new Forgotten(
+    () => assert.fail(),
+    () => assert.fail(),
+    { neverUsedMs: 1, emptyMs: 1 },
+  );
   forgotten.emptied();
   forgotten.stop();
   await new Promise((resolve) => setTimeout(resolve, 20));

@@ -39,7 +39,9 @@ function task(t: TestContext): { task: TaskProcess; output: () => Promise<string
 
 test('a held process has a pid, and runs its command when it is released', async (t) => {
   const { task: one, output } = task(t);
-  const held = holdProcess(one, ['sh', '-c', 'echo "$0 $GREETING"; exit 3', 'name'], { env: ['GREETING=ahoy', 'PATH=/bin:/usr/bin'] });
+  const held = holdProcess(one, ['sh', '-c', 'echo "$0 $GREETING"; exit 3', 'name'], {
+    env: ['GREETING=ahoy', 'PATH=/bin:/usr/bin'],
+  });
   assert.ok(held.pid > 0);
   held.release();
   held.release();
@@ -56,12 +58,19 @@ test('a held process that is killed has never run its command', async (t) => {
   assert.equal(await output(), '');
 });
 
-test('a program that is not there is named before anything is made', () => leavesNothingOpen(() => {
-  const nothing: TaskProcess = { id: 'x', stdio: [], terminal: false, consoleSocket: undefined, pid: 0 };
-  assert.throws(() => holdProcess(nothing, ['no-such-program']), /exec: "no-such-program": executable file not found in \$PATH/);
-  assert.throws(() => startProcess(nothing, ['/no/such/program']), /fork\/exec \/no\/such\/program: no such file or directory/);
-  assert.throws(() => startProcess(nothing, []), /there is no command to run/);
-}));
+test('a program that is not there is named before anything is made', () =>
+  leavesNothingOpen(() => {
+    const nothing: TaskProcess = { id: 'x', stdio: [], terminal: false, consoleSocket: undefined, pid: 0 };
+    assert.throws(
+      () => holdProcess(nothing, ['no-such-program']),
+      /exec: "no-such-program": executable file not found in \$PATH/,
+    );
+    assert.throws(
+      () => startProcess(nothing, ['/no/such/program']),
+      /fork\/exec \/no\/such\/program: no such file or directory/,
+    );
+    assert.throws(() => startProcess(nothing, []), /there is no command to run/);
+  }));
 
 test('a signal to a process that has ended is NotFound, and one for all reaches the group', async (t) => {
   const { task: one, output } = task(t);
@@ -72,7 +81,10 @@ test('a signal to a process that has ended is NotFound, and one for all reaches 
   assert.equal(await child.exited, 137);
   const second = Number(await output());
   await eventually('the group to end', () => !isAlive(second));
-  assert.throws(() => signalProcess(pid, 15), (error) => error instanceof TtrpcError && error.code === Code.NotFound);
+  assert.throws(
+    () => signalProcess(pid, 15),
+    (error) => error instanceof TtrpcError && error.code === Code.NotFound,
+  );
 });
 
 test('a terminal of our own making: the master goes to the socket, the slave is a terminal', async () => {

@@ -47,13 +47,17 @@ test('all that wait are accepted in one turn, and can be talked with', async (t)
     });
   });
   const clients = Array.from({ length: 20 }, () => connect(path));
-  t.after(() => { for (const socket of [...clients, ...accepted]) socket.destroy(); });
+  t.after(() => {
+    for (const socket of [...clients, ...accepted]) socket.destroy();
+  });
   assert.equal(await inOneTurn, clients.length);
-  await Promise.all(clients.map(async (client, i) => {
-    client.write(`hello ${i}`);
-    const [answer] = await once(client, 'data') as [Buffer];
-    assert.equal(answer.toString(), `hello ${i}`);
-  }));
+  await Promise.all(
+    clients.map(async (client, i) => {
+      client.write(`hello ${i}`);
+      const [answer] = (await once(client, 'data')) as [Buffer];
+      assert.equal(answer.toString(), `hello ${i}`);
+    }),
+  );
 });
 
 test('the umask is what it was', async (t) => {

@@ -6,7 +6,16 @@ import { LiveProcess } from '../../src/shim/live-process.js';
 import { eventually } from '../support/eventually.js';
 
 const nowhere = openSync('/dev/null', 'r+');
-const newRecord = () => ({ pid: 0, stdin: '', stdout: '', stderr: '', terminal: false, stdinClosed: false, label: '', exitStatus: 0 });
+const newRecord = () => ({
+  pid: 0,
+  stdin: '',
+  stdout: '',
+  stderr: '',
+  terminal: false,
+  stdinClosed: false,
+  label: '',
+  exitStatus: 0,
+});
 
 function child(status: number): number {
   return native.spawn('/bin/sh', ['sh', '-c', `exit ${status}`], [], null, [nowhere, nowhere, nowhere], true, false);
@@ -16,7 +25,11 @@ test('an exit is seen, then told', async () => {
   const live = new LiveProcess(newRecord());
   const log: string[] = [];
   const pid = child(4);
-  live.watch(pid, (status) => log.push(`seen ${status}`), () => log.push('told'));
+  live.watch(
+    pid,
+    (status) => log.push(`seen ${status}`),
+    () => log.push('told'),
+  );
   assert.equal(live.record.pid, pid);
   await eventually('it is told', () => log.length === 2);
   assert.deepEqual(log, ['seen 4', 'told']);
@@ -27,7 +40,11 @@ test('an exit is seen at once, but told only when nothing holds it', async () =>
   const log: string[] = [];
   live.hold();
   live.hold();
-  live.watch(child(4), () => log.push('seen'), () => log.push('told'));
+  live.watch(
+    child(4),
+    () => log.push('seen'),
+    () => log.push('told'),
+  );
   await eventually('it is seen', () => log.length === 1);
   live.release();
   assert.deepEqual(log, ['seen']);
@@ -43,7 +60,11 @@ test('holding and releasing before the exit changes nothing', async () => {
   const live = new LiveProcess(newRecord());
   const log: string[] = [];
   live.hold();
-  live.watch(child(0), () => log.push('seen'), () => log.push('told'));
+  live.watch(
+    child(0),
+    () => log.push('seen'),
+    () => log.push('told'),
+  );
   live.release();
   await eventually('it is told', () => log.length === 2);
 });

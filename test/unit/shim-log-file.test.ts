@@ -9,7 +9,13 @@ import type { LogFileSettings } from '../../src/shim/stdio/settings.js';
 import { eventually } from '../support/eventually.js';
 import { leavesNothingOpen, tempDir } from './fixtures/support.js';
 
-const settings = (path: string, more: Partial<LogFileSettings> = {}): LogFileSettings => ({ path, maxSize: undefined, maxFiles: 5, onDeath: { kind: 'block' }, ...more });
+const settings = (path: string, more: Partial<LogFileSettings> = {}): LogFileSettings => ({
+  path,
+  maxSize: undefined,
+  maxFiles: 5,
+  onDeath: { kind: 'block' },
+  ...more,
+});
 const text = (path: string): string => readFileSync(path, 'utf8');
 
 async function writeAll(file: RotatingFile, data: string): Promise<void> {
@@ -24,7 +30,10 @@ test('a file ends with a line, and a line goes into one file', async (t) => {
   await writeAll(file, 'a'.repeat(59) + '\n');
   await writeAll(file, 'b'.repeat(59) + '\n');
   await writeAll(file, 'c'.repeat(30) + '\n' + 'd'.repeat(30) + '\n');
-  assert.deepEqual([text(path), text(`${path}.1`), text(`${path}.2`)].map((part) => part.replaceAll(/(.)\1*/g, '$1')), ['d\n', 'b\nc\n', 'a\n']);
+  assert.deepEqual(
+    [text(path), text(`${path}.1`), text(`${path}.2`)].map((part) => part.replaceAll(/(.)\1*/g, '$1')),
+    ['d\n', 'b\nc\n', 'a\n'],
+  );
   await file.close();
 });
 
@@ -71,21 +80,25 @@ test('a file that cannot be moved grows on, and says so once', async (t) => {
   await file.close();
 });
 
-test('all who open a path share one file; the last one closes it', () => leavesNothingOpen(async () => {
-  const dir = tempDirOnce();
-  const path = join(dir, 'x');
-  const [one, two] = await Promise.all([LogFile.acquire(settings(path), assert.fail), LogFile.acquire(settings(join(dir, '.', 'x')), assert.fail)]);
-  assert.equal(one, two);
-  await one.append(Buffer.from('one\n'));
-  await one.release();
-  await two.append(Buffer.from('two\n'));
-  await two.release();
-  const again = await LogFile.acquire(settings(path), assert.fail);
-  assert.notEqual(again, one);
-  await again.release();
-  assert.equal(text(path), 'one\ntwo\n');
-  rmSync(dir, { recursive: true });
-}));
+test('all who open a path share one file; the last one closes it', () =>
+  leavesNothingOpen(async () => {
+    const dir = tempDirOnce();
+    const path = join(dir, 'x');
+    const [one, two] = await Promise.all([
+      LogFile.acquire(settings(path), assert.fail),
+      LogFile.acquire(settings(join(dir, '.', 'x')), assert.fail),
+    ]);
+    assert.equal(one, two);
+    await one.append(Buffer.from('one\n'));
+    await one.release();
+    await two.append(Buffer.from('two\n'));
+    await two.release();
+    const again = await LogFile.acquire(settings(path), assert.fail);
+    assert.notEqual(again, one);
+    await again.release();
+    assert.equal(text(path), 'one\ntwo\n');
+    rmSync(dir, { recursive: true });
+  }));
 
 function tempDirOnce(): string {
   const dir = join(process.env.TMPDIR ?? '/tmp', `hawser-unit-log-${process.pid}`);
@@ -97,8 +110,14 @@ test('one that cannot be opened is an error for all, and can be opened later', a
   const dir = tempDir(t);
   const path = join(dir, 'x');
   mkdirSync(path);
-  const both = await Promise.allSettled([LogFile.acquire(settings(path), assert.fail), LogFile.acquire(settings(path), assert.fail)]);
-  assert.deepEqual(both.map(({ status }) => status), ['rejected', 'rejected']);
+  const both = await Promise.allSettled([
+    LogFile.acquire(settings(path), assert.fail),
+    LogFile.acquire(settings(path), assert.fail),
+  ]);
+  assert.deepEqual(
+    both.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  );
   rmSync(path, { recursive: true });
   await (await LogFile.acquire(settings(path), assert.fail)).release();
 });
@@ -135,11 +154,17 @@ test('a spill that cannot be written either is dropped, and counted', async (t) 
   const told: string[] = [];
   symlinkSync('/dev/full', path);
   writeFileSync(join(dir, 'file'), '');
-  const file = await LogFile.acquire(settings(path, { onDeath: { kind: 'spill', path: join(dir, 'file', 'below') } }), (line) => told.push(line));
+  const file = await LogFile.acquire(
+    settings(path, { onDeath: { kind: 'spill', path: join(dir, 'file', 'below') } }),
+    (line) => told.push(line),
+  );
   await file.append(Buffer.alloc(1000));
   await file.append(Buffer.alloc(1000));
   await file.release();
-  assert.deepEqual(told.map((line) => line.replace(/.*(cannot be written for now|nor can|2000 bytes).*/, '$1')), ['cannot be written for now', 'nor can', '2000 bytes']);
+  assert.deepEqual(
+    told.map((line) => line.replace(/.*(cannot be written for now|nor can|2000 bytes).*/, '$1')),
+    ['cannot be written for now', 'nor can', '2000 bytes'],
+  );
 });
 
 test('release gives up what a full device has not taken', async (t) => {

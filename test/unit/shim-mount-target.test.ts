@@ -5,7 +5,11 @@ import { test, type TestContext } from 'node:test';
 import { targetOf } from '../../src/shim/mount-target.js';
 import { tempDir } from './fixtures/support.js';
 
-function rootfs(t: TestContext): { root: string; outside: string; at: (target: string, more?: { source?: string; options?: string[] }) => string } {
+function rootfs(t: TestContext): {
+  root: string;
+  outside: string;
+  at: (target: string, more?: { source?: string; options?: string[] }) => string;
+} {
   const dir = tempDir(t);
   const [root, outside] = [join(dir, 'rootfs'), join(dir, 'outside')];
   for (const path of [root, outside]) mkdirSync(path);

@@ -16,7 +16,11 @@ interface Watched {
 
 function watched(t: TestContext, kills = 0): Watched {
   const dir = tempDir(t);
-  const write = (oom: number, killed: number): void => writeFileSync(join(dir, 'memory.events'), `low 0\nhigh 0\nmax 9\noom ${oom}\noom_kill ${killed}\noom_group_kill 0\n`);
+  const write = (oom: number, killed: number): void =>
+    writeFileSync(
+      join(dir, 'memory.events'),
+      `low 0\nhigh 0\nmax 9\noom ${oom}\noom_kill ${killed}\noom_group_kill 0\n`,
+    );
   write(kills, kills);
   let told = 0;
   const watch = OomWatch.start({ version: 2, dir }, () => told++);

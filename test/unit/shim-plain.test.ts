@@ -14,7 +14,18 @@ import { leavesNothingOpen, tempDir } from './fixtures/support.js';
 function request(dir: string, streams: ('stdin' | 'stdout' | 'stderr')[]): StdioRequest {
   const path = (name: 'stdin' | 'stdout' | 'stderr'): string => (streams.includes(name) ? join(dir, name) : '');
   for (const name of streams) makeFifo(join(dir, name), 0o600);
-  return { stdin: path('stdin'), stdout: path('stdout'), stderr: path('stderr'), terminal: false, label: 'x', uid: 0, gid: 0, id: 'c', namespace: 'n', onDeath: '' };
+  return {
+    stdin: path('stdin'),
+    stdout: path('stdout'),
+    stderr: path('stderr'),
+    terminal: false,
+    label: 'x',
+    uid: 0,
+    gid: 0,
+    id: 'c',
+    namespace: 'n',
+    onDeath: '',
+  };
 }
 
 /** Reads a FIFO to its end. */
@@ -41,7 +52,9 @@ async function copies(t: TestContext): Promise<void> {
   const req = request(tempDir(t), ['stdin', 'stdout', 'stderr']);
   const [out, err] = [contents(req.stdout), contents(req.stderr)];
   const stdio = await PlainStdio.open(req, true, assert.fail);
-  const writer = spawnClient('sh', ['-c', `exec >"${req.stdin}"; head -c 300000 /dev/zero | tr '\\0' x`], { stdio: 'ignore' });
+  const writer = spawnClient('sh', ['-c', `exec >"${req.stdin}"; head -c 300000 /dev/zero | tr '\\0' x`], {
+    stdio: 'ignore',
+  });
   void once(writer, 'exit').then(() => stdio.closeStdin());
   const status = await run(stdio, 'wc -c; echo problem >&2; head -c 200000 /dev/zero | tr "\\0" y; exit 3');
   assert.equal(status, 3);
@@ -67,7 +80,22 @@ test('a CloseIO that comes before the start leaves what the client wrote, and th
 });
 
 test('no streams at all: the process finds an empty input, and may write', async () => {
-  const stdio = await PlainStdio.open({ stdin: '', stdout: '', stderr: '', terminal: false, label: 'x', uid: 0, gid: 0, id: 'c', namespace: 'n', onDeath: '' }, true, assert.fail);
+  const stdio = await PlainStdio.open(
+    {
+      stdin: '',
+      stdout: '',
+      stderr: '',
+      terminal: false,
+      label: 'x',
+      uid: 0,
+      gid: 0,
+      id: 'c',
+      namespace: 'n',
+      onDeath: '',
+    },
+    true,
+    assert.fail,
+  );
   assert.equal(await run(stdio, 'cat && echo something && echo else >&2'), 0);
   await stdio.close();
 });

@@ -5,7 +5,16 @@ import { test, type TestContext } from 'node:test';
 import { counters } from '../../src/shim/counters.js';
 import { Pump } from '../../src/shim/stdio/pump.js';
 import type { Sink } from '../../src/shim/stdio/sink.js';
-import { makePipe, Relay, setNonblock, spawn, tryRead, tryWrite, type Child, type Relayed } from '../../src/sys/index.js';
+import {
+  makePipe,
+  Relay,
+  setNonblock,
+  spawn,
+  tryRead,
+  tryWrite,
+  type Child,
+  type Relayed,
+} from '../../src/sys/index.js';
 import { native } from '../../src/sys/native.js';
 import { eventually } from '../support/eventually.js';
 import { threadsNamed } from '../support/machine.js';
@@ -32,10 +41,16 @@ class Setup {
   constructor(t: TestContext, sink?: Sink) {
     const [source, into, words] = [this.#source, this.#sink, this.#words];
     this.#writer = spawn('/usr/bin/seq', NUMBERS, { stdio: [source.read, source.write, 2] });
-    this.#reader = spawn('/bin/sh', ['sh', '-c', `${NUMBERS.join(' ')} | cmp - /dev/fd/3`], { stdio: [source.read, words.write, words.write, into.read], ownGroup: true });
+    this.#reader = spawn('/bin/sh', ['sh', '-c', `${NUMBERS.join(' ')} | cmp - /dev/fd/3`], {
+      stdio: [source.read, words.write, words.write, into.read],
+      ownGroup: true,
+    });
     for (const fd of [source.write, into.read, words.write]) closeSync(fd);
     for (const fd of [source.read, into.write]) setNonblock(fd, true);
-    this.pump = new Pump(source.read, sink ?? into.write, { onEnd: () => this.ended.push('end'), onSinkError: (error) => this.sinkErrors.push(error) });
+    this.pump = new Pump(source.read, sink ?? into.write, {
+      onEnd: () => this.ended.push('end'),
+      onSinkError: (error) => this.sinkErrors.push(error),
+    });
     t.after(() => this.end());
   }
 
@@ -57,7 +72,9 @@ class Setup {
     await this.#writer.exited;
   }
 
-  signalReader(signal: NodeJS.Signals): void { killIfThere(-this.#reader.pid, signal); }
+  signalReader(signal: NodeJS.Signals): void {
+    killIfThere(-this.#reader.pid, signal);
+  }
 
   async endReader(): Promise<void> {
     this.signalReader('SIGKILL');
@@ -113,7 +130,7 @@ test('a thread whose reader stands still ends; what it had goes on when there is
   await s.untilRelayed();
   await s.endWriter();
   await eventually('the end', () => s.ended.length > 0);
-  assert.ok(await s.bytesRead() > 256 * 1024);
+  assert.ok((await s.bytesRead()) > 256 * 1024);
 });
 
 test('finish while a thread copies: what lies in the source is copied, then it ends', async (t) => {
@@ -148,17 +165,24 @@ test('a sink that breaks while a thread copies is told once, and the writer is n
   await eventually('it is told', () => s.sinkErrors.length > 0);
   await s.endWriter();
   await eventually('what it wrote is read to its end', () => s.ended.length > 0);
-  assert.deepEqual(s.sinkErrors.map(({ code }) => code), ['EPIPE']);
+  assert.deepEqual(
+    s.sinkErrors.map(({ code }) => code),
+    ['EPIPE'],
+  );
   await noRelay();
 });
 
 test('what goes into no descriptor is copied without a thread', async (t) => {
   let bytes = 0;
-  const s = new Setup(t, { write: (_buffer, from, to) => {
-    bytes += to - from;
-    assert.equal(relays(), 0);
-    return to - from;
-  }, whenRoom: () => undefined, close: () => undefined });
+  const s = new Setup(t, {
+    write: (_buffer, from, to) => {
+      bytes += to - from;
+      assert.equal(relays(), 0);
+      return to - from;
+    },
+    whenRoom: () => undefined,
+    close: () => undefined,
+  });
   await eventually('much is copied', () => bytes > 16 << 20);
   await s.endWriter();
 });

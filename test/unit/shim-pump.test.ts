@@ -16,7 +16,10 @@ class Setup {
 
   constructor(t?: TestContext) {
     for (const fd of [this.source.read, this.source.write, this.sink.read, this.sink.write]) setNonblock(fd, true);
-    this.pump = new Pump(this.source.read, this.sink.write, { onEnd: () => this.ended.push('end'), onSinkError: (error) => this.sinkErrors.push(error) });
+    this.pump = new Pump(this.source.read, this.sink.write, {
+      onEnd: () => this.ended.push('end'),
+      onSinkError: (error) => this.sinkErrors.push(error),
+    });
     t?.after(() => this.closeAll());
   }
 
@@ -35,14 +38,16 @@ class Setup {
   drain(): Buffer {
     const chunks: Buffer[] = [];
     const buffer = Buffer.alloc(65536);
-    for (let n = tryRead(this.sink.read, buffer); n; n = tryRead(this.sink.read, buffer)) chunks.push(Buffer.from(buffer.subarray(0, n)));
+    for (let n = tryRead(this.sink.read, buffer); n; n = tryRead(this.sink.read, buffer))
+      chunks.push(Buffer.from(buffer.subarray(0, n)));
     return Buffer.concat(chunks);
   }
 
   fill(fd: number): number {
     let total = 0;
     for (const size of [65536, 1]) {
-      for (let n = tryWrite(fd, Buffer.alloc(size, 'f')); n !== undefined; n = tryWrite(fd, Buffer.alloc(size, 'f'))) total += n;
+      for (let n = tryWrite(fd, Buffer.alloc(size, 'f')); n !== undefined; n = tryWrite(fd, Buffer.alloc(size, 'f')))
+        total += n;
     }
     return total;
   }
@@ -71,7 +76,8 @@ test('a sink without room holds the source up, and loses nothing', async (t) => 
   const received: Buffer[] = [];
   let count = 0;
   await eventually('all is through', () => {
-    if (written < data.length) written += tryWrite(s.source.write, data, written, Math.min(written + 7001, data.length)) ?? 0;
+    if (written < data.length)
+      written += tryWrite(s.source.write, data, written, Math.min(written + 7001, data.length)) ?? 0;
     else s.close(s.source.write);
     const chunk = s.drain();
     received.push(chunk);
@@ -156,7 +162,10 @@ test('a sink that breaks is told once; the source is drained nevertheless, and e
   await eventually('the writer does not stall', () => (total += s.fill(s.source.write)) > 1_000_000);
   s.close(s.source.write);
   await eventually('it ends', () => s.ended.length > 0);
-  assert.deepEqual(s.sinkErrors.map(({ code }) => code), ['EPIPE']);
+  assert.deepEqual(
+    s.sinkErrors.map(({ code }) => code),
+    ['EPIPE'],
+  );
   assert.deepEqual(s.ended, ['end']);
 });
 
@@ -170,7 +179,10 @@ test('a sink that breaks while data waits for it', async (t) => {
   await eventually('the writer does not stall', () => (total += s.fill(s.source.write)) > 1_000_000);
   s.pump.finish();
   await eventually('it ends', () => s.ended.length > 0);
-  assert.deepEqual(s.sinkErrors.map(({ code }) => code), ['EPIPE']);
+  assert.deepEqual(
+    s.sinkErrors.map(({ code }) => code),
+    ['EPIPE'],
+  );
 });
 
 test('stop ends at once, says nothing, and leaves the rest where it is', async (t) => {
@@ -202,11 +214,13 @@ test('stop inside the end is no second end', async (t) => {
   const sink = makePipe();
   t.after(() => [source.read, sink.read, sink.write].forEach((fd) => closeSync(fd)));
   let ends = 0;
-  const pump = new Pump(source.read, sink.write, { onEnd: () => {
-    ends++;
-    pump.stop();
-    pump.finish();
-  } });
+  const pump = new Pump(source.read, sink.write, {
+    onEnd: () => {
+      ends++;
+      pump.stop();
+      pump.finish();
+    },
+  });
   closeSync(source.write);
   await eventually('it ends', () => ends > 0);
   assert.equal(ends, 1);
@@ -238,7 +252,10 @@ test('what waits for a sink is its own pump’s, whatever others copy meanwhile'
   all.forEach((s, index) => assert.equal(tryWrite(s.source.write, Buffer.alloc(5000, index)), 5000));
   // Each has read its chunk, and holds it.
   for (const { pump } of all) pump.finish();
-  assert.deepEqual(all.map(({ ended }) => ended.length), [0, 0, 0, 0]);
+  assert.deepEqual(
+    all.map(({ ended }) => ended.length),
+    [0, 0, 0, 0],
+  );
   const got = all.map(() => Buffer.alloc(0));
   await eventually('all end', () => {
     all.forEach((s, index) => (got[index] = Buffer.concat([got[index]!, s.drain()])));
@@ -250,10 +267,11 @@ test('what waits for a sink is its own pump’s, whatever others copy meanwhile'
   });
 });
 
-test('nothing stays open', () => leavesNothingOpen(async () => {
-  const s = new Setup();
-  tryWrite(s.source.write, Buffer.from('x'));
-  s.close(s.source.write);
-  await eventually('it ends', () => s.ended.length > 0);
-  s.closeAll();
-}));
+test('nothing stays open', () =>
+  leavesNothingOpen(async () => {
+    const s = new Setup();
+    tryWrite(s.source.write, Buffer.from('x'));
+    s.close(s.source.write);
+    await eventually('it ends', () => s.ended.length > 0);
+    s.closeAll();
+  }));

@@ -1,7 +1,18 @@
 /** Real mounts, each kind that a daemon may ask for, without a container (contract §6.7). */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -50,13 +61,26 @@ class Place {
   }
 
   mount(...mounts: Partial<Mount>[]): Promise<void> {
-    return mountRootfs(mounts.map((one) => ({ type: 'bind', source: '', target: '', options: [], ...one })), this.rootfs);
+    return mountRootfs(
+      mounts.map((one) => ({ type: 'bind', source: '', target: '', options: [], ...one })),
+      this.rootfs,
+    );
   }
 
   /** Lines of mountinfo below this place: point, options, propagation. */
   mounted(): { point: string; options: string; propagation: string }[] {
-    return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map((line) => line.split(' ')).filter(([, , , , point]) => point?.startsWith(`${this.dir}/`))
-      .map((fields) => ({ point: fields[4]!, options: fields[5]!, propagation: fields.slice(6, fields.indexOf('-')).map((field) => field.split(':')[0]).join(' ') }));
+    return readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .map((line) => line.split(' '))
+      .filter(([, , , , point]) => point?.startsWith(`${this.dir}/`))
+      .map((fields) => ({
+        point: fields[4]!,
+        options: fields[5]!,
+        propagation: fields
+          .slice(6, fields.indexOf('-'))
+          .map((field) => field.split(':')[0])
+          .join(' '),
+      }));
   }
 
   async unmounted(): Promise<void> {
@@ -67,7 +91,10 @@ class Place {
   /** Nothing is mounted, no scratch directory is left, and no loop device is tied to a file of ours. */
   assertClean(): void {
     assert.deepEqual(this.mounted(), []);
-    assert.deepEqual(readdirSync(this.dir).filter((name) => name.includes('.lower-')), []);
+    assert.deepEqual(
+      readdirSync(this.dir).filter((name) => name.includes('.lower-')),
+      [],
+    );
   }
 
   loopDevices(): string[] {
@@ -83,7 +110,12 @@ class Place {
 }
 
 const PROPAGATION: [string, string][] = [
-  ['private', ''], ['rprivate', ''], ['shared', 'shared'], ['rshared', 'shared'], ['unbindable', 'unbindable'], ['runbindable', 'unbindable'],
+  ['private', ''],
+  ['rprivate', ''],
+  ['shared', 'shared'],
+  ['rshared', 'shared'],
+  ['unbindable', 'unbindable'],
+  ['runbindable', 'unbindable'],
 ];
 
 for (const [word, seen] of PROPAGATION) {
@@ -100,7 +132,7 @@ for (const [word, seen] of PROPAGATION) {
   });
 }
 
-test('a slave hears of its master\'s mounts; slave and shared go together', { skip }, async (t) => {
+test("a slave hears of its master's mounts; slave and shared go together", { skip }, async (t) => {
   const place = new Place(t);
   const source = place.path('source');
   await mount('tmpfs', source, 'tmpfs', 0, '');
@@ -116,7 +148,10 @@ test('a read-only bind is read-only, with the flags it is given', { skip }, asyn
   const place = new Place(t);
   await place.mount({ source: place.layer('source'), options: ['ro', 'bind', 'nosuid', 'noexec'] });
   const [only] = place.mounted();
-  assert.deepEqual(only!.options.split(',').filter((word) => ['ro', 'nosuid', 'noexec', 'nodev'].includes(word)), ['ro', 'nosuid', 'noexec']);
+  assert.deepEqual(
+    only!.options.split(',').filter((word) => ['ro', 'nosuid', 'noexec', 'nodev'].includes(word)),
+    ['ro', 'nosuid', 'noexec'],
+  );
   assert.throws(() => writeFileSync(join(place.rootfs, 'x'), ''), { code: 'EROFS' });
   await place.unmounted();
 });
@@ -132,7 +167,11 @@ test('in a user namespace a read-only bind keeps the flags that are locked', { s
   const file = join(place.dir, 'inside.mts');
   writeFileSync(file, code);
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-  const options = execFileSync('unshare', ['--user', '--map-root-user', '--mount', process.execPath, '--import', 'tsx', file], { encoding: 'utf8', env, cwd: fileURLToPath(new URL('../..', import.meta.url)) });
+  const options = execFileSync(
+    'unshare',
+    ['--user', '--map-root-user', '--mount', process.execPath, '--import', 'tsx', file],
+    { encoding: 'utf8', env, cwd: fileURLToPath(new URL('../..', import.meta.url)) },
+  );
   assert.deepEqual(options.trim().split(',').sort(), ['nodev', 'noexec', 'nosuid', 'relatime', 'ro']);
 });
 
@@ -169,10 +208,19 @@ test('an image in a file is mounted by a loop device, which goes with the mount'
 test('a loop device does not outlive a mount that fails, before it or after it', { skip }, async (t) => {
   const place = new Place(t);
   const source = place.image();
-  await assert.rejects(place.mount({ type: 'xfs', source, options: ['loop'] }), /^Error: failed to mount rootfs component: mount source: "\/dev\/loop\d+", target: ".*", fstype: xfs, /);
+  await assert.rejects(
+    place.mount({ type: 'xfs', source, options: ['loop'] }),
+    /^Error: failed to mount rootfs component: mount source: "\/dev\/loop\d+", target: ".*", fstype: xfs, /,
+  );
   await assert.rejects(place.mount({ type: 'ext4', source, options: ['loop', 'nonsense=1'] }), /EINVAL/);
-  await assert.rejects(place.mount({ type: 'ext4', source, options: ['loop'] }, { source: '/no/such', options: ['bind'] }), /"\/no\/such"/);
-  await assert.rejects(place.mount({ type: 'ext4', source: join(place.dir, 'none'), options: ['loop'] }), /^Error: failed to mount rootfs component: loop device for .*none: ENOENT$/);
+  await assert.rejects(
+    place.mount({ type: 'ext4', source, options: ['loop'] }, { source: '/no/such', options: ['bind'] }),
+    /"\/no\/such"/,
+  );
+  await assert.rejects(
+    place.mount({ type: 'ext4', source: join(place.dir, 'none'), options: ['loop'] }),
+    /^Error: failed to mount rootfs component: loop device for .*none: ENOENT$/,
+  );
   place.assertClean();
   await place.loopDevicesGo();
 });
@@ -181,31 +229,51 @@ test('many that want a loop device at once all get one', { skip }, async (t) => 
   const place = new Place(t);
   const source = place.image();
   const rootfs = (n: number): string => join(place.dir, `rootfs${n}`);
-  await Promise.all(Array.from({ length: 12 }, (_, n) => mountRootfs([{ type: 'ext4', source, target: '', options: ['loop', 'ro', 'noload'] }], rootfs(n))));
+  await Promise.all(
+    Array.from({ length: 12 }, (_, n) =>
+      mountRootfs([{ type: 'ext4', source, target: '', options: ['loop', 'ro', 'noload'] }], rootfs(n)),
+    ),
+  );
   assert.equal(place.mounted().length, 12);
   await Promise.all(Array.from({ length: 12 }, (_, n) => unmountRootfs(rootfs(n))));
   place.assertClean();
   await place.loopDevicesGo();
 });
 
-test('an overlay of layers that have no parent in common, longer than a page, is mounted, and can be written to', { skip }, async (t) => {
-  const place = new Place(t);
-  // Every one below a directory of its own, so that what they have in common does not help.
-  const layers = Array.from({ length: 60 }, (_, n) => place.layer(`${String(n).padStart(3, '0')}-${'x'.repeat(90)}/${'y'.repeat(90)}/${n}`));
-  const options = [`lowerdir=${layers.join(':')}`, `upperdir=${place.path('upper')}`, `workdir=${place.path('work')}`];
-  assert.ok(options.join(',').length > 10_000);
-  await place.mount({ type: 'overlay', source: 'overlay', options });
-  assert.equal(readdirSync(place.rootfs).length, 60);
-  writeFileSync(join(place.rootfs, 'new'), '');
-  assert.ok(existsSync(join(place.dir, 'upper/new')));
-  assert.deepEqual(readdirSync(place.dir).filter((name) => name.includes('.lower-')), []);
-  await place.unmounted();
-});
+test(
+  'an overlay of layers that have no parent in common, longer than a page, is mounted, and can be written to',
+  { skip },
+  async (t) => {
+    const place = new Place(t);
+    // Every one below a directory of its own, so that what they have in common does not help.
+    const layers = Array.from({ length: 60 }, (_, n) =>
+      place.layer(`${String(n).padStart(3, '0')}-${'x'.repeat(90)}/${'y'.repeat(90)}/${n}`),
+    );
+    const options = [
+      `lowerdir=${layers.join(':')}`,
+      `upperdir=${place.path('upper')}`,
+      `workdir=${place.path('work')}`,
+    ];
+    assert.ok(options.join(',').length > 10_000);
+    await place.mount({ type: 'overlay', source: 'overlay', options });
+    assert.equal(readdirSync(place.rootfs).length, 60);
+    writeFileSync(join(place.rootfs, 'new'), '');
+    assert.ok(existsSync(join(place.dir, 'upper/new')));
+    assert.deepEqual(
+      readdirSync(place.dir).filter((name) => name.includes('.lower-')),
+      [],
+    );
+    await place.unmounted();
+  },
+);
 
 test('an overlay that nothing can shorten is an error that says how long it is', { skip }, async (t) => {
   const place = new Place(t);
   const options = [`lowerdir=${place.path('a')}:${place.path('b')}`, `upperdir=/${'u'.repeat(4100)}`];
-  await assert.rejects(place.mount({ type: 'overlay', source: 'overlay', options }), /: mount options is too long: \d+ bytes, and the kernel reads 4095$/);
+  await assert.rejects(
+    place.mount({ type: 'overlay', source: 'overlay', options }),
+    /: mount options is too long: \d+ bytes, and the kernel reads 4095$/,
+  );
   place.assertClean();
 });
 
@@ -235,24 +303,54 @@ test('owners are shifted for an image in a file', { skip }, async (t) => {
   await place.loopDevicesGo();
 });
 
-test('owners are shifted for the lower layers of an overlay, however many; what is written is the writer\'s', { skip }, async (t) => {
-  const place = new Place(t);
-  const layers = Array.from({ length: 70 }, (_, n) => place.layer(`layers/${'x'.repeat(60)}/${n}`));
-  await place.mount({ type: 'overlay', source: 'overlay', options: [...MAPS, `lowerdir=${layers.join(':')}`, `upperdir=${place.path('upper')}`, `workdir=${place.path('work')}`] });
-  const names = readdirSync(place.rootfs);
-  assert.equal(names.length, 70);
-  for (const name of names) assert.deepEqual([statSync(join(place.rootfs, name)).uid, statSync(join(place.rootfs, name)).gid], [100_000, 200_000]);
-  writeFileSync(join(place.rootfs, 'new'), '');
-  assert.equal(statSync(join(place.dir, 'upper/new')).uid, 0);
-  assert.deepEqual(place.mounted().map(({ point }) => point), [place.rootfs], 'the mounts that helped are gone');
-  await place.unmounted();
-});
+test(
+  "owners are shifted for the lower layers of an overlay, however many; what is written is the writer's",
+  { skip },
+  async (t) => {
+    const place = new Place(t);
+    const layers = Array.from({ length: 70 }, (_, n) => place.layer(`layers/${'x'.repeat(60)}/${n}`));
+    await place.mount({
+      type: 'overlay',
+      source: 'overlay',
+      options: [
+        ...MAPS,
+        `lowerdir=${layers.join(':')}`,
+        `upperdir=${place.path('upper')}`,
+        `workdir=${place.path('work')}`,
+      ],
+    });
+    const names = readdirSync(place.rootfs);
+    assert.equal(names.length, 70);
+    for (const name of names)
+      assert.deepEqual(
+        [statSync(join(place.rootfs, name)).uid, statSync(join(place.rootfs, name)).gid],
+        [100_000, 200_000],
+      );
+    writeFileSync(join(place.rootfs, 'new'), '');
+    assert.equal(statSync(join(place.dir, 'upper/new')).uid, 0);
+    assert.deepEqual(
+      place.mounted().map(({ point }) => point),
+      [place.rootfs],
+      'the mounts that helped are gone',
+    );
+    await place.unmounted();
+  },
+);
 
 test('owners that cannot be shifted are an error that says so, and nothing stays mounted', { skip }, async (t) => {
   const place = new Place(t);
-  await assert.rejects(place.mount({ source: '/proc', options: ['bind', ...MAPS] }), /mount options uidmap= and gidmap= are not possible at .*: they take Linux 5\.12 and a file system that knows them \(EINVAL\)/);
-  await assert.rejects(place.mount({ type: 'overlay', source: 'overlay', options: [...MAPS, 'lowerdir=/proc:/proc/sys'] }), /not possible at \/proc/);
-  await assert.rejects(place.mount({ source: place.path('x'), options: ['bind', 'uidmap=0:1', 'gidmap=0:1:1'] }), /mount option uidmap=0:1 is not of the form inside:outside:count/);
+  await assert.rejects(
+    place.mount({ source: '/proc', options: ['bind', ...MAPS] }),
+    /mount options uidmap= and gidmap= are not possible at .*: they take Linux 5\.12 and a file system that knows them \(EINVAL\)/,
+  );
+  await assert.rejects(
+    place.mount({ type: 'overlay', source: 'overlay', options: [...MAPS, 'lowerdir=/proc:/proc/sys'] }),
+    /not possible at \/proc/,
+  );
+  await assert.rejects(
+    place.mount({ source: place.path('x'), options: ['bind', 'uidmap=0:1', 'gidmap=0:1:1'] }),
+    /mount option uidmap=0:1 is not of the form inside:outside:count/,
+  );
   place.assertClean();
 });
 
@@ -274,11 +372,27 @@ test('a file system in user space is mounted by its helper', { skip }, async (t)
   for (const name of ['mount.fuse', 'mount.fuse3']) script(bin, name, record);
   await withPath(bin, async () => {
     await place.mount({ type: 'fuse3.fuse-overlayfs', source: 'overlay', options: ['lowerdir=/a:/b', 'ro'] });
-    assert.deepEqual(readFileSync(join(place.dir, 'args'), 'utf8').trim().split('\n'), ['mount.fuse3', 'overlay', place.rootfs, '-o', 'lowerdir=/a:/b', '-o', 'ro', '-t', 'fuse-overlayfs']);
+    assert.deepEqual(readFileSync(join(place.dir, 'args'), 'utf8').trim().split('\n'), [
+      'mount.fuse3',
+      'overlay',
+      place.rootfs,
+      '-o',
+      'lowerdir=/a:/b',
+      '-o',
+      'ro',
+      '-t',
+      'fuse-overlayfs',
+    ]);
     assert.equal(place.mounted().length, 1);
     await place.unmounted();
     await place.mount({ type: 'fuse.sshfs', source: 'host:', options: [] });
-    assert.deepEqual(readFileSync(join(place.dir, 'args'), 'utf8').trim().split('\n'), ['mount.fuse', 'host:', place.rootfs, '-t', 'sshfs']);
+    assert.deepEqual(readFileSync(join(place.dir, 'args'), 'utf8').trim().split('\n'), [
+      'mount.fuse',
+      'host:',
+      place.rootfs,
+      '-t',
+      'sshfs',
+    ]);
     await place.unmounted();
   });
 });
@@ -296,15 +410,22 @@ test('a helper that fails is an error with what it said; one that is missing is 
   const path = process.env.PATH;
   process.env.PATH = bin;
   try {
-    await assert.rejects(place.mount({ type: 'fuse.x', source: 's' }), /mount type fuse\.x takes the program mount\.fuse, which is nowhere in \$PATH; install its package$/);
+    await assert.rejects(
+      place.mount({ type: 'fuse.x', source: 's' }),
+      /mount type fuse\.x takes the program mount\.fuse, which is nowhere in \$PATH; install its package$/,
+    );
   } finally {
     process.env.PATH = path;
   }
 });
 
-test('what the daemon\'s mount manager should have taken is refused', { skip }, async (t) => {
+test("what the daemon's mount manager should have taken is refused", { skip }, async (t) => {
   const place = new Place(t);
-  for (const one of [{ type: 'format/mkdir/overlay' }, { type: 'mkfs/ext4' }, { type: 'ext4', options: ['X-containerd.dmverity=auto'] }]) {
+  for (const one of [
+    { type: 'format/mkdir/overlay' },
+    { type: 'mkfs/ext4' },
+    { type: 'ext4', options: ['X-containerd.dmverity=auto'] },
+  ]) {
     await assert.rejects(place.mount(one), /is for the daemon's mount manager, which should have taken it/);
   }
   place.assertClean();
@@ -313,7 +434,13 @@ test('what the daemon\'s mount manager should have taken is refused', { skip }, 
 test('mounts on one another, and below one another, all go, and a second time is no error', { skip }, async (t) => {
   const place = new Place(t);
   const tmpfs = { type: 'tmpfs', source: 'tmpfs' };
-  await place.mount(tmpfs, tmpfs, { ...tmpfs, target: '/a/b' }, { ...tmpfs, target: '/a/b' }, { ...tmpfs, target: '/a/b/c d' });
+  await place.mount(
+    tmpfs,
+    tmpfs,
+    { ...tmpfs, target: '/a/b' },
+    { ...tmpfs, target: '/a/b' },
+    { ...tmpfs, target: '/a/b/c d' },
+  );
   assert.equal(place.mounted().length, 5);
   await place.unmounted();
   await place.unmounted();
@@ -345,6 +472,9 @@ test('what a shim that was killed had mounted beside the rootfs goes too', { ski
   const other = place.path('rootfs-of-another');
   await mount('tmpfs', other, 'tmpfs', 0, '');
   await unmountRootfs(place.rootfs);
-  assert.deepEqual(place.mounted().map(({ point }) => point), [other]);
+  assert.deepEqual(
+    place.mounted().map(({ point }) => point),
+    [other],
+  );
   await unmount(other, 0);
 });

@@ -7,7 +7,9 @@ import type { ShimContext } from '../../src/shim/context.js';
 test('a sandbox is no reason to end, until it is shut down; who asks for the end is given it', () => {
   const containers = new Containers({} as ShimContext);
   let empty = 0;
-  containers.onEmpty = () => { empty++; };
+  containers.onEmpty = () => {
+    empty++;
+  };
   const stops: string[] = [];
   const owner = containers.sandboxOwner(() => stops.push('stop'));
   owner.created();
@@ -21,6 +23,8 @@ test('a sandbox is no reason to end, until it is shut down; who asks for the end
   const asked = new Containers({} as ShimContext);
   asked.sandboxOwner(() => undefined).created();
   let ended = false;
-  asked.shutdown('x', () => { ended = true; });
+  asked.shutdown('x', () => {
+    ended = true;
+  });
   assert.ok(ended, 'as the Go shim does');
 });

@@ -7,12 +7,14 @@ test('one after the other, in the order of asking', async () => {
   const serial = new Serial();
   const log: string[] = [];
   const gates = [deferred<void>(), deferred<void>(), deferred<void>()];
-  const runs = gates.map(({ promise }, index) => serial.run(async () => {
-    log.push(`begin ${index}`);
-    await promise;
-    log.push(`end ${index}`);
-    return index;
-  }));
+  const runs = gates.map(({ promise }, index) =>
+    serial.run(async () => {
+      log.push(`begin ${index}`);
+      await promise;
+      log.push(`end ${index}`);
+      return index;
+    }),
+  );
   // The later ones are ready first.
   gates[2]!.resolve();
   gates[1]!.resolve();
@@ -25,7 +27,9 @@ test('one after the other, in the order of asking', async () => {
 test('a failure is the asker’s alone, and the next goes on', async () => {
   const serial = new Serial();
   const failed = serial.run(() => Promise.reject(new Error('mine')));
-  const thrown = serial.run(() => { throw new Error('at once'); });
+  const thrown = serial.run(() => {
+    throw new Error('at once');
+  });
   const next = serial.run(() => Promise.resolve('fine'));
   await assert.rejects(failed, { message: 'mine' });
   await assert.rejects(thrown, { message: 'at once' });
@@ -48,7 +52,10 @@ test('how many run or wait', async () => {
   const serial = new Serial();
   assert.equal(serial.pending, 0);
   const gate = deferred<void>();
-  const runs = [serial.run(() => gate.promise), serial.run(() => Promise.reject(new Error('x'))).catch(() => undefined)];
+  const runs = [
+    serial.run(() => gate.promise),
+    serial.run(() => Promise.reject(new Error('x'))).catch(() => undefined),
+  ];
   assert.equal(serial.pending, 2);
   gate.resolve();
   await Promise.all(runs);

@@ -3,7 +3,17 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, stat
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import {
-  copyDescriptor, duplicate, isHungUp, makeEventfd, makeFifo, makeMemfd, makePipe, setNonblock, SysError, tryRead, tryWrite,
+  copyDescriptor,
+  duplicate,
+  isHungUp,
+  makeEventfd,
+  makeFifo,
+  makeMemfd,
+  makePipe,
+  setNonblock,
+  SysError,
+  tryRead,
+  tryWrite,
 } from '../../src/sys/index.js';
 import { leavesNothingOpen, openDescriptors, tempDir } from './fixtures/support.js';
 
@@ -14,7 +24,9 @@ function flagsOf(fd: number): number {
 }
 
 function own(t: TestContext, ...fds: number[]): void {
-  t.after(() => { for (const fd of fds) closeSync(fd); });
+  t.after(() => {
+    for (const fd of fds) closeSync(fd);
+  });
 }
 
 test('a SysError has the fields of Node’s own', () => {
@@ -25,8 +37,10 @@ test('a SysError has the fields of Node’s own', () => {
     error = thrown;
   }
   assert.ok(error instanceof SysError && error instanceof Error);
-  assert.deepEqual({ name: error.name, code: error.code, errno: error.errno, syscall: error.syscall, message: error.message },
-    { name: 'SysError', code: 'EBADF', errno: -9, syscall: 'read', message: 'read 999999: EBADF' });
+  assert.deepEqual(
+    { name: error.name, code: error.code, errno: error.errno, syscall: error.syscall, message: error.message },
+    { name: 'SysError', code: 'EBADF', errno: -9, syscall: 'read', message: 'read 999999: EBADF' },
+  );
   assert.equal(new SysError(-2, 'mkfifo', '/x').message, 'mkfifo /x: ENOENT');
   assert.equal(new SysError(-2, 'pipe2').message, 'pipe2: ENOENT');
 });
@@ -68,7 +82,12 @@ test('tryWrite writes the part it is told to', (t) => {
   const buffer = Buffer.alloc(10);
   assert.equal(tryRead(read, buffer), 3);
   assert.equal(buffer.toString('utf8', 0, 3), '234');
-  for (const [from, to] of [[5, 2], [0, 11], [11, 11]] as const) assert.throws(() => tryWrite(write, Buffer.from('0123456789'), from, to), TypeError);
+  for (const [from, to] of [
+    [5, 2],
+    [0, 11],
+    [11, 11],
+  ] as const)
+    assert.throws(() => tryWrite(write, Buffer.from('0123456789'), from, to), TypeError);
 });
 
 test('writing to a pipe that nobody reads is EPIPE and no signal', (t) => {

@@ -31,10 +31,12 @@ test('the callback never comes within the call', async () => {
   const pid = unwatched('exit 1');
   await eventually('it is a zombie', () => processState(pid) === 'Z');
   let called = false;
-  const told = new Promise<void>((resolve) => onExit(pid, () => {
-    called = true;
-    resolve();
-  }));
+  const told = new Promise<void>((resolve) =>
+    onExit(pid, () => {
+      called = true;
+      resolve();
+    }),
+  );
   assert.equal(called, false);
   await told;
 });
@@ -83,8 +85,14 @@ test('field 1: 200 children killed at once are each told, once', async () => {
     return child;
   });
   for (const { pid } of children) process.kill(pid, 'SIGKILL');
-  assert.deepEqual(await Promise.all(children.map(({ exited }) => exited)), Array.from({ length: 200 }, () => 137));
-  assert.deepEqual([...told.values()], Array.from({ length: 200 }, () => [137]));
+  assert.deepEqual(
+    await Promise.all(children.map(({ exited }) => exited)),
+    Array.from({ length: 200 }, () => 137),
+  );
+  assert.deepEqual(
+    [...told.values()],
+    Array.from({ length: 200 }, () => [137]),
+  );
 });
 
 test('a pid comes back as another process and is told anew', async () => {
@@ -99,17 +107,20 @@ test('one who throws does not keep the others from being told', async (t) => {
   const caught = (error: unknown): void => void thrown.push(error);
   process.setUncaughtExceptionCaptureCallback(caught);
   t.after(() => process.setUncaughtExceptionCaptureCallback(null));
-  onExit(pid, () => { throw new Error('mine'); });
+  onExit(pid, () => {
+    throw new Error('mine');
+  });
   let second: number | undefined;
   onExit(pid, (status) => (second = status));
   await eventually('the first has thrown', () => thrown.length > 0);
   assert.equal(second, 6);
 });
 
-test('nothing stays open', () => leavesNothingOpen(async () => {
-  const pid = unwatched('exit 0');
-  await Promise.all([exitOf(pid), exitOf(pid)]);
-}));
+test('nothing stays open', () =>
+  leavesNothingOpen(async () => {
+    const pid = unwatched('exit 0');
+    await Promise.all([exitOf(pid), exitOf(pid)]);
+  }));
 
 test('field 2: an exit is told though nobody listens for SIGCHLD: each process that is waited for has a pidfd', async () => {
   assert.equal(process.listenerCount('SIGCHLD'), 0);

@@ -1,9 +1,29 @@
 import assert from 'node:assert/strict';
-import { closeSync, ftruncateSync, lstatSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
-import { getAttribute, listAttributes, mknod, nextData, setAttribute, setTimes, syncFileSystem } from '../../src/sys/index.js';
+import {
+  getAttribute,
+  listAttributes,
+  mknod,
+  nextData,
+  setAttribute,
+  setTimes,
+  syncFileSystem,
+} from '../../src/sys/index.js';
 
 test('files get what Node cannot give them', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'hawser-files-'));
@@ -40,7 +60,10 @@ test('paths and names of attributes are bytes, and none of them has a NUL', (t) 
   assert.deepEqual(readdirSync(dir, 'latin1'), ['\xe4']);
   setAttribute(file, 'user.\xe4', Buffer.from('x'));
   setTimes(file, { seconds: 1, nanos: 0 }, { seconds: 2, nanos: 0 });
-  assert.deepEqual([listAttributes(file), getAttribute(file, 'user.\xe4'), lstatSync(file).mtimeMs], [['user.\xe4'], Buffer.from('x'), 2000]);
+  assert.deepEqual(
+    [listAttributes(file), getAttribute(file, 'user.\xe4'), lstatSync(file).mtimeMs],
+    [['user.\xe4'], Buffer.from('x'), 2000],
+  );
   assert.throws(() => setAttribute(file, 'user.a\0b', Buffer.alloc(0)), { code: 'EINVAL' });
   assert.throws(() => setAttribute(`${dir}\0x`, 'user.a', Buffer.alloc(0)), { code: 'EINVAL' });
 });

@@ -8,10 +8,13 @@ import { eventually } from '../support/eventually.js';
 import { leavesNothingOpen, tempDir } from './fixtures/support.js';
 
 /** The hierarchies of this process: the name of each, as it is mounted, and where in it the process is. */
-const hierarchies = readFileSync('/proc/self/cgroup', 'utf8').trim().split('\n').map((line) => {
-  const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line)!;
-  return { name: controllers.replace(/^name=/, ''), path };
-});
+const hierarchies = readFileSync('/proc/self/cgroup', 'utf8')
+  .trim()
+  .split('\n')
+  .map((line) => {
+    const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line)!;
+    return { name: controllers.replace(/^name=/, ''), path };
+  });
 
 /** A directory that looks as if a hierarchy were mounted there. */
 function mount(dir: string, path: string): string {

@@ -1,10 +1,31 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chownSync, closeSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, SysError, unmount } from '../../src/sys/index.js';
+import {
+  attachLoop,
+  attachMount,
+  cloneMapped,
+  makeUserNamespace,
+  mount,
+  SysError,
+  unmount,
+} from '../../src/sys/index.js';
 import { mountFlags } from '../../src/oci/mount-options.js';
 import { eventually } from '../support/eventually.js';
 import { leavesNothingOpen, tempDir } from './fixtures/support.js';
@@ -13,7 +34,9 @@ import { leavesNothingOpen, tempDir } from './fixtures/support.js';
 const skip = process.getuid!() !== 0 ? 'needs root' : false;
 
 function mountOptions(target: string): string | undefined {
-  const line = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').find((text) => text.split(' ')[4] === target);
+  const line = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .find((text) => text.split(' ')[4] === target);
   return line?.split(' ')[5];
 }
 
@@ -28,9 +51,18 @@ async function tmpfs(t: TestContext, flags: number, data: string): Promise<strin
 }
 
 test('mounts with flags and data, and unmounts', { skip }, async (t) => {
-  const target = await tmpfs(t, mountFlags.NOSUID | mountFlags.NODEV | mountFlags.NOEXEC | mountFlags.NOATIME, 'size=64k,mode=701');
+  const target = await tmpfs(
+    t,
+    mountFlags.NOSUID | mountFlags.NODEV | mountFlags.NOEXEC | mountFlags.NOATIME,
+    'size=64k,mode=701',
+  );
   assert.deepEqual(mountOptions(target)!.split(',').sort(), ['noatime', 'nodev', 'noexec', 'nosuid', 'rw']);
-  assert.match(readFileSync('/proc/self/mounts', 'utf8').split('\n').find((line) => line.includes(target))!, /size=64k/);
+  assert.match(
+    readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .find((line) => line.includes(target))!,
+    /size=64k/,
+  );
   await unmount(target, 0);
   assert.equal(mountOptions(target), undefined);
 });
@@ -45,30 +77,39 @@ test('without options of a kind, no flag is set', { skip }, async (t) => {
   assert.deepEqual(mountOptions(target)!.split(',').sort(), ['relatime', 'rw']);
 });
 
-test('a relative path in the data is taken from the given directory, and this process stays where it is', { skip }, async (t) => {
-  const base = await tmpfs(t, 0, '');
-  const target = join(base, 'merged');
-  for (const name of ['one', 'two', 'merged']) mkdirSync(join(base, name));
-  writeFileSync(join(base, 'one', 'a'), '');
-  writeFileSync(join(base, 'two', 'b'), '');
-  const before = process.cwd();
-  await mount('overlay', target, 'overlay', mountFlags.RDONLY, 'lowerdir=one:two', base);
-  try {
-    assert.deepEqual(readdirSync(target).sort(), ['a', 'b']);
-    assert.equal(process.cwd(), before);
-    await assert.rejects(mount('overlay', target, 'overlay', 0, 'lowerdir=one:two'), { code: 'ENOENT' });
-    await assert.rejects(mount('overlay', target, 'overlay', 0, 'lowerdir=one:two', join(base, 'missing')), { code: 'ENOENT' });
-  } finally {
-    await unmount(target, 0);
-  }
-});
+test(
+  'a relative path in the data is taken from the given directory, and this process stays where it is',
+  { skip },
+  async (t) => {
+    const base = await tmpfs(t, 0, '');
+    const target = join(base, 'merged');
+    for (const name of ['one', 'two', 'merged']) mkdirSync(join(base, name));
+    writeFileSync(join(base, 'one', 'a'), '');
+    writeFileSync(join(base, 'two', 'b'), '');
+    const before = process.cwd();
+    await mount('overlay', target, 'overlay', mountFlags.RDONLY, 'lowerdir=one:two', base);
+    try {
+      assert.deepEqual(readdirSync(target).sort(), ['a', 'b']);
+      assert.equal(process.cwd(), before);
+      await assert.rejects(mount('overlay', target, 'overlay', 0, 'lowerdir=one:two'), { code: 'ENOENT' });
+      await assert.rejects(mount('overlay', target, 'overlay', 0, 'lowerdir=one:two', join(base, 'missing')), {
+        code: 'ENOENT',
+      });
+    } finally {
+      await unmount(target, 0);
+    }
+  },
+);
 
 test('errors say which call, where and why', { skip }, async (t) => {
   const dir = tempDir(t);
   const missing = join(dir, 'missing');
   await assert.rejects(mount('tmpfs', missing, 'tmpfs', 0, ''), (error) => {
     assert.ok(error instanceof SysError);
-    assert.deepEqual([error.code, error.errno, error.syscall, error.message], ['ENOENT', -2, 'mount', `mount ${missing}: ENOENT`]);
+    assert.deepEqual(
+      [error.code, error.errno, error.syscall, error.message],
+      ['ENOENT', -2, 'mount', `mount ${missing}: ENOENT`],
+    );
     return true;
   });
   await assert.rejects(mount('x', dir, 'nosuchfs', 0, ''), { code: 'ENODEV', syscall: 'mount' });
@@ -138,13 +179,23 @@ test('a loop device that is mounted outlives its descriptor, and goes with the m
   await eventually('the device is free', () => backingFile(device) !== file);
 });
 
-test('a loop device for no file, or none that can be one, is an error that names it, and leaves nothing', { skip }, async (t) => {
-  const dir = tempDir(t);
-  await assert.rejects(attachLoop(join(dir, 'missing')), { code: 'ENOENT', message: `loop device for ${join(dir, 'missing')}: ENOENT` });
-  await assert.rejects(attachLoop(dir), { code: 'EISDIR' });
-  const tied = (): string[] => readdirSync('/sys/block').filter((name) => name.startsWith('loop') && (backingFile(`/dev/${name}`) ?? '').startsWith(dir));
-  assert.deepEqual(tied(), []);
-});
+test(
+  'a loop device for no file, or none that can be one, is an error that names it, and leaves nothing',
+  { skip },
+  async (t) => {
+    const dir = tempDir(t);
+    await assert.rejects(attachLoop(join(dir, 'missing')), {
+      code: 'ENOENT',
+      message: `loop device for ${join(dir, 'missing')}: ENOENT`,
+    });
+    await assert.rejects(attachLoop(dir), { code: 'EISDIR' });
+    const tied = (): string[] =>
+      readdirSync('/sys/block').filter(
+        (name) => name.startsWith('loop') && (backingFile(`/dev/${name}`) ?? '').startsWith(dir),
+      );
+    assert.deepEqual(tied(), []);
+  },
+);
 
 test('many loop devices at once are different ones', { skip }, async (t) => {
   const file = image(t);
@@ -170,8 +221,22 @@ test('a user namespace has the maps it is given, and no process', { skip }, asyn
   try {
     assert.match(readlinkSync(`/proc/self/fd/${fd}`), /^user:\[\d+\]$/);
     assert.notEqual(readlinkSync(`/proc/self/fd/${fd}`), readlinkSync('/proc/self/ns/user'));
-    const maps = execFileSync('nsenter', ['--user=/proc/self/fd/3', 'cat', '/proc/self/uid_map', '/proc/self/gid_map'], { stdio: ['ignore', 'pipe', 'inherit', fd], encoding: 'utf8' });
-    assert.deepEqual(maps.trim().split('\n').map((line) => line.trim().split(/\s+/)), [['0', '100000', '1000'], ['2000', '5000', '1'], ['0', '200000', '1000']]);
+    const maps = execFileSync(
+      'nsenter',
+      ['--user=/proc/self/fd/3', 'cat', '/proc/self/uid_map', '/proc/self/gid_map'],
+      { stdio: ['ignore', 'pipe', 'inherit', fd], encoding: 'utf8' },
+    );
+    assert.deepEqual(
+      maps
+        .trim()
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/)),
+      [
+        ['0', '100000', '1000'],
+        ['2000', '5000', '1'],
+        ['0', '200000', '1000'],
+      ],
+    );
   } finally {
     closeSync(fd);
   }
@@ -201,13 +266,19 @@ test('a mount seen through a map has other owners; the files keep theirs', { ski
   }
 });
 
-test('what cannot be mapped is an error, and nothing stays open', { skip }, () => leavesNothingOpen(async () => {
-  const userns = await makeUserNamespace('0 100000 1000\n', '0 200000 1000\n');
-  try {
-    await assert.rejects(cloneMapped('/proc', userns), { code: 'EINVAL', syscall: 'mount_setattr', message: 'mount_setattr /proc: EINVAL' });
-    await assert.rejects(cloneMapped('/nowhere', userns), { code: 'ENOENT' });
-    await assert.rejects(attachMount(userns, '/tmp'), { syscall: 'move_mount' });
-  } finally {
-    closeSync(userns);
-  }
-}));
+test('what cannot be mapped is an error, and nothing stays open', { skip }, () =>
+  leavesNothingOpen(async () => {
+    const userns = await makeUserNamespace('0 100000 1000\n', '0 200000 1000\n');
+    try {
+      await assert.rejects(cloneMapped('/proc', userns), {
+        code: 'EINVAL',
+        syscall: 'mount_setattr',
+        message: 'mount_setattr /proc: EINVAL',
+      });
+      await assert.rejects(cloneMapped('/nowhere', userns), { code: 'ENOENT' });
+      await assert.rejects(attachMount(userns, '/tmp'), { syscall: 'move_mount' });
+    } finally {
+      closeSync(userns);
+    }
+  }),
+);

@@ -13,9 +13,17 @@ before(() => becomeSubreaper());
 /** A process that is ours because its parent is gone. It ends with this status when told to. */
 async function orphan(status: number): Promise<{ pid: number; end: () => void }> {
   const { read, write } = makePipe();
-  const pid = Number(await captured(async (out) => {
-    assert.equal(await spawn(helper(), ['helper', 'orphan', String(status)], { stdio: [read, out, nowhere], dieWithParent: false }).exited, 0);
-  }));
+  const pid = Number(
+    await captured(async (out) => {
+      assert.equal(
+        await spawn(helper(), ['helper', 'orphan', String(status)], {
+          stdio: [read, out, nowhere],
+          dieWithParent: false,
+        }).exited,
+        0,
+      );
+    }),
+  );
   closeSync(read);
   return { pid, end: () => closeSync(write) };
 }
@@ -68,19 +76,33 @@ test('children of node:child_process keep their exit codes beside ours', async (
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   })();
-  const theirs = Array.from({ length: 40 }, (_, index) => new Promise<number | null>((resolve) => {
-    nodeSpawn('/bin/sh', ['-c', `exit ${index}`], { stdio: 'ignore' }).on('exit', resolve);
-  }));
-  const ours = Array.from({ length: 40 }, (_, index) => spawn('/bin/sh', ['sh', '-c', `exit ${100 + index}`], { stdio: [nowhere, nowhere, nowhere] }).exited);
-  assert.deepEqual(await Promise.all(theirs), Array.from({ length: 40 }, (_, index) => index));
-  assert.deepEqual(await Promise.all(ours), Array.from({ length: 40 }, (_, index) => 100 + index));
+  const theirs = Array.from(
+    { length: 40 },
+    (_, index) =>
+      new Promise<number | null>((resolve) => {
+        nodeSpawn('/bin/sh', ['-c', `exit ${index}`], { stdio: 'ignore' }).on('exit', resolve);
+      }),
+  );
+  const ours = Array.from(
+    { length: 40 },
+    (_, index) => spawn('/bin/sh', ['sh', '-c', `exit ${100 + index}`], { stdio: [nowhere, nowhere, nowhere] }).exited,
+  );
+  assert.deepEqual(
+    await Promise.all(theirs),
+    Array.from({ length: 40 }, (_, index) => index),
+  );
+  assert.deepEqual(
+    await Promise.all(ours),
+    Array.from({ length: 40 }, (_, index) => 100 + index),
+  );
   open = false;
   await watching;
 });
 
-test('nothing stays open', () => leavesNothingOpen(async () => {
-  const { pid, end } = await orphan(0);
-  end();
-  await eventually('it is listed', () => reapableOrphans().includes(pid));
-  assert.equal(reap(pid), true);
-}));
+test('nothing stays open', () =>
+  leavesNothingOpen(async () => {
+    const { pid, end } = await orphan(0);
+    end();
+    await eventually('it is listed', () => reapableOrphans().includes(pid));
+    assert.equal(reap(pid), true);
+  }));

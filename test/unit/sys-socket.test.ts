@@ -2,12 +2,24 @@ import assert from 'node:assert/strict';
 import { closeSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { listenUnix, makePipe, peerCredentials, setNonblock, tryAccept, tryReceiveDescriptor, tryWrite } from '../../src/sys/index.js';
+import {
+  listenUnix,
+  makePipe,
+  peerCredentials,
+  setNonblock,
+  tryAccept,
+  tryReceiveDescriptor,
+  tryWrite,
+} from '../../src/sys/index.js';
 import { eventually } from '../support/eventually.js';
 import { helperUntilEnd, leavesNothingOpen, openDescriptors, readSome, tempDir } from './fixtures/support.js';
 
 /** A connection from the helper, which does this until it is told to end. */
-async function connection(path: string, listener: number, ...args: string[]): Promise<{ socket: number; pid: number; end: () => Promise<number> }> {
+async function connection(
+  path: string,
+  listener: number,
+  ...args: string[]
+): Promise<{ socket: number; pid: number; end: () => Promise<number> }> {
   const { pid, end } = helperUntilEnd(...args);
   const socket = await eventually(`a connection to ${path}`, () => tryAccept(listener));
   return { socket, pid, end };
@@ -80,10 +92,13 @@ for (const count of [0, 2, 3, 8, 12]) {
     const { path, listener } = listening(t);
     const { socket, end } = await connection(path, listener, 'send', path, String(count));
     const before = openDescriptors();
-    await assert.rejects(eventually('a message', () => tryReceiveDescriptor(socket)), (error: NodeJS.ErrnoException) => {
-      assert.deepEqual([error.errno, error.syscall], [-74, 'recvmsg']);
-      return true;
-    });
+    await assert.rejects(
+      eventually('a message', () => tryReceiveDescriptor(socket)),
+      (error: NodeJS.ErrnoException) => {
+        assert.deepEqual([error.errno, error.syscall], [-74, 'recvmsg']);
+        return true;
+      },
+    );
     assert.deepEqual(openDescriptors(), before);
     closeSync(socket);
     assert.equal(await end(), 0);
@@ -94,7 +109,10 @@ test('EBADMSG is so called', async (t) => {
   const { path, listener } = listening(t);
   const { socket, end } = await connection(path, listener, 'send', path, '0');
   t.after(() => closeSync(socket));
-  await assert.rejects(eventually('a message', () => tryReceiveDescriptor(socket)), { code: 'EBADMSG' });
+  await assert.rejects(
+    eventually('a message', () => tryReceiveDescriptor(socket)),
+    { code: 'EBADMSG' },
+  );
   await end();
 });
 

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { limitChildrenNofile, makePipe, searchPath, signalPidfd, openPidfd, spawn, SysError, type SpawnOptions } from '../../src/sys/index.js';
+import {
+  limitChildrenNofile,
+  makePipe,
+  searchPath,
+  signalPidfd,
+  openPidfd,
+  spawn,
+  SysError,
+  type SpawnOptions,
+} from '../../src/sys/index.js';
 import { captured, helper, leavesNothingOpen, openDescriptors, script, tempDir } from './fixtures/support.js';
 
 interface Inspection {
@@ -20,10 +29,12 @@ const nowhere = openSync('/dev/null', 'r+');
 const quiet = [nowhere, nowhere, nowhere];
 
 async function inspect(options: Omit<SpawnOptions, 'stdio'> = {}): Promise<Inspection> {
-  return JSON.parse(await captured(async (write) => {
-    const { exited } = spawn(helper(), ['helper', 'inspect'], { ...options, stdio: [nowhere, write, nowhere] });
-    assert.equal(await exited, 0);
-  })) as Inspection;
+  return JSON.parse(
+    await captured(async (write) => {
+      const { exited } = spawn(helper(), ['helper', 'inspect'], { ...options, stdio: [nowhere, write, nowhere] });
+      assert.equal(await exited, 0);
+    }),
+  ) as Inspection;
 }
 
 function sh(text: string, options: Partial<SpawnOptions> = {}): Promise<number> {
@@ -72,14 +83,21 @@ test('no descriptors at all', async () => {
 
 test('descriptors in any order, and one in several places', async () => {
   const files = ['/dev/zero', '/dev/full', '/dev/random'].map((path) => ({ path, fd: openSync(path, 'r') }));
-  for (const order of [[2, 1, 0], [1, 2, 0], [0, 0, 2]]) {
+  for (const order of [
+    [2, 1, 0],
+    [1, 2, 0],
+    [0, 0, 2],
+  ]) {
     const chosen = order.map((index) => files[index]!);
     const out = await captured(async (write) => {
       const stdio = [nowhere, write, nowhere, ...chosen.map(({ fd }) => fd)];
       assert.equal(await spawn(helper(), ['helper', 'inspect'], { stdio }).exited, 0);
     });
     const { fds } = JSON.parse(out) as Inspection;
-    assert.deepEqual([3, 4, 5].map((fd) => fds[fd]), chosen.map(({ path }) => path));
+    assert.deepEqual(
+      [3, 4, 5].map((fd) => fds[fd]),
+      chosen.map(({ path }) => path),
+    );
     assert.equal(Object.keys(fds).length, 6);
   }
   for (const { fd } of files) closeSync(fd);
@@ -87,7 +105,10 @@ test('descriptors in any order, and one in several places', async () => {
 
 test('descriptors whose numbers are each others’ targets', async () => {
   // Low numbers of our own, rotated: a dup2 in the wrong order would overwrite one still needed.
-  const opened = Array.from({ length: 6 }, (_, index) => ({ path: ['/dev/zero', '/dev/full', '/dev/random'][index % 3]!, fd: openSync(['/dev/zero', '/dev/full', '/dev/random'][index % 3]!, 'r') }));
+  const opened = Array.from({ length: 6 }, (_, index) => ({
+    path: ['/dev/zero', '/dev/full', '/dev/random'][index % 3]!,
+    fd: openSync(['/dev/zero', '/dev/full', '/dev/random'][index % 3]!, 'r'),
+  }));
   const size = Math.max(...opened.map(({ fd }) => fd)) + 1;
   const expected: string[] = [];
   const out = await captured(async (write) => {
@@ -99,7 +120,10 @@ test('descriptors whose numbers are each others’ targets', async () => {
     assert.equal(await spawn(helper(), ['helper', 'inspect'], { stdio }).exited, 0);
   });
   const { fds } = JSON.parse(out) as Inspection;
-  assert.deepEqual(Array.from({ length: size }, (_, index) => fds[index]!.replace(/:.*/, '')), expected);
+  assert.deepEqual(
+    Array.from({ length: size }, (_, index) => fds[index]!.replace(/:.*/, '')),
+    expected,
+  );
 });
 
 test('a program that cannot be run is an error at once, of the right kind', (t) => {
@@ -108,13 +132,21 @@ test('a program that cannot be run is an error at once, of the right kind', (t) 
   writeFileSync(plain, 'not executable');
   const broken = script(dir, 'broken', '');
   writeFileSync(broken, '#!/no/such/interpreter\n');
-  for (const [file, code] of [[join(dir, 'missing'), 'ENOENT'], [plain, 'EACCES'], [dir, 'EACCES'], [broken, 'ENOENT']] as const) {
-    assert.throws(() => spawn(file, [file], { stdio: quiet }), (error) => {
-      assert.ok(error instanceof SysError);
-      assert.deepEqual([error.code, error.syscall], [code, 'spawn']);
-      assert.ok(error.message.includes(file), error.message);
-      return true;
-    });
+  for (const [file, code] of [
+    [join(dir, 'missing'), 'ENOENT'],
+    [plain, 'EACCES'],
+    [dir, 'EACCES'],
+    [broken, 'ENOENT'],
+  ] as const) {
+    assert.throws(
+      () => spawn(file, [file], { stdio: quiet }),
+      (error) => {
+        assert.ok(error instanceof SysError);
+        assert.deepEqual([error.code, error.syscall], [code, 'spawn']);
+        assert.ok(error.message.includes(file), error.message);
+        return true;
+      },
+    );
   }
 });
 
@@ -127,7 +159,9 @@ test('a file that is no program is ENOEXEC', (t) => {
 
 test('a bad descriptor or a bad directory is an error, and leaves no child', (t) => {
   assert.throws(() => spawn('/bin/true', ['true'], { stdio: [999_999] }), { code: 'EBADF' });
-  assert.throws(() => spawn('/bin/true', ['true'], { stdio: quiet, cwd: join(tempDir(t), 'missing') }), { code: 'ENOENT' });
+  assert.throws(() => spawn('/bin/true', ['true'], { stdio: quiet, cwd: join(tempDir(t), 'missing') }), {
+    code: 'ENOENT',
+  });
   assert.equal(readFileSync(`/proc/self/task/${process.pid}/children`, 'latin1').trim(), '');
 });
 
@@ -139,10 +173,20 @@ test('the working directory', async (t) => {
 });
 
 test('the environment is what is given, without what is undefined', async () => {
-  const env = async (options: Partial<SpawnOptions>): Promise<string[]> => (await captured(async (write) => {
-    assert.equal(await spawn('/usr/bin/env', ['env'], { stdio: [nowhere, write, nowhere], ...options }).exited, 0);
-  })).split('\n').filter(Boolean).sort();
-  assert.deepEqual(await env({ env: { A: '1', B: undefined, C: 'x=y z', D: 'ümlaut' } }), ['A=1', 'C=x=y z', 'D=ümlaut']);
+  const env = async (options: Partial<SpawnOptions>): Promise<string[]> =>
+    (
+      await captured(async (write) => {
+        assert.equal(await spawn('/usr/bin/env', ['env'], { stdio: [nowhere, write, nowhere], ...options }).exited, 0);
+      })
+    )
+      .split('\n')
+      .filter(Boolean)
+      .sort();
+  assert.deepEqual(await env({ env: { A: '1', B: undefined, C: 'x=y z', D: 'ümlaut' } }), [
+    'A=1',
+    'C=x=y z',
+    'D=ümlaut',
+  ]);
   assert.deepEqual(await env({ env: {} }), []);
   process.env.HAWSER_TEST_INHERITED = 'yes';
   assert.ok((await env({})).includes('HAWSER_TEST_INHERITED=yes'));
@@ -151,7 +195,9 @@ test('the environment is what is given, without what is undefined', async () => 
 
 test('arguments arrive whole, empty ones too', async () => {
   const args = ['', 'a b', '"', '\n', 'ü'];
-  const out = await captured((write) => spawn('/usr/bin/printf', ['printf', '%s|', ...args], { stdio: [nowhere, write, nowhere] }).exited);
+  const out = await captured(
+    (write) => spawn('/usr/bin/printf', ['printf', '%s|', ...args], { stdio: [nowhere, write, nowhere] }).exited,
+  );
   assert.equal(out, args.map((arg) => `${arg}|`).join(''));
 });
 
@@ -214,17 +260,21 @@ test('an empty part of PATH is the current directory', (t) => {
   assert.equal(searchPath('here', '/no/such:'), 'here');
 });
 
-test('nothing stays open', () => leavesNothingOpen(async () => {
-  await sh('exit 3');
-  assert.throws(() => spawn('/no/such/file', [], { stdio: quiet }));
-  assert.throws(() => spawn('/bin/true', [], { stdio: [nowhere, 999_999, nowhere] }));
-}));
+test('nothing stays open', () =>
+  leavesNothingOpen(async () => {
+    await sh('exit 3');
+    assert.throws(() => spawn('/no/such/file', [], { stdio: quiet }));
+    assert.throws(() => spawn('/bin/true', [], { stdio: [nowhere, 999_999, nowhere] }));
+  }));
 
 test('children get the limit of open files that they shall have, not the one that Node raised for itself', async (t) => {
   limitChildrenNofile(777);
   t.after(() => limitChildrenNofile(0));
   const limits = await captured(async (write) => {
-    assert.equal(await spawn('/bin/sh', ['sh', '-c', 'ulimit -Sn; ulimit -Hn'], { stdio: [nowhere, write, nowhere] }).exited, 0);
+    assert.equal(
+      await spawn('/bin/sh', ['sh', '-c', 'ulimit -Sn; ulimit -Hn'], { stdio: [nowhere, write, nowhere] }).exited,
+      0,
+    );
   });
   const [soft, hard] = limits.trim().split('\n');
   assert.equal(soft, '777');

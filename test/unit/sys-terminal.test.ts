@@ -3,7 +3,18 @@ import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { isatty } from 'node:tty';
-import { listenUnix, makePipe, openTerminalPeer, setNonblock, setWindowSize, spawn, tryAccept, tryRead, tryReceiveDescriptor, tryWrite } from '../../src/sys/index.js';
+import {
+  listenUnix,
+  makePipe,
+  openTerminalPeer,
+  setNonblock,
+  setWindowSize,
+  spawn,
+  tryAccept,
+  tryRead,
+  tryReceiveDescriptor,
+  tryWrite,
+} from '../../src/sys/index.js';
 import { eventually } from '../support/eventually.js';
 import { captured, helper, leavesNothingOpen, openDescriptors, tempDir } from './fixtures/support.js';
 
@@ -54,7 +65,12 @@ test('the peer does not become this process’s controlling terminal', async (t)
   const master = await terminal(t);
   closeSync(openTerminalPeer(master));
   assert.notEqual(openDescriptors()[0], '/dev/tty');
-  assert.throws(() => { closeSync(openTerminalPeer(-1)); }, { code: 'EBADF', syscall: 'ioctl' });
+  assert.throws(
+    () => {
+      closeSync(openTerminalPeer(-1));
+    },
+    { code: 'EBADF', syscall: 'ioctl' },
+  );
 });
 
 test('the size is what the process in the terminal sees, columns and rows not mixed up', async (t) => {
@@ -69,7 +85,11 @@ test('the size is what the process in the terminal sees, columns and rows not mi
 test('what is no terminal has no size and no peer', (t) => {
   const { read, write } = makePipe();
   t.after(() => [read, write].forEach((fd) => closeSync(fd)));
-  assert.throws(() => setWindowSize(read, 80, 24), { code: 'ENOTTY', syscall: 'ioctl', message: 'ioctl TIOCSWINSZ: ENOTTY' });
+  assert.throws(() => setWindowSize(read, 80, 24), {
+    code: 'ENOTTY',
+    syscall: 'ioctl',
+    message: 'ioctl TIOCSWINSZ: ENOTTY',
+  });
   assert.throws(() => openTerminalPeer(read), { code: 'ENOTTY', message: 'ioctl TIOCGPTPEER: ENOTTY' });
 });
 

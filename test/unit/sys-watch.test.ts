@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
-import { makeEventfd, makePipe, READABLE, setNonblock, tryRead, tryWrite, Watch, WRITABLE } from '../../src/sys/index.js';
+import {
+  makeEventfd,
+  makePipe,
+  READABLE,
+  setNonblock,
+  tryRead,
+  tryWrite,
+  Watch,
+  WRITABLE,
+} from '../../src/sys/index.js';
 import { eventually } from '../support/eventually.js';
 import { leavesNothingOpen } from './fixtures/support.js';
 
@@ -121,7 +130,7 @@ test('the end of a pipe is something to read', async (t) => {
     watch.want(READABLE);
   });
   closeSync(write);
-  assert.equal(await told & READABLE, READABLE);
+  assert.equal((await told) & READABLE, READABLE);
 });
 
 test('a pipe whose reader is gone counts as ready, and wanting again works', async (t) => {
@@ -248,7 +257,10 @@ test('what a callback throws is an uncaught exception, and the watch lives on', 
   t.after(() => watch.close());
   watch.want(READABLE);
   await eventually('both are thrown', () => thrown.length === 2);
-  assert.deepEqual(thrown.map(({ message }) => message), ['mine', 'mine']);
+  assert.deepEqual(
+    thrown.map(({ message }) => message),
+    ['mine', 'mine'],
+  );
 });
 
 test('promises settled in a callback go on before the next callback', async (t) => {
@@ -266,16 +278,17 @@ test('promises settled in a callback go on before the next callback', async (t) 
   assert.deepEqual(order, ['callback', 'then', 'callback', 'then']);
 });
 
-test('nothing stays open', () => leavesNothingOpen(async () => {
-  const { read, write } = makePipe();
-  writeSync(write, 'x');
-  await new Promise<void>((resolve) => {
-    const watch = new Watch(read, () => {
-      watch.close();
-      resolve();
+test('nothing stays open', () =>
+  leavesNothingOpen(async () => {
+    const { read, write } = makePipe();
+    writeSync(write, 'x');
+    await new Promise<void>((resolve) => {
+      const watch = new Watch(read, () => {
+        watch.close();
+        resolve();
+      });
+      watch.want(READABLE);
     });
-    watch.want(READABLE);
-  });
-  closeSync(read);
-  closeSync(write);
-}));
+    closeSync(read);
+    closeSync(write);
+  }));

@@ -32,7 +32,7 @@ test('when the client closes, its calls fail and their handlers are told', async
   await until(() => server.activeCalls === 1);
   client.close();
   await assert.rejects(call, { code: Code.Unavailable, message: 'ttrpc: closed' });
-  assert.equal((await reason.promise as Error).name, 'AbortError');
+  assert.equal(((await reason.promise) as Error).name, 'AbortError');
   assert.equal(server.activeCalls, 1, 'the handler still runs');
   assert.equal(server.connections, 0);
   finish.resolve('to nobody');
@@ -60,7 +60,7 @@ test('a signal that is first read after the peer has gone is aborted', async (t)
   assert.equal(await seen.promise, true);
 });
 
-test('the end of one connection is none of another\'s business', async (t) => {
+test("the end of one connection is none of another's business", async (t) => {
   const aborted: string[] = [];
   const finish = deferred<string>();
   const { echo, path, server } = await running(t, {
@@ -104,7 +104,9 @@ test('shutdown closes idle connections and lets busy ones finish', async (t) => 
   const call = echo.Say('x');
   await until(() => server.activeCalls === 1);
   let over = false;
-  const shutdown = server.shutdown().then(() => { over = true; });
+  const shutdown = server.shutdown().then(() => {
+    over = true;
+  });
   await idle.closed;
   await assert.rejects(connect(path), { code: Code.Unavailable });
   assert.equal(over, false);
@@ -144,18 +146,34 @@ test('peers that may not connect are hung up on without a word', async (t) => {
 
 test('an authorize function that throws refuses, and is heard of', async (t) => {
   const errors: Error[] = [];
-  const { client } = await running(t, {}, {
-    server: { authorize: () => { throw new Error('no idea'); }, onError: (error) => errors.push(error) },
-  });
+  const { client } = await running(
+    t,
+    {},
+    {
+      server: {
+        authorize: () => {
+          throw new Error('no idea');
+        },
+        onError: (error) => errors.push(error),
+      },
+    },
+  );
   await client.closed;
-  assert.deepEqual(errors.map((error) => error.message), ['no idea']);
+  assert.deepEqual(
+    errors.map((error) => error.message),
+    ['no idea'],
+  );
 });
 
 test('a server takes single sockets, and a client one that is still connecting', async (t) => {
   const path = socketPath(t);
   const server = new Server().add(Echo, { Say: (text) => text });
-  const listener = createServer((socket) => { void server.accept(socket); });
-  await new Promise<void>((resolve) => { listener.listen(path, resolve); });
+  const listener = createServer((socket) => {
+    void server.accept(socket);
+  });
+  await new Promise<void>((resolve) => {
+    listener.listen(path, resolve);
+  });
   const client = new Client(connectSocket({ path }));
   t.after(() => {
     client.close();
@@ -186,5 +204,5 @@ test('a path that is in use is not hushed up by the server', async (t) => {
   const failed = new Promise((resolve) => listener.once('error', resolve));
   await new Server({ authorize: 'none' }).serve(listener);
   listener.listen(path);
-  assert.equal((await failed as NodeJS.ErrnoException).code, 'EADDRINUSE');
+  assert.equal(((await failed) as NodeJS.ErrnoException).code, 'EADDRINUSE');
 });

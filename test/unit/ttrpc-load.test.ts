@@ -12,10 +12,13 @@ const gc = runInNewContext('gc') as () => void;
 
 test('field 39: 64 calls of 3 MiB with replies of 3 MiB do not lock each other up (ttrpc#72, ttrpc#168)', async (t) => {
   const size = 3 << 20;
-  for (const handler of [(bytes: Uint8Array) => bytes, async (bytes: Uint8Array) => {
-    await new Promise((resolve) => setImmediate(resolve));
-    return bytes;
-  }]) {
+  for (const handler of [
+    (bytes: Uint8Array) => bytes,
+    async (bytes: Uint8Array) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      return bytes;
+    },
+  ]) {
     const { echo, client, server } = await running(t, { Bytes: handler });
     const replies = await Promise.all(Array.from({ length: 64 }, (_, index) => echo.Bytes(Buffer.alloc(size, index))));
     for (const [index, reply] of replies.entries()) {
@@ -46,7 +49,8 @@ test('a client that sends and does not read is not read from for ever', async (t
   const { requestFrame, requestHead, EMPTY } = await import('../../src/ttrpc/envelope.js');
   const head = requestHead('test.Echo', 'Bytes');
   const total = 20_000;
-  for (let id = 1; id < 2 * total; id += 2) peer.write(requestFrame(id, 0, head, EMPTY, undefined, undefined) as Uint8Array);
+  for (let id = 1; id < 2 * total; id += 2)
+    peer.write(requestFrame(id, 0, head, EMPTY, undefined, undefined) as Uint8Array);
   // Another client's call comes after all that the server is willing to read from this one.
   let last: number;
   do {
@@ -84,7 +88,11 @@ test('field 39: a call that times out or is aborted in the queue is never writte
   peer.socket.resume();
   assert.equal((await peer.request()).request.payload.length, 4_000_000);
   const { streamId, request } = await peer.request();
-  assert.deepEqual([streamId, Buffer.from(request.payload).toString()], [3, 'last'], 'ids are given out when requests are written');
+  assert.deepEqual(
+    [streamId, Buffer.from(request.payload).toString()],
+    [3, 'last'],
+    'ids are given out when requests are written',
+  );
   const nanos = Number(String(request.timeoutNano));
   assert.ok(nanos > 0 && nanos <= 59_985e6, 'the time in the queue is deducted');
   peer.write(rawFrame(1, 2), rawFrame(3, 2));
@@ -95,12 +103,14 @@ test('field 39: a call that times out or is aborted in the queue is never writte
 
 test('field 26: memory does not grow with the number of calls (ttrpc#236)', async (t) => {
   const { echo, client, server } = await running(t, {
-    Say: (text) => text === 'sync' ? text : Promise.resolve(text),
+    Say: (text) => (text === 'sync' ? text : Promise.resolve(text)),
     List: (text) => [text],
   });
   const phase = async (): Promise<number> => {
     for (let i = 0; i < 30_000; i += 100) {
-      await Promise.all(Array.from({ length: 100 }, (_, n) => echo.Say(n % 2 ? 'sync' : 'later', n % 10 ? {} : { timeoutMs: 1e6 })));
+      await Promise.all(
+        Array.from({ length: 100 }, (_, n) => echo.Say(n % 2 ? 'sync' : 'later', n % 10 ? {} : { timeoutMs: 1e6 })),
+      );
       for await (const _ of echo.List('')) continue;
     }
     await until(() => server.activeCalls === 0);

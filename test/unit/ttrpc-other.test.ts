@@ -11,7 +11,10 @@ function say(t: TestContext, path: string, text: string): Promise<string> {
     const chunks: Buffer[] = [];
     const socket = connectSocket(path, () => socket.write(text));
     t.after(() => socket.destroy());
-    socket.on('data', (chunk: Buffer) => chunks.push(chunk)).once('error', reject).once('close', () => resolve(Buffer.concat(chunks).toString()));
+    socket
+      .on('data', (chunk: Buffer) => chunks.push(chunk))
+      .once('error', reject)
+      .once('close', () => resolve(Buffer.concat(chunks).toString()));
   });
 }
 
@@ -47,7 +50,18 @@ test('what is no frame may be taken over, with what has been read and what comes
 
 test('what is not taken over is answered as any frame, and one that has begun is not offered', async (t) => {
   let offered = 0;
-  const { path, client } = await running(t, { Say: (text) => text }, { server: { other: () => { offered++; return false; } } });
+  const { path, client } = await running(
+    t,
+    { Say: (text) => text },
+    {
+      server: {
+        other: () => {
+          offered++;
+          return false;
+        },
+      },
+    },
+  );
   const peer = await RawPeer.connect(path);
   t.after(() => peer.socket.destroy());
   const oversized = Buffer.alloc(10);
@@ -67,8 +81,26 @@ test('what is not taken over is answered as any frame, and one that has begun is
 
 test('it is not offered to who may not connect', async (t) => {
   let offered = 0;
-  const { path } = await running(t, {}, { server: { authorize: () => false, other: () => { offered++; return true; } } });
-  assert.equal(await say(t, path, 'GET /').catch((error: NodeJS.ErrnoException) => { assert.match(error.code ?? '', /EPIPE|ECONNRESET/); return ''; }), '');
+  const { path } = await running(
+    t,
+    {},
+    {
+      server: {
+        authorize: () => false,
+        other: () => {
+          offered++;
+          return true;
+        },
+      },
+    },
+  );
+  assert.equal(
+    await say(t, path, 'GET /').catch((error: NodeJS.ErrnoException) => {
+      assert.match(error.code ?? '', /EPIPE|ECONNRESET/);
+      return '';
+    }),
+    '',
+  );
   assert.equal(offered, 0);
 });
 

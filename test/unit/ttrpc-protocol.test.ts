@@ -57,7 +57,7 @@ test('server: even stream ids are refused, whatever they carry', async (t) => {
 
 test('server: stream ids that do not grow are refused, and leave the call that has them alone', async (t) => {
   const reply = deferred<string>();
-  const peer = await rawClient(t, { Say: (text) => text === 'slow' ? reply.promise : text });
+  const peer = await rawClient(t, { Say: (text) => (text === 'slow' ? reply.promise : text) });
   peer.write(say(5, 'slow'), say(5), say(3));
   await refused(peer, 5, Code.InvalidArgument, 'StreamID cannot be re-used and must increment');
   await refused(peer, 3, Code.InvalidArgument, 'StreamID cannot be re-used and must increment');
@@ -173,7 +173,10 @@ test('client: replies that make no sense fail their call only', async (t) => {
   const bad: [Buffer, object][] = [
     [Buffer.from([0x0a, 0x7f]), { code: Code.Internal, message: /^ttrpc: error unmarshalling response: / }],
     [Buffer.from([0x12, 1, 0xff]), { code: Code.Internal, message: 'ttrpc: error unmarshalling response: not a text' }],
-    [Buffer.alloc(MAX_MESSAGE_LENGTH + 1), { code: Code.ResourceExhausted, message: /^message length 4194305 exceed maximum/ }],
+    [
+      Buffer.alloc(MAX_MESSAGE_LENGTH + 1),
+      { code: Code.ResourceExhausted, message: /^message length 4194305 exceed maximum/ },
+    ],
   ];
   const waiting = Say('waiting');
   const { streamId: waitingId } = await peer.request();
@@ -208,12 +211,14 @@ test('both ways, 4194304 bytes are a message and one more is not', async (t) => 
   const fits = MAX_MESSAGE_LENGTH - 5;
   assert.equal((await echo.Bytes(size(fits))).length, fits);
   await assert.rejects(echo.Bytes(size(fits + 1)), {
-    code: Code.ResourceExhausted, message: 'message length 4194305 exceed maximum message size of 4194304',
+    code: Code.ResourceExhausted,
+    message: 'message length 4194305 exceed maximum message size of 4194304',
   });
   const names = 2 + 'test.Echo'.length + 2 + 'Bytes'.length;
   assert.equal((await echo.Bytes(Buffer.alloc(fits - names))).length, 0);
   await assert.rejects(echo.Bytes(Buffer.alloc(fits - names + 1)), {
-    code: Code.ResourceExhausted, message: 'message length 4194305 exceed maximum message size of 4194304',
+    code: Code.ResourceExhausted,
+    message: 'message length 4194305 exceed maximum message size of 4194304',
   });
   await assert.rejects(echo.Bytes(Buffer.alloc(MAX_MESSAGE_LENGTH + 1)), { code: Code.ResourceExhausted });
   assert.equal(client.pendingCalls, 0);

@@ -9,8 +9,14 @@ function errno(code: string): Error {
 
 test('system errors get the codes that the Go server gives them, and keep their text', () => {
   const expected: Record<string, Code> = {
-    ENOENT: Code.NotFound, EEXIST: Code.AlreadyExists, EACCES: Code.PermissionDenied, EPERM: Code.PermissionDenied,
-    EINVAL: Code.InvalidArgument, EPIPE: Code.FailedPrecondition, EOF: Code.OutOfRange, EBUSY: Code.Unknown,
+    ENOENT: Code.NotFound,
+    EEXIST: Code.AlreadyExists,
+    EACCES: Code.PermissionDenied,
+    EPERM: Code.PermissionDenied,
+    EINVAL: Code.InvalidArgument,
+    EPIPE: Code.FailedPrecondition,
+    EOF: Code.OutOfRange,
+    EBUSY: Code.Unknown,
   };
   for (const [name, code] of Object.entries(expected)) {
     const thrown = errno(name);
@@ -46,7 +52,7 @@ test('a TtrpcError comes back as it is, also from another copy of the package', 
   const error = new TtrpcError(Code.Aborted, 'no');
   assert.equal(TtrpcError.from(error), error);
   const again = '../../src/ttrpc/status.js?copy';
-  const copy = await import(again) as typeof import('../../src/ttrpc/status.js');
+  const copy = (await import(again)) as typeof import('../../src/ttrpc/status.js');
   const foreign = new copy.TtrpcError(copy.Code.NotFound, 'not here');
   assert.notEqual(copy.TtrpcError, TtrpcError);
   assert.ok(foreign instanceof TtrpcError);
@@ -71,11 +77,22 @@ test('codes that are not known keep their number', () => {
 
 test('metadata has lower-case keys with any number of values', () => {
   const metadata = new Metadata({ 'Trace-Id': ['1', '2'], one: 'x' }).append('TRACE-ID', '3');
-  assert.deepEqual([...metadata], [['trace-id', '1'], ['trace-id', '2'], ['trace-id', '3'], ['one', 'x']]);
+  assert.deepEqual(
+    [...metadata],
+    [
+      ['trace-id', '1'],
+      ['trace-id', '2'],
+      ['trace-id', '3'],
+      ['one', 'x'],
+    ],
+  );
   assert.equal(metadata.get('Trace-ID'), '1');
   assert.deepEqual(metadata.getAll('trace-id'), ['1', '2', '3']);
   assert.equal(metadata.has('__proto__'), false);
-  assert.deepEqual([...new Metadata(metadata).set('ONE', 'y', 'z')].slice(-2), [['one', 'y'], ['one', 'z']]);
+  assert.deepEqual([...new Metadata(metadata).set('ONE', 'y', 'z')].slice(-2), [
+    ['one', 'y'],
+    ['one', 'z'],
+  ]);
   assert.equal(metadata.delete('One'), true);
   assert.equal(metadata.get('one'), undefined);
 });

@@ -79,7 +79,13 @@ test('a handler that fails ends the stream with its error, after what it said be
     yield 'first';
     throw new TtrpcError(Code.DataLoss, 'no more');
   };
-  const { echo, server } = await running(t, { List: failing, Chat: failing, Join: () => { throw new Error('never'); } });
+  const { echo, server } = await running(t, {
+    List: failing,
+    Chat: failing,
+    Join: () => {
+      throw new Error('never');
+    },
+  });
   for (const stream of [echo.List(''), echo.Chat()[Symbol.asyncIterator]()]) {
     assert.deepEqual(await stream.next(), { value: 'first', done: false });
     await assert.rejects(stream.next(), { code: Code.DataLoss, message: 'no more' });
@@ -115,7 +121,8 @@ test('cancelling, aborting and a deadline end a stream on the client', async (t)
   const { echo, client } = await running(t, {
     Chat: (_texts, { signal }) => ({
       [Symbol.asyncIterator]: () => ({
-        next: () => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+        next: () =>
+          new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
       }),
     }),
     Join: () => new Promise<string>(() => undefined),
@@ -158,11 +165,18 @@ test('a handler that waits for messages notices its deadline and a peer that goe
   await until(() => server.activeCalls === 0);
 });
 
-test('on the wire: the server\'s messages are data frames, its end a data frame without data', async (t) => {
+test("on the wire: the server's messages are data frames, its end a data frame without data", async (t) => {
   const peer = await rawClient(t);
   peer.write(open(1, 'List', 'a,', 1));
   const frames = [await peer.frame(), await peer.frame(), await peer.frame()];
-  assert.deepEqual(frames.map(({ type, flags, payload }) => [type, flags, String(payload)]), [[3, 0, 'a'], [3, 0, ''], [3, 5, '']]);
+  assert.deepEqual(
+    frames.map(({ type, flags, payload }) => [type, flags, String(payload)]),
+    [
+      [3, 0, 'a'],
+      [3, 0, ''],
+      [3, 5, ''],
+    ],
+  );
 });
 
 test('on the wire: a first payload is a message unless it is empty', async (t) => {
@@ -174,7 +188,11 @@ test('on the wire: a first payload is a message unless it is empty', async (t) =
   peer.write(open(5, 'Join', 'closed', 1));
   assert.equal((await peer.response()).payload.toString(), 'closed');
   peer.write(open(7, 'Join'), rawFrame(7, 3, 0), rawFrame(7, 3, 1));
-  assert.equal((await peer.response()).payload.toString(), ',', 'closing without saying that there is no data adds an empty message');
+  assert.equal(
+    (await peer.response()).payload.toString(),
+    ',',
+    'closing without saying that there is no data adds an empty message',
+  );
 });
 
 test('on the wire: data for no stream, after the end, with the end, and for a unary call', async (t) => {
@@ -206,12 +224,13 @@ test('on the wire: a message that does not decode fails its stream', async (t) =
 test('on the wire: a data frame that is too long fails its stream', async (t) => {
   const aborted = deferred<void>();
   const peer = await rawClient(t, {
-    Join: (_texts, { signal }) => new Promise((_resolve, reject) => {
-      signal.addEventListener('abort', () => {
-        aborted.resolve();
-        reject(signal.reason as Error);
-      });
-    }),
+    Join: (_texts, { signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          aborted.resolve();
+          reject(signal.reason as Error);
+        });
+      }),
   });
   peer.write(open(1, 'Join'), rawFrame(1, 3, 0, Buffer.alloc(MAX_MESSAGE_LENGTH + 1)));
   assert.equal((await peer.response()).code, Code.ResourceExhausted);
@@ -227,20 +246,27 @@ test('a handler that does not read holds up its connection for a limited time', 
   peer.write(open(3, 'Say', 'next', 0));
   // What was read together with the message that was too much may be answered before it.
   const [full, next] = [await peer.response(), await peer.response()].sort((a, b) => a.streamId - b.streamId);
-  assert.deepEqual([full!.streamId, full!.code, full!.message], [1, Code.InvalidArgument, 'data handling error: ttrpc: stream buffer full']);
+  assert.deepEqual(
+    [full!.streamId, full!.code, full!.message],
+    [1, Code.InvalidArgument, 'data handling error: ttrpc: stream buffer full'],
+  );
   assert.deepEqual([next!.streamId, next!.payload.toString()], [3, 'next']);
   hang.resolve('');
 });
 
 test('64 messages that nobody reads hold up nothing', async (t) => {
   const hang = deferred<void>();
-  const { path } = await running(t, {
-    ...joining,
-    Join: async (texts) => {
-      await hang.promise;
-      return String((await collect(texts)).length);
+  const { path } = await running(
+    t,
+    {
+      ...joining,
+      Join: async (texts) => {
+        await hang.promise;
+        return String((await collect(texts)).length);
+      },
     },
-  }, { server: { stall: { stallMs: 0 } } });
+    { server: { stall: { stallMs: 0 } } },
+  );
   const peer = await RawPeer.connect(path);
   t.after(() => peer.socket.destroy());
   peer.write(open(1, 'Join'), ...Array.from({ length: 64 }, () => rawFrame(1, 3, 0)), open(3, 'Say', 'next', 0));
@@ -251,14 +277,23 @@ test('64 messages that nobody reads hold up nothing', async (t) => {
 });
 
 test('a client that does not read holds up its connection for a limited time', async (t) => {
-  const { echo, client } = await running(t, { ...joining, List: () => Array.from({ length: 200 }, () => 'x'.repeat(100_000)) }, {
-    client: { stall: { stallMs: 30 } },
-  });
+  const { echo, client } = await running(
+    t,
+    { ...joining, List: () => Array.from({ length: 200 }, () => 'x'.repeat(100_000)) },
+    {
+      client: { stall: { stallMs: 30 } },
+    },
+  );
   const stream = echo.List('');
   await until(() => client.pendingCalls === 0);
   assert.equal(await echo.Say('next'), 'next');
   let read = 0;
-  await assert.rejects(async () => { for await (const _ of stream) read++; }, { code: Code.ResourceExhausted, message: 'ttrpc: stream buffer full' });
+  await assert.rejects(
+    async () => {
+      for await (const _ of stream) read++;
+    },
+    { code: Code.ResourceExhausted, message: 'ttrpc: stream buffer full' },
+  );
   assert.ok(read >= 64 && read < 200, `${read} messages were kept`);
   assert.equal(client.pendingCalls, 0);
 });

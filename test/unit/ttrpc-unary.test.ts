@@ -1,13 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  Code, connect, defineService, method, TtrpcError, type CallContext, type ClientInterceptor, type ServerInterceptor,
+  Code,
+  connect,
+  defineService,
+  method,
+  TtrpcError,
+  type CallContext,
+  type ClientInterceptor,
+  type ServerInterceptor,
 } from '../../src/ttrpc/index.js';
 import { deferred, Echo, running, socketPath, Text, until } from '../support/ttrpc-fixture.js';
 import { RawPeer, rawFrame } from '../support/ttrpc-raw.js';
 
 test('a call is answered, by a value or by a promise of one', async (t) => {
-  const { echo } = await running(t, { Say: (text) => text === 'later' ? Promise.resolve('later!') : `${text}!` });
+  const { echo } = await running(t, { Say: (text) => (text === 'later' ? Promise.resolve('later!') : `${text}!`) });
   assert.equal(await echo.Say('hello'), 'hello!');
   assert.equal(await echo.Say('later'), 'later!');
   assert.equal(await echo.Say(''), '!');
@@ -15,7 +22,7 @@ test('a call is answered, by a value or by a promise of one', async (t) => {
 
 test('calls of one connection run at the same time, and their replies come in any order', async (t) => {
   const first = deferred<string>();
-  const { echo, client } = await running(t, { Say: (text) => text === 'first' ? first.promise : text });
+  const { echo, client } = await running(t, { Say: (text) => (text === 'first' ? first.promise : text) });
   const slow = echo.Say('first');
   assert.equal(await echo.Say('second'), 'second');
   first.resolve('first');
@@ -24,15 +31,23 @@ test('calls of one connection run at the same time, and their replies come in an
 });
 
 test('an error keeps its code, text and details', async (t) => {
-  const details = [{ typeUrl: 'x.y/Z', value: Buffer.from([1, 2]) }, { typeUrl: 'empty', value: Buffer.alloc(0) }];
+  const details = [
+    { typeUrl: 'x.y/Z', value: Buffer.from([1, 2]) },
+    { typeUrl: 'empty', value: Buffer.alloc(0) },
+  ];
   const { echo } = await running(t, {
-    Say: () => { throw new TtrpcError(Code.AlreadyExists, 'task abc: already exists', { details }); },
+    Say: () => {
+      throw new TtrpcError(Code.AlreadyExists, 'task abc: already exists', { details });
+    },
     Bytes: () => Promise.reject(Object.assign(new Error('no such thing'), { code: 'ENOENT' })),
   });
   await assert.rejects(echo.Say(''), (error) => {
     assert.ok(error instanceof TtrpcError);
     assert.deepEqual([error.code, error.message], [Code.AlreadyExists, 'task abc: already exists']);
-    assert.deepEqual(error.details.map((d) => [d.typeUrl, Buffer.from(d.value)]), details.map((d) => [d.typeUrl, d.value]));
+    assert.deepEqual(
+      error.details.map((d) => [d.typeUrl, Buffer.from(d.value)]),
+      details.map((d) => [d.typeUrl, d.value]),
+    );
     return true;
   });
   await assert.rejects(echo.Bytes(Buffer.alloc(0)), { code: Code.NotFound, message: 'no such thing' });
@@ -45,35 +60,54 @@ test('a reply that cannot be encoded is an Internal error', async (t) => {
 
 test('a request that cannot be encoded rejects', async (t) => {
   const { echo, client } = await running(t, {});
-  await assert.rejects(echo.Say(5 as unknown as string), { code: Code.InvalidArgument, message: /^ttrpc: error marshalling request: / });
+  await assert.rejects(echo.Say(5 as unknown as string), {
+    code: Code.InvalidArgument,
+    message: /^ttrpc: error marshalling request: /,
+  });
   assert.equal(client.pendingCalls, 0);
 });
 
-test('metadata travels, the client\'s own with every call', async (t) => {
+test("metadata travels, the client's own with every call", async (t) => {
   const seen: [string, string][][] = [];
-  const { echo } = await running(t, {
-    Say: (_text, { metadata }) => {
-      seen.push([...metadata]);
-      return '';
+  const { echo } = await running(
+    t,
+    {
+      Say: (_text, { metadata }) => {
+        seen.push([...metadata]);
+        return '';
+      },
     },
-  }, { client: { metadata: { Namespace: 'default', Trace: 'none' } } });
+    { client: { metadata: { Namespace: 'default', Trace: 'none' } } },
+  );
   await echo.Say('');
   await echo.Say('', { metadata: { trace: ['1', '2'], more: 'x' } });
   assert.deepEqual(seen, [
-    [['namespace', 'default'], ['trace', 'none']],
-    [['namespace', 'default'], ['trace', '1'], ['trace', '2'], ['more', 'x']],
+    [
+      ['namespace', 'default'],
+      ['trace', 'none'],
+    ],
+    [
+      ['namespace', 'default'],
+      ['trace', '1'],
+      ['trace', '2'],
+      ['more', 'x'],
+    ],
   ]);
 });
 
 test('a handler knows its call', async (t) => {
   let context: CallContext | undefined;
-  const { echo } = await running(t, {
-    Say: (_text, given) => {
-      context = given;
-      given.connection.state.set('seen', true);
-      return '';
+  const { echo } = await running(
+    t,
+    {
+      Say: (_text, given) => {
+        context = given;
+        given.connection.state.set('seen', true);
+        return '';
+      },
     },
-  }, { server: { authorize: 'same-user' } });
+    { server: { authorize: 'same-user' } },
+  );
   const before = Date.now();
   await echo.Say('', { timeoutMs: 60_000 });
   assert.ok(context);
@@ -87,7 +121,8 @@ test('a handler knows its call', async (t) => {
 
 test('unknown services and methods are Unimplemented, by these texts', async (t) => {
   const { client } = await running(t, { Say: (text) => text });
-  const call = (service: string, name: string): Promise<string> => client.call(service, name, method.unary(Text, Text), '');
+  const call = (service: string, name: string): Promise<string> =>
+    client.call(service, name, method.unary(Text, Text), '');
   await assert.rejects(call('other.Service', 'Say'), { code: Code.Unimplemented, message: 'service other.Service' });
   await assert.rejects(call('', ''), { code: Code.Unimplemented, message: 'service ' });
   for (const name of ['Bytes', 'say', '__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
@@ -122,15 +157,19 @@ test('one set of handlers, with a class and its methods, answers two services', 
 test('a deadline ends the call on both sides', async (t) => {
   const reason = deferred<unknown>();
   const { echo, server, client } = await running(t, {
-    Say: (_text, { signal }) => new Promise<string>((_resolve, reject) => {
-      signal.addEventListener('abort', () => {
-        reason.resolve(signal.reason);
-        reject(signal.reason as Error);
-      });
-    }),
+    Say: (_text, { signal }) =>
+      new Promise<string>((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          reason.resolve(signal.reason);
+          reject(signal.reason as Error);
+        });
+      }),
   });
-  await assert.rejects(echo.Say('', { timeoutMs: 20 }), { code: Code.DeadlineExceeded, message: 'context deadline exceeded' });
-  assert.equal((await reason.promise as Error).name, 'TimeoutError');
+  await assert.rejects(echo.Say('', { timeoutMs: 20 }), {
+    code: Code.DeadlineExceeded,
+    message: 'context deadline exceeded',
+  });
+  assert.equal(((await reason.promise) as Error).name, 'TimeoutError');
   await until(() => server.activeCalls === 0);
   assert.equal(client.pendingCalls, 0);
 });
@@ -139,7 +178,10 @@ test('a deadline that has passed already sends nothing', async (t) => {
   const path = socketPath(t);
   const { accepted, stop } = await RawPeer.listen(path);
   const client = await connect(path);
-  t.after(() => { client.close(); stop(); });
+  t.after(() => {
+    client.close();
+    stop();
+  });
   const peer = await accepted;
   for (const timeoutMs of [0, -5]) {
     await assert.rejects(client.service(Echo).Say('', { timeoutMs }), { code: Code.DeadlineExceeded });
@@ -157,7 +199,10 @@ test('aborting gives up the call; a later reply is ignored', async (t) => {
   const path = socketPath(t);
   const { accepted, stop } = await RawPeer.listen(path);
   const client = await connect(path);
-  t.after(() => { client.close(); stop(); });
+  t.after(() => {
+    client.close();
+    stop();
+  });
   const peer = await accepted;
   const reason = new Error('enough');
   const controller = new AbortController();
@@ -166,7 +211,9 @@ test('aborting gives up the call; a later reply is ignored', async (t) => {
   controller.abort(reason);
   await assert.rejects(given, { code: Code.Canceled, message: 'context canceled', cause: reason });
   await assert.rejects(client.service(Echo).Say('x', { signal: controller.signal }), { code: Code.Canceled });
-  await assert.rejects(client.service(Echo).Say('x', { signal: AbortSignal.timeout(1) }), { code: Code.DeadlineExceeded });
+  await assert.rejects(client.service(Echo).Say('x', { signal: AbortSignal.timeout(1) }), {
+    code: Code.DeadlineExceeded,
+  });
   peer.write(rawFrame(1, 2, 0));
   await peer.request();
   const next = client.service(Echo).Say('x');
@@ -183,8 +230,14 @@ test('nothing of a call is left when it is over', async (t) => {
   let listeners = 0;
   const add = signal.addEventListener.bind(signal);
   const remove = signal.removeEventListener.bind(signal);
-  t.mock.method(signal, 'addEventListener', (...args: Parameters<typeof add>) => { listeners++; add(...args); });
-  t.mock.method(signal, 'removeEventListener', (...args: Parameters<typeof remove>) => { listeners--; remove(...args); });
+  t.mock.method(signal, 'addEventListener', (...args: Parameters<typeof add>) => {
+    listeners++;
+    add(...args);
+  });
+  t.mock.method(signal, 'removeEventListener', (...args: Parameters<typeof remove>) => {
+    listeners--;
+    remove(...args);
+  });
   const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
   const before = timers();
   const calls = Array.from({ length: 50 }, () => echo.Say('x', { timeoutMs: 1e6, signal }));
@@ -197,18 +250,24 @@ test('nothing of a call is left when it is over', async (t) => {
 
 test('interceptors of the client see calls in order, and may change or answer them', async (t) => {
   const log: string[] = [];
-  const logging = (name: string): ClientInterceptor => async (call, next) => {
-    log.push(`${name} ${call.service}/${call.method} ${String(call.request)}`);
-    call.metadata.append('via', name);
-    const reply = await next(call);
-    log.push(`${name} ${String(reply)}`);
-    return reply;
-  };
-  const cached: ClientInterceptor = (call, next) => call.request === 'cached' ? Promise.resolve('from memory')
-    : next({ ...call, request: `${String(call.request)}?` });
-  const { echo } = await running(t, { Say: (text, { metadata }) => `${text} ${metadata.getAll('via').join()}` }, {
-    client: { interceptors: [logging('a'), logging('b'), cached] },
-  });
+  const logging =
+    (name: string): ClientInterceptor =>
+    async (call, next) => {
+      log.push(`${name} ${call.service}/${call.method} ${String(call.request)}`);
+      call.metadata.append('via', name);
+      const reply = await next(call);
+      log.push(`${name} ${String(reply)}`);
+      return reply;
+    };
+  const cached: ClientInterceptor = (call, next) =>
+    call.request === 'cached' ? Promise.resolve('from memory') : next({ ...call, request: `${String(call.request)}?` });
+  const { echo } = await running(
+    t,
+    { Say: (text, { metadata }) => `${text} ${metadata.getAll('via').join()}` },
+    {
+      client: { interceptors: [logging('a'), logging('b'), cached] },
+    },
+  );
   assert.equal(await echo.Say('x'), 'x? a,b');
   assert.equal(await echo.Say('cached'), 'from memory');
   assert.deepEqual(log.slice(0, 4), ['a test.Echo/Say x', 'b test.Echo/Say x', 'b x? a,b', 'a x? a,b']);
@@ -226,12 +285,22 @@ test('interceptors of the server see calls in order, and may refuse them', async
     if (metadata.get('token') !== 'good') throw new TtrpcError(Code.Unauthenticated, 'who are you?');
     return next();
   };
-  const { echo } = await running(t, { Say: (text) => text, List: (text) => [text, text] }, { server: { interceptors: [logging, guard] } });
+  const { echo } = await running(
+    t,
+    { Say: (text) => text, List: (text) => [text, text] },
+    { server: { interceptors: [logging, guard] } },
+  );
   const metadata = { token: 'good' };
   await assert.rejects(echo.Say('x'), { code: Code.Unauthenticated, message: 'who are you?' });
   assert.equal(await echo.Say('y', { metadata }), 'y');
   const all: string[] = [];
   for await (const text of echo.List('z', { metadata })) all.push(text);
   assert.deepEqual(all, ['z', 'z']);
-  assert.deepEqual(log, [['Say', 'x'], ['Say', 'y'], ['Say', 'y'], ['List', 'z'], ['List', undefined]]);
+  assert.deepEqual(log, [
+    ['Say', 'x'],
+    ['Say', 'y'],
+    ['Say', 'y'],
+    ['List', 'z'],
+    ['List', undefined],
+  ]);
 });

@@ -3,7 +3,15 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { containerd } from '../../src/api/gen/api.js';
 import { now } from '../../src/ttrpc/deadline.js';
-import { decodeRequest, decodeResponse, EMPTY, errorFrame, replyFrame, requestFrame, requestHead } from '../../src/ttrpc/envelope.js';
+import {
+  decodeRequest,
+  decodeResponse,
+  EMPTY,
+  errorFrame,
+  replyFrame,
+  requestFrame,
+  requestHead,
+} from '../../src/ttrpc/envelope.js';
 import { Code, Metadata, TtrpcError } from '../../src/ttrpc/index.js';
 import { encodeFrame, FrameDecoder, MAX_MESSAGE_LENGTH, type Frame, type FrameBytes } from '../../src/ttrpc/wire.js';
 import { rawFrame } from '../support/ttrpc-raw.js';
@@ -51,17 +59,31 @@ test('a request has the bytes that the Go client sends', (t) => {
 });
 
 test('replies have the bytes that the Go server sends', () => {
-  assert.deepEqual(joined(replyFrame(1, ConnectResponse.encode({ shimPid: 1234, taskPid: 1240 }).finish())), CONNECT_REPLY);
+  assert.deepEqual(
+    joined(replyFrame(1, ConnectResponse.encode({ shimPid: 1234, taskPid: 1240 }).finish())),
+    CONNECT_REPLY,
+  );
   assert.deepEqual(joined(replyFrame(3, EMPTY)), EMPTY_REPLY);
-  assert.deepEqual(joined(errorFrame(5, new TtrpcError(Code.NotFound, 'container not created: not found'))), NOT_FOUND_REPLY);
+  assert.deepEqual(
+    joined(errorFrame(5, new TtrpcError(Code.NotFound, 'container not created: not found'))),
+    NOT_FOUND_REPLY,
+  );
 });
 
 test('the golden bytes decode to what they were made of', () => {
-  const [request, reply, empty, failure] = decodeChunks([Buffer.concat([CONNECT_REQUEST, CONNECT_REPLY, EMPTY_REPLY, NOT_FOUND_REPLY])]);
+  const [request, reply, empty, failure] = decodeChunks([
+    Buffer.concat([CONNECT_REQUEST, CONNECT_REPLY, EMPTY_REPLY, NOT_FOUND_REPLY]),
+  ]);
   const { service, method, payload, timeoutMs, metadata } = decodeRequest(request!.payload!);
-  assert.deepEqual({ service, method, timeoutMs }, { service: 'containerd.task.v2.Task', method: 'Connect', timeoutMs: 5000 });
+  assert.deepEqual(
+    { service, method, timeoutMs },
+    { service: 'containerd.task.v2.Task', method: 'Connect', timeoutMs: 5000 },
+  );
   assert.equal(ConnectRequest.decode(payload).id, 'abc');
-  assert.deepEqual([...new Metadata(metadata.map(({ key, value }) => [key, value] as const))], [['containerd-namespace-ttrpc', 'default']]);
+  assert.deepEqual(
+    [...new Metadata(metadata.map(({ key, value }) => [key, value] as const))],
+    [['containerd-namespace-ttrpc', 'default']],
+  );
   const { shimPid, taskPid } = ConnectResponse.decode(decodeResponse(reply!.payload!) as Uint8Array);
   assert.deepEqual([shimPid, taskPid], [1234, 1240]);
   assert.equal((decodeResponse(empty!.payload!) as Uint8Array).length, 0);
@@ -76,7 +98,11 @@ test('a status with code 0 is a success', () => {
 
 test('frames are found wherever the stream is cut', () => {
   const stream = Buffer.concat([
-    rawFrame(1, 1, 0, Buffer.from('abc')), rawFrame(3, 2), rawFrame(5, 3, 1, Buffer.from('0123456789abcdef')), EMPTY_REPLY, NOT_FOUND_REPLY,
+    rawFrame(1, 1, 0, Buffer.from('abc')),
+    rawFrame(3, 2),
+    rawFrame(5, 3, 1, Buffer.from('0123456789abcdef')),
+    EMPTY_REPLY,
+    NOT_FOUND_REPLY,
   ]);
   const whole = decodeChunks([stream]);
   assert.equal(whole.length, 5);
@@ -145,35 +171,51 @@ test('property: any frames in any chunks come out as they went in', () => {
     flags: fc.integer({ min: 0, max: 255 }),
     payload: fc.uint8Array({ maxLength: 300 }),
   });
-  fc.assert(fc.property(fc.array(oneFrame, { maxLength: 20 }), fc.array(fc.integer({ min: 1, max: 400 })), (frames, sizes) => {
-    const stream = Buffer.concat(frames.map((f) => joined(encodeFrame(f.streamId, f.type, f.flags, f.payload))));
-    const expected = frames.map((f) => ({ ...f, length: f.payload.length, payload: Buffer.from(f.payload) }));
-    assert.deepEqual(decodeChunks(cut(stream, sizes)), expected);
-  }));
+  fc.assert(
+    fc.property(fc.array(oneFrame, { maxLength: 20 }), fc.array(fc.integer({ min: 1, max: 400 })), (frames, sizes) => {
+      const stream = Buffer.concat(frames.map((f) => joined(encodeFrame(f.streamId, f.type, f.flags, f.payload))));
+      const expected = frames.map((f) => ({ ...f, length: f.payload.length, payload: Buffer.from(f.payload) }));
+      assert.deepEqual(decodeChunks(cut(stream, sizes)), expected);
+    }),
+  );
 });
 
 test('property: an oversized frame between others hides none of them', () => {
-  fc.assert(fc.property(fc.integer({ min: 1, max: 5000 }), fc.array(fc.integer({ min: 1, max: 1 << 20 }), { maxLength: 30 }), (extra, sizes) => {
-    const before = rawFrame(1, 1, 0, Buffer.from('before'));
-    const after = rawFrame(5, 1, 0, Buffer.from('after'));
-    const large = rawFrame(3, 1, 0, Buffer.alloc(MAX_MESSAGE_LENGTH + extra, 0x55));
-    const frames = decodeChunks(cut(Buffer.concat([before, large, after]), sizes));
-    assert.deepEqual(frames.map((f) => [f.streamId, f.length, f.payload?.toString()]), [
-      [1, 6, 'before'], [3, MAX_MESSAGE_LENGTH + extra, undefined], [5, 5, 'after'],
-    ]);
-  }), { numRuns: 20 });
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 5000 }),
+      fc.array(fc.integer({ min: 1, max: 1 << 20 }), { maxLength: 30 }),
+      (extra, sizes) => {
+        const before = rawFrame(1, 1, 0, Buffer.from('before'));
+        const after = rawFrame(5, 1, 0, Buffer.from('after'));
+        const large = rawFrame(3, 1, 0, Buffer.alloc(MAX_MESSAGE_LENGTH + extra, 0x55));
+        const frames = decodeChunks(cut(Buffer.concat([before, large, after]), sizes));
+        assert.deepEqual(
+          frames.map((f) => [f.streamId, f.length, f.payload?.toString()]),
+          [
+            [1, 6, 'before'],
+            [3, MAX_MESSAGE_LENGTH + extra, undefined],
+            [5, 5, 'after'],
+          ],
+        );
+      },
+    ),
+    { numRuns: 20 },
+  );
 });
 
 test('property: bytes that are no envelope are refused by an exception, never by anything worse', () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-    for (const decode of [decodeRequest, decodeResponse]) {
-      try {
-        decode(bytes);
-      } catch (error) {
-        assert.ok(error instanceof Error);
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      for (const decode of [decodeRequest, decodeResponse]) {
+        try {
+          decode(bytes);
+        } catch (error) {
+          assert.ok(error instanceof Error);
+        }
       }
-    }
-  }));
+    }),
+  );
 });
 
 /** Cuts a stream into chunks of these sizes, the last one taking the rest. */

@@ -19,7 +19,14 @@ const TIMEOUT_S = 1800;
 const PATIENCE = 8;
 
 /** Files of which all is run. */
-const whole = ['unit/shim-cgroup-files', 'unit/shim-metrics-v2', 'unit/shim-oom', 'shim/stats', 'shim/oom', 'shim/migration'];
+const whole = [
+  'unit/shim-cgroup-files',
+  'unit/shim-metrics-v2',
+  'unit/shim-oom',
+  'shim/stats',
+  'shim/oom',
+  'shim/migration',
+];
 
 /** Of these files, the tests with these names. Numbers of bugs and field problems before them don't count. */
 const chosen: Record<string, readonly string[]> = {
@@ -31,7 +38,7 @@ const chosen: Record<string, readonly string[]> = {
     'Pids has every process, and the exec each one is',
     'Pids of a container that lives is never empty, created, running or paused',
     'Update changes the limits in the cgroup, and says what runc says about nonsense',
-    '`all` works in a pid namespace of its own and in the host\'s',
+    "`all` works in a pid namespace of its own and in the host's",
   ],
   'shim/lifecycle': [
     'a container is created, started, ends with its exit code, is deleted, and leaves nothing',
@@ -46,12 +53,12 @@ const chosen: Record<string, readonly string[]> = {
   'shim/exits': [
     'an init that dies between Create and Start is told, and Start fails',
     'execs that the init takes with it end before it, as others see it',
-    'with the host\'s pid namespace, what the init leaves is killed and told first',
-    'orphans of a container in the host\'s pid namespace are collected: no zombie stays',
+    "with the host's pid namespace, what the init leaves is killed and told first",
+    "orphans of a container in the host's pid namespace are collected: no zombie stays",
   ],
   'shim/crash': [
     'a shim that is killed: delete ends the container and reports its pid and 137',
-    'delete after a crash ends a container in the host\'s pid namespace with its children',
+    "delete after a crash ends a container in the host's pid namespace with its children",
   ],
   'shim/group': ['the containers of a shim live and die each for itself; the shim ends with the last'],
   'e2e/containerd': [
@@ -65,22 +72,31 @@ const chosen: Record<string, readonly string[]> = {
 
 function refuseUnknownNames(): void {
   for (const [file, names] of Object.entries(chosen)) {
-    const text = readFileSync(`${top}/test/${file}.test.ts`, 'utf8').replaceAll('\\\'', '\'');
+    const text = readFileSync(`${top}/test/${file}.test.ts`, 'utf8').replaceAll("\\'", "'");
     const missing = names.find((name) => !text.includes(`est('${name}'`) && !text.includes(`: ${name}'`));
-    if (missing !== undefined) throw new Error(`test/vm/suite.ts chooses a test that test/${file}.test.ts doesn't have: ${missing}`);
+    if (missing !== undefined)
+      throw new Error(`test/vm/suite.ts chooses a test that test/${file}.test.ts doesn't have: ${missing}`);
   }
 }
 
 /** As they are, the guest would compile the tests for longer than it runs them. */
 async function bundled(files: readonly string[]): Promise<string[]> {
   await build({
-    absWorkingDir: top, entryPoints: files.map((file) => `test/${file}.test.ts`), outdir: bundles, entryNames: '[name]',
-    bundle: true, platform: 'node', format: 'esm', packages: 'external', target: 'node20', logLevel: 'warning',
+    absWorkingDir: top,
+    entryPoints: files.map((file) => `test/${file}.test.ts`),
+    outdir: bundles,
+    entryNames: '[name]',
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    target: 'node20',
+    logLevel: 'warning',
   });
   return files.map((file) => `${bundles}/${basename(file)}.test.js`);
 }
 
-const quote = (word: string): string => `'${word.replaceAll('\'', '\'\\\'\'')}'`;
+const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 const exactly = (name: string): string => `--test-name-pattern=(^|: )${name.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')}$`;
 const runner = ['node', '--test', '--test-reporter=spec', '--test-concurrency=2'];
 
@@ -92,8 +108,8 @@ if (impossible === 0) {
 refuseUnknownNames();
 const again = Number(process.env.HAWSER_TEST_AGAIN ?? 0) > 0;
 const commands = [
-  [...runner, ...await bundled(whole)],
-  [...runner, ...Object.values(chosen).flat().map(exactly), ...await bundled(Object.keys(chosen))],
+  [...runner, ...(await bundled(whole))],
+  [...runner, ...Object.values(chosen).flat().map(exactly), ...(await bundled(Object.keys(chosen)))],
 ].map((words) => {
   const command = words.map(quote).join(' ');
   return again ? `${command} || { echo UNSTEADY, once more; ${command}; } || failed=1\n` : `${command} || failed=1\n`;
@@ -104,15 +120,31 @@ failed=0
 ${commands.join('')}exit $failed`;
 console.log(`on cgroup v2, by ${relative(process.cwd(), machine)}:`);
 // It ends with this process, however that ends.
-const child = spawn('setpriv', [
-  '--pdeathsig', 'TERM', '--', machine, '--timeout', String(TIMEOUT_S), '--env', `HAWSER_TEST_PATIENCE=${PATIENCE}`, '--', 'sh', '-c', script,
-], {
-  cwd: top, stdio: ['ignore', 'pipe', 'inherit'],
-});
+const child = spawn(
+  'setpriv',
+  [
+    '--pdeathsig',
+    'TERM',
+    '--',
+    machine,
+    '--timeout',
+    String(TIMEOUT_S),
+    '--env',
+    `HAWSER_TEST_PATIENCE=${PATIENCE}`,
+    '--',
+    'sh',
+    '-c',
+    script,
+  ],
+  {
+    cwd: top,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  },
+);
 // Those that were not chosen would be most of what is printed.
 createInterface(child.stdout).on('line', (line) => {
   if (!line.includes('# test name does not match pattern')) console.log(line);
 });
-const [status] = await once(child, 'close') as [number | null];
+const [status] = (await once(child, 'close')) as [number | null];
 rmSync(`${top}/${bundles}`, { recursive: true });
 process.exitCode = status ?? 1;

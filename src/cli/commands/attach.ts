@@ -15,7 +15,11 @@ export interface AttachFlags {
   readonly sigProxy?: boolean;
 }
 
-export async function attachCommand(reference: string, { detachKeys = DEFAULT_DETACH_KEYS, stdin = true, sigProxy = true }: AttachFlags, globals: Globals): Promise<void> {
+export async function attachCommand(
+  reference: string,
+  { detachKeys = DEFAULT_DETACH_KEYS, stdin = true, sigProxy = true }: AttachFlags,
+  globals: Globals,
+): Promise<void> {
   const keys = parseDetachKeys(detachKeys);
   const outcome = await withSession(globals, async (session) => {
     const container = await session.find(reference);
@@ -26,8 +30,14 @@ export async function attachCommand(reference: string, { detachKeys = DEFAULT_DE
     ended.catch(() => undefined);
     if (task.terminal) await redraw(container);
     const result = await converse({
-      io, exit: ended, terminal: task.terminal, interactive: stdin, detachKeys: keys, sigProxy,
-      resize: (size) => container.resizeTerminal(size), kill: (signal) => container.signalProcess(signal),
+      io,
+      exit: ended,
+      terminal: task.terminal,
+      interactive: stdin,
+      detachKeys: keys,
+      sigProxy,
+      resize: (size) => container.resizeTerminal(size),
+      kill: (signal) => container.signalProcess(signal),
     });
     if (result === 'detached') process.stderr.write('\r\n');
     return result;
@@ -42,11 +52,20 @@ async function running(container: Container): Promise<TaskStatus> {
   try {
     task = await container.status();
   } catch (error) {
-    if (error instanceof NotFoundError) throw new CliError(`container ${container.id} does not run, so there is nothing to attach to: ${next}`, 1, { cause: error });
+    if (error instanceof NotFoundError)
+      throw new CliError(`container ${container.id} does not run, so there is nothing to attach to: ${next}`, 1, {
+        cause: error,
+      });
     throw error;
   }
-  if (task.state === 'stopped') throw new CliError(`container ${container.id} has ended, so there is nothing to attach to: ${next}, or see \`hawser logs ${container.id}\``);
-  if (task.state !== 'running') throw new CliError(`container ${container.id} is ${task.state}, and would not answer: \`hawser unpause ${container.id}\` first`);
+  if (task.state === 'stopped')
+    throw new CliError(
+      `container ${container.id} has ended, so there is nothing to attach to: ${next}, or see \`hawser logs ${container.id}\``,
+    );
+  if (task.state !== 'running')
+    throw new CliError(
+      `container ${container.id} is ${task.state}, and would not answer: \`hawser unpause ${container.id}\` first`,
+    );
   return task;
 }
 
@@ -55,7 +74,11 @@ async function ioOf(container: Container, task: TaskStatus, stdin: boolean): Pro
   const log = logPathOf(task.stdout);
   const ownInput = container.record.labels[LABEL.stdin];
   // A shim that could not write the log has the client library's FIFOs instead.
-  if (log !== undefined || (ownInput !== undefined && task.stdin === ownInput)) return logIo(log, stdin ? ownInput ?? (task.stdin || undefined) : undefined);
-  if (!task.stdout.startsWith('/')) throw new CliError(`container ${container.id} cannot be attached to: its output goes ${task.stdout === '' ? 'nowhere' : `to ${task.stdout}`}`);
+  if (log !== undefined || (ownInput !== undefined && task.stdin === ownInput))
+    return logIo(log, stdin ? (ownInput ?? (task.stdin || undefined)) : undefined);
+  if (!task.stdout.startsWith('/'))
+    throw new CliError(
+      `container ${container.id} cannot be attached to: its output goes ${task.stdout === '' ? 'nowhere' : `to ${task.stdout}`}`,
+    );
   return fifoIo(await container.attach({ stdin }), stdin && task.stdin !== '');
 }

@@ -17,17 +17,24 @@ export interface CheckpointFlags {
 }
 
 function directoryOf({ imagePath }: CheckpointFlags, session: Session, id: string): string {
-  return imagePath === undefined ? join(containerDirectory(session.address, session.namespace, id), 'checkpoint') : resolve(imagePath);
+  return imagePath === undefined
+    ? join(containerDirectory(session.address, session.namespace, id), 'checkpoint')
+    : resolve(imagePath);
 }
 
 export async function checkpointCommand(reference: string, flags: CheckpointFlags, globals: Globals): Promise<void> {
   await forEach([reference], globals, async (container, session) => {
     const directory = directoryOf(flags, session, container.id);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    await naming(container.id, 'cannot be written to a checkpoint', { NotFoundError: 'it does not run' }, () => container.createCheckpoint(directory, {
-      exit: flags.leaveRunning !== true, openTcp: flags.tcpEstablished, externalUnixSockets: flags.extUnixSk, fileLocks: flags.fileLocks,
-      terminal: container.record.spec.process?.terminal,
-    }));
+    await naming(container.id, 'cannot be written to a checkpoint', { NotFoundError: 'it does not run' }, () =>
+      container.createCheckpoint(directory, {
+        exit: flags.leaveRunning !== true,
+        openTcp: flags.tcpEstablished,
+        externalUnixSockets: flags.extUnixSk,
+        fileLocks: flags.fileLocks,
+        terminal: container.record.spec.process?.terminal,
+      }),
+    );
     return directory;
   });
 }
@@ -35,7 +42,10 @@ export async function checkpointCommand(reference: string, flags: CheckpointFlag
 export async function restoreCommand(reference: string, flags: CheckpointFlags, globals: Globals): Promise<void> {
   await forEach([reference], globals, async (container, session) => {
     const directory = directoryOf(flags, session, container.id);
-    if (!existsSync(directory)) throw new CliError(`container ${reference} cannot be restored: there is no ${directory}; \`hawser checkpoint ${reference}\` makes it`);
+    if (!existsSync(directory))
+      throw new CliError(
+        `container ${reference} cannot be restored: there is no ${directory}; \`hawser checkpoint ${reference}\` makes it`,
+      );
     await startAgain(container, directory);
   });
 }

@@ -9,7 +9,12 @@ import { withSession, type Session } from '../session.js';
  * @param work returns what is printed for a container; as it was called, unless given
  * @param passOver what is said, and is no failure
  */
-export async function forEach(references: readonly string[], globals: Globals, work: (container: Container, session: Session) => Promise<string | void>, passOver: (error: unknown) => boolean = () => false): Promise<void> {
+export async function forEach(
+  references: readonly string[],
+  globals: Globals,
+  work: (container: Container, session: Session) => Promise<string | void>,
+  passOver: (error: unknown) => boolean = () => false,
+): Promise<void> {
   await withSession(globals, async (session) => {
     let failed = 0;
     for (const reference of references) {
@@ -27,12 +32,17 @@ export async function forEach(references: readonly string[], globals: Globals, w
 }
 
 /** Runs a call on a container, and names the container in whatever it fails with. */
-export async function naming<T>(reference: string, what: string, next: Readonly<Record<string, string>>, call: () => Promise<T>): Promise<T> {
-  
+export async function naming<T>(
+  reference: string,
+  what: string,
+  next: Readonly<Record<string, string>>,
+  call: () => Promise<T>,
+): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    if (!(error instanceof Error) || error instanceof CliError || error instanceof Exit || error instanceof TypeError) throw error;
+    if (!(error instanceof Error) || error instanceof CliError || error instanceof Exit || error instanceof TypeError)
+      throw error;
     const step = next[error.name];
     throw new CliError(`container ${reference} ${what}: ${step ?? error.message}`, 1, { cause: error });
   }

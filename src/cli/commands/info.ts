@@ -17,32 +17,78 @@ interface FormatFlag {
 export async function infoCommand({ format }: FormatFlag, globals: Globals): Promise<void> {
   const info = await withSession(globals, async ({ client, address, namespace }) => {
     const [containers, tasks, images, version, server] = await Promise.all([
-      client.containers(), client.tasks(), client.images.list(), client.version(), client.services.introspection.Server({}),
+      client.containers(),
+      client.tasks(),
+      client.images.list(),
+      client.version(),
+      client.services.introspection.Server({}),
     ]);
     const byId = new Map(tasks.map((task) => [task.containerId, task]));
     const states = containers.map((container) => stateOf(container, byId.get(container.id)).status);
     const count = (...wanted: string[]): number => states.filter((state) => wanted.includes(state)).length;
     return {
-      ID: server.uuid, Address: address, Namespace: namespace,
-      Containers: containers.length, ContainersRunning: count('running'), ContainersPaused: count('paused'), ContainersStopped: count('exited', 'created', 'unknown'),
-      Images: images.length, ServerVersion: version.version, ServerPid: Number(server.pid), Runtimes: [...shimsOf(Number(server.pid)).keys()], DefaultRuntime: 'io.containerd.runc.v2',
-      CgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1', KernelVersion: release(), OperatingSystem: osName(), OSType: 'linux', Architecture: arch(),
-      NCPU: cpus().length, MemTotal: totalmem(), Name: hostname(), DataDir: dataDirectory(),
+      ID: server.uuid,
+      Address: address,
+      Namespace: namespace,
+      Containers: containers.length,
+      ContainersRunning: count('running'),
+      ContainersPaused: count('paused'),
+      ContainersStopped: count('exited', 'created', 'unknown'),
+      Images: images.length,
+      ServerVersion: version.version,
+      ServerPid: Number(server.pid),
+      Runtimes: [...shimsOf(Number(server.pid)).keys()],
+      DefaultRuntime: 'io.containerd.runc.v2',
+      CgroupVersion: existsSync('/sys/fs/cgroup/cgroup.controllers') ? '2' : '1',
+      KernelVersion: release(),
+      OperatingSystem: osName(),
+      OSType: 'linux',
+      Architecture: arch(),
+      NCPU: cpus().length,
+      MemTotal: totalmem(),
+      Name: hostname(),
+      DataDir: dataDirectory(),
     };
   });
-  process.stdout.write(format === undefined ? `${text(info)}\n` : format === 'json' ? `${JSON.stringify(info)}\n` : `${compile(format)(info)}\n`);
+  process.stdout.write(
+    format === undefined
+      ? `${text(info)}\n`
+      : format === 'json'
+        ? `${JSON.stringify(info)}\n`
+        : `${compile(format)(info)}\n`,
+  );
 }
 
 function text(info: Record<string, unknown> & { MemTotal: number; Runtimes: string[] }): string {
   const labels: Record<string, string> = {
-    Address: 'Daemon', Namespace: 'Namespace', ServerVersion: 'Daemon version', ServerPid: 'Daemon pid', Containers: 'Containers', ContainersRunning: ' Running', ContainersPaused: ' Paused',
-    ContainersStopped: ' Stopped', Images: 'Images', DefaultRuntime: 'Default runtime', Runtimes: 'Runtimes', CgroupVersion: 'Cgroup version', KernelVersion: 'Kernel version',
-    OperatingSystem: 'Operating system', Architecture: 'Architecture', NCPU: 'CPUs', MemTotal: 'Total memory', Name: 'Name', ID: 'ID', DataDir: 'Logs in',
+    Address: 'Daemon',
+    Namespace: 'Namespace',
+    ServerVersion: 'Daemon version',
+    ServerPid: 'Daemon pid',
+    Containers: 'Containers',
+    ContainersRunning: ' Running',
+    ContainersPaused: ' Paused',
+    ContainersStopped: ' Stopped',
+    Images: 'Images',
+    DefaultRuntime: 'Default runtime',
+    Runtimes: 'Runtimes',
+    CgroupVersion: 'Cgroup version',
+    KernelVersion: 'Kernel version',
+    OperatingSystem: 'Operating system',
+    Architecture: 'Architecture',
+    NCPU: 'CPUs',
+    MemTotal: 'Total memory',
+    Name: 'Name',
+    ID: 'ID',
+    DataDir: 'Logs in',
   };
-  return Object.entries(labels).map(([key, label]) => {
-    const value = key === 'MemTotal' ? binarySize(info.MemTotal) : key === 'Runtimes' ? info.Runtimes.join(' ') : info[key];
-    return `${label}: ${String(value)}`;
-  }).join('\n');
+  return Object.entries(labels)
+    .map(([key, label]) => {
+      const value =
+        key === 'MemTotal' ? binarySize(info.MemTotal) : key === 'Runtimes' ? info.Runtimes.join(' ') : info[key];
+      return `${label}: ${String(value)}`;
+    })
+    .join('\n');
 }
 
 function osName(): string {
@@ -56,12 +102,20 @@ function osName(): string {
 
 export async function versionCommand({ format }: FormatFlag, globals: Globals): Promise<void> {
   const client = { Version: VERSION, Node: process.version, Arch: arch(), Os: 'linux' };
-  if (format === undefined) process.stdout.write(`Client:\n Version:    ${client.Version}\n Node:       ${client.Node}\n OS/Arch:    linux/${client.Arch}\n\n`);
+  if (format === undefined)
+    process.stdout.write(
+      `Client:\n Version:    ${client.Version}\n Node:       ${client.Node}\n OS/Arch:    linux/${client.Arch}\n\n`,
+    );
   const server = await withSession(globals, ({ client: daemon }) => daemon.version());
   if (format === undefined) {
-    process.stdout.write(`Server:\n Version:    ${server.version}\n Revision:   ${server.revision || '-'}\n Address:    ${addressOf(globals)}\n Namespace:  ${namespaceOf(globals)}\n`);
+    process.stdout.write(
+      `Server:\n Version:    ${server.version}\n Revision:   ${server.revision || '-'}\n Address:    ${addressOf(globals)}\n Namespace:  ${namespaceOf(globals)}\n`,
+    );
     return;
   }
-  const both = { Client: client, Server: { Version: server.version, Revision: server.revision, Address: addressOf(globals) } };
+  const both = {
+    Client: client,
+    Server: { Version: server.version, Revision: server.revision, Address: addressOf(globals) },
+  };
   process.stdout.write(format === 'json' ? `${JSON.stringify(both)}\n` : `${compile(format)(both)}\n`);
 }

@@ -11,7 +11,11 @@ import { logPathOf } from '../options/log.js';
 import { stringifyExact } from '../../oci/json.js';
 import { nameOf, withSession } from '../session.js';
 
-export async function inspectCommand(references: readonly string[], { format }: { format?: string }, globals: Globals): Promise<void> {
+export async function inspectCommand(
+  references: readonly string[],
+  { format }: { format?: string },
+  globals: Globals,
+): Promise<void> {
   const render = format === undefined || format === 'json' ? undefined : compile(format);
   await withSession(globals, async (session) => {
     const { NotFoundError } = await import('../../client/index.js');
@@ -42,26 +46,57 @@ function describe(container: Container, task: TaskStatus | undefined, namespace:
   const state = stateOf(container, task);
   const { spec } = record;
   const [path = '', ...args] = spec.process?.args ?? [];
-  const time = (ms: number | undefined): string => (ms === undefined || Number.isNaN(ms) ? '0001-01-01T00:00:00Z' : new Date(ms).toISOString());
+  const time = (ms: number | undefined): string =>
+    ms === undefined || Number.isNaN(ms) ? '0001-01-01T00:00:00Z' : new Date(ms).toISOString();
   const resources = spec.linux?.resources;
   return {
-    Id: id, Name: nameOf(record.labels) ?? id, Namespace: namespace, Created: record.createdAt.toISOString(), Path: path, Args: args,
+    Id: id,
+    Name: nameOf(record.labels) ?? id,
+    Namespace: namespace,
+    Created: record.createdAt.toISOString(),
+    Path: path,
+    Args: args,
     State: {
-      Status: state.status, Running: state.status === 'running' || state.status === 'paused', Paused: state.status === 'paused', Pid: state.pid,
-      ExitCode: state.exitCode ?? 0, StartedAt: time(state.startedAt), FinishedAt: time(state.finishedAt),
+      Status: state.status,
+      Running: state.status === 'running' || state.status === 'paused',
+      Paused: state.status === 'paused',
+      Pid: state.pid,
+      ExitCode: state.exitCode ?? 0,
+      StartedAt: time(state.startedAt),
+      FinishedAt: time(state.finishedAt),
     },
-    Image: record.image, Rootfs: record.labels[LABEL.rootfs] ?? '', Runtime: record.runtime.name, Snapshotter: record.snapshotter, SnapshotKey: record.snapshotKey,
+    Image: record.image,
+    Rootfs: record.labels[LABEL.rootfs] ?? '',
+    Runtime: record.runtime.name,
+    Snapshotter: record.snapshotter,
+    SnapshotKey: record.snapshotKey,
     LogPath: logPathOf(task?.stdout ?? '') ?? logPathOf(record.labels[LABEL.log] ?? '') ?? '',
     Config: {
-      Hostname: spec.hostname ?? '', User: spec.process?.user.username ?? `${spec.process?.user.uid ?? 0}:${spec.process?.user.gid ?? 0}`, Tty: spec.process?.terminal ?? false,
-      OpenStdin: (task?.stdin ?? record.labels[LABEL.stdin] ?? '') !== '', Env: spec.process?.env ?? [], Cmd: spec.process?.args ?? [],
-      WorkingDir: spec.process?.cwd ?? '/', StopSignal: record.labels[LABEL.stopSignal] ?? String(stopSignalOf(record.labels)), Labels: record.labels,
+      Hostname: spec.hostname ?? '',
+      User: spec.process?.user.username ?? `${spec.process?.user.uid ?? 0}:${spec.process?.user.gid ?? 0}`,
+      Tty: spec.process?.terminal ?? false,
+      OpenStdin: (task?.stdin ?? record.labels[LABEL.stdin] ?? '') !== '',
+      Env: spec.process?.env ?? [],
+      Cmd: spec.process?.args ?? [],
+      WorkingDir: spec.process?.cwd ?? '/',
+      StopSignal: record.labels[LABEL.stopSignal] ?? String(stopSignalOf(record.labels)),
+      Labels: record.labels,
     },
     HostConfig: {
-      Memory: resources?.memory?.limit ?? 0, NanoCpus: cpus(resources?.cpu) * 1e9, CpuShares: resources?.cpu?.shares ?? 0, PidsLimit: resources?.pids?.limit ?? 0,
-      ReadonlyRootfs: spec.root?.readonly ?? false, AutoRemove: record.labels[LABEL.autoRemove] !== undefined,
+      Memory: resources?.memory?.limit ?? 0,
+      NanoCpus: cpus(resources?.cpu) * 1e9,
+      CpuShares: resources?.cpu?.shares ?? 0,
+      PidsLimit: resources?.pids?.limit ?? 0,
+      ReadonlyRootfs: spec.root?.readonly ?? false,
+      AutoRemove: record.labels[LABEL.autoRemove] !== undefined,
     },
-    Mounts: (spec.mounts ?? []).map(({ type = '', source = '', destination, options = [] }) => ({ Type: type, Source: source, Destination: destination, Mode: options.join(','), RW: !options.includes('ro') })),
+    Mounts: (spec.mounts ?? []).map(({ type = '', source = '', destination, options = [] }) => ({
+      Type: type,
+      Source: source,
+      Destination: destination,
+      Mode: options.join(','),
+      RW: !options.includes('ro'),
+    })),
     Stdio: { Stdin: task?.stdin ?? '', Stdout: task?.stdout ?? '', Stderr: task?.stderr ?? '' },
     Spec: spec,
   };

@@ -5,16 +5,30 @@ import type { Globals } from '../address.js';
 import { UsageError } from '../errors.js';
 import { forEach, naming } from './each.js';
 
-export async function killCommand(references: readonly string[], { signal, all }: { signal: string; all?: boolean }, globals: Globals): Promise<void> {
+export async function killCommand(
+  references: readonly string[],
+  { signal, all }: { signal: string; all?: boolean },
+  globals: Globals,
+): Promise<void> {
   const number = signalNumber(signal);
-  await forEach(references, globals, (container) => naming(container.id, 'cannot be sent a signal', {
-    NotFoundError: 'it does not run; `hawser start` starts it', FailedPreconditionError: 'it does not run; `hawser start` starts it',
-  }, () => container.signalProcess(number, { all })));
+  await forEach(references, globals, (container) =>
+    naming(
+      container.id,
+      'cannot be sent a signal',
+      {
+        NotFoundError: 'it does not run; `hawser start` starts it',
+        FailedPreconditionError: 'it does not run; `hawser start` starts it',
+      },
+      () => container.signalProcess(number, { all }),
+    ),
+  );
 }
 
 /** By name, with or without SIG, or by number. */
 export function signalNumber(text: string): number {
-  const unknown = new UsageError(`signal ${JSON.stringify(text)} does not exist: give a name such as TERM, or a number from 1 to 64`);
+  const unknown = new UsageError(
+    `signal ${JSON.stringify(text)} does not exist: give a name such as TERM, or a number from 1 to 64`,
+  );
   try {
     const number = numberOf(text);
     if (number > 0) return number;

@@ -30,7 +30,8 @@ export async function psCommand(flags: PsFlags, globals: Globals): Promise<void>
   const accepts = (flags.filter ?? []).map(filterOf);
   const last = flags.latest ? 1 : flags.last;
   // Asking for what has ended asks for more than what runs.
-  const all = flags.all === true || last !== undefined || (flags.filter ?? []).some((one) => /^(status|exited)=/.test(one));
+  const all =
+    flags.all === true || last !== undefined || (flags.filter ?? []).some((one) => /^(status|exited)=/.test(one));
   const rows = await withSession(globals, async ({ client }) => {
     const [containers, tasks] = await Promise.all([client.containers(), client.tasks()]);
     const byId = new Map(tasks.map((task) => [task.containerId, task]));
@@ -43,9 +44,20 @@ export async function psCommand(flags: PsFlags, globals: Globals): Promise<void>
     .slice(0, last);
   const now = Date.now();
   const records = chosen.map((row) => describe(row, flags.trunc !== false, now));
-  process.stdout.write(list(records, {
-    'CONTAINER ID': 'ID', IMAGE: 'Image', COMMAND: 'Command', CREATED: 'RunningFor', STATUS: 'Status', NAMES: 'Names',
-  }, { format: flags.format, quiet: flags.quiet, idKey: 'ID' }));
+  process.stdout.write(
+    list(
+      records,
+      {
+        'CONTAINER ID': 'ID',
+        IMAGE: 'Image',
+        COMMAND: 'Command',
+        CREATED: 'RunningFor',
+        STATUS: 'Status',
+        NAMES: 'Names',
+      },
+      { format: flags.format, quiet: flags.quiet, idKey: 'ID' },
+    ),
+  );
 }
 
 function describe({ container: { id, record }, state }: Row, cut: boolean, now: number): Record<string, unknown> {
@@ -59,7 +71,10 @@ function describe({ container: { id, record }, state }: Row, cut: boolean, now: 
     Status: inDockersWords(state, now),
     State: state.status,
     Names: nameOf(record.labels) ?? (/^[0-9a-f]{64}$/.test(id) ? '' : id),
-    Labels: Object.entries(record.labels).filter(([name]) => !name.startsWith(PREFIX)).map(([name, value]) => `${name}=${value}`).join(','),
+    Labels: Object.entries(record.labels)
+      .filter(([name]) => !name.startsWith(PREFIX))
+      .map(([name, value]) => `${name}=${value}`)
+      .join(','),
     Runtime: record.runtime.name,
     Pid: state.pid,
   };
@@ -77,18 +92,37 @@ function groups(accepts: readonly Accept[]): Iterable<Accept[]> {
 function filterOf(text: string): Accept {
   const at = text.indexOf('=');
   const [name, value] = at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
-  const accept = (test: (row: Row) => boolean): Accept => Object.assign(test, { about: name === 'label' ? text : name });
+  const accept = (test: (row: Row) => boolean): Accept =>
+    Object.assign(test, { about: name === 'label' ? text : name });
   switch (name) {
-    case 'id': return accept(({ container }) => container.id.startsWith(value));
-    case 'name': return accept(({ container }) => container.id.includes(value) || (nameOf(container.record.labels)?.includes(value) ?? false));
-    case 'status': return accept(({ state }) => state.status === value);
-    case 'exited': return accept(({ state }) => state.status === 'exited' && state.exitCode === Number(value));
-    case 'ancestor': return accept(({ container }) => container.record.image === value || container.record.image.startsWith(`${value}:`) || container.record.image === `docker.io/library/${value.includes(':') ? value : `${value}:latest`}`);
+    case 'id':
+      return accept(({ container }) => container.id.startsWith(value));
+    case 'name':
+      return accept(
+        ({ container }) => container.id.includes(value) || (nameOf(container.record.labels)?.includes(value) ?? false),
+      );
+    case 'status':
+      return accept(({ state }) => state.status === value);
+    case 'exited':
+      return accept(({ state }) => state.status === 'exited' && state.exitCode === Number(value));
+    case 'ancestor':
+      return accept(
+        ({ container }) =>
+          container.record.image === value ||
+          container.record.image.startsWith(`${value}:`) ||
+          container.record.image === `docker.io/library/${value.includes(':') ? value : `${value}:latest`}`,
+      );
     case 'label': {
       const equals = value.indexOf('=');
       const [label, wanted] = equals < 0 ? [value, undefined] : [value.slice(0, equals), value.slice(equals + 1)];
-      return accept(({ container: { record } }) => (wanted === undefined ? record.labels[label] !== undefined : record.labels[label] === wanted));
+      return accept(({ container: { record } }) =>
+        wanted === undefined ? record.labels[label] !== undefined : record.labels[label] === wanted,
+      );
     }
-    default: throw new UsageError(`--filter ${JSON.stringify(text)}: there are id, name, label, status, exited and ancestor, as name=web`, 'ps');
+    default:
+      throw new UsageError(
+        `--filter ${JSON.stringify(text)}: there are id, name, label, status, exited and ancestor, as name=web`,
+        'ps',
+      );
   }
 }

@@ -6,10 +6,19 @@ import { Session, withSession } from '../session.js';
 import type { Container } from '../../client/index.js';
 import { forEach } from './each.js';
 
-export async function removeCommand(references: readonly string[], { force = false }: { force?: boolean }, globals: Globals): Promise<void> {
-  await forEach(references, globals, async (container, session) => {
-    await removeOne(session, container, force);
-  }, (error) => force && error instanceof NoSuchContainer);
+export async function removeCommand(
+  references: readonly string[],
+  { force = false }: { force?: boolean },
+  globals: Globals,
+): Promise<void> {
+  await forEach(
+    references,
+    globals,
+    async (container, session) => {
+      await removeOne(session, container, force);
+    },
+    (error) => force && error instanceof NoSuchContainer,
+  );
 }
 
 async function removeOne(session: Session, container: Container, force: boolean): Promise<void> {
@@ -19,7 +28,10 @@ async function removeOne(session: Session, container: Container, force: boolean)
       if (error instanceof NotFoundError) return undefined;
       throw error;
     });
-    if (status !== undefined && status.state !== 'stopped') throw new CliError(`container ${container.id} cannot be removed while it is ${status.state}: stop it first, or use rm -f`);
+    if (status !== undefined && status.state !== 'stopped')
+      throw new CliError(
+        `container ${container.id} cannot be removed while it is ${status.state}: stop it first, or use rm -f`,
+      );
     if (status !== undefined) await container.deleteTask();
   }
   await remove(session, container, force);

@@ -15,7 +15,8 @@ import { interruptible } from '../terminal/interrupt.js';
 
 export async function runCommand(words: readonly string[], flags: RunFlags, globals: Globals): Promise<void> {
   const detachKeys = parseDetachKeys(flags.detachKeys ?? DEFAULT_DETACH_KEYS);
-  if (flags.tty && flags.interactive && !flags.detach && !process.stdin.isTTY) throw new UsageError('run -t -i: standard input is no terminal: leave out -t', 'run');
+  if (flags.tty && flags.interactive && !flags.detach && !process.stdin.isTTY)
+    throw new UsageError('run -t -i: standard input is no terminal: leave out -t', 'run');
   if (flags.rm && (flags.detach || flags.tty)) checkAutoRemove();
   const code = await withSession(globals, async (session) => {
     // Who detaches from a terminal comes back to it: its output is kept meanwhile.
@@ -41,8 +42,18 @@ export async function runCommand(words: readonly string[], flags: RunFlags, glob
   if (code !== 0) throw new Exit(code);
 }
 
-function startIt(container: Container, flags: RunFlags, logged: boolean, signal: AbortSignal): Promise<Launched | undefined> {
-  const launch = { interactive: flags.interactive === true, size: firstSize(flags.tty === true), pidfile: flags.pidfile, signal };
+function startIt(
+  container: Container,
+  flags: RunFlags,
+  logged: boolean,
+  signal: AbortSignal,
+): Promise<Launched | undefined> {
+  const launch = {
+    interactive: flags.interactive === true,
+    size: firstSize(flags.tty === true),
+    pidfile: flags.pidfile,
+    signal,
+  };
   return logged ? launchLogged(container, launch) : launchForeground(container, launch).then(() => undefined);
 }
 
@@ -53,24 +64,45 @@ interface Company {
 }
 
 /** Shows what it prints until it ends, and then takes away what is to go. @returns the exit status for this command */
-export async function accompany(session: Session, container: Container, started: Launched | undefined, { flags, detachKeys, seen }: Company): Promise<number> {
+export async function accompany(
+  session: Session,
+  container: Container,
+  started: Launched | undefined,
+  { flags, detachKeys, seen }: Company,
+): Promise<number> {
   const first = started?.process ?? container.process;
   if (first === undefined) throw new CliError(`container ${container.id} has no process to show`, FAILED);
   const { tty = false, interactive = false, rm = false } = flags;
   const logged = started?.logged ? started : undefined;
-  const io = logged ? logIo(logged.log, interactive ? logged.stdin : undefined, logged.from) : fifoIo(first, interactive);
+  const io = logged
+    ? logIo(logged.log, interactive ? logged.stdin : undefined, logged.from)
+    : fifoIo(first, interactive);
   let outcome;
   try {
     outcome = await converse({
-      io, exit: first.wait(), terminal: tty, interactive, detachKeys, sigProxy: flags.sigProxy ?? true, seen, own: true,
-      closeStdin: tty ? undefined : async () => {
-        if (logged) io.input?.end();
-        await first.closeStdin();
-      },
+      io,
+      exit: first.wait(),
+      terminal: tty,
+      interactive,
+      detachKeys,
+      sigProxy: flags.sigProxy ?? true,
+      seen,
+      own: true,
+      closeStdin: tty
+        ? undefined
+        : async () => {
+            if (logged) io.input?.end();
+            await first.closeStdin();
+          },
       resize: (size) => container.resizeTerminal(size),
       kill: (signal) => first.kill(signal),
       // Its log is complete when its task is gone.
-      afterExit: logged ? async () => { await settle(container); return true; } : undefined,
+      afterExit: logged
+        ? async () => {
+            await settle(container);
+            return true;
+          }
+        : undefined,
     });
   } catch (error) {
     if (error instanceof Exit && rm) leaveIt(session, container, first.pid);
@@ -91,4 +123,3 @@ export async function accompany(session: Session, container: Container, started:
 function leaveIt(session: Session, container: Container, pid: number): void {
   removeWhenEnded(session, container.id, pid);
 }
-

@@ -23,7 +23,9 @@ export async function runtimesCommand({ format }: { format?: string }, globals: 
     const found = new Map([[DEFAULT, ''], ...shimsOf(Number(pid))]);
     return Promise.all([...found].map(([name, path]) => describe(client, name, path)));
   });
-  process.stdout.write(list(records, { RUNTIME: 'Name', DEFAULT: 'Default', VERSION: 'Version', SHIM: 'Shim' }, { format, idKey: 'Name' }));
+  process.stdout.write(
+    list(records, { RUNTIME: 'Name', DEFAULT: 'Default', VERSION: 'Version', SHIM: 'Shim' }, { format, idKey: 'Name' }),
+  );
 }
 
 /** Names of runtimes, with the shims that the daemon's PATH has for them. The first directory wins. */
@@ -32,7 +34,8 @@ export function shimsOf(daemon: number): Map<string, string> {
   for (const directory of pathOf(daemon)) {
     for (const file of filesIn(directory)) {
       const [, name, version] = SHIM.exec(file) ?? [];
-      if (name !== undefined && !found.has(`io.containerd.${name}.${version!}`)) found.set(`io.containerd.${name}.${version!}`, join(directory, file));
+      if (name !== undefined && !found.has(`io.containerd.${name}.${version!}`))
+        found.set(`io.containerd.${name}.${version!}`, join(directory, file));
     }
   }
   return found;
@@ -41,17 +44,30 @@ export function shimsOf(daemon: number): Map<string, string> {
 async function describe(client: Client, name: string, path: string): Promise<RuntimeRecord> {
   const told = await ask(client, name);
   return {
-    Name: name, Default: name === DEFAULT ? '*' : '', Version: told?.version?.version ?? '', Revision: told?.version?.revision ?? '',
-    Shim: told?.annotations?.['containerd.io/runtime-path'] ?? path, Told: told?.name ?? '',
+    Name: name,
+    Default: name === DEFAULT ? '*' : '',
+    Version: told?.version?.version ?? '',
+    Revision: told?.version?.revision ?? '',
+    Shim: told?.annotations?.['containerd.io/runtime-path'] ?? path,
+    Told: told?.name ?? '',
   };
 }
 
 /** Undefined when the daemon cannot ask shims (containerd before 2.0), or this one does not say. */
 async function ask(client: Client, name: string): Promise<containerd.types.RuntimeInfo | undefined> {
-  const [{ ClientError }, { containerd }] = await Promise.all([import('../../client/index.js'), import('../../api/full.js')]);
+  const [{ ClientError }, { containerd }] = await Promise.all([
+    import('../../client/index.js'),
+    import('../../api/full.js'),
+  ]);
   try {
-    const options: google.protobuf.Any.$Properties = { type_url: 'containerd.types.RuntimeRequest', value: containerd.types.RuntimeRequest.encode({ runtimePath: name }).finish() };
-    const { extra } = await client.services.introspection.PluginInfo({ type: 'io.containerd.runtime.v2', id: 'task', options }, { timeoutMs: 5000 });
+    const options: google.protobuf.Any.$Properties = {
+      type_url: 'containerd.types.RuntimeRequest',
+      value: containerd.types.RuntimeRequest.encode({ runtimePath: name }).finish(),
+    };
+    const { extra } = await client.services.introspection.PluginInfo(
+      { type: 'io.containerd.runtime.v2', id: 'task', options },
+      { timeoutMs: 5000 },
+    );
     return extra?.value ? containerd.types.RuntimeInfo.decode(extra.value) : undefined;
   } catch (error) {
     if (error instanceof ClientError) return undefined;

@@ -22,7 +22,7 @@ export interface StartFlags {
 export async function startCommand(references: readonly string[], flags: StartFlags, globals: Globals): Promise<void> {
   if (!flags.attach && !flags.interactive) {
     await forEach(references, globals, async (container, session) => {
-      if (flags.checkpoint === undefined && await runs(container)) return;
+      if (flags.checkpoint === undefined && (await runs(container))) return;
       const { process: first } = await startAgain(container, flags.checkpoint);
       if (container.record.labels[LABEL.autoRemove]) removeWhenEnded(session, container.id, first.pid);
     });
@@ -32,15 +32,28 @@ export async function startCommand(references: readonly string[], flags: StartFl
   const detachKeys = parseDetachKeys(flags.detachKeys ?? DEFAULT_DETACH_KEYS);
   const code = await withSession(globals, async (session) => {
     const container = await session.find(references[0]!);
-    if (flags.checkpoint === undefined && await runs(container)) return undefined;
+    if (flags.checkpoint === undefined && (await runs(container))) return undefined;
     const started = await startAgain(container, flags.checkpoint);
     const tty = container.record.spec.process?.terminal === true;
     if (tty) await redraw(container);
     return accompany(session, container, started, {
-      flags: { tty, interactive: flags.interactive === true, rm: container.record.labels[LABEL.autoRemove] !== undefined }, detachKeys,
+      flags: {
+        tty,
+        interactive: flags.interactive === true,
+        rm: container.record.labels[LABEL.autoRemove] !== undefined,
+      },
+      detachKeys,
     });
   });
-  if (code === undefined) await attachCommand(references[0]!, { stdin: flags.interactive === true, ...(flags.detachKeys === undefined ? {} : { detachKeys: flags.detachKeys }) }, globals);
+  if (code === undefined)
+    await attachCommand(
+      references[0]!,
+      {
+        stdin: flags.interactive === true,
+        ...(flags.detachKeys === undefined ? {} : { detachKeys: flags.detachKeys }),
+      },
+      globals,
+    );
   else if (code !== 0) throw new Exit(code);
 }
 
@@ -49,7 +62,8 @@ async function runs(container: Container): Promise<boolean> {
   const { NotFoundError } = await import('../../client/index.js');
   try {
     const { state } = await container.status();
-    if (state === 'paused' || state === 'pausing') throw new CliError(`container ${container.id} is paused: \`hawser unpause ${container.id}\` has it go on`);
+    if (state === 'paused' || state === 'pausing')
+      throw new CliError(`container ${container.id} is paused: \`hawser unpause ${container.id}\` has it go on`);
     return state === 'running';
   } catch (error) {
     if (error instanceof NotFoundError) return false;

@@ -16,7 +16,9 @@ export interface StopFlags {
 }
 
 export async function stopCommand(references: readonly string[], flags: StopFlags, globals: Globals): Promise<void> {
-  await forEach(references, globals, (container) => naming(container.id, 'cannot be stopped', {}, () => stop(container, flags)));
+  await forEach(references, globals, (container) =>
+    naming(container.id, 'cannot be stopped', {}, () => stop(container, flags)),
+  );
 }
 
 export async function restartCommand(references: readonly string[], flags: StopFlags, globals: Globals): Promise<void> {
@@ -27,7 +29,10 @@ export async function restartCommand(references: readonly string[], flags: StopF
 }
 
 /** Starts a container whose earlier task, if there was one, has ended. */
-export async function startAgain(container: Container, checkpointDir?: string): Promise<ReturnType<typeof launchLogged>> {
+export async function startAgain(
+  container: Container,
+  checkpointDir?: string,
+): Promise<ReturnType<typeof launchLogged>> {
   await discardEnded(container);
   return launchLogged(container, { interactive: container.record.labels[LABEL.stdin] !== undefined, checkpointDir });
 }
@@ -57,7 +62,12 @@ export async function stop(container: Container, { time = PATIENCE_S, signal }: 
     if (state === 'paused') await container.resume();
     await container.signalProcess(first);
     let timer: NodeJS.Timeout | undefined;
-    const late = time < 0 ? undefined : new Promise<'late'>((resolve) => { timer = setTimeout(() => resolve('late'), time * 1000); });
+    const late =
+      time < 0
+        ? undefined
+        : new Promise<'late'>((resolve) => {
+            timer = setTimeout(() => resolve('late'), time * 1000);
+          });
     const outcome = await Promise.race([ended, ...(late ? [late] : [])]);
     clearTimeout(timer);
     if (outcome !== 'late') return;

@@ -21,9 +21,14 @@ import { spansOf, timelineOf } from '../trace/shim.js';
 import { inOrder, now, Recorder } from '../trace/spans.js';
 import { waterfall } from '../trace/waterfall.js';
 
-export async function traceCommand(words: readonly string[], flags: RunFlags & { output?: string[]; format?: string }, globals: Globals): Promise<void> {
+export async function traceCommand(
+  words: readonly string[],
+  flags: RunFlags & { output?: string[]; format?: string },
+  globals: Globals,
+): Promise<void> {
   for (const path of flags.output ?? []) checkOutput(path);
-  if (flags.format !== undefined && flags.format !== 'json') throw new UsageError(`--format ${flags.format}: there is json`, 'trace');
+  if (flags.format !== undefined && flags.format !== 'json')
+    throw new UsageError(`--format ${flags.format}: there is json`, 'trace');
   const recorder = new Recorder();
   const opening = now();
   recorder.add('client', 'hawser starts', performance.timeOrigin, opening);
@@ -42,20 +47,29 @@ interface Traced {
   readonly told: boolean;
 }
 
-async function traced(session: Session, words: readonly string[], flags: RunFlags, recorder: Recorder, signal: AbortSignal): Promise<Traced> {
+async function traced(
+  session: Session,
+  words: readonly string[],
+  flags: RunFlags,
+  recorder: Recorder,
+  signal: AbortSignal,
+): Promise<Traced> {
   const { client } = session;
   const listening = new AbortController();
   const events = collectEvents(client.events({ signal: listening.signal }));
   measureCalls(client, recorder);
   let container: Container | undefined;
   try {
-    const made = container = await recorder.measure('make the container', () => makeContainer(session, words, flags, { logged: false, signal }));
+    const made = (container = await recorder.measure('make the container', () =>
+      makeContainer(session, words, flags, { logged: false, signal }),
+    ));
     const { code } = await follow(made, flags, recorder, signal);
     const told = await recorder.measure('ask the shim', () => tellShim(session, made.id, recorder));
     await recorder.measure('remove the container', () => remove(session, made, true));
     container = undefined;
     for (const { topic, timestamp, event } of events) {
-      if (topic.startsWith('/tasks/') && (event?.containerId ?? event?.container_id) === made.id) recorder.add('daemon', `event ${topic}`, timestamp.getTime());
+      if (topic.startsWith('/tasks/') && (event?.containerId ?? event?.container_id) === made.id)
+        recorder.add('daemon', `event ${topic}`, timestamp.getTime());
     }
     return { id: made.id, code, told };
   } finally {
@@ -65,13 +79,27 @@ async function traced(session: Session, words: readonly string[], flags: RunFlag
 }
 
 /** Starts it and stays until it ends. */
-async function follow(container: Container, flags: RunFlags, recorder: Recorder, signal: AbortSignal): Promise<{ code: number }> {
+async function follow(
+  container: Container,
+  flags: RunFlags,
+  recorder: Recorder,
+  signal: AbortSignal,
+): Promise<{ code: number }> {
   const { interactive = false, tty = false } = flags;
   const begun = now();
   let created = begun;
-  const first = await explainStart(container, () => container.start({
-    stdin: interactive ? 'pipe' : 'ignore', stdout: 'pipe', stderr: 'pipe', size: firstSize(tty), signal, created: () => { created = now(); },
-  }));
+  const first = await explainStart(container, () =>
+    container.start({
+      stdin: interactive ? 'pipe' : 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+      size: firstSize(tty),
+      signal,
+      created: () => {
+        created = now();
+      },
+    }),
+  );
   const started = now();
   recorder.add('client', 'make the task', begun, created);
   recorder.add('client', 'start the task', created, started);
@@ -82,8 +110,16 @@ async function follow(container: Container, flags: RunFlags, recorder: Recorder,
     return result;
   });
   const outcome = await converse({
-    io: fifoIo(first, interactive), exit, terminal: tty, interactive, detachKeys: parseDetachKeys(flags.detachKeys ?? DEFAULT_DETACH_KEYS), sigProxy: true, own: true,
-    closeStdin: tty ? undefined : () => first.closeStdin(), resize: (size) => first.resize(size), kill: (name) => first.kill(name),
+    io: fifoIo(first, interactive),
+    exit,
+    terminal: tty,
+    interactive,
+    detachKeys: parseDetachKeys(flags.detachKeys ?? DEFAULT_DETACH_KEYS),
+    sigProxy: true,
+    own: true,
+    closeStdin: tty ? undefined : () => first.closeStdin(),
+    resize: (size) => first.resize(size),
+    kill: (name) => first.kill(name),
     seen: () => {
       if (!seen) recorder.mark('container', 'first output');
       seen = true;
@@ -117,7 +153,12 @@ async function tellShim({ namespace, address }: Session, id: string, recorder: R
   }
 }
 
-function report(id: string, { spans }: Recorder, { output = [], format }: { output?: string[]; format?: string }, told: boolean): void {
+function report(
+  id: string,
+  { spans }: Recorder,
+  { output = [], format }: { output?: string[]; format?: string },
+  told: boolean,
+): void {
   const ordered = inOrder(spans);
   const zero = ordered[0]!.start;
   const at = (name: string): number | undefined => {
@@ -125,11 +166,20 @@ function report(id: string, { spans }: Recorder, { output = [], format }: { outp
     return found === undefined ? undefined : found.end - zero;
   };
   if (format === 'json') {
-    process.stdout.write(ordered.map(({ witness, name, start, end }) => `${JSON.stringify({ witness, name, at: start - zero, took: end - start })}\n`).join(''));
+    process.stdout.write(
+      ordered
+        .map(
+          ({ witness, name, start, end }) =>
+            `${JSON.stringify({ witness, name, at: start - zero, took: end - start })}\n`,
+        )
+        .join(''),
+    );
   } else {
     const started = at('start the task');
     const output = at('first output');
-    process.stdout.write(`\n${shortId(id)}: started after ${span(started ?? 0)}${output === undefined ? '' : `, its first output after ${span(output)}`}\n\n`);
+    process.stdout.write(
+      `\n${shortId(id)}: started after ${span(started ?? 0)}${output === undefined ? '' : `, its first output after ${span(output)}`}\n\n`,
+    );
     process.stdout.write(waterfall(ordered, process.stdout.columns || 120));
     if (!told) process.stdout.write('(its shim has told nothing of its own)\n');
   }

@@ -13,7 +13,11 @@ export async function waitCommand(references: readonly string[], globals: Global
       if (!(error instanceof NotFoundError)) throw error;
       const state = stateOf({ ...container, record: await container.refresh() }, undefined);
       if (state.exitCode !== undefined) return String(state.exitCode);
-      throw new CliError(`container ${container.id} has not been started, so that it has no end to wait for: \`hawser start ${container.id}\``, 1, { cause: error });
+      throw new CliError(
+        `container ${container.id} has not been started, so that it has no end to wait for: \`hawser start ${container.id}\``,
+        1,
+        { cause: error },
+      );
     }
   });
 }

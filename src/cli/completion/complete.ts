@@ -30,7 +30,10 @@ export async function complete(top: Command, words: readonly string[]): Promise<
   if (typed.startsWith('-') && !place.onlyArguments) return flags(place.command, top, typed);
   if (place.command.commands.length > 0 && place.args.length === 0) {
     const visible = place.command.createHelp().visibleCommands(place.command);
-    return fitting(visible.map((one) => ({ word: one.name(), help: one.description() })), typed);
+    return fitting(
+      visible.map((one) => ({ word: one.name(), help: one.description() })),
+      typed,
+    );
   }
   return argument(place, typed);
 }
@@ -66,7 +69,9 @@ function walk(top: Command, words: readonly string[]): Place {
       continue;
     }
     if (!onlyArguments && word.startsWith('-') && word !== '-') {
-      const [name, inline] = word.startsWith('--') ? [word.split('=')[0]!, word.includes('=')] : [`-${word.at(-1)!}`, false];
+      const [name, inline] = word.startsWith('--')
+        ? [word.split('=')[0]!, word.includes('=')]
+        : [`-${word.at(-1)!}`, false];
       const option = optionOf(command, top, name);
       if (option?.long) given.add(option.long);
       if (option && takesValue(option) && !inline) pending = option;
@@ -74,7 +79,10 @@ function walk(top: Command, words: readonly string[]): Place {
       if (inline && option?.long === '--namespace') globals.namespace = word.slice(word.indexOf('=') + 1);
       continue;
     }
-    const next = args.length === 0 ? command.commands.find((one) => one.name() === word || one.aliases().includes(word)) : undefined;
+    const next =
+      args.length === 0
+        ? command.commands.find((one) => one.name() === word || one.aliases().includes(word))
+        : undefined;
     if (next) {
       command = next;
       continue;
@@ -96,15 +104,36 @@ function takesValue(option: Option): boolean {
 
 function flags(command: Command, top: Command, typed: string): Candidate[] {
   const visible = command.options.filter((one) => !one.hidden);
-  const all = command === top ? visible : [...visible, ...command.createHelp().visibleOptions(command).filter((one) => one.long === '--help')];
-  return fitting(all.flatMap((one) => (one.long ? [{ word: one.long, help: one.description }] : [])), typed)
-    .concat(typed === '-' ? all.flatMap((one) => (one.short ? [{ word: one.short, help: one.description }] : [])) : []);
+  const all =
+    command === top
+      ? visible
+      : [
+          ...visible,
+          ...command
+            .createHelp()
+            .visibleOptions(command)
+            .filter((one) => one.long === '--help'),
+        ];
+  return fitting(
+    all.flatMap((one) => (one.long ? [{ word: one.long, help: one.description }] : [])),
+    typed,
+  ).concat(typed === '-' ? all.flatMap((one) => (one.short ? [{ word: one.short, help: one.description }] : [])) : []);
 }
 
 const WORDS: Readonly<Record<string, readonly string[]>> = {
-  '--net': ['none', 'host'], '--network': ['none', 'host'], '--pid': ['host'], '--ipc': ['host'], '--log-driver': ['file', 'none'], '--format': ['json', 'table'],
-  '--filter': ['id=', 'name=', 'label=', 'status=', 'exited=', 'ancestor=', 'container=', 'event=', 'type='], '--security-opt': ['no-new-privileges'], '--tail': ['all', '10', '100'],
-  '--log-opt': ['path=', 'max-size=', 'max-file='], '--snapshotter': ['overlayfs', 'native'], '--detach-keys': ['ctrl-p,ctrl-q'], '--mount': ['type=bind,src=', 'type=tmpfs,dst='],
+  '--net': ['none', 'host'],
+  '--network': ['none', 'host'],
+  '--pid': ['host'],
+  '--ipc': ['host'],
+  '--log-driver': ['file', 'none'],
+  '--format': ['json', 'table'],
+  '--filter': ['id=', 'name=', 'label=', 'status=', 'exited=', 'ancestor=', 'container=', 'event=', 'type='],
+  '--security-opt': ['no-new-privileges'],
+  '--tail': ['all', '10', '100'],
+  '--log-opt': ['path=', 'max-size=', 'max-file='],
+  '--snapshotter': ['overlayfs', 'native'],
+  '--detach-keys': ['ctrl-p,ctrl-q'],
+  '--mount': ['type=bind,src=', 'type=tmpfs,dst='],
 };
 const DIRECTORIES = new Set(['--rootfs', '--image-path', '--checkpoint']);
 const FILES = new Set(['--env-file', '--cidfile', '--pidfile', '--output', '--volume', '--device', '--address']);
@@ -113,11 +142,22 @@ async function valuesOf(option: Option, typed: string, globals: Globals): Promis
   const name = option.long ?? '';
   if (DIRECTORIES.has(name)) return [{ word: ':dirs', help: '' }];
   if (FILES.has(name)) return [{ word: ':files', help: '' }];
-  if (name === '--signal' || name === '--stop-signal') return fitting(Object.keys(constants.signals).map((one) => ({ word: one.replace(/^SIG/, ''), help: '' })), typed.toUpperCase().replace(/^SIG/, ''));
+  if (name === '--signal' || name === '--stop-signal')
+    return fitting(
+      Object.keys(constants.signals).map((one) => ({ word: one.replace(/^SIG/, ''), help: '' })),
+      typed.toUpperCase().replace(/^SIG/, ''),
+    );
   if (name === '--runtime') return fitting(await runtimes(globals), typed);
   if (name === '--namespace') return fitting(await namespaces(globals), typed);
-  if (name === '--cap-add' || name === '--cap-drop') return fitting(['ALL', ...CAPABILITIES].map((one) => ({ word: one, help: '' })), typed.toUpperCase());
-  return fitting((WORDS[name] ?? []).map((word) => ({ word, help: '' })), typed);
+  if (name === '--cap-add' || name === '--cap-drop')
+    return fitting(
+      ['ALL', ...CAPABILITIES].map((one) => ({ word: one, help: '' })),
+      typed.toUpperCase(),
+    );
+  return fitting(
+    (WORDS[name] ?? []).map((word) => ({ word, help: '' })),
+    typed,
+  );
 }
 
 async function argument({ command, args, globals, given }: Place, typed: string): Promise<Candidate[]> {
@@ -127,13 +167,37 @@ async function argument({ command, args, globals, given }: Place, typed: string)
   if (meant === undefined || (args.length > at && !meant.variadic)) return [];
   const rootfs = given.has('--rootfs');
   switch (meant.name()) {
-    case 'container': return fitting((await containers(globals, command.name())).filter(({ word }) => !args.includes(word)), typed);
-    case 'image': return rootfs ? [{ word: ':files', help: '' }] : fitting((await images(globals)).filter(({ word }) => !args.includes(word)), typed);
-    case 'command': return [{ word: ':files', help: '' }];
-    case 'archive': return [{ word: ':files', help: '' }];
-    case 'shell': return fitting(['bash', 'zsh', 'fish'].map((word) => ({ word, help: '' })), typed);
-    case 'topic': return fitting([{ word: 'state', help: 'what it does and waits for' }, { word: 'metrics', help: 'figures for Prometheus' }], typed);
-    default: return [];
+    case 'container':
+      return fitting(
+        (await containers(globals, command.name())).filter(({ word }) => !args.includes(word)),
+        typed,
+      );
+    case 'image':
+      return rootfs
+        ? [{ word: ':files', help: '' }]
+        : fitting(
+            (await images(globals)).filter(({ word }) => !args.includes(word)),
+            typed,
+          );
+    case 'command':
+      return [{ word: ':files', help: '' }];
+    case 'archive':
+      return [{ word: ':files', help: '' }];
+    case 'shell':
+      return fitting(
+        ['bash', 'zsh', 'fish'].map((word) => ({ word, help: '' })),
+        typed,
+      );
+    case 'topic':
+      return fitting(
+        [
+          { word: 'state', help: 'what it does and waits for' },
+          { word: 'metrics', help: 'figures for Prometheus' },
+        ],
+        typed,
+      );
+    default:
+      return [];
   }
 }
 
@@ -142,20 +206,29 @@ async function containers(globals: Globals, command: string): Promise<Candidate[
   return asked(globals, async ({ client }) => {
     const [all, tasks] = await Promise.all([client.containers(), client.tasks()]);
     const states = new Map(tasks.map((task) => [task.containerId, task.state]));
-    return all.filter(({ id }) => {
-      const state = states.get(id);
-      if (NOT_RUNNING.has(command)) return command !== 'start' || state === undefined || state === 'stopped';
-      return command === 'unpause' ? state === 'paused' : state === 'running' || state === 'paused';
-    }).map(({ id, record }) => ({ word: nameOf(record.labels) ?? shortId(id), help: `${states.get(id) ?? 'created'} ${(record.spec.process?.args ?? []).join(' ').slice(0, 40)}` }));
+    return all
+      .filter(({ id }) => {
+        const state = states.get(id);
+        if (NOT_RUNNING.has(command)) return command !== 'start' || state === undefined || state === 'stopped';
+        return command === 'unpause' ? state === 'paused' : state === 'running' || state === 'paused';
+      })
+      .map(({ id, record }) => ({
+        word: nameOf(record.labels) ?? shortId(id),
+        help: `${states.get(id) ?? 'created'} ${(record.spec.process?.args ?? []).join(' ').slice(0, 40)}`,
+      }));
   });
 }
 
 function images(globals: Globals): Promise<Candidate[]> {
-  return asked(globals, async ({ client }) => (await client.images.list()).map(({ name }) => ({ word: name, help: '' })));
+  return asked(globals, async ({ client }) =>
+    (await client.images.list()).map(({ name }) => ({ word: name, help: '' })),
+  );
 }
 
 function namespaces(globals: Globals): Promise<Candidate[]> {
-  return asked(globals, async ({ client }) => (await client.services.namespaces.List({})).namespaces.map(({ name }) => ({ word: name ?? '', help: '' })));
+  return asked(globals, async ({ client }) =>
+    (await client.services.namespaces.List({})).namespaces.map(({ name }) => ({ word: name ?? '', help: '' })),
+  );
 }
 
 function runtimes(globals: Globals): Promise<Candidate[]> {
@@ -170,7 +243,9 @@ function runtimes(globals: Globals): Promise<Candidate[]> {
 async function asked(globals: Globals, question: Parameters<typeof withSession<Candidate[]>>[1]): Promise<Candidate[]> {
   if (!existsSync(addressOf(globals))) return [];
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Candidate[]>((resolve) => { timer = setTimeout(() => resolve([]), PATIENCE_MS); });
+  const late = new Promise<Candidate[]>((resolve) => {
+    timer = setTimeout(() => resolve([]), PATIENCE_MS);
+  });
   try {
     return await Promise.race([withSession(globals, question), late]);
   } catch (error) {

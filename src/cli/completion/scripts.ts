@@ -60,6 +60,10 @@ const SCRIPTS: Readonly<Record<string, string>> = { bash: BASH, zsh: ZSH, fish: 
 
 export function completionScript(shell: string): string {
   const script = SCRIPTS[shell];
-  if (script === undefined) throw new UsageError(`completion: there is none for ${JSON.stringify(shell)}; there are bash, zsh and fish`, 'completion');
+  if (script === undefined)
+    throw new UsageError(
+      `completion: there is none for ${JSON.stringify(shell)}; there are bash, zsh and fish`,
+      'completion',
+    );
   return script;
 }

@@ -9,16 +9,39 @@ import type { Session } from '../session.js';
 function program(): string {
   const here = dirname(process.argv[1] ?? '');
   const found = [join(here, 'hawser-after'), join(here, '../../dist/hawser-after')].find((path) => existsSync(path));
-  if (found === undefined) throw new CliError(`${join(here, 'hawser-after')} is missing, so that --rm cannot be done later: run 'make build' or 'make install', or leave out --rm`, FAILED);
+  if (found === undefined)
+    throw new CliError(
+      `${join(here, 'hawser-after')} is missing, so that --rm cannot be done later: run 'make build' or 'make install', or leave out --rm`,
+      FAILED,
+    );
   return found;
 }
 
 /** Returns at once. */
 export function removeWhenEnded(session: Session, id: string, pid: number): void {
-  const child = spawn(program(), [String(pid), process.execPath, process.argv[1]!, '--address', session.address, '--namespace', session.namespace, '__reap', id], {
-    detached: true, stdio: 'ignore', cwd: '/', env: { PATH: process.env.PATH, HAWSER_DATA: process.env.HAWSER_DATA },
-  });
-  child.on('error', (error) => process.stderr.write(`hawser: container ${id} will not be removed when it ends: ${error.message}\n`));
+  const child = spawn(
+    program(),
+    [
+      String(pid),
+      process.execPath,
+      process.argv[1]!,
+      '--address',
+      session.address,
+      '--namespace',
+      session.namespace,
+      '__reap',
+      id,
+    ],
+    {
+      detached: true,
+      stdio: 'ignore',
+      cwd: '/',
+      env: { PATH: process.env.PATH, HAWSER_DATA: process.env.HAWSER_DATA },
+    },
+  );
+  child.on('error', (error) =>
+    process.stderr.write(`hawser: container ${id} will not be removed when it ends: ${error.message}\n`),
+  );
   child.unref();
 }
 
@@ -26,7 +49,11 @@ export function removeWhenEnded(session: Session, id: string, pid: number): void
 export function holdInput(fifo: string, pid: number): void {
   const fd = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
   try {
-    const child = spawn(program(), [String(pid), '/bin/true'], { detached: true, stdio: [fd, 'ignore', 'ignore'], cwd: '/' });
+    const child = spawn(program(), [String(pid), '/bin/true'], {
+      detached: true,
+      stdio: [fd, 'ignore', 'ignore'],
+      cwd: '/',
+    });
     child.on('error', (error) => process.stderr.write(`hawser: ${fifo} cannot be held open: ${error.message}\n`));
     child.unref();
   } finally {

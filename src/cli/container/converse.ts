@@ -38,15 +38,19 @@ export async function converse(talk: Conversation): Promise<ProcessExit | 'detac
   const { io } = talk;
   const raw = talk.terminal && talk.interactive && process.stdin.isTTY;
   const giveBack = raw ? rawMode() : () => undefined;
-  const stopResizing = talk.terminal ? onResize((size) => void talk.resize(size).catch(() => undefined)) : () => undefined;
+  const stopResizing = talk.terminal
+    ? onResize((size) => void talk.resize(size).catch(() => undefined))
+    : () => undefined;
   const signals = talk.terminal ? deadlySignal() : undefined;
   const forwarding = !talk.terminal && talk.sigProxy ? forwardSignals(talk.kill) : undefined;
   let over = false;
   let broken = false;
-  const unwatch = talk.own ? whenBroken(() => {
-    broken = true;
-    void talk.kill('SIGKILL').catch(() => undefined);
-  }) : () => undefined;
+  const unwatch = talk.own
+    ? whenBroken(() => {
+        broken = true;
+        void talk.kill('SIGKILL').catch(() => undefined);
+      })
+    : () => undefined;
   const typing = talk.interactive ? passInput(talk, raw) : undefined;
   try {
     const shown = io.show(talk.seen);
@@ -59,7 +63,12 @@ export async function converse(talk: Conversation): Promise<ProcessExit | 'detac
       return broken ? { ...exit, exitCode: SIGNALLED + constants.signals.SIGPIPE } : exit;
     });
     ended.catch(() => undefined);
-    return await Promise.race([ended, ...(typing ? [typing.detached] : []), ...(signals ? [signals.signal] : []), ...(forwarding ? [forwarding.given] : [])]);
+    return await Promise.race([
+      ended,
+      ...(typing ? [typing.detached] : []),
+      ...(signals ? [signals.signal] : []),
+      ...(forwarding ? [forwarding.given] : []),
+    ]);
   } finally {
     unwatch();
     typing?.stop();
@@ -71,7 +80,10 @@ export async function converse(talk: Conversation): Promise<ProcessExit | 'detac
   }
 }
 
-function passInput({ io, detachKeys, closeStdin }: Conversation, raw: boolean): { readonly detached: Promise<'detached'>; stop(): void } {
+function passInput(
+  { io, detachKeys, closeStdin }: Conversation,
+  raw: boolean,
+): { readonly detached: Promise<'detached'>; stop(): void } {
   const { stdin } = process;
   const scanner = new DetachScanner(raw ? detachKeys : Buffer.alloc(0));
   let onData: (chunk: Buffer) => void = () => undefined;

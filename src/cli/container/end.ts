@@ -8,7 +8,13 @@ import type { Session } from '../session.js';
 export async function settle(container: Container): Promise<Exit> {
   const exit = await container.deleteTask();
   const { startedAt } = lastRun(container.record.labels);
-  await container.setLabels(runLabel({ ...(startedAt === undefined ? {} : { startedAt }), exitCode: exit.exitCode, exitedAt: exit.exitedAt.toISOString() }));
+  await container.setLabels(
+    runLabel({
+      ...(startedAt === undefined ? {} : { startedAt }),
+      exitCode: exit.exitCode,
+      exitedAt: exit.exitedAt.toISOString(),
+    }),
+  );
   return exit;
 }
 

@@ -23,7 +23,10 @@ export function fifoIo(process_: Process, interactive: boolean): ContainerIo {
   return {
     input: interactive ? process_.stdin : undefined,
     show: async (seen) => {
-      await Promise.all([copyOut(process_.stdout, process.stdout, seen), ...(process_.terminal ? [] : [copyOut(process_.stderr, process.stderr, seen)])]);
+      await Promise.all([
+        copyOut(process_.stdout, process.stdout, seen),
+        ...(process_.terminal ? [] : [copyOut(process_.stderr, process.stderr, seen)]),
+      ]);
     },
     ended: () => undefined,
     leave: () => process_.detach(),
@@ -41,7 +44,9 @@ export function logIo(log: string | undefined, stdin: string | undefined, from?:
   const follower = log === undefined ? undefined : new LogFollower(log, from ?? ending(log));
   const input = stdin === undefined ? undefined : openInput(stdin);
   let over: () => void = () => undefined;
-  const nothing = new Promise<void>((resolve) => { over = resolve; });
+  const nothing = new Promise<void>((resolve) => {
+    over = resolve;
+  });
   return {
     input,
     show: (seen) => (follower ? copyOut(follower, process.stdout, seen) : nothing),

@@ -33,7 +33,14 @@ export async function launchForeground(container: Container, launch: Launch): Pr
   const { interactive, size, pidfile, signal } = launch;
   const { created, keep } = beginning(container);
   return explainStart(container, async () => {
-    const process = await container.start({ stdin: interactive ? 'pipe' : 'ignore', stdout: 'pipe', stderr: 'pipe', size, signal, created });
+    const process = await container.start({
+      stdin: interactive ? 'pipe' : 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+      size,
+      signal,
+      created,
+    });
     writePid(process, pidfile);
     await keep();
     return process;
@@ -41,7 +48,8 @@ export async function launchForeground(container: Container, launch: Launch): Pr
 }
 
 /** What is to be known of a container whose shim keeps no log of its terminal. */
-export const UNLOGGED = "its shim cannot keep a terminal's output in a file, so there is no log, and it stands still when much of its output waits for `hawser attach`; Hawser's shim can";
+export const UNLOGGED =
+  "its shim cannot keep a terminal's output in a file, so there is no log, and it stands still when much of its output waits for `hawser attach`; Hawser's shim can";
 
 /** With its output to its log; of a container that was not made for it, to nowhere. */
 export async function launchLogged(container: Container, launch: Launch): Promise<Launched> {
@@ -59,10 +67,28 @@ export async function launchLogged(container: Container, launch: Launch): Promis
   const { created, keep } = beginning(container);
   const { process, logged } = await explainStart(container, async () => {
     try {
-      return { process: await container.start({ stdin: stdin ?? 'ignore', stdout: uri ?? 'ignore', stderr: terminal ? 'ignore' : uri ?? 'ignore', size, checkpointDir, signal, created }), logged: true };
+      return {
+        process: await container.start({
+          stdin: stdin ?? 'ignore',
+          stdout: uri ?? 'ignore',
+          stderr: terminal ? 'ignore' : (uri ?? 'ignore'),
+          size,
+          checkpointDir,
+          signal,
+          created,
+        }),
+        logged: true,
+      };
     } catch (error) {
       if (!terminal || !refusesFile(error)) throw error;
-      const process = await container.start({ stdin: stdin === undefined ? 'ignore' : 'pipe', stdout: 'pipe', size, checkpointDir, signal, created });
+      const process = await container.start({
+        stdin: stdin === undefined ? 'ignore' : 'pipe',
+        stdout: 'pipe',
+        size,
+        checkpointDir,
+        signal,
+        created,
+      });
       if (stdin !== undefined) holdInput((await container.status()).stdin, process.pid);
       return { process, logged: false };
     }
@@ -76,7 +102,9 @@ export async function launchLogged(container: Container, launch: Launch): Promis
 function beginning(container: Container): { created: () => void; keep: () => Promise<void> } {
   let startedAt = new Date();
   return {
-    created: () => { startedAt = new Date(); },
+    created: () => {
+      startedAt = new Date();
+    },
     // How an earlier run has ended is no longer so.
     keep: () => container.setLabels(runLabel({ startedAt: startedAt.toISOString() })),
   };

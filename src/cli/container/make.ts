@@ -20,23 +20,34 @@ export interface Making {
 }
 
 /** @throws CliError with docker's exit status; nothing is left of it then */
-export async function makeContainer(session: Session, words: readonly string[], flags: RunFlags, { logged, signal }: Making): Promise<Container> {
+export async function makeContainer(
+  session: Session,
+  words: readonly string[],
+  flags: RunFlags,
+  { logged, signal }: Making,
+): Promise<Container> {
   const id = flags.name === undefined ? randomBytes(32).toString('hex') : checkName(flags.name);
   const options = createOptions(id, words, flags);
   const userLabels = pairs(flags.label, '--label');
   const reserved = Object.keys(userLabels).find((name) => name.startsWith(PREFIX));
-  if (reserved !== undefined) throw new UsageError(`--label ${reserved}: labels that begin with ${PREFIX} are Hawser's own`);
+  if (reserved !== undefined)
+    throw new UsageError(`--label ${reserved}: labels that begin with ${PREFIX} are Hawser's own`);
   const directory = containerDirectory(session.address, session.namespace, id);
   const log = logged ? logTarget(flags.logDriver, flags.logOpt, join(directory, 'log')) : undefined;
   const cidfile = flags.cidfile === undefined ? undefined : reserve(flags.cidfile);
   try {
-    const container = await create(session, { ...options, signal, stopSignal: flags.stopSignal || undefined, labels: {
-      ...userLabels,
-      ...(log ? { [LABEL.log]: log.uri } : {}),
-      ...(logged && flags.interactive ? { [LABEL.stdin]: join(directory, 'stdin') } : {}),
-      ...(flags.rm ? { [LABEL.autoRemove]: 'true' } : {}),
-      ...(options.rootfs ? { [LABEL.rootfs]: options.rootfs } : {}),
-    } });
+    const container = await create(session, {
+      ...options,
+      signal,
+      stopSignal: flags.stopSignal || undefined,
+      labels: {
+        ...userLabels,
+        ...(log ? { [LABEL.log]: log.uri } : {}),
+        ...(logged && flags.interactive ? { [LABEL.stdin]: join(directory, 'stdin') } : {}),
+        ...(flags.rm ? { [LABEL.autoRemove]: 'true' } : {}),
+        ...(options.rootfs ? { [LABEL.rootfs]: options.rootfs } : {}),
+      },
+    });
     try {
       // Not before: one of that name may be there, and the directory its own.
       makeContainerDirectory(session.address, session.namespace, id);
@@ -61,9 +72,18 @@ async function create(session: Session, options: CreateOptions): Promise<Contain
   } catch (error) {
     const text = (error as Error).message;
     if (error instanceof AbortError) throw error;
-    if (error instanceof AlreadyExistsError) throw new CliError(`container ${options.id} cannot be made: there is one already; remove it with \`hawser rm ${options.id}\`, or choose another --name`, FAILED, { cause: error });
+    if (error instanceof AlreadyExistsError)
+      throw new CliError(
+        `container ${options.id} cannot be made: there is one already; remove it with \`hawser rm ${options.id}\`, or choose another --name`,
+        FAILED,
+        { cause: error },
+      );
     if (error instanceof NotFoundError && options.image !== undefined && /image/i.test(text)) {
-      throw new CliError(`image ${options.image} is not there: take one in with \`hawser images import FILE\`, or give a directory with --rootfs; \`hawser images\` lists what is there`, FAILED, { cause: error });
+      throw new CliError(
+        `image ${options.image} is not there: take one in with \`hawser images import FILE\`, or give a directory with --rootfs; \`hawser images\` lists what is there`,
+        FAILED,
+        { cause: error },
+      );
     }
     throw new CliError(`container ${options.id} cannot be made: ${text}`, FAILED, { cause: error });
   }
@@ -74,7 +94,10 @@ function reserve(path: string): number {
   try {
     return openSync(path, 'wx', 0o644);
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'it is there already: remove it, or name another' : (error as Error).message;
+    const why =
+      (error as NodeJS.ErrnoException).code === 'EEXIST'
+        ? 'it is there already: remove it, or name another'
+        : (error as Error).message;
     throw new CliError(`--cidfile ${path}: ${why}`, FAILED, { cause: error });
   }
 }

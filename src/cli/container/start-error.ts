@@ -21,8 +21,16 @@ export async function explainStart<T>(container: Container, start: () => Promise
     const text = (error as Error).message;
     if (error instanceof AlreadyExistsError) throw new CliError(`${what} is running already`, FAILED, { cause: error });
     if (container.record.labels[LABEL.log] !== undefined && refusesFile(error)) {
-      throw new CliError(`${what} could not be started: the shim of its runtime ${container.record.runtime.name} cannot write output to a file: give --log-driver none, leave out -d, or use Hawser's shim (${text})`, FAILED, { cause: error });
+      throw new CliError(
+        `${what} could not be started: the shim of its runtime ${container.record.runtime.name} cannot write output to a file: give --log-driver none, leave out -d, or use Hawser's shim (${text})`,
+        FAILED,
+        { cause: error },
+      );
     }
-    throw startFailure(what, { program: programOf(container.record.spec), cwd: container.record.spec.process?.cwd }, error);
+    throw startFailure(
+      what,
+      { program: programOf(container.record.spec), cwd: container.record.spec.process?.cwd },
+      error,
+    );
   }
 }

@@ -23,13 +23,44 @@ export function stateOf({ record: { labels, createdAt } }: Container, task: Task
   const last = lastRun(labels);
   const started = last.startedAt === undefined ? undefined : Date.parse(last.startedAt);
   if (task !== undefined && task.state !== 'stopped') {
-    const status = task.state === 'running' || task.state === 'created' ? task.state : task.state === 'unknown' ? 'unknown' : 'paused';
-    return { status, pid: task.pid, exitCode: undefined, startedAt: startOf(task.pid, started, createdAt.getTime()), finishedAt: undefined };
+    const status =
+      task.state === 'running' || task.state === 'created'
+        ? task.state
+        : task.state === 'unknown'
+          ? 'unknown'
+          : 'paused';
+    return {
+      status,
+      pid: task.pid,
+      exitCode: undefined,
+      startedAt: startOf(task.pid, started, createdAt.getTime()),
+      finishedAt: undefined,
+    };
   }
-  if (task?.exit !== undefined) return { status: 'exited', pid: 0, exitCode: task.exit.exitCode, startedAt: started, finishedAt: task.exit.exitedAt.getTime() };
-  if (last.exitCode !== undefined) return { status: 'exited', pid: 0, exitCode: last.exitCode, startedAt: started, finishedAt: Date.parse(last.exitedAt ?? '') };
+  if (task?.exit !== undefined)
+    return {
+      status: 'exited',
+      pid: 0,
+      exitCode: task.exit.exitCode,
+      startedAt: started,
+      finishedAt: task.exit.exitedAt.getTime(),
+    };
+  if (last.exitCode !== undefined)
+    return {
+      status: 'exited',
+      pid: 0,
+      exitCode: last.exitCode,
+      startedAt: started,
+      finishedAt: Date.parse(last.exitedAt ?? ''),
+    };
   // It has run, and its task went without us: the machine was started anew.
-  return { status: started === undefined ? 'created' : 'exited', pid: 0, exitCode: undefined, startedAt: started, finishedAt: undefined };
+  return {
+    status: started === undefined ? 'created' : 'exited',
+    pid: 0,
+    exitCode: undefined,
+    startedAt: started,
+    finishedAt: undefined,
+  };
 }
 
 /**
@@ -45,11 +76,16 @@ function startOf(pid: number, written: number | undefined, created: number): num
 /** As docker ps says it: `Up 3 minutes`, `Exited (0) 2 hours ago`. */
 export function inDockersWords(state: ContainerState, now = Date.now()): string {
   switch (state.status) {
-    case 'created': return 'Created';
-    case 'unknown': return 'Unknown';
-    case 'running': return `Up${state.startedAt === undefined ? '' : ` ${inWords(now - state.startedAt)}`}`;
-    case 'paused': return `Up${state.startedAt === undefined ? '' : ` ${inWords(now - state.startedAt)}`} (Paused)`;
-    case 'exited': return `Exited (${state.exitCode ?? '?'})${state.finishedAt === undefined ? '' : ` ${inWords(now - state.finishedAt)} ago`}`;
+    case 'created':
+      return 'Created';
+    case 'unknown':
+      return 'Unknown';
+    case 'running':
+      return `Up${state.startedAt === undefined ? '' : ` ${inWords(now - state.startedAt)}`}`;
+    case 'paused':
+      return `Up${state.startedAt === undefined ? '' : ` ${inWords(now - state.startedAt)}`} (Paused)`;
+    case 'exited':
+      return `Exited (${state.exitCode ?? '?'})${state.finishedAt === undefined ? '' : ` ${inWords(now - state.finishedAt)} ago`}`;
   }
 }
 

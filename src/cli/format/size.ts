@@ -11,7 +11,10 @@ const UNITS = ['b', 'k', 'm', 'g', 't', 'p'];
 export function parseSize(text: string, what: string): number {
   const [, digits, unit = 'b'] = /^(\d+(?:\.\d+)?) ?(?:([bkmgtp])(?:i?b)?)?$/i.exec(text.trim()) ?? [];
   const bytes = Math.floor(Number(digits) * 1024 ** UNITS.indexOf(unit.toLowerCase()));
-  if (digits === undefined || !Number.isSafeInteger(bytes)) throw new UsageError(`${what} ${JSON.stringify(text)} is no size: give a number with b, k, m or g behind it, such as 512m`);
+  if (digits === undefined || !Number.isSafeInteger(bytes))
+    throw new UsageError(
+      `${what} ${JSON.stringify(text)} is no size: give a number with b, k, m or g behind it, such as 512m`,
+    );
   return bytes;
 }
 

@@ -8,13 +8,23 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
 /** Lines whose fields stand below each other. */
 export function align(lines: readonly (readonly string[])[]): string {
   const widths: number[] = [];
-  for (const line of lines) line.forEach((field, i) => { widths[i] = Math.max(widths[i] ?? 0, width(field)); });
-  return lines.map((line) => `${line.map((field, i) => (i === line.length - 1 ? field : field + ' '.repeat(widths[i]! - width(field) + 3))).join('').trimEnd()}\n`).join('');
+  for (const line of lines)
+    line.forEach((field, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, width(field));
+    });
+  return lines
+    .map(
+      (line) =>
+        `${line
+          .map((field, i) => (i === line.length - 1 ? field : field + ' '.repeat(widths[i]! - width(field) + 3)))
+          .join('')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }
 
 /** Columns that a text takes on a terminal; escape sequences take none. */
 export function width(text: string): number {
-   
   return [...text.replace(/\x1b\[[\d;]*m/g, '')].length;
 }
 
@@ -26,6 +36,5 @@ export function shorten(text: string, columns: number): string {
 
 /** What cannot be shown on one line of a terminal is shown as Go would write it. */
 export function printable(text: string): string {
-   
   return text.replace(/[\x00-\x1f\x7f]/g, (letter) => JSON.stringify(letter).slice(1, -1));
 }

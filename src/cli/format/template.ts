@@ -15,10 +15,14 @@ type Pipe = string[][];
 /** Compiles a template once; what comes of it renders one value. `\t` and `\n` mean what they mean in Go. */
 export function compile(template: string): (value: unknown) => string {
   const unescaped = template.replace(/\\t/g, '\t').replace(/\\n/g, '\n');
-  const pieces = [...unescaped.matchAll(/\{\{(-\s)?((?:[^}"`]|"(?:\\.|[^"\\])*"|`[^`]*`)*?)(\s-)?\}\}|((?:(?!\{\{)[^])+)|(\{\{)/g)];
+  const pieces = [
+    ...unescaped.matchAll(/\{\{(-\s)?((?:[^}"`]|"(?:\\.|[^"\\])*"|`[^`]*`)*?)(\s-)?\}\}|((?:(?!\{\{)[^])+)|(\{\{)/g),
+  ];
   const tokens = pieces.map(([, before, code, after, text, broken]) => {
     if (broken !== undefined) throw new UsageError(`--format ${JSON.stringify(template)}: an opening {{ has no end`);
-    return code === undefined ? { text: text! } : { code: code.trim(), before: before !== undefined, after: after !== undefined };
+    return code === undefined
+      ? { text: text! }
+      : { code: code.trim(), before: before !== undefined, after: after !== undefined };
   });
   tokens.forEach((token, i) => {
     if (!('code' in token)) return;
@@ -57,17 +61,21 @@ export function compile(template: string): (value: unknown) => string {
 }
 
 function render(nodes: readonly Node[], dot: unknown, root: unknown): string {
-  return nodes.map((node) => {
-    if (node.kind === 'text') return node.text;
-    const value = run(node.pipe, dot, root);
-    if (node.kind === 'value') return show(value);
-    if (node.kind === 'range') {
-      const items = Array.isArray(value) ? value as unknown[] : Object.values(isRecord(value) ? value : {});
-      return items.length === 0 ? render(node.otherwise, dot, root) : items.map((item) => render(node.then, item, root)).join('');
-    }
-    if (!truth(value)) return render(node.otherwise, dot, root);
-    return render(node.then, node.kind === 'with' ? value : dot, root);
-  }).join('');
+  return nodes
+    .map((node) => {
+      if (node.kind === 'text') return node.text;
+      const value = run(node.pipe, dot, root);
+      if (node.kind === 'value') return show(value);
+      if (node.kind === 'range') {
+        const items = Array.isArray(value) ? (value as unknown[]) : Object.values(isRecord(value) ? value : {});
+        return items.length === 0
+          ? render(node.otherwise, dot, root)
+          : items.map((item) => render(node.then, item, root)).join('');
+      }
+      if (!truth(value)) return render(node.otherwise, dot, root);
+      return render(node.then, node.kind === 'with' ? value : dot, root);
+    })
+    .join('');
 }
 
 /** Words between blanks and parentheses, the parentheses being words too. */
@@ -96,7 +104,8 @@ function run(pipe: Pipe, dot: unknown, root: unknown): unknown {
     const [head, ...args] = operands(stage, dot, root);
     const more = i === 0 ? [] : [value];
     if (head instanceof Call) value = head.apply([...args, ...more]);
-    else if (args.length > 0 || i > 0) throw new UsageError(`--format: ${stage[0]!} is no function; there are ${Object.keys(functions).join(', ')}`);
+    else if (args.length > 0 || i > 0)
+      throw new UsageError(`--format: ${stage[0]!} is no function; there are ${Object.keys(functions).join(', ')}`);
     else value = head;
   });
   return value;
@@ -136,7 +145,9 @@ function operand(word: string, dot: unknown, root: unknown): unknown {
   if (word.startsWith('$')) return field(root, word.slice(1), word);
   if (word.startsWith('.')) return field(dot, word, word);
   if (Object.hasOwn(functions, word)) return new Call(word);
-  throw new UsageError(`--format: ${word} is no function, and a field begins with a dot; there are ${Object.keys(functions).join(', ')}`);
+  throw new UsageError(
+    `--format: ${word} is no function, and a field begins with a dot; there are ${Object.keys(functions).join(', ')}`,
+  );
 }
 
 function field(from: unknown, path: string, whole: string): unknown {
@@ -146,10 +157,17 @@ function field(from: unknown, path: string, whole: string): unknown {
       if (value == null) return undefined;
       throw new UsageError(`--format: ${whole}: there is no field ${name}`);
     }
-    const key = Object.hasOwn(value, name) ? name : Object.keys(value).find((one) => one.toLowerCase() === name.toLowerCase());
+    const key = Object.hasOwn(value, name)
+      ? name
+      : Object.keys(value).find((one) => one.toLowerCase() === name.toLowerCase());
     if (key === undefined) {
       // A map may lack a key; a thing that is described lacks a field only when it is misspelt.
-      if (value === from) throw new UsageError(`--format: there is no field .${name}; there are ${Object.keys(value).map((one) => `.${one}`).join(', ')}`);
+      if (value === from)
+        throw new UsageError(
+          `--format: there is no field .${name}; there are ${Object.keys(value)
+            .map((one) => `.${one}`)
+            .join(', ')}`,
+        );
       return undefined;
     }
     value = value[key];
@@ -159,8 +177,10 @@ function field(from: unknown, path: string, whole: string): unknown {
 
 const functions: Readonly<Record<string, (...args: unknown[]) => unknown>> = {
   json: (value) => stringifyExact(value),
-  index: (value, ...keys) => keys.reduce<unknown>((inner, key) => (isRecord(inner) ? inner[String(key)] : undefined), value),
-  len: (value) => (typeof value === 'string' || Array.isArray(value) ? value.length : Object.keys(isRecord(value) ? value : {}).length),
+  index: (value, ...keys) =>
+    keys.reduce<unknown>((inner, key) => (isRecord(inner) ? inner[String(key)] : undefined), value),
+  len: (value) =>
+    typeof value === 'string' || Array.isArray(value) ? value.length : Object.keys(isRecord(value) ? value : {}).length,
   join: (list, separator) => (Array.isArray(list) ? list.map(show).join(show(separator)) : show(list)),
   split: (text, separator) => show(text).split(show(separator)),
   upper: (text) => show(text).toUpperCase(),
@@ -192,6 +212,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function show(value: unknown): string {
   if (value == null) return '<no value>';
   if (Array.isArray(value)) return `[${value.map(show).join(' ')}]`;
-  if (isRecord(value)) return `map[${Object.keys(value).sort().map((key) => `${key}:${show(value[key])}`).join(' ')}]`;
+  if (isRecord(value))
+    return `map[${Object.keys(value)
+      .sort()
+      .map((key) => `${key}:${show(value[key])}`)
+      .join(' ')}]`;
   return typeof value === 'string' ? value : stringifyExact(value);
 }

@@ -2,7 +2,7 @@
 import { UsageError } from '../errors.js';
 
 const [SECOND, MINUTE, HOUR] = [1000, 60_000, 3_600_000];
-const UNITS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, 'µs': 1e-3, ms: 1, s: SECOND, m: MINUTE, h: HOUR };
+const UNITS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: SECOND, m: MINUTE, h: HOUR };
 
 /** How long that is, in words: `5 seconds`, `About an hour`. */
 export function inWords(ms: number): string {
@@ -26,7 +26,8 @@ export function inWords(ms: number): string {
 export function parseDuration(text: string): number | undefined {
   if (!/^(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
   let ms = 0;
-  for (const [, digits, unit] of text.matchAll(/(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)/g)) ms += Number(digits) * UNITS[unit!]!;
+  for (const [, digits, unit] of text.matchAll(/(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)/g))
+    ms += Number(digits) * UNITS[unit!]!;
   return ms;
 }
 
@@ -44,7 +45,9 @@ export function parseMoment(text: string, what: string, now = Date.now()): numbe
     const ms = Date.parse(text.length === 10 ? `${text}T00:00:00` : text);
     if (!Number.isNaN(ms)) return ms;
   }
-  throw new UsageError(`${what} ${JSON.stringify(text)} is no time: give one such as 2024-05-01T10:00:00Z, seconds since 1970, or how long ago, such as 10m`);
+  throw new UsageError(
+    `${what} ${JSON.stringify(text)} is no time: give one such as 2024-05-01T10:00:00Z, seconds since 1970, or how long ago, such as 10m`,
+  );
 }
 
 /** A span for reading at a glance: `0.35 ms`, `12.3 ms`, `2.05 s`. */

@@ -28,22 +28,35 @@ export function describeProcess(pid: number): ProcessLine | undefined {
   const uid = /^Uid:\s+(\d+)/m.exec(status)?.[1] ?? '0';
   const command = (tryRead(`/proc/${pid}/cmdline`) ?? '').replaceAll('\0', ' ').trim();
   return {
-    user: userName(uid), pid, ppid: number(1), percent: Math.min(99, Math.floor((seconds * 100_000) / Math.max(1000, Date.now() - start))),
-    started: startedAt(start), terminal: terminalName(number(4)), time: clock(seconds), command: command || `[${stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))}]`,
+    user: userName(uid),
+    pid,
+    ppid: number(1),
+    percent: Math.min(99, Math.floor((seconds * 100_000) / Math.max(1000, Date.now() - start))),
+    started: startedAt(start),
+    terminal: terminalName(number(4)),
+    time: clock(seconds),
+    command: command || `[${stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))}]`,
   };
 }
 
 let users: Map<string, string> | undefined;
 
 function userName(uid: string): string {
-  users ??= new Map((tryRead('/etc/passwd') ?? '').split('\n').map((line) => line.split(':')).map(([name = '', , id = '']) => [id, name]));
+  users ??= new Map(
+    (tryRead('/etc/passwd') ?? '')
+      .split('\n')
+      .map((line) => line.split(':'))
+      .map(([name = '', , id = '']) => [id, name]),
+  );
   return users.get(uid) ?? uid;
 }
 
 function startedAt(ms: number): string {
   const date = new Date(ms);
   const today = Date.now() - ms < 86_400_000;
-  return today ? `${String(date.getHours()).padStart(2, '0')}:${String(date.getMinutes()).padStart(2, '0')}` : date.toDateString().slice(4, 10).replace(' ', '');
+  return today
+    ? `${String(date.getHours()).padStart(2, '0')}:${String(date.getMinutes()).padStart(2, '0')}`
+    : date.toDateString().slice(4, 10).replace(' ', '');
 }
 
 function terminalName(device: number): string {

@@ -32,7 +32,8 @@ function inodeOf(path: string): number | undefined {
 /** Which file has an inode now; the oldest one when it is gone, or was none. */
 export function locate(path: string, inode: number | undefined): { readonly file: number; readonly found: boolean } {
   const oldest = olderFiles(path);
-  for (let n = 0; inode !== undefined && n <= oldest; n++) if (inodeOf(nth(path, n)) === inode) return { file: n, found: true };
+  for (let n = 0; inode !== undefined && n <= oldest; n++)
+    if (inodeOf(nth(path, n)) === inode) return { file: n, found: true };
   return { file: oldest, found: false };
 }
 

@@ -14,40 +14,82 @@ const TERM = 'TERM=xterm';
 const NAME = /^[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*$/;
 const MAX_NAME = 76;
 /** Those of setrlimit(2). */
-const RLIMITS = ['as', 'core', 'cpu', 'data', 'fsize', 'locks', 'memlock', 'msgqueue', 'nice', 'nofile', 'nproc', 'rss', 'rtprio', 'rttime', 'sigpending', 'stack'];
+const RLIMITS = [
+  'as',
+  'core',
+  'cpu',
+  'data',
+  'fsize',
+  'locks',
+  'memlock',
+  'msgqueue',
+  'nice',
+  'nofile',
+  'nproc',
+  'rss',
+  'rtprio',
+  'rttime',
+  'sigpending',
+  'stack',
+];
 /** The highest of them, which is no limit (RLIM_INFINITY). */
 const MAX_RLIMIT = 2n ** 64n - 1n;
 
 /** @param words the image, unless there is --rootfs, and the command */
 export function createOptions(id: string, words: readonly string[], flags: RunFlags): CreateOptions {
   const [image, args] = flags.rootfs === undefined ? [words[0], words.slice(1)] : [undefined, words];
-  if (image === undefined && flags.rootfs === undefined) throw new UsageError('there is neither an image nor --rootfs DIR');
-  if (flags.rootfs !== undefined && args.length === 0 && flags.entrypoint === undefined) throw new UsageError(`--rootfs ${flags.rootfs}: a command must follow, as there is no image that names one`);
+  if (image === undefined && flags.rootfs === undefined)
+    throw new UsageError('there is neither an image nor --rootfs DIR');
+  if (flags.rootfs !== undefined && args.length === 0 && flags.entrypoint === undefined)
+    throw new UsageError(`--rootfs ${flags.rootfs}: a command must follow, as there is no image that names one`);
   const network = flags.network ?? flags.net ?? 'none';
-  if (!/^(none|host|\/.*)$/.test(network)) throw new UsageError(`--net ${JSON.stringify(network)}: there are none and host, or the path of a network namespace such as /run/netns/web`);
-  for (const [flag, value] of [['--pid', flags.pid], ['--ipc', flags.ipc]] as const) if (value !== undefined && value !== 'host') throw new UsageError(`${flag} ${JSON.stringify(value)}: there is host`);
+  if (!/^(none|host|\/.*)$/.test(network))
+    throw new UsageError(
+      `--net ${JSON.stringify(network)}: there are none and host, or the path of a network namespace such as /run/netns/web`,
+    );
+  for (const [flag, value] of [
+    ['--pid', flags.pid],
+    ['--ipc', flags.ipc],
+  ] as const)
+    if (value !== undefined && value !== 'host')
+      throw new UsageError(`${flag} ${JSON.stringify(value)}: there is host`);
   const env = environment(flags.env, flags.envFile);
   const limits = limitsOf(flags);
   return {
-    id, ...(args.length === 0 ? {} : { args }),
+    id,
+    ...(args.length === 0 ? {} : { args }),
     ...(image === undefined ? { rootfs: rootfsOf(flags.rootfs!) } : { image }),
     ...(flags.entrypoint === undefined ? {} : { entrypoint: flags.entrypoint === '' ? [] : [flags.entrypoint] }),
     env: flags.tty && !env.some((one) => one.startsWith('TERM=')) ? [TERM, ...env] : env,
-    cwd: flags.workdir, user: flags.user, terminal: flags.tty ?? false,
-    capAdd: expand(flags.capAdd), capDrop: flags.capDrop, privileged: flags.privileged, ...(flags.privileged ? { spec: withinBounds } : {}),
+    cwd: flags.workdir,
+    user: flags.user,
+    terminal: flags.tty ?? false,
+    capAdd: expand(flags.capAdd),
+    capDrop: flags.capDrop,
+    privileged: flags.privileged,
+    ...(flags.privileged ? { spec: withinBounds } : {}),
     ...noNewPrivileges(flags.securityOpt),
     hostname: flags.hostname ?? (network === 'host' ? undefined : /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id),
     mounts: [...(flags.volume ?? []).map(volume), ...(flags.mount ?? []).map(mount), ...(flags.tmpfs ?? []).map(tmpfs)],
-    devices: flags.device, readonlyRootfs: flags.readOnly, network, limits,
+    devices: flags.device,
+    readonlyRootfs: flags.readOnly,
+    network,
+    limits,
     hostNamespaces: [...(flags.pid ? ['pid' as const] : []), ...(flags.ipc ? ['ipc' as const] : [])],
-    rlimits: (flags.ulimit ?? []).map(rlimit), sysctl: pairs(flags.sysctl, '--sysctl'), annotations: pairs(flags.annotation, '--annotation'),
-    runtime: flags.runtime, snapshotter: flags.snapshotter,
+    rlimits: (flags.ulimit ?? []).map(rlimit),
+    sysctl: pairs(flags.sysctl, '--sysctl'),
+    annotations: pairs(flags.annotation, '--annotation'),
+    runtime: flags.runtime,
+    snapshotter: flags.snapshotter,
   };
 }
 
 /** @throws UsageError when containerd would not take it for an id */
 export function checkName(name: string): string {
-  if (!NAME.test(name) || name.length > MAX_NAME) throw new UsageError(`--name ${JSON.stringify(name)}: an id has letters and digits, with single or more of - _ . between them, ${MAX_NAME} at most`);
+  if (!NAME.test(name) || name.length > MAX_NAME)
+    throw new UsageError(
+      `--name ${JSON.stringify(name)}: an id has letters and digits, with single or more of - _ . between them, ${MAX_NAME} at most`,
+    );
   return name;
 }
 
@@ -60,23 +102,38 @@ function rootfsOf(directory: string): string {
   const path = resolve(directory);
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found) throw new CliError(`--rootfs ${path}: there is no such directory`, FAILED);
-  if (!found.isDirectory()) throw new CliError(`--rootfs ${path}: it is no directory; an archive like ${basename(path)} is for \`hawser images import\``, FAILED);
+  if (!found.isDirectory())
+    throw new CliError(
+      `--rootfs ${path}: it is no directory; an archive like ${basename(path)} is for \`hawser images import\``,
+      FAILED,
+    );
   return path;
 }
 
 /** As docker has it: -1 is no limit, and a hard limit that is not given is the soft one. */
 function rlimit(text: string): { type: string; soft: bigint; hard: bigint } {
   const [, name = '', soft = '', hard = soft] = /^([a-z]+)=(-1|\d+)(?::(-1|\d+))?$/i.exec(text) ?? [];
-  if (name === '') throw new UsageError(`--ulimit ${JSON.stringify(text)}: it is NAME=SOFT or NAME=SOFT:HARD, such as nofile=1024:4096, -1 being no limit`);
-  if (!RLIMITS.includes(name.toLowerCase())) throw new UsageError(`--ulimit ${JSON.stringify(text)}: there are ${RLIMITS.join(', ')}`);
+  if (name === '')
+    throw new UsageError(
+      `--ulimit ${JSON.stringify(text)}: it is NAME=SOFT or NAME=SOFT:HARD, such as nofile=1024:4096, -1 being no limit`,
+    );
+  if (!RLIMITS.includes(name.toLowerCase()))
+    throw new UsageError(`--ulimit ${JSON.stringify(text)}: there are ${RLIMITS.join(', ')}`);
   const [low, high] = [soft, hard].map((word) => (word === '-1' ? MAX_RLIMIT : BigInt(word))) as [bigint, bigint];
-  if (high > MAX_RLIMIT || low > MAX_RLIMIT) throw new UsageError(`--ulimit ${JSON.stringify(text)}: a limit is ${MAX_RLIMIT.toString()} at most, which is none, as -1 is`);
-  if (low > high) throw new UsageError(`--ulimit ${JSON.stringify(text)}: the soft limit, ${soft === '-1' ? 'none' : soft}, is above the hard one, ${hard}`);
+  if (high > MAX_RLIMIT || low > MAX_RLIMIT)
+    throw new UsageError(
+      `--ulimit ${JSON.stringify(text)}: a limit is ${MAX_RLIMIT.toString()} at most, which is none, as -1 is`,
+    );
+  if (low > high)
+    throw new UsageError(
+      `--ulimit ${JSON.stringify(text)}: the soft limit, ${soft === '-1' ? 'none' : soft}, is above the hard one, ${hard}`,
+    );
   return { type: `RLIMIT_${name.toUpperCase()}`, soft: low, hard: high };
 }
 
 function noNewPrivileges(options: readonly string[] = []): { noNewPrivileges?: boolean } {
   const unknown = options.find((one) => !/^no-new-privileges([:=]true)?$/.test(one));
-  if (unknown !== undefined) throw new UsageError(`--security-opt ${JSON.stringify(unknown)}: there is no-new-privileges`);
+  if (unknown !== undefined)
+    throw new UsageError(`--security-opt ${JSON.stringify(unknown)}: there is no-new-privileges`);
   return options.length > 0 ? { noNewPrivileges: true } : {};
 }

@@ -4,12 +4,18 @@ import { CliError, FAILED, UsageError } from '../errors.js';
 
 /** Of files first, then of flags: what comes later wins. A name alone takes the value of this process, or is left out. */
 export function environment(flags: readonly string[] = [], files: readonly string[] = []): string[] {
-  const lines = files.flatMap((file) => read(file).split('\n').map((line) => line.trimStart()).filter((line) => line !== '' && !line.startsWith('#')));
+  const lines = files.flatMap((file) =>
+    read(file)
+      .split('\n')
+      .map((line) => line.trimStart())
+      .filter((line) => line !== '' && !line.startsWith('#')),
+  );
   const values = new Map<string, string>();
   for (const text of [...lines, ...flags]) {
     const at = text.indexOf('=');
     const name = at < 0 ? text : text.slice(0, at);
-    if (name === '' || /\s/.test(name)) throw new UsageError(`environment ${JSON.stringify(text)}: ${JSON.stringify(name)} is no name; it is NAME=VALUE`);
+    if (name === '' || /\s/.test(name))
+      throw new UsageError(`environment ${JSON.stringify(text)}: ${JSON.stringify(name)} is no name; it is NAME=VALUE`);
     const value = at < 0 ? process.env[name] : text.slice(at + 1);
     if (value !== undefined) values.set(name, value);
   }
@@ -18,12 +24,14 @@ export function environment(flags: readonly string[] = [], files: readonly strin
 
 /** `NAME=VALUE` as a record; a name alone has an empty value. */
 export function pairs(texts: readonly string[] = [], what: string): Record<string, string> {
-  return Object.fromEntries(texts.map((text) => {
-    const at = text.indexOf('=');
-    const name = at < 0 ? text : text.slice(0, at);
-    if (name === '') throw new UsageError(`${what} ${JSON.stringify(text)}: it is NAME=VALUE`);
-    return [name, at < 0 ? '' : text.slice(at + 1)];
-  }));
+  return Object.fromEntries(
+    texts.map((text) => {
+      const at = text.indexOf('=');
+      const name = at < 0 ? text : text.slice(0, at);
+      if (name === '') throw new UsageError(`${what} ${JSON.stringify(text)}: it is NAME=VALUE`);
+      return [name, at < 0 ? '' : text.slice(at + 1)];
+    }),
+  );
 }
 
 function read(file: string): string {

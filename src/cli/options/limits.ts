@@ -15,13 +15,22 @@ export interface LimitFlags {
 
 /** Of a container that is to be made. */
 export function limitsOf(flags: LimitFlags): Limits {
-  const size = (text: string | undefined, what: string): number | undefined => (text === undefined ? undefined : parseSize(text, what));
+  const size = (text: string | undefined, what: string): number | undefined =>
+    text === undefined ? undefined : parseSize(text, what);
   const memory = size(flags.memory, '--memory');
   const memorySwap = flags.memorySwap === '-1' ? -1 : size(flags.memorySwap, '--memory-swap');
-  if (memorySwap !== undefined && memorySwap > 0 && memory !== undefined && memorySwap < memory) throw new UsageError(`--memory-swap ${flags.memorySwap!} is less than --memory ${flags.memory!}: it is memory and swap together`);
+  if (memorySwap !== undefined && memorySwap > 0 && memory !== undefined && memorySwap < memory)
+    throw new UsageError(
+      `--memory-swap ${flags.memorySwap!} is less than --memory ${flags.memory!}: it is memory and swap together`,
+    );
   return {
-    memory, memorySwap, memoryReservation: size(flags.memoryReservation, '--memory-reservation'),
-    cpus: flags.cpus, cpuShares: flags.cpuShares, cpuset: flags.cpusetCpus, pids: flags.pidsLimit,
+    memory,
+    memorySwap,
+    memoryReservation: size(flags.memoryReservation, '--memory-reservation'),
+    cpus: flags.cpus,
+    cpuShares: flags.cpuShares,
+    cpuset: flags.cpusetCpus,
+    pids: flags.pidsLimit,
   };
 }
 
@@ -32,15 +41,20 @@ export function resourcesOf(flags: LimitFlags): LinuxResources {
   const limits = limitsOf(flags);
   const memory = defined({ limit: limits.memory, swap: limits.memorySwap, reservation: limits.memoryReservation });
   const cpu = defined({
-    shares: limits.cpuShares, cpus: limits.cpuset,
-    quota: limits.cpus === undefined ? undefined : Math.round(limits.cpus * PERIOD), period: limits.cpus === undefined ? undefined : PERIOD,
+    shares: limits.cpuShares,
+    cpus: limits.cpuset,
+    quota: limits.cpus === undefined ? undefined : Math.round(limits.cpus * PERIOD),
+    period: limits.cpus === undefined ? undefined : PERIOD,
   });
   return {
-    ...(Object.keys(memory).length === 0 ? {} : { memory }), ...(Object.keys(cpu).length === 0 ? {} : { cpu }),
+    ...(Object.keys(memory).length === 0 ? {} : { memory }),
+    ...(Object.keys(cpu).length === 0 ? {} : { cpu }),
     ...(limits.pids === undefined ? {} : { pids: { limit: limits.pids } }),
   };
 }
 
 function defined<T extends Record<string, unknown>>(values: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof T]?: Exclude<T[Key], undefined>;
+  };
 }

@@ -15,7 +15,11 @@ export interface LogTarget {
 }
 
 /** Undefined for none. `path` may also stand behind the driver's name, as `file:/var/log/web.log`. */
-export function logTarget(driver: string | undefined, options: readonly string[] | undefined, defaultPath: string): LogTarget | undefined {
+export function logTarget(
+  driver: string | undefined,
+  options: readonly string[] | undefined,
+  defaultPath: string,
+): LogTarget | undefined {
   const given = pairs(options, '--log-opt');
   const [, name = '', inline] = /^([^:=]*)[:=]?([^]*)$/.exec(driver ?? 'file') ?? [];
   const unknown = Object.keys(given).find((key) => !['path', 'max-size', 'max-file', 'max-files'].includes(key));

@@ -16,5 +16,7 @@ export function watchOutput(): void {
 /** Calls back instead of ending the command. @returns what undoes it */
 export function whenBroken(callback: () => void): () => void {
   handler = callback;
-  return () => { if (handler === callback) handler = undefined; };
+  return () => {
+    if (handler === callback) handler = undefined;
+  };
 }

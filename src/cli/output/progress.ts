@@ -11,7 +11,10 @@ export class ProgressLine {
   #last = 0;
   #what = '';
 
-  constructor(wanted: boolean, private readonly out: NodeJS.WriteStream = process.stderr) {
+  constructor(
+    wanted: boolean,
+    private readonly out: NodeJS.WriteStream = process.stderr,
+  ) {
     this.#shown = wanted && out.isTTY;
   }
 
@@ -22,7 +25,8 @@ export class ProgressLine {
     [this.#last, this.#what] = [now, what];
     const part = total > 0 ? Math.min(1, at / total) : 0;
     const filled = Math.round(part * BAR);
-    const figures = step === 'unpacking' ? `${at}/${total}` : `${decimalSize(at)}${total > 0 ? `/${decimalSize(total)}` : ''}`;
+    const figures =
+      step === 'unpacking' ? `${at}/${total}` : `${decimalSize(at)}${total > 0 ? `/${decimalSize(total)}` : ''}`;
     const text = `${step.padEnd(9)} ${shorten(what, 28).padEnd(28)} [${'='.repeat(filled)}${' '.repeat(BAR - filled)}] ${figures}`;
     this.out.write(`\r\x1b[K${shorten(text, (this.out.columns || 80) - 1)}`);
   }

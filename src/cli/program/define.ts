@@ -16,7 +16,11 @@ export function does(command: Command, work: Work): Command {
     const options = self.opts<Record<string, unknown>>();
     let top = self;
     while (top.parent !== null) top = top.parent;
-    const globals = { ...top.opts<Globals>(), ...(options.address === undefined ? {} : { address: options.address as string }), ...(options.namespace === undefined ? {} : { namespace: options.namespace as string }) };
+    const globals = {
+      ...top.opts<Globals>(),
+      ...(options.address === undefined ? {} : { address: options.address as string }),
+      ...(options.namespace === undefined ? {} : { namespace: options.namespace as string }),
+    };
     await work(args, options, globals);
   });
 }
@@ -30,7 +34,8 @@ export function collect(value: string, previous: string[] | undefined): string[]
 export function integer(what: string, minimum = 0): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!/^-?\d+$/.test(text) || value < minimum) throw new UsageError(`${what} ${JSON.stringify(text)} is no whole number from ${minimum} on`);
+    if (!/^-?\d+$/.test(text) || value < minimum)
+      throw new UsageError(`${what} ${JSON.stringify(text)} is no whole number from ${minimum} on`);
     return value;
   };
 }

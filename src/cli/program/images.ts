@@ -3,22 +3,52 @@ import type { Command } from 'commander';
 import { collect, does } from './define.js';
 
 export function imageCommands(top: Command): void {
-  const images = top.command('images').helpGroup('Images:').description('List images; import, ls and rm are below it').enablePositionalOptions();
-  const listFlags = (command: Command): Command => command.option('-q, --quiet', 'digests alone').option('--no-trunc', 'cut nothing').option('--digests', 'with digests')
-    .option('-f, --filter <filter>', "containerd's filters, such as name~=busybox", collect).option('--format <form>', 'table, json, or a template such as {{.Repository}}');
-  const list = async (_args: unknown[], options: Record<string, unknown>, globals: Parameters<Parameters<typeof does>[1]>[2]): Promise<void> => {
+  const images = top
+    .command('images')
+    .helpGroup('Images:')
+    .description('List images; import, ls and rm are below it')
+    .enablePositionalOptions();
+  const listFlags = (command: Command): Command =>
+    command
+      .option('-q, --quiet', 'digests alone')
+      .option('--no-trunc', 'cut nothing')
+      .option('--digests', 'with digests')
+      .option('-f, --filter <filter>', "containerd's filters, such as name~=busybox", collect)
+      .option('--format <form>', 'table, json, or a template such as {{.Repository}}');
+  const list = async (
+    _args: unknown[],
+    options: Record<string, unknown>,
+    globals: Parameters<Parameters<typeof does>[1]>[2],
+  ): Promise<void> => {
     const { imagesCommand } = await import('../commands/index.js');
     await imagesCommand(options, globals);
   };
   does(listFlags(images), list);
   does(listFlags(images.command('ls').alias('list').description('List images')), list);
-  does(images.command('import').alias('load').description('Take images in from an archive: an OCI layout, or what `docker save` writes').argument('<archive>', 'file, or - for standard input')
-    .option('--name <name>', "a name instead of the archive's own").option('--no-unpack', 'only store it').option('--snapshotter <name>', 'where to unpack it (overlayfs)').option('-q, --quiet', 'no progress'), async (args, options, globals) => {
-    const { importCommand } = await import('../commands/index.js');
-    await importCommand(args[0] as string, options, globals);
-  });
-  does(images.command('rm').description('Remove images').argument('<image...>', 'images').option('-f, --force', 'it is no error when there are none'), async (args, options, globals) => {
-    const { removeImagesCommand } = await import('../commands/index.js');
-    await removeImagesCommand(args[0] as string[], options, globals);
-  });
+  does(
+    images
+      .command('import')
+      .alias('load')
+      .description('Take images in from an archive: an OCI layout, or what `docker save` writes')
+      .argument('<archive>', 'file, or - for standard input')
+      .option('--name <name>', "a name instead of the archive's own")
+      .option('--no-unpack', 'only store it')
+      .option('--snapshotter <name>', 'where to unpack it (overlayfs)')
+      .option('-q, --quiet', 'no progress'),
+    async (args, options, globals) => {
+      const { importCommand } = await import('../commands/index.js');
+      await importCommand(args[0] as string, options, globals);
+    },
+  );
+  does(
+    images
+      .command('rm')
+      .description('Remove images')
+      .argument('<image...>', 'images')
+      .option('-f, --force', 'it is no error when there are none'),
+    async (args, options, globals) => {
+      const { removeImagesCommand } = await import('../commands/index.js');
+      await removeImagesCommand(args[0] as string[], options, globals);
+    },
+  );
 }

@@ -12,7 +12,14 @@ const HARMFUL = new Set(['kill', 'rm', 'stop', 'restart', 'pause', 'update', 'ch
 
 /** A hint for a word that is nearly a command. Who follows one to what does harm must have been but a letter away. */
 function meant(word: string, names: readonly string[]): string {
-  return didYouMean(word, names, 1) || didYouMean(word, names.filter((name) => !HARMFUL.has(name)), Math.floor(word.length / 3));
+  return (
+    didYouMean(word, names, 1) ||
+    didYouMean(
+      word,
+      names.filter((name) => !HARMFUL.has(name)),
+      Math.floor(word.length / 3),
+    )
+  );
 }
 
 declare const HAWSER_VERSION: string | undefined;
@@ -22,14 +29,21 @@ export function program(): Command {
   const top = new Command('hawser')
     .description('Containers of hawserd, or of any containerd.')
     .usage('[OPTIONS] COMMAND')
-    .option('-a, --address <path>', "the daemon's socket ($CONTAINERD_ADDRESS; hawserd's if it is there, else containerd's)")
+    .option(
+      '-a, --address <path>',
+      "the daemon's socket ($CONTAINERD_ADDRESS; hawserd's if it is there, else containerd's)",
+    )
     .option('-n, --namespace <name>', 'namespace of the containers ($CONTAINERD_NAMESPACE, or default)')
     .version(`hawser ${VERSION}`, '-v, --version', 'print the version')
     .helpOption('--help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
     .enablePositionalOptions()
     .configureHelp({ helpWidth: Math.min(process.stdout.columns || 120, 140), showGlobalOptions: false })
-    .configureOutput({ writeErr: (text) => { if (!text.startsWith('error:')) process.stderr.write(text); } })
+    .configureOutput({
+      writeErr: (text) => {
+        if (!text.startsWith('error:')) process.stderr.write(text);
+      },
+    })
     .exitOverride()
     .addHelpText('after', "\nRun 'hawser COMMAND --help' for the flags of a command; `man hawser` has the rest.");
   containerCommands(top);
@@ -38,7 +52,13 @@ export function program(): Command {
   systemCommands(top);
   top.allowExcessArguments().action((_options: unknown, self: Command) => {
     const [unknown] = self.args;
-    if (unknown !== undefined) throw new UsageError(`unknown command ${unknown}${meant(unknown, top.commands.filter((one) => !one.name().startsWith('_')).map((one) => one.name()))}`);
+    if (unknown !== undefined)
+      throw new UsageError(
+        `unknown command ${unknown}${meant(
+          unknown,
+          top.commands.filter((one) => !one.name().startsWith('_')).map((one) => one.name()),
+        )}`,
+      );
     self.outputHelp();
     throw new Exit(0);
   });

@@ -10,7 +10,10 @@ export async function run(top: Command, args: readonly string[]): Promise<void> 
     if (error.exitCode === 0) throw new Exit(0);
     // Help that was printed because there was no command.
     if (error.code === 'commander.help') throw new Exit(1);
-    throw new UsageError(error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?'), commandOf(top, args));
+    throw new UsageError(
+      error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?'),
+      commandOf(top, args),
+    );
   }
 }
 

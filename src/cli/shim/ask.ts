@@ -17,10 +17,23 @@ export function askShim(socket: string, topic: string): Promise<string> {
         else reject(new CliError(`the shim at ${socket} says: ${body.trim()}`));
       });
     });
-    request.once('timeout', () => request.destroy(new CliError(`the shim at ${socket} has not answered for ${PATIENCE_MS / 1000} s: it is stuck; the stacks in /proc tell more`)));
+    request.once('timeout', () =>
+      request.destroy(
+        new CliError(
+          `the shim at ${socket} has not answered for ${PATIENCE_MS / 1000} s: it is stuck; the stacks in /proc tell more`,
+        ),
+      ),
+    );
     request.once('error', (error) => {
       if (error instanceof CliError) reject(error);
-      else reject(new CliError(`the shim at ${socket} is not Hawser's, or not of this version, and has no state to show: ${error.message}`, 1, { cause: error }));
+      else
+        reject(
+          new CliError(
+            `the shim at ${socket} is not Hawser's, or not of this version, and has no state to show: ${error.message}`,
+            1,
+            { cause: error },
+          ),
+        );
     });
   });
 }

@@ -10,7 +10,8 @@ export function findShim(namespace: string, id: string, daemonAddress: string): 
     if (!/^\d+$/.test(name)) continue;
     const words = tryRead(`/proc/${name}/cmdline`)?.split('\0') ?? [];
     const flag = (flagName: string): string | undefined => words[words.indexOf(`-${flagName}`) + 1];
-    if (words.includes('-id') && flag('id') === id && flag('namespace') === namespace) candidates.push({ pid: Number(name), words });
+    if (words.includes('-id') && flag('id') === id && flag('namespace') === namespace)
+      candidates.push({ pid: Number(name), words });
   }
   // Another daemon may have a container of the same name.
   return (candidates.find(({ words }) => words.includes(daemonAddress)) ?? candidates[0])?.pid;

@@ -12,7 +12,10 @@ export function parseDetachKeys(text: string): Buffer {
     if (/^[\x21-\x7e]$/.test(key)) return key.charCodeAt(0);
     const control = /^ctrl-(.)$/i.exec(key)?.[1]?.toLowerCase();
     const code = control === undefined ? -1 : CONTROL.indexOf(control);
-    if (code < 0) throw new UsageError(`--detach-keys ${JSON.stringify(text)}: ${JSON.stringify(key)} is no key; each is a letter, or ctrl- and one of a-z @ [ \\ ] ^ _, with commas between them`);
+    if (code < 0)
+      throw new UsageError(
+        `--detach-keys ${JSON.stringify(text)}: ${JSON.stringify(key)} is no key; each is a letter, or ctrl- and one of a-z @ [ \\ ] ^ _, with commas between them`,
+      );
     return code;
   });
   return Buffer.from(bytes);
@@ -32,7 +35,11 @@ export class DetachScanner {
     let from = 0;
     for (let i = 0; i < input.length; i++) {
       if (input[i] === keys[this.#matched]) {
-        if (++this.#matched === keys.length) return { pass: Buffer.concat([...pass, input.subarray(from, Math.max(from, i + 1 - keys.length))]), detached: true };
+        if (++this.#matched === keys.length)
+          return {
+            pass: Buffer.concat([...pass, input.subarray(from, Math.max(from, i + 1 - keys.length))]),
+            detached: true,
+          };
         continue;
       }
       if (this.#matched === 0) continue;

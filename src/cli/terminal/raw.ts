@@ -40,7 +40,12 @@ export function deadlySignal(): { readonly signal: Promise<never>; stop(): void 
   });
   for (const [name, handler] of handlers) process.on(name, handler);
   signal.catch(() => undefined);
-  return { signal, stop: () => { for (const [name, handler] of handlers) process.off(name, handler); } };
+  return {
+    signal,
+    stop: () => {
+      for (const [name, handler] of handlers) process.off(name, handler);
+    },
+  };
 }
 
 /** How large the terminal is; undefined without one. */

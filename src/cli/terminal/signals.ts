@@ -2,12 +2,30 @@
 import { constants } from 'node:os';
 import { Exit, SIGNALLED } from '../errors.js';
 
-const FORWARDED = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGCONT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGWINCH', 'SIGIO', 'SIGPWR'] as const;
+const FORWARDED = [
+  'SIGHUP',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGTERM',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGALRM',
+  'SIGCONT',
+  'SIGTSTP',
+  'SIGTTIN',
+  'SIGTTOU',
+  'SIGWINCH',
+  'SIGIO',
+  'SIGPWR',
+] as const;
 /** Who sends these so often means this command, as with docker. */
 const TOO_OFTEN = 3;
 
 /** Passes signals on. `given` rejects when somebody insists on ending this command. */
-export function forwardSignals(send: (signal: NodeJS.Signals) => Promise<void>): { readonly given: Promise<never>; stop(): void } {
+export function forwardSignals(send: (signal: NodeJS.Signals) => Promise<void>): {
+  readonly given: Promise<never>;
+  stop(): void;
+} {
   const handlers = new Map<NodeJS.Signals, () => void>();
   const given = new Promise<never>((_, reject) => {
     let ends = 0;
@@ -25,5 +43,10 @@ export function forwardSignals(send: (signal: NodeJS.Signals) => Promise<void>):
   });
   given.catch(() => undefined);
   for (const [name, handler] of handlers) process.on(name, handler);
-  return { given, stop: () => { for (const [name, handler] of handlers) process.off(name, handler); } };
+  return {
+    given,
+    stop: () => {
+      for (const [name, handler] of handlers) process.off(name, handler);
+    },
+  };
 }

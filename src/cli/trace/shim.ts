@@ -36,11 +36,14 @@ export function spansOf(moments: readonly Moment[]): Span[] {
   moments.forEach((moment, i) => {
     const { name, word } = parts(moment);
     if (!BEGINS.has(word)) return;
-    const end = moments.slice(i + 1).find((one) => !used.has(one) && parts(one).name === name && ENDS.has(parts(one).word));
+    const end = moments
+      .slice(i + 1)
+      .find((one) => !used.has(one) && parts(one).name === name && ENDS.has(parts(one).word));
     if (end === undefined) return;
     used.add(moment).add(end);
     spans.push({ witness: 'shim', name: name || START, start: moment.at, end: end.at });
   });
-  for (const moment of moments) if (!used.has(moment)) spans.push({ witness: 'shim', name: moment.what, start: moment.at, end: moment.at });
+  for (const moment of moments)
+    if (!used.has(moment)) spans.push({ witness: 'shim', name: moment.what, start: moment.at, end: moment.at });
   return spans;
 }

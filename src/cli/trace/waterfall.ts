@@ -27,8 +27,15 @@ export function waterfall(spans: readonly Span[], columns: number): string {
 
 /** How many others of the same witness it lies in. */
 function depthOf(span: Span, all: readonly Span[]): number {
-  return all.filter((other) => other !== span && other.witness === span.witness && other.start <= span.start && other.end >= span.end && other.end > other.start
-    && (other.start !== span.start || other.end !== span.end || all.indexOf(other) < all.indexOf(span))).length;
+  return all.filter(
+    (other) =>
+      other !== span &&
+      other.witness === span.witness &&
+      other.start <= span.start &&
+      other.end >= span.end &&
+      other.end > other.start &&
+      (other.start !== span.start || other.end !== span.end || all.indexOf(other) < all.indexOf(span)),
+  ).length;
 }
 
 /** At so many columns from the left, in eighths of one; a moment is a mark. */

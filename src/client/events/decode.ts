@@ -10,7 +10,11 @@ export function envelopeOf({ timestamp, namespace, topic, event }: Envelope): Ev
   const type = (event?.type_url ?? '').replace(/^.*\//, '');
   const raw = event?.value ?? new Uint8Array(0);
   return {
-    timestamp: new Date(millis(timestamp) ?? 0), namespace: namespace ?? '', topic: topic ?? '', type, raw,
+    timestamp: new Date(millis(timestamp) ?? 0),
+    namespace: namespace ?? '',
+    topic: topic ?? '',
+    type,
+    raw,
     event: decode(type, raw),
   };
 }
@@ -18,6 +22,8 @@ export function envelopeOf({ timestamp, namespace, topic, event }: Envelope): Ev
 function decode(type: string, value: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   const name = type.startsWith(PACKAGE) ? type.slice(PACKAGE.length) : undefined;
   if (name === undefined || !Object.hasOwn(containerd.events, name)) return undefined;
-  const message = (containerd.events as unknown as Record<string, { decode?: (bytes: Uint8Array) => Record<string, unknown> }>)[name];
+  const message = (
+    containerd.events as unknown as Record<string, { decode?: (bytes: Uint8Array) => Record<string, unknown> }>
+  )[name];
   return message?.decode?.(value);
 }

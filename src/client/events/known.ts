@@ -26,7 +26,8 @@ export class KnownContainers {
 
   /** Takes over what is there, as told. */
   learn(tasks: readonly TaskStatus[]): void {
-    for (const { containerId, pid, state } of tasks) this.#containers.set(containerId, { pid, state: plain(state), execs: new Map() });
+    for (const { containerId, pid, state } of tasks)
+      this.#containers.set(containerId, { pid, state: plain(state), execs: new Map() });
   }
 
   /** Notes an event that was heard. False when it had been told. */
@@ -75,12 +76,25 @@ export class KnownContainers {
    * @param heard exits that have been heard since and are yet to be told, by pid
    * @returns what has happened, in order for each container
    */
-  async compare(tasks: readonly TaskStatus[], heard: ReadonlyMap<number, Exit>, look: LookAtExec): Promise<ContainerEvent[]> {
+  async compare(
+    tasks: readonly TaskStatus[],
+    heard: ReadonlyMap<number, Exit>,
+    look: LookAtExec,
+  ): Promise<ContainerEvent[]> {
     const events: ContainerEvent[] = [];
     const now = new Map(tasks.map((task) => [task.containerId, task]));
     const tell = (kind: EventKind, containerId: string, processId: string, pid: number, exit?: Exit): void => {
       if (kind === 'exit') this.#found.add(pid);
-      events.push({ kind, containerId, processId, pid, exit, timestamp: exit?.exitedAt ?? new Date(), replayed: true, envelope: undefined });
+      events.push({
+        kind,
+        containerId,
+        processId,
+        pid,
+        exit,
+        timestamp: exit?.exitedAt ?? new Date(),
+        replayed: true,
+        envelope: undefined,
+      });
     };
     for (const [id, known] of this.#containers) {
       const task = now.get(id);
@@ -99,7 +113,7 @@ export class KnownContainers {
     for (const { containerId: id, pid, state, exit } of tasks) {
       let known = this.#containers.get(id);
       if (known === undefined) {
-        this.#containers.set(id, known = created(pid));
+        this.#containers.set(id, (known = created(pid)));
         tell('create', id, id, pid);
       }
       const next = plain(state);

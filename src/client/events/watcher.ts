@@ -28,7 +28,13 @@ export class EventWatcher implements Watcher {
   #room: (() => void) | undefined;
   #first = true;
 
-  private constructor(private readonly services: Services, private readonly namespace: string, backend: Backend, private readonly options: WatchOptions, ready: () => void) {
+  private constructor(
+    private readonly services: Services,
+    private readonly namespace: string,
+    backend: Backend,
+    private readonly options: WatchOptions,
+    ready: () => void,
+  ) {
     this.#tell = typeof backend === 'function' ? backend : (event) => backend.processEvent(event);
     const abort = (): void => this.#stop.abort();
     options.signal?.addEventListener('abort', abort, { once: true });
@@ -37,7 +43,12 @@ export class EventWatcher implements Watcher {
   }
 
   /** Resolves when it hears everything. */
-  static async start(services: Services, namespace: string, backend: Backend, options: WatchOptions): Promise<EventWatcher> {
+  static async start(
+    services: Services,
+    namespace: string,
+    backend: Backend,
+    options: WatchOptions,
+  ): Promise<EventWatcher> {
     let watcher: EventWatcher | undefined;
     await new Promise<void>((resolve, reject) => {
       watcher = new EventWatcher(services, namespace, backend, options, resolve);
@@ -78,7 +89,9 @@ export class EventWatcher implements Watcher {
       const tasks = await this.#tasks();
       // More may have come meanwhile; it waits in the stream.
       if (this.#first) this.#known.learn(tasks);
-      else for (const event of await this.#known.compare(tasks, exitsOf(missed), (id, exec) => this.#look(id, exec))) this.#queue(event);
+      else
+        for (const event of await this.#known.compare(tasks, exitsOf(missed), (id, exec) => this.#look(id, exec)))
+          this.#queue(event);
       for (const envelope of missed) this.#hear(envelope);
       if (!this.#first) this.options.onConnection?.(true);
       this.#first = false;
@@ -86,7 +99,7 @@ export class EventWatcher implements Watcher {
       for await (const message of stream) {
         const envelope = envelopeOf(message);
         if (envelope.topic !== mark) this.#hear(envelope);
-        if (this.#waiting >= MAX_WAITING) await new Promise<void>((resolve) => this.#room = resolve);
+        if (this.#waiting >= MAX_WAITING) await new Promise<void>((resolve) => (this.#room = resolve));
       }
     } finally {
       await stream.return?.();
@@ -98,7 +111,11 @@ export class EventWatcher implements Watcher {
    *
    * @returns what has come meanwhile
    */
-  async #mark(stream: AsyncIterator<containerd.services.events.v1.Envelope>, mark: string, signal: AbortSignal): Promise<EventEnvelope[]> {
+  async #mark(
+    stream: AsyncIterator<containerd.services.events.v1.Envelope>,
+    mark: string,
+    signal: AbortSignal,
+  ): Promise<EventEnvelope[]> {
     const over = new AbortController();
     const publishing = this.#publish(mark, AbortSignal.any([signal, over.signal]));
     const heard: EventEnvelope[] = [];
@@ -173,8 +190,10 @@ export class EventWatcher implements Watcher {
 }
 
 function exitsOf(envelopes: readonly EventEnvelope[]): Map<number, Exit> {
-  return new Map(envelopes.flatMap((envelope) => {
-    const event = containerEvent(envelope);
-    return event?.exit === undefined ? [] : [[event.pid, event.exit] as const];
-  }));
+  return new Map(
+    envelopes.flatMap((envelope) => {
+      const event = containerEvent(envelope);
+      return event?.exit === undefined ? [] : [[event.pid, event.exit] as const];
+    }),
+  );
 }

@@ -53,7 +53,14 @@ export class Connection {
   #service(definition: ServiceDefinition, namespace: string): object {
     const made: Record<string, unknown> = {};
     for (const [name, method] of Object.entries(definition.methods)) {
-      const call = new Method(this.#grpc, `/${definition.name}/${name}`, method, namespace, (error) => this.#errorOf(error), this.#calls);
+      const call = new Method(
+        this.#grpc,
+        `/${definition.name}/${name}`,
+        method,
+        namespace,
+        (error) => this.#errorOf(error),
+        this.#calls,
+      );
       made[name] = {
         unary: (request: unknown, options?: RpcOptions) => call.unary(request, options),
         serverStream: (request: unknown, options?: RpcOptions) => call.serverStream(request, options),
@@ -68,10 +75,19 @@ export class Connection {
     if (thrown instanceof ClientError) return thrown;
     const { details, message } = thrown as ServiceError;
     const code: Code | undefined = (thrown as { code?: number }).code;
-    if (this.#closed) return new UnavailableError(Code.Unavailable, 'the client was closed: unavailable', { cause: thrown });
+    if (this.#closed)
+      return new UnavailableError(Code.Unavailable, 'the client was closed: unavailable', { cause: thrown });
     // A daemon that ends cancels its calls; nobody here did.
-    if (code === Code.Canceled) return new UnavailableError(Code.Unavailable, `${this.path}: the daemon gave the call up (${details}): unavailable`, { cause: thrown });
-    if (code === Code.Unavailable) return new UnavailableError(Code.Unavailable, `${this.path}: ${unreachable(details)}: unavailable`, { cause: thrown });
+    if (code === Code.Canceled)
+      return new UnavailableError(
+        Code.Unavailable,
+        `${this.path}: the daemon gave the call up (${details}): unavailable`,
+        { cause: thrown },
+      );
+    if (code === Code.Unavailable)
+      return new UnavailableError(Code.Unavailable, `${this.path}: ${unreachable(details)}: unavailable`, {
+        cause: thrown,
+      });
     if (code === undefined) return new ClientError(Code.Internal, message, { cause: thrown });
     return errorOf(code, details, thrown);
   }
@@ -89,8 +105,11 @@ class Method {
   readonly #decode: (bytes: Buffer) => unknown;
 
   constructor(
-    private readonly grpc: Client, private readonly path: string, { request, response }: AnyMethod,
-    private readonly namespace: string, private readonly errorOf: (error: unknown) => Error,
+    private readonly grpc: Client,
+    private readonly path: string,
+    { request, response }: AnyMethod,
+    private readonly namespace: string,
+    private readonly errorOf: (error: unknown) => Error,
     private readonly calls: Set<Cancelable>,
   ) {
     this.#encode = (message) => Buffer.from(request.encode(message).finish());
@@ -100,31 +119,66 @@ class Method {
   unary(request: unknown, options: RpcOptions = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {
       throwIfAborted(options.signal);
-      const call = this.#begin(() => this.grpc.makeUnaryRequest(this.path, this.#encode, this.#decode, request, this.#metadata(options), deadline(options), (error, reply) => {
-        done();
-        if (error === null) resolve(reply);
-        else reject(this.#failure(error, options));
-      }));
+      const call = this.#begin(() =>
+        this.grpc.makeUnaryRequest(
+          this.path,
+          this.#encode,
+          this.#decode,
+          request,
+          this.#metadata(options),
+          deadline(options),
+          (error, reply) => {
+            done();
+            if (error === null) resolve(reply);
+            else reject(this.#failure(error, options));
+          },
+        ),
+      );
       const done = heed(call, options.signal);
     });
   }
 
   serverStream(request: unknown, options: RpcOptions = {}): AsyncIterableIterator<unknown> {
     throwIfAborted(options.signal);
-    const call = this.#begin(() => this.grpc.makeServerStreamRequest(this.path, this.#encode, this.#decode, request, this.#metadata(options), deadline(options)));
+    const call = this.#begin(() =>
+      this.grpc.makeServerStreamRequest(
+        this.path,
+        this.#encode,
+        this.#decode,
+        request,
+        this.#metadata(options),
+        deadline(options),
+      ),
+    );
     call.once('status', heed(call, options.signal));
-    return new MessageStream(call, (error) => this.#failure(error, options), () => call.cancel());
+    return new MessageStream(
+      call,
+      (error) => this.#failure(error, options),
+      () => call.cancel(),
+    );
   }
 
   clientStream(options: RpcOptions = {}): RpcSending<unknown, unknown> {
     throwIfAborted(options.signal);
     let settle: (error: Error | null, reply: unknown) => void;
-    const reply = new Promise<unknown>((resolve, reject) => settle = (error, value) => error === null ? resolve(value) : reject(this.#failure(error, options)));
+    const reply = new Promise<unknown>(
+      (resolve, reject) =>
+        (settle = (error, value) => (error === null ? resolve(value) : reject(this.#failure(error, options)))),
+    );
     reply.catch(() => undefined);
-    const call = this.#begin(() => this.grpc.makeClientStreamRequest(this.path, this.#encode, this.#decode, this.#metadata(options), deadline(options), (error, value) => {
-      done();
-      settle(error, value);
-    }));
+    const call = this.#begin(() =>
+      this.grpc.makeClientStreamRequest(
+        this.path,
+        this.#encode,
+        this.#decode,
+        this.#metadata(options),
+        deadline(options),
+        (error, value) => {
+          done();
+          settle(error, value);
+        },
+      ),
+    );
     const done = heed(call, options.signal);
     return {
       // A stream that is cut off says so by its reply; a write that fails has nothing to add.
@@ -139,11 +193,25 @@ class Method {
 
   bidi(options: RpcOptions = {}): RpcDuplex<unknown, unknown> {
     throwIfAborted(options.signal);
-    const call = this.#begin(() => this.grpc.makeBidiStreamRequest(this.path, this.#encode, this.#decode, this.#metadata(options), deadline(options)));
+    const call = this.#begin(() =>
+      this.grpc.makeBidiStreamRequest(
+        this.path,
+        this.#encode,
+        this.#decode,
+        this.#metadata(options),
+        deadline(options),
+      ),
+    );
     call.once('status', heed(call, options.signal));
-    const failed = new Promise<never>((_, reject) => call.once('error', (error) => reject(this.#failure(error, options))));
+    const failed = new Promise<never>((_, reject) =>
+      call.once('error', (error) => reject(this.#failure(error, options))),
+    );
     failed.catch(() => undefined);
-    const messages = new MessageStream<unknown>(call, (error) => this.#failure(error, options), () => call.cancel());
+    const messages = new MessageStream<unknown>(
+      call,
+      (error) => this.#failure(error, options),
+      () => call.cancel(),
+    );
     return Object.assign(messages, {
       send: (message: unknown) => Promise.race([written(call, message), failed]),
       finish: () => void call.end(),
@@ -189,6 +257,9 @@ function heed(call: Cancelable, signal: AbortSignal | undefined): () => void {
   return () => signal.removeEventListener('abort', cancel);
 }
 
-function written(call: { write(message: unknown, callback: (error?: Error | null) => void): boolean }, message: unknown): Promise<void> {
+function written(
+  call: { write(message: unknown, callback: (error?: Error | null) => void): boolean },
+  message: unknown,
+): Promise<void> {
   return new Promise((resolve) => void call.write(message, () => resolve()));
 }

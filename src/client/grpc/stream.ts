@@ -11,7 +11,11 @@ export class MessageStream<T> implements AsyncIterableIterator<T> {
   #ended = false;
 
   /** @param cancel gives the call up */
-  constructor(private readonly source: Readable, errorOf: (error: unknown) => unknown, private readonly cancel: () => void) {
+  constructor(
+    private readonly source: Readable,
+    errorOf: (error: unknown) => unknown,
+    private readonly cancel: () => void,
+  ) {
     source.on('data', (message: T) => this.#take(message));
     source.once('end', () => this.#end(undefined));
     // The library tells of an error beside the stream's own state, once or twice.

@@ -35,9 +35,12 @@ export interface RpcSending<ReqInit, Res> {
 /** A method as a function. */
 export type RpcMethod<M extends AnyMethod> =
   M extends MethodDefinition<infer Kind, infer ReqInit, infer _Req, infer _ResInit, infer Res>
-    ? Kind extends 'unary' ? (request: ReqInit, options?: RpcOptions) => Promise<Res>
-      : Kind extends 'serverStream' ? (request: ReqInit, options?: RpcOptions) => AsyncIterableIterator<Res>
-        : Kind extends 'clientStream' ? (options?: RpcOptions) => RpcSending<ReqInit, Res>
+    ? Kind extends 'unary'
+      ? (request: ReqInit, options?: RpcOptions) => Promise<Res>
+      : Kind extends 'serverStream'
+        ? (request: ReqInit, options?: RpcOptions) => AsyncIterableIterator<Res>
+        : Kind extends 'clientStream'
+          ? (options?: RpcOptions) => RpcSending<ReqInit, Res>
           : (options?: RpcOptions) => RpcDuplex<ReqInit, Res>
     : never;
 

@@ -1,7 +1,15 @@
 /** Archives of images: OCI layouts, and what `docker save` writes. Their files become blobs as they are read. */
 import { decompressed } from '../../oci/decompress.js';
 import { IMAGE_NAME, normalize, REF_NAME } from '../../oci/image-name.js';
-import { isIndex, isManifest, MediaType, type Config, type Descriptor, type Index, type Manifest } from '../../oci/image.js';
+import {
+  isIndex,
+  isManifest,
+  MediaType,
+  type Config,
+  type Descriptor,
+  type Index,
+  type Manifest,
+} from '../../oci/image.js';
 import { linkInArchive, nameInArchive } from '../../oci/archive-names.js';
 import { TarReader } from '../../oci/tar-reader.js';
 import { fromText, toBytes, type ByteString } from '../../sys/byte-string.js';
@@ -24,7 +32,11 @@ export interface ArchivedImage {
 
 const MAX_JSON = 20 << 20;
 
-export async function importArchive(scope: Scope, chunks: AsyncIterable<Uint8Array>, onProgress?: (progress: Progress) => void): Promise<ArchivedImage[]> {
+export async function importArchive(
+  scope: Scope,
+  chunks: AsyncIterable<Uint8Array>,
+  onProgress?: (progress: Progress) => void,
+): Promise<ArchivedImage[]> {
   const reader = new TarReader(decompressed(chunks));
   const blobs = new Map<ByteString, Blob>();
   const links = new Map<ByteString, ByteString>();
@@ -38,11 +50,17 @@ export async function importArchive(scope: Scope, chunks: AsyncIterable<Uint8Arr
     const same = entry.type === 'link' ? blobs.get(nameInArchive(entry.linkname)) : undefined;
     if (same !== undefined) blobs.set(name, same);
     if (entry.type !== 'file') continue;
-    if (name === 'oci-layout') isLayout = (await jsonOf<{ imageLayoutVersion?: string }>(reader, name)).imageLayoutVersion !== undefined;
+    if (name === 'oci-layout')
+      isLayout = (await jsonOf<{ imageLayoutVersion?: string }>(reader, name)).imageLayoutVersion !== undefined;
     else if (name === 'index.json') index = await jsonOf<Index>(reader, name);
     else if (name === 'manifest.json') images = await jsonOf<DockerImage[]>(reader, name);
     else {
-      blobs.set(name, await putBlob(scope, bodyOf(reader), { onBytes: (at) => onProgress?.({ step: 'read', what: toBytes(name).toString(), at, total: entry.size }) }));
+      blobs.set(
+        name,
+        await putBlob(scope, bodyOf(reader), {
+          onBytes: (at) => onProgress?.({ step: 'read', what: toBytes(name).toString(), at, total: entry.size }),
+        }),
+      );
     }
   }
   await reader.drain();
@@ -84,21 +102,32 @@ async function refer(scope: Scope, target: Descriptor): Promise<void> {
   }
 }
 
-async function dockerImage(scope: Scope, { Config: file, RepoTags, Layers }: DockerImage, blobs: ReadonlyMap<ByteString, Blob>): Promise<ArchivedImage> {
+async function dockerImage(
+  scope: Scope,
+  { Config: file, RepoTags, Layers }: DockerImage,
+  blobs: ReadonlyMap<ByteString, Blob>,
+): Promise<ArchivedImage> {
   const blobOf = (name: string): Blob => {
     const blob = blobs.get(nameInArchive(fromText(name)));
-    if (blob === undefined) throw invalid(`manifest.json of the archive names ${name}, which the archive does not have`);
+    if (blob === undefined)
+      throw invalid(`manifest.json of the archive names ${name}, which the archive does not have`);
     return blob;
   };
   const config: Descriptor = { mediaType: MediaType.DockerConfig, ...blobOf(file) };
   const layers: Descriptor[] = [];
-  for (const layer of Layers) layers.push({ ...blobOf(layer), mediaType: `${MediaType.DockerLayer}${await compression(scope, blobOf(layer))}` });
+  for (const layer of Layers)
+    layers.push({ ...blobOf(layer), mediaType: `${MediaType.DockerLayer}${await compression(scope, blobOf(layer))}` });
   const { os, architecture, variant } = await readJson<Config>(scope, config.digest);
-  const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MediaType.DockerManifest, config, layers }));
+  const manifest = Buffer.from(
+    JSON.stringify({ schemaVersion: 2, mediaType: MediaType.DockerManifest, config, layers }),
+  );
   const blob = await putBlob(scope, [manifest], { labels: references(config, layers) });
   await labelBlob(scope, blob.digest, references(config, layers));
   const platform = os && architecture ? { platform: { os, architecture, ...(variant ? { variant } : {}) } } : {};
-  return { names: (RepoTags ?? []).map(normalize), target: { mediaType: MediaType.DockerManifest, ...blob, ...platform } };
+  return {
+    names: (RepoTags ?? []).map(normalize),
+    target: { mediaType: MediaType.DockerManifest, ...blob, ...platform },
+  };
 }
 
 function references(config: Descriptor, layers: readonly Descriptor[]): Record<string, string> {

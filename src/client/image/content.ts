@@ -28,7 +28,11 @@ export interface PutOptions {
 }
 
 /** Writes a blob. One that is there already is left, and kept by the lease. */
-export async function putBlob({ services, signal, lease }: Scope, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, { labels = {}, onBytes }: PutOptions = {}): Promise<Blob> {
+export async function putBlob(
+  { services, signal, lease }: Scope,
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  { labels = {}, onBytes }: PutOptions = {},
+): Promise<Blob> {
   const ref = `hawser-${randomBytes(8).toString('hex')}`;
   const stream = services.content.Write({ signal, lease });
   let offset = 0;
@@ -60,17 +64,28 @@ export async function putBlob({ services, signal, lease }: Scope, chunks: AsyncI
 }
 
 /** A document that is small enough to be read as a whole. */
-export async function readJson<T>({ services, signal }: Pick<Scope, 'services' | 'signal'>, digest: string): Promise<T> {
+export async function readJson<T>(
+  { services, signal }: Pick<Scope, 'services' | 'signal'>,
+  digest: string,
+): Promise<T> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const { data } of services.content.Read({ digest }, { signal })) {
-    if ((length += data.length) > MAX_DOCUMENT) throw new InvalidArgumentError(Code.InvalidArgument, `${digest} is too long for a manifest or configuration: invalid argument`);
+    if ((length += data.length) > MAX_DOCUMENT)
+      throw new InvalidArgumentError(
+        Code.InvalidArgument,
+        `${digest} is too long for a manifest or configuration: invalid argument`,
+      );
     chunks.push(data);
   }
   try {
     return JSON.parse(Buffer.concat(chunks).toString()) as T;
   } catch (error) {
-    throw new InvalidArgumentError(Code.InvalidArgument, `${digest} is no JSON: ${(error as Error).message}: invalid argument`, { cause: error });
+    throw new InvalidArgumentError(
+      Code.InvalidArgument,
+      `${digest} is no JSON: ${(error as Error).message}: invalid argument`,
+      { cause: error },
+    );
   }
 }
 
@@ -82,13 +97,21 @@ export async function headOf({ services, signal }: Scope, digest: string, size: 
 }
 
 /** Sets labels of a blob. */
-export async function labelBlob({ services, signal, lease }: Scope, digest: string, labels: Record<string, string>): Promise<void> {
+export async function labelBlob(
+  { services, signal, lease }: Scope,
+  digest: string,
+  labels: Record<string, string>,
+): Promise<void> {
   if (Object.keys(labels).length === 0) return;
-  await services.content.Update({ info: { digest, labels }, updateMask: { paths: Object.keys(labels).map((name) => `labels.${name}`) } }, { signal, lease });
+  await services.content.Update(
+    { info: { digest, labels }, updateMask: { paths: Object.keys(labels).map((name) => `labels.${name}`) } },
+    { signal, lease },
+  );
 }
 
 async function reply<T>(stream: AsyncIterator<T>): Promise<T> {
   const next = await stream.next();
-  if (next.done === true) throw new InvalidArgumentError(Code.Aborted, 'the daemon has ended the writing of a blob: aborted');
+  if (next.done === true)
+    throw new InvalidArgumentError(Code.Aborted, 'the daemon has ended the writing of a blob: aborted');
   return next.value;
 }

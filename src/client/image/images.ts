@@ -4,7 +4,16 @@ import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { millis, type containerd } from '../../api/full.js';
 import { normalize } from '../../oci/image-name.js';
-import { isIndex, isManifest, ownPlatform, suits, type Config, type Descriptor, type Index, type Manifest } from '../../oci/image.js';
+import {
+  isIndex,
+  isManifest,
+  ownPlatform,
+  suits,
+  type Config,
+  type Descriptor,
+  type Index,
+  type Manifest,
+} from '../../oci/image.js';
 import { Code, TtrpcError } from '../../ttrpc/status.js';
 import { abortable, limit, quietly } from '../abort.js';
 import { AlreadyExistsError, ClientError, errorOf, InvalidArgumentError, NotFoundError } from '../errors.js';
@@ -50,7 +59,8 @@ export class ClientImages implements Images {
     try {
       return await this.#leased(signal, async (scope) => {
         const archived = await abortable(importArchive(scope, source as AsyncIterable<Uint8Array>, onProgress), signal);
-        if (archived.length !== 1 && name !== undefined) throw invalid(`the archive has ${archived.length} images, so one name does not do`);
+        if (archived.length !== 1 && name !== undefined)
+          throw invalid(`the archive has ${archived.length} images, so one name does not do`);
         const images: Image[] = [];
         for (const { names, target } of archived) {
           const called = name === undefined ? names : [normalize(name)];
@@ -65,7 +75,8 @@ export class ClientImages implements Images {
       });
     } catch (error) {
       // The archive's own defects are told by what reads it.
-      if (error instanceof TtrpcError && !(error instanceof ClientError)) throw errorOf(error.code, error.message, error);
+      if (error instanceof TtrpcError && !(error instanceof ClientError))
+        throw errorOf(error.code, error.message, error);
       throw error;
     } finally {
       source.destroy();
@@ -78,7 +89,11 @@ export class ClientImages implements Images {
     const { target } = await this.#image(image, signal);
     return this.#leased(signal, async (scope) => {
       const top = await this.#unpack(scope, target, snapshotter, onProgress);
-      if (top === undefined) throw new NotFoundError(Code.NotFound, `image ${typeof image === 'string' ? image : image.name} has nothing for ${platformName()}: not found`);
+      if (top === undefined)
+        throw new NotFoundError(
+          Code.NotFound,
+          `image ${typeof image === 'string' ? image : image.name} has nothing for ${platformName()}: not found`,
+        );
       return top;
     });
   }
@@ -88,7 +103,8 @@ export class ClientImages implements Images {
     const { name, target } = await this.#image(image, signal);
     const scope = { services: this.services, signal };
     const manifest = await manifestFor(scope, target);
-    if (manifest === undefined) throw new NotFoundError(Code.NotFound, `image ${name} has nothing for ${platformName()}: not found`);
+    if (manifest === undefined)
+      throw new NotFoundError(Code.NotFound, `image ${name} has nothing for ${platformName()}: not found`);
     return (await readJson<{ config?: ImageConfig }>(scope, manifest.config.digest)).config ?? {};
   }
 
@@ -102,8 +118,13 @@ export class ClientImages implements Images {
   async #byDigest(text: string, options: CallOptions): Promise<Image | undefined> {
     const digits = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(text)?.[1];
     if (digits === undefined) return undefined;
-    const found = (await this.list([], options)).filter(({ target }) => target.digest.startsWith(`sha256:${digits}`)).sort((a, b) => (a.name < b.name ? -1 : 1));
-    if (new Set(found.map(({ target }) => target.digest)).size > 1) throw invalid(`image ${text} may be ${found.map(({ name, target }) => `${name} (${target.digest.slice(7, 19)})`).join(' or ')}: give more of its digest`);
+    const found = (await this.list([], options))
+      .filter(({ target }) => target.digest.startsWith(`sha256:${digits}`))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    if (new Set(found.map(({ target }) => target.digest)).size > 1)
+      throw invalid(
+        `image ${text} may be ${found.map(({ name, target }) => `${name} (${target.digest.slice(7, 19)})`).join(' or ')}: give more of its digest`,
+      );
     return found[0];
   }
 
@@ -112,19 +133,30 @@ export class ClientImages implements Images {
   }
 
   /** Undefined when there is nothing for this machine. */
-  async #unpack(scope: Scope, target: Descriptor, snapshotter: string, onProgress: UnpackOptions['onProgress']): Promise<string | undefined> {
+  async #unpack(
+    scope: Scope,
+    target: Descriptor,
+    snapshotter: string,
+    onProgress: UnpackOptions['onProgress'],
+  ): Promise<string | undefined> {
     const manifest = await manifestFor(scope, target);
     return manifest && unpackLayers(scope, manifest.config, manifest.layers, snapshotter, onProgress);
   }
 
-  async #put({ services, signal, lease }: Scope, name: string, { mediaType, digest, size }: Descriptor): Promise<Image> {
+  async #put(
+    { services, signal, lease }: Scope,
+    name: string,
+    { mediaType, digest, size }: Descriptor,
+  ): Promise<Image> {
     const image = { name, target: { mediaType, digest, size } };
     try {
       return imageOf((await services.images.Create({ image }, { signal, lease })).image ?? image);
     } catch (error) {
       if (!(error instanceof AlreadyExistsError)) throw error;
     }
-    return imageOf((await services.images.Update({ image, updateMask: { paths: ['target'] } }, { signal, lease })).image ?? image);
+    return imageOf(
+      (await services.images.Update({ image, updateMask: { paths: ['target'] } }, { signal, lease })).image ?? image,
+    );
   }
 
   /** What is made meanwhile stays until it belongs to something. */
@@ -144,14 +176,18 @@ export class ClientImages implements Images {
   }
 }
 
-async function manifestFor(scope: Pick<Scope, 'services' | 'signal'>, target: Descriptor): Promise<Manifest | undefined> {
+async function manifestFor(
+  scope: Pick<Scope, 'services' | 'signal'>,
+  target: Descriptor,
+): Promise<Manifest | undefined> {
   if (isManifest(target)) return readJson<Manifest>(scope, target.digest);
   if (!isIndex(target)) throw invalid(`${target.digest} is no image: its type is ${target.mediaType}`);
   const want = ownPlatform();
   for (const one of (await readJson<Index>(scope, target.digest)).manifests) {
     if (!isManifest(one) || (one.platform !== undefined && !suits(one.platform, want))) continue;
     const manifest = await readJson<Manifest>(scope, one.digest);
-    if (one.platform !== undefined || suits(await readJson<Config>(scope, manifest.config.digest), want)) return manifest;
+    if (one.platform !== undefined || suits(await readJson<Config>(scope, manifest.config.digest), want))
+      return manifest;
   }
   return undefined;
 }
@@ -161,11 +197,19 @@ function platformName(): string {
   return `${os}/${architecture}`;
 }
 
-function imageOf({ name, labels, target, createdAt, updatedAt }: containerd.services.images.v1.Image.$Properties): Image {
+function imageOf({
+  name,
+  labels,
+  target,
+  createdAt,
+  updatedAt,
+}: containerd.services.images.v1.Image.$Properties): Image {
   return {
-    name: name ?? '', labels: { ...labels },
+    name: name ?? '',
+    labels: { ...labels },
     target: { mediaType: target?.mediaType ?? '', digest: target?.digest ?? '', size: Number(target?.size ?? 0) },
-    createdAt: new Date(millis(createdAt) ?? 0), updatedAt: new Date(millis(updatedAt) ?? 0),
+    createdAt: new Date(millis(createdAt) ?? 0),
+    updatedAt: new Date(millis(updatedAt) ?? 0),
   };
 }
 
@@ -173,7 +217,11 @@ async function readFile(path: string): Promise<Readable> {
   try {
     return (await open(path)).createReadStream({ highWaterMark: 1 << 20 });
   } catch (error) {
-    throw new InvalidArgumentError(Code.InvalidArgument, `archive ${path}: ${(error as Error).message}: invalid argument`, { cause: error });
+    throw new InvalidArgumentError(
+      Code.InvalidArgument,
+      `archive ${path}: ${(error as Error).message}: invalid argument`,
+      { cause: error },
+    );
   }
 }
 

@@ -16,20 +16,31 @@ export function chainOf(diffIds: readonly string[]): string[] {
   const chain: string[] = [];
   for (const diffId of diffIds) {
     const below = chain.at(-1);
-    chain.push(below === undefined ? diffId : `sha256:${createHash('sha256').update(`${below} ${diffId}`).digest('hex')}`);
+    chain.push(
+      below === undefined ? diffId : `sha256:${createHash('sha256').update(`${below} ${diffId}`).digest('hex')}`,
+    );
   }
   return chain;
 }
 
 /** @returns the name of the topmost snapshot */
-export async function unpackLayers(scope: Scope, config: Descriptor, layers: readonly Descriptor[], snapshotter: string, onProgress?: (progress: Progress) => void): Promise<string> {
+export async function unpackLayers(
+  scope: Scope,
+  config: Descriptor,
+  layers: readonly Descriptor[],
+  snapshotter: string,
+  onProgress?: (progress: Progress) => void,
+): Promise<string> {
   const diffIds = (await readJson<Config>(scope, config.digest)).rootfs?.diff_ids ?? [];
   if (diffIds.length !== layers.length) {
-    throw new InvalidArgumentError(Code.InvalidArgument, `image configuration ${config.digest} names ${diffIds.length} layers, its manifest ${layers.length}: invalid argument`);
+    throw new InvalidArgumentError(
+      Code.InvalidArgument,
+      `image configuration ${config.digest} names ${diffIds.length} layers, its manifest ${layers.length}: invalid argument`,
+    );
   }
   const chain = chainOf(diffIds);
   const top = chain.at(-1) ?? '';
-  if (top === '' || await isThere(scope, snapshotter, top)) return top;
+  if (top === '' || (await isThere(scope, snapshotter, top))) return top;
   for (const [n, name] of chain.entries()) {
     await unpackLayer(scope, { layer: layers[n]!, diffId: diffIds[n]!, name, parent: chain[n - 1] ?? '' }, snapshotter);
     onProgress?.({ step: 'unpack', what: layers[n]!.digest, at: n + 1, total: chain.length });
@@ -53,8 +64,15 @@ async function unpackLayer(scope: Scope, { layer, diffId, name, parent }: Layer,
   const labels = { [SNAPSHOT_REF]: name };
   const { mounts } = await services.snapshots.Prepare({ snapshotter, key, parent, labels }, { signal, lease });
   try {
-    const { applied } = await services.diff.Apply({ diff: { mediaType: layer.mediaType, digest: layer.digest, size: layer.size }, mounts }, { signal, lease });
-    if (applied?.digest !== diffId) throw new InvalidArgumentError(Code.InvalidArgument, `layer ${layer.digest} has the content ${applied?.digest ?? ''}, and the image's configuration says ${diffId}: invalid argument`);
+    const { applied } = await services.diff.Apply(
+      { diff: { mediaType: layer.mediaType, digest: layer.digest, size: layer.size }, mounts },
+      { signal, lease },
+    );
+    if (applied?.digest !== diffId)
+      throw new InvalidArgumentError(
+        Code.InvalidArgument,
+        `layer ${layer.digest} has the content ${applied?.digest ?? ''}, and the image's configuration says ${diffId}: invalid argument`,
+      );
     await services.snapshots.Commit({ snapshotter, name, key, labels }, { signal, lease });
   } catch (error) {
     await quietly(services.snapshots.Remove({ snapshotter, key }));

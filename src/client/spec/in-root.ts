@@ -29,7 +29,11 @@ export function readInRoot(root: string, path: string): string | undefined {
   try {
     const stat = fstatSync(fd);
     if (!stat.isFile()) return undefined;
-    if (stat.size > MAX_BYTES) throw new InvalidArgumentError(Code.InvalidArgument, `${path} of the root file system has ${stat.size} bytes, and may have ${MAX_BYTES}: invalid argument`);
+    if (stat.size > MAX_BYTES)
+      throw new InvalidArgumentError(
+        Code.InvalidArgument,
+        `${path} of the root file system has ${stat.size} bytes, and may have ${MAX_BYTES}: invalid argument`,
+      );
     return readFileSync(fd, 'utf8');
   } finally {
     closeSync(fd);
@@ -65,5 +69,7 @@ function linkOrExists(path: string): string | undefined {
 
 /** Nothing is there, or something that is no file. */
 function isNothing(error: unknown): boolean {
-  return ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'ENXIO', 'ENODEV', 'EINVAL'].includes((error as NodeJS.ErrnoException).code ?? '');
+  return ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'ENXIO', 'ENODEV', 'EINVAL'].includes(
+    (error as NodeJS.ErrnoException).code ?? '',
+  );
 }

@@ -40,7 +40,11 @@ export async function makeSpec({ id, namespace, options, rootfs, config, withRoo
   // Without a user it is root, who is in groups as anybody: but root does not need them enough to fail for.
   if (!user) process.user = await withRoot((root) => resolveUser('', root), true);
   if (options.rlimits !== undefined) {
-    const named = options.rlimits.map(({ type, soft, hard }) => ({ type: type.startsWith('RLIMIT_') ? type : `RLIMIT_${type.toUpperCase()}`, soft: rlimit(soft), hard: rlimit(hard) }));
+    const named = options.rlimits.map(({ type, soft, hard }) => ({
+      type: type.startsWith('RLIMIT_') ? type : `RLIMIT_${type.toUpperCase()}`,
+      soft: rlimit(soft),
+      hard: rlimit(hard),
+    }));
     // Of several for one thing the last one holds; the runtime refuses two.
     process.rlimits = [...new Map([...process.rlimits!, ...named].map((limit) => [limit.type, limit])).values()];
   }
@@ -49,22 +53,31 @@ export async function makeSpec({ id, namespace, options, rootfs, config, withRoo
     linux.maskedPaths = [];
     linux.readonlyPaths = [];
     linux.resources = { devices: [{ allow: true, access: 'rwm' }] };
-    for (const mount of spec.mounts!) if (mount.type === 'sysfs') mount.options = mount.options!.filter((word) => word !== 'ro');
+    for (const mount of spec.mounts!)
+      if (mount.type === 'sysfs') mount.options = mount.options!.filter((word) => word !== 'ro');
   }
   spec.mounts = mergeMounts(spec.mounts!, options.mounts ?? []);
   for (const device of options.devices ?? []) addDevice(linux, device);
   if (options.sysctl !== undefined) linux.sysctl = { ...options.sysctl };
   applyNamespaces(spec, options);
   const hostname = options.hostname ?? (options.network === 'host' ? undefined : id);
-  if (hostname !== undefined && linux.namespaces!.some(({ type }) => type === 'uts')) spec.hostname = hostname.slice(0, MAX_HOSTNAME);
+  if (hostname !== undefined && linux.namespaces!.some(({ type }) => type === 'uts'))
+    spec.hostname = hostname.slice(0, MAX_HOSTNAME);
   linux.resources = { ...linux.resources, ...limitResources(options.limits ?? {}) };
   return spec;
 }
 
 function command({ entrypoint, args }: SpecOptions, config: ImageConfig | undefined): string[] {
   // With another entry point the image's command has lost its meaning, as for docker.
-  const words = [...entrypoint ?? config?.Entrypoint ?? [], ...args ?? (entrypoint === undefined ? config?.Cmd ?? [] : [])];
-  if (words.length === 0) throw new InvalidArgumentError(Code.InvalidArgument, 'no command is given, and the image has none: give args: invalid argument');
+  const words = [
+    ...(entrypoint ?? config?.Entrypoint ?? []),
+    ...(args ?? (entrypoint === undefined ? (config?.Cmd ?? []) : [])),
+  ];
+  if (words.length === 0)
+    throw new InvalidArgumentError(
+      Code.InvalidArgument,
+      'no command is given, and the image has none: give args: invalid argument',
+    );
   return words;
 }
 
@@ -75,7 +88,11 @@ function rlimit(value: Integer): Integer {
 
 function mergeMounts(base: readonly SpecMount[], more: readonly SpecMount[]): SpecMount[] {
   const clean = more.map((mount) => {
-    if (!mount.destination.startsWith('/')) throw new InvalidArgumentError(Code.InvalidArgument, `mount destination ${JSON.stringify(mount.destination)} must be an absolute path: invalid argument`);
+    if (!mount.destination.startsWith('/'))
+      throw new InvalidArgumentError(
+        Code.InvalidArgument,
+        `mount destination ${JSON.stringify(mount.destination)} must be an absolute path: invalid argument`,
+      );
     return { ...mount };
   });
   return [...base.filter(({ destination }) => !clean.some((mount) => mount.destination === destination)), ...clean];
@@ -88,12 +105,27 @@ function applyNamespaces(spec: Spec, { network = 'none', hostNamespaces = [] }: 
   linux.namespaces = linux.namespaces!.filter(({ type }) => !without.has(type));
   if (network === 'host') {
     // The host's names are of use only with the host's way of resolving them.
-    spec.mounts = mergeMounts(['/etc/hosts', '/etc/resolv.conf'].map((path) => ({ destination: path, type: 'bind', source: path, options: ['rbind', 'ro'] })), spec.mounts ?? []);
+    spec.mounts = mergeMounts(
+      ['/etc/hosts', '/etc/resolv.conf'].map((path) => ({
+        destination: path,
+        type: 'bind',
+        source: path,
+        options: ['rbind', 'ro'],
+      })),
+      spec.mounts ?? [],
+    );
   } else if (network !== 'none') {
-    if (!network.startsWith('/')) throw new FailedPreconditionError(Code.FailedPrecondition, `network ${JSON.stringify(network)}: there are none, host, and the path of a network namespace: failed precondition`);
-    linux.namespaces = linux.namespaces.map((one) => one.type === 'network' ? { type: 'network', path: network } : one);
+    if (!network.startsWith('/'))
+      throw new FailedPreconditionError(
+        Code.FailedPrecondition,
+        `network ${JSON.stringify(network)}: there are none, host, and the path of a network namespace: failed precondition`,
+      );
+    linux.namespaces = linux.namespaces.map((one) =>
+      one.type === 'network' ? { type: 'network', path: network } : one,
+    );
   }
-  if (hostNamespaces.includes('pid') && hostNamespaces.includes('ipc')) spec.mounts = spec.mounts!.filter(({ type }) => type !== 'mqueue');
+  if (hostNamespaces.includes('pid') && hostNamespaces.includes('ipc'))
+    spec.mounts = spec.mounts!.filter(({ type }) => type !== 'mqueue');
 }
 
 /** linux.resources for limits; also for `updateResources`. */
@@ -102,14 +134,16 @@ export function limitResources(limits: Limits): LinuxResources {
   const resources: LinuxResources = {};
   if (memory !== undefined || memorySwap !== undefined || memoryReservation !== undefined) {
     resources.memory = {
-      ...(memory === undefined ? {} : { limit: memory }), ...(memorySwap === undefined ? {} : { swap: memorySwap }),
+      ...(memory === undefined ? {} : { limit: memory }),
+      ...(memorySwap === undefined ? {} : { swap: memorySwap }),
       ...(memoryReservation === undefined ? {} : { reservation: memoryReservation }),
     };
   }
   if (cpus !== undefined || cpuShares !== undefined || cpuset !== undefined) {
     resources.cpu = {
       ...(cpus === undefined ? {} : { quota: Math.round(cpus * PERIOD_US), period: PERIOD_US }),
-      ...(cpuShares === undefined ? {} : { shares: cpuShares }), ...(cpuset === undefined ? {} : { cpus: cpuset }),
+      ...(cpuShares === undefined ? {} : { shares: cpuShares }),
+      ...(cpuset === undefined ? {} : { cpus: cpuset }),
     };
   }
   if (pids !== undefined) resources.pids = { limit: pids };

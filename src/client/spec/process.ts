@@ -17,7 +17,11 @@ export async function applyProcess(process: SpecProcess, options: ProcessOptions
   if (args !== undefined) process.args = [...args];
   process.env = mergeEnv(process.env ?? [], env ?? []);
   if (cwd !== undefined) {
-    if (!cwd.startsWith('/')) throw new InvalidArgumentError(Code.InvalidArgument, `working directory ${JSON.stringify(cwd)} must be an absolute path: invalid argument`);
+    if (!cwd.startsWith('/'))
+      throw new InvalidArgumentError(
+        Code.InvalidArgument,
+        `working directory ${JSON.stringify(cwd)} must be an absolute path: invalid argument`,
+      );
     process.cwd = cwd;
   }
   if (terminal !== undefined) process.terminal = terminal;
@@ -37,9 +41,14 @@ export async function applyProcess(process: SpecProcess, options: ProcessOptions
 }
 
 /** An environment with another's settings in it, by name. */
-export function mergeEnv(base: readonly string[], more: readonly string[] | Readonly<Record<string, string>>): string[] {
+export function mergeEnv(
+  base: readonly string[],
+  more: readonly string[] | Readonly<Record<string, string>>,
+): string[] {
   const settings = new Map<string, string>();
-  const list = Array.isArray(more) ? more as readonly string[] : Object.entries(more).map(([name, value]) => `${name}=${value}`);
+  const list = Array.isArray(more)
+    ? (more as readonly string[])
+    : Object.entries(more).map(([name, value]) => `${name}=${value}`);
   for (const setting of [...base, ...list]) settings.set(setting.split('=', 1)[0]!, setting);
   return [...settings.values()];
 }

@@ -42,8 +42,25 @@ export interface SpecProcess {
 /** linux.resources of the runtime spec. */
 export interface LinuxResources {
   devices?: { allow: boolean; type?: string; major?: number; minor?: number; access?: string }[];
-  memory?: { limit?: Integer; reservation?: Integer; swap?: Integer; kernel?: Integer; swappiness?: Integer; disableOOMKiller?: boolean };
-  cpu?: { shares?: Integer; quota?: Integer; period?: Integer; burst?: Integer; realtimeRuntime?: Integer; realtimePeriod?: Integer; cpus?: string; mems?: string; idle?: number };
+  memory?: {
+    limit?: Integer;
+    reservation?: Integer;
+    swap?: Integer;
+    kernel?: Integer;
+    swappiness?: Integer;
+    disableOOMKiller?: boolean;
+  };
+  cpu?: {
+    shares?: Integer;
+    quota?: Integer;
+    period?: Integer;
+    burst?: Integer;
+    realtimeRuntime?: Integer;
+    realtimePeriod?: Integer;
+    cpus?: string;
+    mems?: string;
+    idle?: number;
+  };
   pids?: { limit: Integer };
   blockIO?: { weight?: number; leafWeight?: number; [key: string]: unknown };
   hugepageLimits?: { pageSize: string; limit: Integer }[];
@@ -56,7 +73,15 @@ export interface SpecLinux {
   namespaces?: { type: string; path?: string }[];
   uidMappings?: { containerID: number; hostID: number; size: number }[];
   gidMappings?: { containerID: number; hostID: number; size: number }[];
-  devices?: { path: string; type: string; major?: number; minor?: number; fileMode?: number; uid?: number; gid?: number }[];
+  devices?: {
+    path: string;
+    type: string;
+    major?: number;
+    minor?: number;
+    fileMode?: number;
+    uid?: number;
+    gid?: number;
+  }[];
   cgroupsPath?: string;
   resources?: LinuxResources;
   rootfsPropagation?: string;

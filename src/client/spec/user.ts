@@ -30,7 +30,11 @@ export function resolveUser(user: string, root: string | undefined): SpecUser {
   if (rest.length > 0) throw invalid(user, 'it must be USER or USER:GROUP');
   const wanted = idOf(user, name === '' ? '0' : name);
   const explicit = group === '' ? undefined : idOf(user, group);
-  const row = !needsRoot(user) ? undefined : rows(root, '/etc/passwd', 2).find(([word, , uid]) => (wanted === undefined ? word === name : Number(uid) === wanted));
+  const row = !needsRoot(user)
+    ? undefined
+    : rows(root, '/etc/passwd', 2).find(([word, , uid]) =>
+        wanted === undefined ? word === name : Number(uid) === wanted,
+      );
   if (row === undefined && wanted === undefined) throw invalid(user, `/etc/passwd of the container has no ${name}`);
   const uid = wanted ?? checked(user, Number(row?.[2]));
   if (group !== '') {
@@ -49,7 +53,9 @@ function groupNamed(name: string, root: string | undefined): number | undefined 
 }
 
 function groupsWith(member: string, root: string | undefined): number[] {
-  return rows(root, '/etc/group', 2).filter(([, , , members = '']) => member !== '' && members.split(',').includes(member)).map(([, , gid]) => Number(gid));
+  return rows(root, '/etc/group', 2)
+    .filter(([, , , members = '']) => member !== '' && members.split(',').includes(member))
+    .map(([, , gid]) => Number(gid));
 }
 
 /**
@@ -58,7 +64,12 @@ function groupsWith(member: string, root: string | undefined): number[] {
  */
 function rows(root: string | undefined, path: string, idField: number): Row[] {
   const text = root === undefined ? undefined : readInRoot(root, path);
-  return (text ?? '').split('\n').map((line) => line.trim()).filter((line) => !line.startsWith('#')).map((line) => line.split(':')).filter((row) => /^\d+$/.test(row[idField] ?? ''));
+  return (text ?? '')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => !line.startsWith('#'))
+    .map((line) => line.split(':'))
+    .filter((row) => /^\d+$/.test(row[idField] ?? ''));
 }
 
 /** The id that a word is; undefined for a name. */

@@ -28,16 +28,28 @@ export function scopeOf(address: string, namespace: string): string {
  *
  * @returns their paths by name
  */
-export function makeFifos(parent: string, { scope, container, exec }: FifoOwner, id: string, names: readonly StreamName[]): Partial<Record<StreamName, string>> {
+export function makeFifos(
+  parent: string,
+  { scope, container, exec }: FifoOwner,
+  id: string,
+  names: readonly StreamName[],
+): Partial<Record<StreamName, string>> {
   if (names.length === 0) return {};
   mkdirSync(parent, { recursive: true, mode: 0o700 });
-  const dir = mkdtempSync(join(parent, `${PREFIX}${scope}-${hash(container, 12)}-${exec ? 'e' : 'i'}-${process.pid}-${startOf(process.pid) ?? '0'}-`));
+  const dir = mkdtempSync(
+    join(
+      parent,
+      `${PREFIX}${scope}-${hash(container, 12)}-${exec ? 'e' : 'i'}-${process.pid}-${startOf(process.pid) ?? '0'}-`,
+    ),
+  );
   try {
-    return Object.fromEntries(names.map((name) => {
-      const path = join(dir, `${id}-${name}`);
-      makeFifo(path, 0o600);
-      return [name, path];
-    }));
+    return Object.fromEntries(
+      names.map((name) => {
+        const path = join(dir, `${id}-${name}`);
+        makeFifo(path, 0o600);
+        return [name, path];
+      }),
+    );
   } catch (error) {
     rmSync(dir, { recursive: true, force: true });
     throw error;
@@ -50,11 +62,17 @@ export function makeFifos(parent: string, { scope, container, exec }: FifoOwner,
  */
 export function fifosOf(parent: string, { scope, container }: Omit<FifoOwner, 'exec'>): string[] {
   const wanted = hash(container, 12);
-  return named(parent).filter((one) => one.scope === scope && one.container === wanted && (one.exec || !one.alive())).map(({ path }) => path);
+  return named(parent)
+    .filter((one) => one.scope === scope && one.container === wanted && (one.exec || !one.alive()))
+    .map(({ path }) => path);
 }
 
 /** Directories that a dead process has left, of containers of this scope that are none of these. */
-export async function abandonedFifos(parent: string, scope: string, containers: () => Promise<readonly string[]>): Promise<string[]> {
+export async function abandonedFifos(
+  parent: string,
+  scope: string,
+  containers: () => Promise<readonly string[]>,
+): Promise<string[]> {
   const dead = named(parent).filter((one) => one.scope === scope && !one.alive());
   if (dead.length === 0) return [];
   const known = new Set((await containers()).map((id) => hash(id, 12)));
@@ -66,7 +84,9 @@ export function removeDirectories(dirs: readonly string[]): void {
   for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
 }
 
-function named(parent: string): { path: string; scope: string; container: string; exec: boolean; alive: () => boolean }[] {
+function named(
+  parent: string,
+): { path: string; scope: string; container: string; exec: boolean; alive: () => boolean }[] {
   let names: string[];
   try {
     names = readdirSync(parent);
@@ -77,7 +97,9 @@ function named(parent: string): { path: string; scope: string; container: string
   return names.flatMap((name) => {
     const [, scope, container, kind, pid, start] = NAME.exec(name) ?? [];
     if (scope === undefined || container === undefined) return [];
-    return [{ path: join(parent, name), scope, container, exec: kind === 'e', alive: () => startOf(Number(pid)) === start }];
+    return [
+      { path: join(parent, name), scope, container, exec: kind === 'e', alive: () => startOf(Number(pid)) === start },
+    ];
   });
 }
 

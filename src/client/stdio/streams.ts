@@ -26,7 +26,12 @@ export class Streams {
   #writer: FifoWritable | undefined;
   #inherited: NodeJS.ReadStream | undefined;
 
-  private constructor(readonly paths: StdioPaths, private readonly fifoDir: string, open: Partial<Record<StreamName, 'pipe' | 'inherit'>>, closeIo: () => Promise<void>) {
+  private constructor(
+    readonly paths: StdioPaths,
+    private readonly fifoDir: string,
+    open: Partial<Record<StreamName, 'pipe' | 'inherit'>>,
+    closeIo: () => Promise<void>,
+  ) {
     try {
       this.stdout = this.#output(open.stdout, paths.stdout, process.stdout);
       this.stderr = this.#output(open.stderr, paths.stderr, process.stderr);
@@ -38,9 +43,18 @@ export class Streams {
   }
 
   /** Makes the FIFOs that the options ask for, and opens those to read from. */
-  static make(fifoDir: string, owner: FifoOwner, id: string, options: StdioOptions, terminal: boolean, closeIo: () => Promise<void>): Streams {
+  static make(
+    fifoDir: string,
+    owner: FifoOwner,
+    id: string,
+    options: StdioOptions,
+    terminal: boolean,
+    closeIo: () => Promise<void>,
+  ): Streams {
     const targets = {
-      stdin: options.stdin ?? 'ignore', stdout: options.stdout ?? 'pipe', stderr: terminal ? 'ignore' : options.stderr ?? 'pipe',
+      stdin: options.stdin ?? 'ignore',
+      stdout: options.stdout ?? 'pipe',
+      stderr: terminal ? 'ignore' : (options.stderr ?? 'pipe'),
     } satisfies Record<StreamName, StdioTarget>;
     const open: Partial<Record<StreamName, 'pipe' | 'inherit'>> = {};
     for (const name of ['stdin', 'stdout', 'stderr'] as const) {
@@ -50,7 +64,12 @@ export class Streams {
     const fifos = makeFifos(fifoDir, owner, id, Object.keys(open) as StreamName[]);
     const pathOf = (name: StreamName): string => fifos[name] ?? (targets[name] === 'ignore' ? '' : targets[name]);
     try {
-      return new Streams({ stdin: pathOf('stdin'), stdout: pathOf('stdout'), stderr: pathOf('stderr'), terminal }, fifoDir, open, closeIo);
+      return new Streams(
+        { stdin: pathOf('stdin'), stdout: pathOf('stdout'), stderr: pathOf('stderr'), terminal },
+        fifoDir,
+        open,
+        closeIo,
+      );
     } catch (error) {
       removeFifos(fifoDir, Object.values(fifos));
       throw error;
@@ -58,8 +77,15 @@ export class Streams {
   }
 
   /** Opens FIFOs that a process has. */
-  static reopen(fifoDir: string, paths: StdioPaths, wanted: readonly StreamName[], closeIo: () => Promise<void>): Streams {
-    const open = Object.fromEntries(wanted.filter((name) => isFifo(paths[name])).map((name) => [name, 'pipe' as const]));
+  static reopen(
+    fifoDir: string,
+    paths: StdioPaths,
+    wanted: readonly StreamName[],
+    closeIo: () => Promise<void>,
+  ): Streams {
+    const open = Object.fromEntries(
+      wanted.filter((name) => isFifo(paths[name])).map((name) => [name, 'pipe' as const]),
+    );
     const streams = new Streams(paths, fifoDir, open, closeIo);
     streams.started();
     return streams;
@@ -129,6 +155,12 @@ function empty(): Readable {
 
 function unwritable(): Writable {
   return new Writable({
-    write: (_chunk, _encoding, callback) => callback(new FailedPreconditionError(Code.FailedPrecondition, "the process's input is no stream of this process; give stdin: 'pipe': failed precondition")),
+    write: (_chunk, _encoding, callback) =>
+      callback(
+        new FailedPreconditionError(
+          Code.FailedPrecondition,
+          "the process's input is no stream of this process; give stdin: 'pipe': failed precondition",
+        ),
+      ),
   });
 }

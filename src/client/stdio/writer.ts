@@ -19,7 +19,10 @@ export class FifoWritable extends Writable {
   #retry: NodeJS.Timeout | undefined;
 
   /** @param closeIo has the shim close its end */
-  constructor(private readonly path: string, private readonly closeIo: () => Promise<void>) {
+  constructor(
+    private readonly path: string,
+    private readonly closeIo: () => Promise<void>,
+  ) {
     super({ highWaterMark: 64 * 1024 });
   }
 

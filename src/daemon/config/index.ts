@@ -13,9 +13,15 @@ export { ConfigError } from './file.js';
 
 /** Ours, and those of containerd's for what is not here. */
 /** Plugins that containerd 2 calls otherwise. */
-const RENAMED: Readonly<Record<string, string>> = { 'io.containerd.monitor.container.v1.restart': 'io.containerd.internal.v1.restart' };
+const RENAMED: Readonly<Record<string, string>> = {
+  'io.containerd.monitor.container.v1.restart': 'io.containerd.internal.v1.restart',
+};
 
-const KNOWN_TIMEOUTS = new Set([...Object.values(TIMEOUT_KEYS), 'io.containerd.timeout.bolt.open', 'io.containerd.timeout.cri.defercleanup']);
+const KNOWN_TIMEOUTS = new Set([
+  ...Object.values(TIMEOUT_KEYS),
+  'io.containerd.timeout.bolt.open',
+  'io.containerd.timeout.cri.defercleanup',
+]);
 
 export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'panic'] as const;
 export type Level = (typeof LEVELS)[number];
@@ -86,7 +92,13 @@ function defaults(): Config {
     root: value('', 'root') as string,
     state: value('', 'state') as string,
     oomScore: 0,
-    grpc: { address: value('grpc', 'address') as string, uid: 0, gid: 0, maxReceive: value('grpc', 'max_recv_message_size') as number, maxSend: value('grpc', 'max_send_message_size') as number },
+    grpc: {
+      address: value('grpc', 'address') as string,
+      uid: 0,
+      gid: 0,
+      maxReceive: value('grpc', 'max_recv_message_size') as number,
+      maxSend: value('grpc', 'max_send_message_size') as number,
+    },
     ttrpc: { address: '', uid: 0, gid: 0 },
     debug: { level: 'info', format: '' },
     metrics: { address: '' },
@@ -107,16 +119,27 @@ function defaults(): Config {
 function merge(config: Config, file: ConfigFile): void {
   const { table } = file;
   const { version } = table as { version?: number };
-  if (version !== undefined && (version < 0 || version > 4)) throw file.fault(['version'], `version ${version} is unknown: this hawserd reads files of version 1 to 4`);
-  const text = (section: string, key: string): string | undefined => (section === '' ? table : table[section] as Table | undefined)?.[key] as string | undefined || undefined;
-  const number = (section: string, key: string, [least, most]: [number, number] = [0, 2 ** 31 - 1]): number | undefined => {
-    const given = (section === '' ? table : table[section] as Table | undefined)?.[key] as number | undefined;
-    if (given !== undefined && (given < least || given > most)) throw file.fault(section === '' ? [key] : [section, key], `${key} must be from ${least} to ${most}, not ${given}`);
+  if (version !== undefined && (version < 0 || version > 4))
+    throw file.fault(['version'], `version ${version} is unknown: this hawserd reads files of version 1 to 4`);
+  const text = (section: string, key: string): string | undefined =>
+    ((section === '' ? table : (table[section] as Table | undefined))?.[key] as string | undefined) || undefined;
+  const number = (
+    section: string,
+    key: string,
+    [least, most]: [number, number] = [0, 2 ** 31 - 1],
+  ): number | undefined => {
+    const given = (section === '' ? table : (table[section] as Table | undefined))?.[key] as number | undefined;
+    if (given !== undefined && (given < least || given > most))
+      throw file.fault(
+        section === '' ? [key] : [section, key],
+        `${key} must be from ${least} to ${most}, not ${given}`,
+      );
     return given || undefined;
   };
   const list = (key: string): string[] => (table[key] ?? []) as string[];
   const absolute = (key: string, path: string | undefined): string | undefined => {
-    if (path !== undefined && !isAbsolute(path)) throw file.fault(key.split('.'), `${key} must be an absolute path, not ${JSON.stringify(path)}`);
+    if (path !== undefined && !isAbsolute(path))
+      throw file.fault(key.split('.'), `${key} must be an absolute path, not ${JSON.stringify(path)}`);
     return path;
   };
 
@@ -138,11 +161,17 @@ function merge(config: Config, file: ConfigFile): void {
   ttrpc.uid = number('ttrpc', 'uid') ?? ttrpc.uid;
   ttrpc.gid = number('ttrpc', 'gid') ?? ttrpc.gid;
   debug.level = asLevel(text('debug', 'level'), (message) => file.fault(['debug', 'level'], message)) ?? debug.level;
-  debug.format = asFormat(text('debug', 'format'), (message) => file.fault(['debug', 'format'], message)) ?? debug.format;
+  debug.format =
+    asFormat(text('debug', 'format'), (message) => file.fault(['debug', 'format'], message)) ?? debug.format;
   config.metrics.address = text('metrics', 'address') ?? config.metrics.address;
-  if (config.metrics.address !== '' && !/^(\[[\da-f:]+\]|[\w.-]*):\d{1,5}$/i.test(config.metrics.address)) throw file.fault(['metrics', 'address'], 'address must be HOST:PORT');
+  if (config.metrics.address !== '' && !/^(\[[\da-f:]+\]|[\w.-]*):\d{1,5}$/i.test(config.metrics.address))
+    throw file.fault(['metrics', 'address'], 'address must be HOST:PORT');
   config.cgroup.path = text('cgroup', 'path') ?? config.cgroup.path;
-  if (config.cgroup.path.split('/').includes('..')) throw file.fault(['cgroup', 'path'], `path must be that of a cgroup, without .., not ${JSON.stringify(config.cgroup.path)}`);
+  if (config.cgroup.path.split('/').includes('..'))
+    throw file.fault(
+      ['cgroup', 'path'],
+      `path must be that of a cgroup, without .., not ${JSON.stringify(config.cgroup.path)}`,
+    );
   mergeTables(config, file);
   config.unused.push(...file.unused);
 }
@@ -150,11 +179,14 @@ function merge(config: Config, file: ConfigFile): void {
 function mergeTables(config: Config, file: ConfigFile): void {
   for (const [key, text] of Object.entries((file.table.timeouts ?? {}) as Record<string, string>)) {
     const ms = parseDuration(text);
-    if (ms === undefined) throw file.fault(['timeouts', key], `${key} must be a time such as "5s" or "1m30s", not ${JSON.stringify(text)}`);
-    if (!KNOWN_TIMEOUTS.has(key)) throw file.fault(['timeouts', key], `unknown key ${key} in [timeouts]${didYouMean(key, KNOWN_TIMEOUTS)}`);
+    if (ms === undefined)
+      throw file.fault(['timeouts', key], `${key} must be a time such as "5s" or "1m30s", not ${JSON.stringify(text)}`);
+    if (!KNOWN_TIMEOUTS.has(key))
+      throw file.fault(['timeouts', key], `unknown key ${key} in [timeouts]${didYouMean(key, KNOWN_TIMEOUTS)}`);
     config.timeouts[key] = ms;
   }
-  for (const [name, table] of Object.entries((file.table.plugins ?? {}) as Record<string, Table>)) config.plugins[RENAMED[name] ?? name] = table;
+  for (const [name, table] of Object.entries((file.table.plugins ?? {}) as Record<string, Table>))
+    config.plugins[RENAMED[name] ?? name] = table;
   for (const [name, table] of Object.entries((file.table.runtimes ?? {}) as Record<string, Table>)) {
     const runtime = asRuntime(name, table, file);
     config.runtimes = [...config.runtimes.filter((other) => other.name !== name), runtime];
@@ -164,19 +196,42 @@ function mergeTables(config: Config, file: ConfigFile): void {
 function asRuntime(name: string, table: Table, file: ConfigFile): Runtime {
   const { shim, options = {}, ...rest } = table;
   const [unknown] = Object.keys(rest);
-  if (unknown !== undefined) throw file.fault(['runtimes', name, unknown], `unknown key ${unknown} of runtime ${name}${didYouMean(unknown, ['shim', 'options'])}`);
-  if (typeof shim !== 'string' || shim === '') throw file.fault(['runtimes', name, ...(shim === undefined ? [] : ['shim'])], `runtime ${name} needs a shim: an absolute path, or a name such as io.containerd.runc.v2`);
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw file.fault(['runtimes', name, 'options'], `options of runtime ${name} must be a section`);
-  return { name, shim, options: runtimeOptions(options as Table, (key, message) => file.fault(['runtimes', name, 'options', key], `runtime ${name}: ${message}`)) };
+  if (unknown !== undefined)
+    throw file.fault(
+      ['runtimes', name, unknown],
+      `unknown key ${unknown} of runtime ${name}${didYouMean(unknown, ['shim', 'options'])}`,
+    );
+  if (typeof shim !== 'string' || shim === '')
+    throw file.fault(
+      ['runtimes', name, ...(shim === undefined ? [] : ['shim'])],
+      `runtime ${name} needs a shim: an absolute path, or a name such as io.containerd.runc.v2`,
+    );
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw file.fault(['runtimes', name, 'options'], `options of runtime ${name} must be a section`);
+  return {
+    name,
+    shim,
+    options: runtimeOptions(options as Table, (key, message) =>
+      file.fault(['runtimes', name, 'options', key], `runtime ${name}: ${message}`),
+    ),
+  };
 }
 
 function importsOf(file: ConfigFile): string[] {
   return ((file.table.imports ?? []) as string[]).flatMap((given) => {
     const path = isAbsolute(given) ? given : join(dirname(file.path), given);
     if (!basename(path).includes('*')) return [resolve(path)];
-    const pattern = new RegExp(`^${basename(path).split('*').map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, '\\$&')).join('.*')}$`);
+    const pattern = new RegExp(
+      `^${basename(path)
+        .split('*')
+        .map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'))
+        .join('.*')}$`,
+    );
     try {
-      return readdirSync(dirname(path)).filter((name) => pattern.test(name)).sort().map((name) => resolve(dirname(path), name));
+      return readdirSync(dirname(path))
+        .filter((name) => pattern.test(name))
+        .sort()
+        .map((name) => resolve(dirname(path), name));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw file.fault(['imports'], `cannot look for ${given}: ${(error as Error).message}`);
@@ -185,9 +240,17 @@ function importsOf(file: ConfigFile): string[] {
 }
 
 function override(config: Config, { address, root, state, logLevel, logFormat }: Overrides): void {
-  const flag = (name: string) => (message: string): Error => new ConfigError(`--${name}: ${message}`);
-  for (const [name, path] of [['address', address], ['root', root], ['state', state]] as const) {
-    if (path !== undefined && !isAbsolute(path)) throw flag(name)(`must be an absolute path, not ${JSON.stringify(path)}`);
+  const flag =
+    (name: string) =>
+    (message: string): Error =>
+      new ConfigError(`--${name}: ${message}`);
+  for (const [name, path] of [
+    ['address', address],
+    ['root', root],
+    ['state', state],
+  ] as const) {
+    if (path !== undefined && !isAbsolute(path))
+      throw flag(name)(`must be an absolute path, not ${JSON.stringify(path)}`);
   }
   config.grpc.address = address ?? config.grpc.address;
   config.root = root ?? config.root;

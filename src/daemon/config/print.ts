@@ -4,7 +4,11 @@ import { containerd } from '../../api/full.js';
 import type { Config } from './index.js';
 import { SECTIONS, TABLES, type Setting } from './schema.js';
 
-const comment = (text: string): string => text.split('\n').map((line) => `# ${line}`).join('\n');
+const comment = (text: string): string =>
+  text
+    .split('\n')
+    .map((line) => `# ${line}`)
+    .join('\n');
 
 function assignment(key: string, { doc, value }: Setting): string {
   return `${comment(doc!)}\n${key} = ${JSON.stringify(value)}`;
@@ -12,14 +16,19 @@ function assignment(key: string, { doc, value }: Setting): string {
 
 /** What `hawserd config default` prints: a file that changes nothing. */
 export function defaultConfig(): string {
-  const blocks = [comment("hawserd's configuration, with the defaults. It has the form of containerd's; keys of containerd's that are not here are accepted\nand do nothing. An unknown key is an error.")];
+  const blocks = [
+    comment(
+      "hawserd's configuration, with the defaults. It has the form of containerd's; keys of containerd's that are not here are accepted\nand do nothing. An unknown key is an error.",
+    ),
+  ];
   for (const [name, { doc, settings }] of Object.entries(SECTIONS)) {
     const own = Object.entries(settings).filter(([, setting]) => setting.doc !== undefined);
     if (own.length === 0) continue;
     if (name !== '') blocks.push(`${comment(doc!)}\n[${name}]`);
     blocks.push(...own.map(([key, setting]) => assignment(key, setting)));
   }
-  for (const [name, { doc, example }] of Object.entries(TABLES)) if (doc !== undefined) blocks.push(`${comment(doc)}\n[${name}]\n${comment(example!)}`);
+  for (const [name, { doc, example }] of Object.entries(TABLES))
+    if (doc !== undefined) blocks.push(`${comment(doc)}\n[${name}]\n${comment(example!)}`);
   return `${blocks.join('\n\n')}\n`;
 }
 
@@ -35,18 +44,31 @@ export function dumpConfig(config: Config): string {
     required_plugins: config.requiredPlugins,
     external_plugins: config.externalPlugins,
     default_runtime: config.defaultRuntime,
-    grpc: { address: grpc.address, uid: grpc.uid, gid: grpc.gid, max_recv_message_size: grpc.maxReceive, max_send_message_size: grpc.maxSend },
+    grpc: {
+      address: grpc.address,
+      uid: grpc.uid,
+      gid: grpc.gid,
+      max_recv_message_size: grpc.maxReceive,
+      max_send_message_size: grpc.maxSend,
+    },
     ttrpc,
     debug,
     metrics,
     cgroup,
     timeouts: Object.fromEntries(Object.entries(timeouts).map(([key, ms]) => [key, `${ms}ms`])),
-    runtimes: Object.fromEntries(runtimes.map(({ name, shim, options }) => [name, { shim, ...(options?.value == null ? {} : { options: readable(options.value) }) }])),
+    runtimes: Object.fromEntries(
+      runtimes.map(({ name, shim, options }) => [
+        name,
+        { shim, ...(options?.value == null ? {} : { options: readable(options.value) }) },
+      ]),
+    ),
     plugins,
   });
 }
 
 function readable(bytes: Uint8Array): Record<string, unknown> {
   const options = containerd.runc.v1.Options.decode(bytes);
-  return Object.fromEntries(Object.entries(options).map(([key, value]) => [key[0]!.toUpperCase() + key.slice(1), value as unknown]));
+  return Object.fromEntries(
+    Object.entries(options).map(([key, value]) => [key[0]!.toUpperCase() + key.slice(1), value as unknown]),
+  );
 }

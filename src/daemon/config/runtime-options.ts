@@ -5,8 +5,17 @@ import { didYouMean } from '../nearest.js';
 const { Options } = containerd.runc.v1;
 
 const KINDS = {
-  NoPivotRoot: 'boolean', NoNewKeyring: 'boolean', ShimCgroup: 'string', IoUid: 'number', IoGid: 'number', BinaryName: 'string', Root: 'string',
-  CriuPath: 'string', SystemdCgroup: 'boolean', CriuImagePath: 'string', CriuWorkPath: 'string',
+  NoPivotRoot: 'boolean',
+  NoNewKeyring: 'boolean',
+  ShimCgroup: 'string',
+  IoUid: 'number',
+  IoGid: 'number',
+  BinaryName: 'string',
+  Root: 'string',
+  CriuPath: 'string',
+  SystemdCgroup: 'boolean',
+  CriuImagePath: 'string',
+  CriuWorkPath: 'string',
 } as const;
 
 const plain = (name: string): string => name.toLowerCase().replaceAll('_', '');
@@ -16,12 +25,19 @@ const NAMES = new Map(Object.keys(KINDS).map((name) => [plain(name), name as key
  * @param given names as containerd's own configuration has them: in any case, with or without underscores
  * @param fault makes the error for a key
  */
-export function runtimeOptions(given: Readonly<Record<string, unknown>>, fault: (key: string, message: string) => Error): google.protobuf.Any.$Properties | undefined {
+export function runtimeOptions(
+  given: Readonly<Record<string, unknown>>,
+  fault: (key: string, message: string) => Error,
+): google.protobuf.Any.$Properties | undefined {
   const options: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(given)) {
     const name = NAMES.get(plain(key));
     if (name === undefined) throw fault(key, `unknown option ${key}${didYouMean(key, Object.keys(KINDS))}`);
-    if (typeof value !== KINDS[name]) throw fault(key, `${key} must be ${KINDS[name] === 'string' ? 'a text in quotes' : KINDS[name] === 'number' ? 'a whole number' : 'true or false'}`);
+    if (typeof value !== KINDS[name])
+      throw fault(
+        key,
+        `${key} must be ${KINDS[name] === 'string' ? 'a text in quotes' : KINDS[name] === 'number' ? 'a whole number' : 'true or false'}`,
+      );
     options[name[0]!.toLowerCase() + name.slice(1)] = value;
   }
   if (Object.keys(options).length === 0) return undefined;

@@ -23,15 +23,51 @@ const theirs = (kind: Kind): Setting => ({ kind });
 export const SECTIONS: Readonly<Record<string, Section>> = {
   '': {
     settings: {
-      version: { kind: 'integer', value: 2, doc: "Version of this file's form, as containerd counts them: 2 or 3. Files of version 1 are read too." },
-      root: { kind: 'string', value: '/var/lib/hawser', doc: 'Where everything lives that lasts: metadata, content, snapshots. One hawserd at a time may use it.' },
-      state: { kind: 'string', value: '/run/hawser/state', doc: 'Where everything lives that a reboot clears: the bundles of running containers.' },
-      oom_score: { kind: 'integer', value: 0, doc: "The daemon's oom_score_adj, from -1000 (never chosen when memory runs out) to 1000. 0 leaves it as it was started." },
-      disabled_plugins: { kind: 'strings', value: [], doc: 'Plugins that are not started, as TYPE.ID ("io.containerd.snapshotter.v1.native") or a whole TYPE.' },
-      required_plugins: { kind: 'strings', value: [], doc: 'Plugins without which the daemon does not start, as TYPE.ID.' },
-      external_plugins: { kind: 'strings', value: [], doc: 'ES modules with further plugins, by absolute path. The default export is a registration or an array of them.' },
-      default_runtime: { kind: 'string', value: 'io.containerd.runc.v2', doc: 'The runtime of containers that name none.' },
-      imports: { kind: 'strings', value: [], doc: 'Further files of this form, read after this one; a relative path starts here, and * stands for any part of a file name.' },
+      version: {
+        kind: 'integer',
+        value: 2,
+        doc: "Version of this file's form, as containerd counts them: 2 or 3. Files of version 1 are read too.",
+      },
+      root: {
+        kind: 'string',
+        value: '/var/lib/hawser',
+        doc: 'Where everything lives that lasts: metadata, content, snapshots. One hawserd at a time may use it.',
+      },
+      state: {
+        kind: 'string',
+        value: '/run/hawser/state',
+        doc: 'Where everything lives that a reboot clears: the bundles of running containers.',
+      },
+      oom_score: {
+        kind: 'integer',
+        value: 0,
+        doc: "The daemon's oom_score_adj, from -1000 (never chosen when memory runs out) to 1000. 0 leaves it as it was started.",
+      },
+      disabled_plugins: {
+        kind: 'strings',
+        value: [],
+        doc: 'Plugins that are not started, as TYPE.ID ("io.containerd.snapshotter.v1.native") or a whole TYPE.',
+      },
+      required_plugins: {
+        kind: 'strings',
+        value: [],
+        doc: 'Plugins without which the daemon does not start, as TYPE.ID.',
+      },
+      external_plugins: {
+        kind: 'strings',
+        value: [],
+        doc: 'ES modules with further plugins, by absolute path. The default export is a registration or an array of them.',
+      },
+      default_runtime: {
+        kind: 'string',
+        value: 'io.containerd.runc.v2',
+        doc: 'The runtime of containers that name none.',
+      },
+      imports: {
+        kind: 'strings',
+        value: [],
+        doc: 'Further files of this form, read after this one; a relative path starts here, and * stands for any part of a file name.',
+      },
       temp: theirs('string'),
       plugin_dir: theirs('string'),
     },
@@ -40,17 +76,37 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
     doc: "The socket of containerd's API.",
     settings: {
       address: { kind: 'string', value: '/run/hawser/hawserd.sock', doc: 'Its path.' },
-      uid: { kind: 'integer', value: 0, doc: 'The user that it belongs to. It has mode 0660: whoever can open it is as good as root.' },
+      uid: {
+        kind: 'integer',
+        value: 0,
+        doc: 'The user that it belongs to. It has mode 0660: whoever can open it is as good as root.',
+      },
       gid: { kind: 'integer', value: 0, doc: 'The group that it belongs to.' },
-      max_recv_message_size: { kind: 'integer', value: 16777216, doc: 'The longest message that is taken, in bytes; 0 is the default.' },
-      max_send_message_size: { kind: 'integer', value: 16777216, doc: 'The longest message that is sent, in bytes; 0 is the default.' },
-      tcp_address: theirs('string'), tcp_tls_ca: theirs('string'), tcp_tls_cert: theirs('string'), tcp_tls_key: theirs('string'), tcp_tls_common_name: theirs('string'),
+      max_recv_message_size: {
+        kind: 'integer',
+        value: 16777216,
+        doc: 'The longest message that is taken, in bytes; 0 is the default.',
+      },
+      max_send_message_size: {
+        kind: 'integer',
+        value: 16777216,
+        doc: 'The longest message that is sent, in bytes; 0 is the default.',
+      },
+      tcp_address: theirs('string'),
+      tcp_tls_ca: theirs('string'),
+      tcp_tls_cert: theirs('string'),
+      tcp_tls_key: theirs('string'),
+      tcp_tls_common_name: theirs('string'),
     },
   },
   ttrpc: {
     doc: 'The socket that shims send events to. Only processes of the same user are heard there.',
     settings: {
-      address: { kind: 'string', value: '', doc: 'Its path; the address of [grpc] with .ttrpc after it, when this is empty.' },
+      address: {
+        kind: 'string',
+        value: '',
+        doc: 'Its path; the address of [grpc] with .ttrpc after it, when this is empty.',
+      },
       uid: { kind: 'integer', value: 0, doc: 'The user that it belongs to.' },
       gid: { kind: 'integer', value: 0, doc: 'The group that it belongs to.' },
     },
@@ -60,19 +116,31 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
     settings: {
       level: { kind: 'string', value: 'info', doc: 'trace, debug, info, warn, error, fatal or panic.' },
       format: { kind: 'string', value: '', doc: 'json, text, or nothing: text on a terminal and json anywhere else.' },
-      address: theirs('string'), uid: theirs('integer'), gid: theirs('integer'),
+      address: theirs('string'),
+      uid: theirs('integer'),
+      gid: theirs('integer'),
     },
   },
   metrics: {
     doc: "Metrics of all containers' cgroups, for Prometheus.",
     settings: {
-      address: { kind: 'string', value: '', doc: 'HOST:PORT to serve /v1/metrics on; nothing is served when this is empty.' },
+      address: {
+        kind: 'string',
+        value: '',
+        doc: 'HOST:PORT to serve /v1/metrics on; nothing is served when this is empty.',
+      },
       grpc_histogram: theirs('boolean'),
     },
   },
   cgroup: {
     doc: 'The cgroup of the daemon itself. Shims are started in it; containers have their own.',
-    settings: { path: { kind: 'string', value: '', doc: 'Its path, made where it is missing; empty: that in which the daemon was started.' } },
+    settings: {
+      path: {
+        kind: 'string',
+        value: '',
+        doc: 'Its path, made where it is missing; empty: that in which the daemon was started.',
+      },
+    },
   },
 };
 
@@ -90,15 +158,18 @@ export const TABLES: Readonly<Record<string, { readonly doc?: string; readonly e
     ].join('\n'),
   },
   runtimes: {
-    doc: 'Runtimes that containers can name, besides io.containerd.runc.v2, io.containerd.runtime.v1.linux and runc, which are all hawser\'s own shim.\n'
-      + 'shim is the absolute path of a shim, or a name such as io.containerd.kata.v2 from which a binary\'s name follows. options are what\n'
-      + 'a container gets that has none: those of runc\'s shim (BinaryName, Root, SystemdCgroup, NoPivotRoot, NoNewKeyring, ShimCgroup, IoUid, IoGid,\n'
-      + 'CriuPath, CriuImagePath, CriuWorkPath).',
-    example: '[runtimes.crun]\n  shim = "io.containerd.runc.v2"\n  options = { BinaryName = "/usr/bin/crun", SystemdCgroup = false }',
+    doc:
+      "Runtimes that containers can name, besides io.containerd.runc.v2, io.containerd.runtime.v1.linux and runc, which are all hawser's own shim.\n" +
+      "shim is the absolute path of a shim, or a name such as io.containerd.kata.v2 from which a binary's name follows. options are what\n" +
+      "a container gets that has none: those of runc's shim (BinaryName, Root, SystemdCgroup, NoPivotRoot, NoNewKeyring, ShimCgroup, IoUid, IoGid,\n" +
+      'CriuPath, CriuImagePath, CriuWorkPath).',
+    example:
+      '[runtimes.crun]\n  shim = "io.containerd.runc.v2"\n  options = { BinaryName = "/usr/bin/crun", SystemdCgroup = false }',
   },
   plugins: {
-    doc: 'Settings of single plugins, each in a section [plugins."TYPE.ID"]. These are all that the plugins of hawserd\'s own have (snapshotters,\n'
-      + 'for instance, have none), and, as the last, those of an external plugin.',
+    doc:
+      'Settings of single plugins, each in a section [plugins."TYPE.ID"]. These are all that the plugins of hawserd\'s own have (snapshotters,\n' +
+      'for instance, have none), and, as the last, those of an external plugin.',
     example: [
       '[plugins."io.containerd.metadata.v1.lmdb"]',
       '  default_snapshotter = ""  # of clients that name none; when it is empty overlayfs, or native where that does not work',

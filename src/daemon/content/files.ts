@@ -56,7 +56,9 @@ export class BlobFiles {
 
   digests(): string[] {
     const blobs = join(this.root, 'blobs');
-    return readdirSync(blobs).flatMap((algorithm) => readdirSync(join(blobs, algorithm)).map((hex) => `${algorithm}:${hex}`));
+    return readdirSync(blobs).flatMap((algorithm) =>
+      readdirSync(join(blobs, algorithm)).map((hex) => `${algorithm}:${hex}`),
+    );
   }
 
   /** Takes a blob out of sight, at once, unless somebody is about to refer to it. {@link sweep} removes it for good. */
@@ -99,9 +101,13 @@ export class BlobFiles {
     const data = statSync(join(dir, 'data'), { throwIfNoEntry: false, bigint: true });
     const startedAt = parseTime(readText(join(dir, 'startedat')) ?? '');
     const updated = parseTime(readText(join(dir, 'updatedat')) ?? '');
-    if (data === undefined || startedAt === undefined || updated === undefined || readText(join(dir, 'ref')) !== ref) return undefined;
+    if (data === undefined || startedAt === undefined || updated === undefined || readText(join(dir, 'ref')) !== ref)
+      return undefined;
     // It is only written down when the writer goes, so the file's own time may be later.
-    const updatedAt = later(updated, { seconds: Number(data.mtimeNs / 1_000_000_000n), nanos: Number(data.mtimeNs % 1_000_000_000n) });
+    const updatedAt = later(updated, {
+      seconds: Number(data.mtimeNs / 1_000_000_000n),
+      nanos: Number(data.mtimeNs % 1_000_000_000n),
+    });
     const total = Number(readText(join(dir, 'total')) ?? 0) || 0;
     return { ref, offset: Number(data.size), total, startedAt, updatedAt };
   }
@@ -121,7 +127,10 @@ export class BlobFiles {
 }
 
 class FileBlob implements Blob {
-  constructor(readonly handle: FileHandle, readonly size: number) {}
+  constructor(
+    readonly handle: FileHandle,
+    readonly size: number,
+  ) {}
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     const wanted = Math.max(0, Math.min(length, this.size - offset));

@@ -16,7 +16,14 @@ export class IngestFile {
   #hash: Hash = createHash('sha256');
   #offset = 0;
 
-  private constructor(readonly files: BlobFiles, readonly ref: string, readonly handle: FileHandle, readonly total: number, readonly startedAt: Moment, private updatedAt: Moment) {
+  private constructor(
+    readonly files: BlobFiles,
+    readonly ref: string,
+    readonly handle: FileHandle,
+    readonly total: number,
+    readonly startedAt: Moment,
+    private updatedAt: Moment,
+  ) {
     this.#dir = files.ingestDirectory(ref);
   }
 
@@ -28,7 +35,14 @@ export class IngestFile {
     if (!resumes) await begin(files, ref, total);
     const handle = await open(join(files.ingestDirectory(ref), 'data'), resumes ? 'r+' : 'w+', 0o666);
     const now = realtime();
-    const file = new IngestFile(files, ref, handle, (resumes ? known : total) || total, resumes ? old.startedAt : now, resumes ? old.updatedAt : now);
+    const file = new IngestFile(
+      files,
+      ref,
+      handle,
+      (resumes ? known : total) || total,
+      resumes ? old.startedAt : now,
+      resumes ? old.updatedAt : now,
+    );
     try {
       await file.#readAgain();
     } catch (error) {
@@ -58,7 +72,13 @@ export class IngestFile {
   }
 
   status(): ContentStatus {
-    return { ref: this.ref, offset: this.#offset, total: this.total, startedAt: this.startedAt, updatedAt: this.updatedAt };
+    return {
+      ref: this.ref,
+      offset: this.#offset,
+      total: this.total,
+      startedAt: this.startedAt,
+      updatedAt: this.updatedAt,
+    };
   }
 
   async write(data: Uint8Array): Promise<void> {
@@ -104,7 +124,8 @@ export class IngestFile {
       await chmod(data, 0o444);
       await rename(data, target);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw errdefs.notFound(`the write of ${this.ref}, which was aborted meanwhile`, error);
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+        throw errdefs.notFound(`the write of ${this.ref}, which was aborted meanwhile`, error);
       throw error;
     }
   }

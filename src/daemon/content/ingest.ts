@@ -22,7 +22,11 @@ export class NamespacedIngest implements Ingest {
   #ended = false;
   readonly #startedAt = realtime();
 
-  private constructor(readonly store: Content, readonly where: Where, readonly release: () => void) {}
+  private constructor(
+    readonly store: Content,
+    readonly where: Where,
+    readonly release: () => void,
+  ) {}
 
   static async open(store: Content, where: Where, release: () => void): Promise<NamespacedIngest> {
     const ingest = new NamespacedIngest(store, where, release);
@@ -33,7 +37,14 @@ export class NamespacedIngest implements Ingest {
   status(): ContentStatus {
     const { ref, shared } = this.where;
     if (this.#file !== undefined) return { ...this.#file.status(), ref };
-    return { ref, offset: shared!.size, total: shared!.size, expected: shared!.digest, startedAt: this.#startedAt, updatedAt: this.#startedAt };
+    return {
+      ref,
+      offset: shared!.size,
+      total: shared!.size,
+      expected: shared!.digest,
+      startedAt: this.#startedAt,
+      updatedAt: this.#startedAt,
+    };
   }
 
   digest(): string {
@@ -75,8 +86,10 @@ export class NamespacedIngest implements Ingest {
     const { db, files, leases, namespaces, publish } = this.store.parts;
     const offset = Number(this.status().offset ?? 0);
     const digest = this.digest();
-    if (size > 0 && size !== offset) throw errdefs.failedPrecondition(`${JSON.stringify(ref)} failed size validation: ${offset} != ${size}`);
-    if (expected !== '' && expected !== digest) throw errdefs.failedPrecondition(`unexpected commit digest ${digest}, expected ${expected}`);
+    if (size > 0 && size !== offset)
+      throw errdefs.failedPrecondition(`${JSON.stringify(ref)} failed size validation: ${offset} != ${size}`);
+    if (expected !== '' && expected !== digest)
+      throw errdefs.failedPrecondition(`unexpected commit digest ${digest}, expected ${expected}`);
     const unpin = files.pin(digest);
     try {
       this.#ended = true;
@@ -87,7 +100,13 @@ export class NamespacedIngest implements Ingest {
         this.store.ingests.remove(namespace, ref);
         if (this.store.blobs.has(namespace, digest)) return true;
         const now = realtime();
-        this.store.blobs.put([namespace, digest], { digest, size: offset, labels: kept(labels), createdAt: now, updatedAt: now });
+        this.store.blobs.put([namespace, digest], {
+          digest,
+          size: offset,
+          labels: kept(labels),
+          createdAt: now,
+          updatedAt: now,
+        });
         namespaces.ensure(namespace);
         return false;
       });

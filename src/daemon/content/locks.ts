@@ -22,7 +22,9 @@ export class Locks {
     for (let n = 0; this.#held.has(ref); n++) {
       if (n === TRIES) {
         const since = this.#held.get(ref)!;
-        throw errdefs.unavailable(`ref ${ref} locked for ${((Date.now() - since) / 1000).toFixed(3)}s (since ${new Date(since).toISOString()})`);
+        throw errdefs.unavailable(
+          `ref ${ref} locked for ${((Date.now() - since) / 1000).toFixed(3)}s (since ${new Date(since).toISOString()})`,
+        );
       }
       await delay(2 ** n / 2);
     }

@@ -51,7 +51,11 @@ function check(digest: string): void {
   }
 }
 
-async function* read(store: ContentStore, namespace: string, request: containerd.services.content.v1.ReadContentRequest): AsyncGenerator<containerd.services.content.v1.ReadContentResponse.$Properties> {
+async function* read(
+  store: ContentStore,
+  namespace: string,
+  request: containerd.services.content.v1.ReadContentRequest,
+): AsyncGenerator<containerd.services.content.v1.ReadContentResponse.$Properties> {
   checkDigest(request.digest);
   const blob = await store.open(namespace, request.digest);
   try {
@@ -72,7 +76,11 @@ async function* read(store: ContentStore, namespace: string, request: containerd
 }
 
 /** One writer's conversation: every message is answered, and a commit ends it. */
-async function* write(store: ContentStore, requests: AsyncIterable<WriteRequest>, call: Call): AsyncGenerator<WriteResponse> {
+async function* write(
+  store: ContentStore,
+  requests: AsyncIterable<WriteRequest>,
+  call: Call,
+): AsyncGenerator<WriteResponse> {
   let ingest: Ingest | undefined;
   let total = 0;
   let expected = '';
@@ -100,9 +108,15 @@ async function* write(store: ContentStore, requests: AsyncIterable<WriteRequest>
 }
 
 /** What is to be written turns out to be there: the write is taken back. */
-async function refuseExisting(store: ContentStore, ingest: Ingest, ref: string, expected: string, call: Call): Promise<void> {
+async function refuseExisting(
+  store: ContentStore,
+  ingest: Ingest,
+  ref: string,
+  expected: string,
+  call: Call,
+): Promise<void> {
   // The writer will take it for its own, so its lease has to keep it.
-  if (!await store.keep(call.namespace, expected, call.lease)) return;
+  if (!(await store.keep(call.namespace, expected, call.lease))) return;
   await ingest.close();
   try {
     await store.abort(call.namespace, ref, call.lease);
@@ -115,7 +129,15 @@ async function refuseExisting(store: ContentStore, ingest: Ingest, ref: string, 
 async function step(ingest: Ingest, request: WriteRequest, total: number, expected: string): Promise<WriteResponse> {
   const { offset, startedAt, updatedAt } = ingest.status();
   let at = Number(offset ?? 0);
-  if (request.action === WriteAction.STAT) return { action: request.action, offset: at, total, digest: ingest.digest(), startedAt: startedAt ?? null, updatedAt: updatedAt ?? null };
+  if (request.action === WriteAction.STAT)
+    return {
+      action: request.action,
+      offset: at,
+      total,
+      digest: ingest.digest(),
+      startedAt: startedAt ?? null,
+      updatedAt: updatedAt ?? null,
+    };
   const from = Number(request.offset);
   if (from > 0 && from !== at) throw outOfRange(`write @${from} must occur at current offset ${at}`);
   if (from === 0 && at > 0) {
@@ -124,6 +146,7 @@ async function step(ingest: Ingest, request: WriteRequest, total: number, expect
   }
   await ingest.write(request.data);
   at += request.data.length;
-  const digest = request.action === WriteAction.COMMIT ? await ingest.commit(total, expected, request.labels) : ingest.digest();
+  const digest =
+    request.action === WriteAction.COMMIT ? await ingest.commit(total, expected, request.labels) : ingest.digest();
   return { action: request.action, offset: at, digest };
 }

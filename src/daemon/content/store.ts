@@ -59,7 +59,7 @@ export class Content implements ContentStore {
     return this.parts.db.write(() => {
       const result = { ...this.info(namespace, digest) };
       applyMask(paths.length === 0 ? ['labels'] : paths, `content info ${JSON.stringify(digest)}`, {
-        labels: (key) => result.labels = replaceEntries(result.labels, info.labels, key),
+        labels: (key) => (result.labels = replaceEntries(result.labels, info.labels, key)),
       });
       checkLabels('info.Labels', result.labels);
       result.labels = kept(result.labels);
@@ -109,15 +109,31 @@ export class Content implements ContentStore {
         const size = expected === '' ? undefined : files.size(expected);
         // One of another size is written anew, and the commit tells what was wrong.
         const shared = size !== undefined && (total === 0 || total === size) && !files.hasIngest(fileRef);
-        this.ingests.put([namespace, ref], { ref: fileRef, expected: shared ? expected : '', startedAt: realtime(), offset: shared ? size : 0 });
+        this.ingests.put([namespace, ref], {
+          ref: fileRef,
+          expected: shared ? expected : '',
+          startedAt: realtime(),
+          offset: shared ? size : 0,
+        });
         namespaces.ensure(namespace);
         return { size: shared ? size : undefined };
       });
       if (found === undefined) throw errdefs.alreadyExists(`content ${expected}`);
-      return await NamespacedIngest.open(this, { namespace, ref, fileRef, total, lease, shared: found.size === undefined ? undefined : { digest: expected, size: found.size } }, () => {
-        unpin?.();
-        unlock();
-      });
+      return await NamespacedIngest.open(
+        this,
+        {
+          namespace,
+          ref,
+          fileRef,
+          total,
+          lease,
+          shared: found.size === undefined ? undefined : { digest: expected, size: found.size },
+        },
+        () => {
+          unpin?.();
+          unlock();
+        },
+      );
     } catch (error) {
       unpin?.();
       unlock();
@@ -129,7 +145,9 @@ export class Content implements ContentStore {
     const matches = compileFilters(filters);
     return this.ingests.rows(namespace).flatMap(({ key, value }) => {
       const status = this.#statusOf(key[1]!, value);
-      return status !== undefined && matches(([name]) => name === 'ref' ? field(status.ref) : undefined) ? [status] : [];
+      return status !== undefined && matches(([name]) => (name === 'ref' ? field(status.ref) : undefined))
+        ? [status]
+        : [];
     });
   }
 
@@ -143,7 +161,15 @@ export class Content implements ContentStore {
   #statusOf(ref: string, record: ContentStatus): ContentStatus | undefined {
     if (record.expected) return { ...record, ref, total: record.offset ?? 0, updatedAt: record.startedAt ?? null };
     const status = this.parts.files.ingestStatus(record.ref!);
-    return status && { ref, offset: status.offset ?? 0, total: status.total ?? 0, startedAt: status.startedAt ?? null, updatedAt: status.updatedAt ?? null };
+    return (
+      status && {
+        ref,
+        offset: status.offset ?? 0,
+        total: status.total ?? 0,
+        startedAt: status.startedAt ?? null,
+        updatedAt: status.updatedAt ?? null,
+      }
+    );
   }
 
   async abort(namespace: string, ref: string, lease?: string): Promise<void> {
@@ -187,7 +213,12 @@ export class Content implements ContentStore {
     if (failures.length > 0) throw failures[0] as Error;
   }
 
-  async put(namespace: string, ref: string, data: Uint8Array | AsyncIterable<Uint8Array>, { expected = '', labels = {}, lease }: PutOptions = {}): Promise<{ digest: string; size: number }> {
+  async put(
+    namespace: string,
+    ref: string,
+    data: Uint8Array | AsyncIterable<Uint8Array>,
+    { expected = '', labels = {}, lease }: PutOptions = {},
+  ): Promise<{ digest: string; size: number }> {
     let ingest: Ingest;
     for (;;) {
       try {
@@ -202,7 +233,8 @@ export class Content implements ContentStore {
     }
     try {
       if (Number(ingest.status().offset) > 0 && ingest.status().expected !== expected) await ingest.truncate(0);
-      if (!ingest.status().expected) for await (const chunk of data instanceof Uint8Array ? [data] : data) await ingest.write(chunk);
+      if (!ingest.status().expected)
+        for await (const chunk of data instanceof Uint8Array ? [data] : data) await ingest.write(chunk);
       const size = Number(ingest.status().offset);
       const digest = ingest.digest();
       try {
@@ -222,5 +254,6 @@ function notFound(digest: string): Error {
 }
 
 function adapt(info: ContentInfo): Adapter {
-  return ([name, ...rest]) => name === 'digest' ? field(info.digest) : name === 'labels' ? entry(info.labels, rest) : undefined;
+  return ([name, ...rest]) =>
+    name === 'digest' ? field(info.digest) : name === 'labels' ? entry(info.labels, rest) : undefined;
 }

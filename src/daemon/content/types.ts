@@ -34,10 +34,19 @@ export interface ContentStore {
   keep(namespace: string, digest: string, lease?: string): Promise<boolean>;
   open(namespace: string, digest: string): Promise<Blob>;
   /** Opens or resumes a write; Unavailable while another holds the reference; AlreadyExists when `expected` is there. */
-  ingest(namespace: string, ref: string, options: { total?: number; expected?: string; lease?: string | undefined }): Promise<Ingest>;
+  ingest(
+    namespace: string,
+    ref: string,
+    options: { total?: number; expected?: string; lease?: string | undefined },
+  ): Promise<Ingest>;
   statuses(namespace: string, filters: readonly string[]): ContentStatus[];
   status(namespace: string, ref: string): ContentStatus;
   abort(namespace: string, ref: string, lease?: string): Promise<void>;
   /** Writes a whole blob; one that is there already is fine. */
-  put(namespace: string, ref: string, data: Uint8Array | AsyncIterable<Uint8Array>, options?: { expected?: string; labels?: Record<string, string>; lease?: string | undefined }): Promise<{ digest: string; size: number }>;
+  put(
+    namespace: string,
+    ref: string,
+    data: Uint8Array | AsyncIterable<Uint8Array>,
+    options?: { expected?: string; labels?: Record<string, string>; lease?: string | undefined },
+  ): Promise<{ digest: string; size: number }>;
 }

@@ -34,7 +34,15 @@ async function* entries(from: Tree, to: Tree, latest: Moment | undefined): Async
     if (kind === 'deleted') {
       const now = Date.now();
       const modified = latest ?? { seconds: Math.floor(now / 1000), nanos: 0 };
-      yield encodeHeader({ name: inside(parentOf(path), `.wh.${baseOf(path)}` as ByteString), type: 'file', mode: 0, uid: 0, gid: 0, size: 0, modified });
+      yield encodeHeader({
+        name: inside(parentOf(path), `.wh.${baseOf(path)}` as ByteString),
+        type: 'file',
+        mode: 0,
+        uid: 0,
+        gid: 0,
+        size: 0,
+        modified,
+      });
       continue;
     }
     const stat = lstatSync(to.on(path), { bigint: true });
@@ -49,22 +57,51 @@ async function* entries(from: Tree, to: Tree, latest: Moment | undefined): Async
   }
 }
 
-function describe(name: ByteString, file: Buffer, stat: BigIntStats, link: ByteString | undefined, latest: Moment | undefined): Header {
+function describe(
+  name: ByteString,
+  file: Buffer,
+  stat: BigIntStats,
+  link: ByteString | undefined,
+  latest: Moment | undefined,
+): Header {
   const modified = earlier(timeOf(stat.mtimeNs), latest);
   const [major, minor] = stat.isCharacterDevice() || stat.isBlockDevice() ? deviceOf(stat) : [0, 0];
-  const common = { name, mode: Number(stat.mode & 0o7777n), uid: Number(stat.uid), gid: Number(stat.gid), modified, major, minor, size: 0 };
+  const common = {
+    name,
+    mode: Number(stat.mode & 0o7777n),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    modified,
+    major,
+    minor,
+    size: 0,
+  };
   if (link !== undefined) return { ...common, type: 'link', linkname: link };
-  const type: EntryType = stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'symlink' : stat.isFIFO() ? 'fifo'
-    : stat.isCharacterDevice() ? 'character' : stat.isBlockDevice() ? 'block' : 'file';
+  const type: EntryType = stat.isDirectory()
+    ? 'directory'
+    : stat.isSymbolicLink()
+      ? 'symlink'
+      : stat.isFIFO()
+        ? 'fifo'
+        : stat.isCharacterDevice()
+          ? 'character'
+          : stat.isBlockDevice()
+            ? 'block'
+            : 'file';
   return {
-    ...common, type, attributes: attributesOf(file),
-    ...(type === 'symlink' ? { linkname: readlinkSync(file, 'latin1') as ByteString } : {}), ...(type === 'file' ? { size: Number(stat.size) } : {}),
+    ...common,
+    type,
+    attributes: attributesOf(file),
+    ...(type === 'symlink' ? { linkname: readlinkSync(file, 'latin1') as ByteString } : {}),
+    ...(type === 'file' ? { size: Number(stat.size) } : {}),
   };
 }
 
 function earlier(time: Moment, latest: Moment | undefined): Moment {
   if (latest === undefined) return time;
-  return time.seconds > latest.seconds || (time.seconds === latest.seconds && time.nanos > latest.nanos) ? latest : time;
+  return time.seconds > latest.seconds || (time.seconds === latest.seconds && time.nanos > latest.nanos)
+    ? latest
+    : time;
 }
 
 /** A file's bytes, exactly as many as its header says, though it may change meanwhile. */
@@ -72,7 +109,8 @@ async function* body(file: Buffer, size: number): AsyncGenerator<Buffer> {
   // What was a file may be anything by now: a link out of the root, or a FIFO that nobody writes to.
   const handle = await open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
-    if (!(await handle.stat()).isFile()) throw new Error(`${file.toString()} was a file, and became something else while it was read`);
+    if (!(await handle.stat()).isFile())
+      throw new Error(`${file.toString()} was a file, and became something else while it was read`);
     for (let left = size; left > 0;) {
       const buffer = Buffer.allocUnsafe(Math.min(CHUNK, left));
       const { bytesRead } = await handle.read(buffer, 0, buffer.length);

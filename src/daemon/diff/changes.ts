@@ -1,5 +1,14 @@
 /** What differs between two directory trees. */
-import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync, readSync, type BigIntStats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  type BigIntStats,
+} from 'node:fs';
 import { EMPTY, inside, type ByteString } from '../../sys/byte-string.js';
 import { getAttribute, listAttributes, type Path } from '../../sys/index.js';
 import type { Tree } from './tree.js';
@@ -48,7 +57,11 @@ export async function* changes(from: Tree, to: Tree): AsyncGenerator<Change> {
   }
   /** No recursion, as a tree may be deeper than the stack. */
   function* added(path: ByteString): Generator<Change> {
-    const listed = (directory: ByteString): ByteString[] => [...names(to, directory)].sort().reverse().map((name) => inside(directory, name));
+    const listed = (directory: ByteString): ByteString[] =>
+      [...names(to, directory)]
+        .sort()
+        .reverse()
+        .map((name) => inside(directory, name));
     const waiting = listed(path);
     for (let child = waiting.pop(); child !== undefined; child = waiting.pop()) {
       yield { path: child, kind: 'added' };
@@ -60,7 +73,7 @@ export async function* changes(from: Tree, to: Tree): AsyncGenerator<Change> {
 
 function names(tree: Tree, path: ByteString): Set<ByteString> {
   const stat = lstatSync(tree.on(path), { throwIfNoEntry: false });
-  return new Set(stat?.isDirectory() === true ? readdirSync(tree.on(path), 'latin1') as ByteString[] : []);
+  return new Set(stat?.isDirectory() === true ? (readdirSync(tree.on(path), 'latin1') as ByteString[]) : []);
 }
 
 function typeOf(stat: BigIntStats): bigint {
@@ -74,14 +87,20 @@ function alike(oldPath: Buffer, old: BigIntStats, path: Buffer, now: BigIntStats
   if (now.isSymbolicLink()) return readlinkSync(oldPath, 'latin1') === readlinkSync(path, 'latin1');
   if (old.size !== now.size || old.mtimeNs !== now.mtimeNs) return false;
   // Without a fraction the time may come from an archive, or from a program that sets times: only the bytes tell.
-  return !now.isFile() || now.mtimeNs % 1_000_000_000n !== 0n || (old.ino === now.ino && old.dev === now.dev) || sameBytes(oldPath, path);
+  return (
+    !now.isFile() ||
+    now.mtimeNs % 1_000_000_000n !== 0n ||
+    (old.ino === now.ino && old.dev === now.dev) ||
+    sameBytes(oldPath, path)
+  );
 }
 
 /** Extended attributes that go into an archive. */
 export function attributesOf(path: Path): Map<ByteString, Buffer> {
   const found = new Map<ByteString, Buffer>();
   for (const name of listAttributes(path).sort()) {
-    const value = name.startsWith('trusted.overlay.') || name.startsWith('system.') ? undefined : getAttribute(path, name);
+    const value =
+      name.startsWith('trusted.overlay.') || name.startsWith('system.') ? undefined : getAttribute(path, name);
     if (value !== undefined) found.set(name, value);
   }
   return found;
@@ -95,7 +114,10 @@ function sameAttributes(one: Path, other: Path): boolean {
 
 function sameBytes(one: Path, other: Path): boolean {
   // Neither a link nor a FIFO that came into a file's place meanwhile.
-  const [a, b] = [openSync(one, O_RDONLY | O_NOFOLLOW | O_NONBLOCK), openSync(other, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)];
+  const [a, b] = [
+    openSync(one, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
+    openSync(other, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
+  ];
   const [left, right] = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)];
   try {
     for (;;) {

@@ -1,4 +1,21 @@
-import { chmodSync, closeSync, constants, copyFileSync, ftruncateSync, lchownSync, linkSync, lstatSync, mkdirSync, openSync, readdirSync, readlinkSync, readSync, symlinkSync, writeSync, type BigIntStats } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  ftruncateSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  symlinkSync,
+  writeSync,
+  type BigIntStats,
+} from 'node:fs';
 import { EMPTY, inside, type ByteString } from '../../sys/byte-string.js';
 import { getAttribute, listAttributes, mknod, nextData, setAttribute, setTimes, type Time } from '../../sys/index.js';
 import { withTree, type Tree } from './tree.js';

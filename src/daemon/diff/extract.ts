@@ -2,7 +2,22 @@
  * Unpacks one layer into a directory. System calls are made in place, as the round trips of asynchronous ones would be most of
  * the time; the event loop comes round with every chunk that is read.
  */
-import { chmodSync, closeSync, constants, fchmodSync, fchownSync, ftruncateSync, lchownSync, linkSync, lstatSync, mkdirSync, openSync, readdirSync, symlinkSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  ftruncateSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs';
 import { errdefs } from '../../api/full.js';
 import { baseOf, inside, parentOf, shown, toBytes, type ByteString } from '../../sys/byte-string.js';
 import { getAttribute, listAttributes, mknod, setAttribute, setTimes } from '../../sys/index.js';
@@ -33,7 +48,11 @@ export interface ExtractOptions {
 }
 
 /** Unpacks a tar stream; all of it is read, also what comes behind the archive. */
-export async function extract(chunks: AsyncIterable<Uint8Array>, root: string, options: ExtractOptions = {}): Promise<void> {
+export async function extract(
+  chunks: AsyncIterable<Uint8Array>,
+  root: string,
+  options: ExtractOptions = {},
+): Promise<void> {
   const reader = new TarReader(chunks);
   const layer = new Extraction(root, options);
   try {
@@ -60,7 +79,10 @@ class Extraction {
   readonly #times = new Map<ByteString, Pick<Entry, 'accessed' | 'modified'>>();
   readonly #lowers: readonly Tree[];
 
-  constructor(root: string, readonly options: ExtractOptions) {
+  constructor(
+    root: string,
+    readonly options: ExtractOptions,
+  ) {
     this.#scope = new Scope(root);
     this.#lowers = (options.lowers ?? []).map((lower) => new Tree(lower));
   }
@@ -84,7 +106,8 @@ class Extraction {
   finish(): void {
     // The deepest first: nothing changes a directory once its time is set.
     for (const [path, entry] of [...this.#times].reverse()) {
-      if (this.#scope.tree.stat(path)?.isDirectory() === true) setTimes(this.#scope.on(path), entry.accessed ?? entry.modified, entry.modified);
+      if (this.#scope.tree.stat(path)?.isDirectory() === true)
+        setTimes(this.#scope.on(path), entry.accessed ?? entry.modified, entry.modified);
     }
   }
 
@@ -110,7 +133,8 @@ class Extraction {
         const fd = openSync(target, NEW_FILE, 0o600);
         try {
           let end = 0;
-          for (let piece = await reader.piece(); piece !== undefined; piece = await reader.piece()) end = writeAll(fd, piece);
+          for (let piece = await reader.piece(); piece !== undefined; piece = await reader.piece())
+            end = writeAll(fd, piece);
           // A hole at the end.
           if (end < entry.size) ftruncateSync(fd, entry.size);
           fchownSync(fd, entry.uid, entry.gid);
@@ -129,10 +153,18 @@ class Extraction {
       case 'directory':
         if (lstatSync(target, { throwIfNoEntry: false }) === undefined) mkdirSync(target, 0o700);
         break;
-      case 'symlink': symlinkSync(toBytes(entry.linkname), target); break;
-      case 'character': mknod(target, S_IFCHR | 0o600, entry.major, entry.minor); break;
-      case 'block': mknod(target, S_IFBLK | 0o600, entry.major, entry.minor); break;
-      case 'fifo': mknod(target, S_IFIFO | 0o600, 0, 0); break;
+      case 'symlink':
+        symlinkSync(toBytes(entry.linkname), target);
+        break;
+      case 'character':
+        mknod(target, S_IFCHR | 0o600, entry.major, entry.minor);
+        break;
+      case 'block':
+        mknod(target, S_IFBLK | 0o600, entry.major, entry.minor);
+        break;
+      case 'fifo':
+        mknod(target, S_IFIFO | 0o600, 0, 0);
+        break;
     }
     // In this order: a change of owner takes set-id bits and capabilities away.
     lchownSync(target, entry.uid, entry.gid);
@@ -148,31 +180,41 @@ class Extraction {
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         // The kernel lets only files and directories have attributes of users (xattr(7)).
-        const notFor = code === 'EPERM' && name.startsWith('user.') && entry.type !== 'file' && entry.type !== 'directory';
+        const notFor =
+          code === 'EPERM' && name.startsWith('user.') && entry.type !== 'file' && entry.type !== 'directory';
         if (code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && !notFor) throw error;
-        this.options.warn?.(`${shown(entry.name)}: this ${notFor ? entry.type : 'file system'} has no extended attribute ${shown(name)}`);
+        this.options.warn?.(
+          `${shown(entry.name)}: this ${notFor ? entry.type : 'file system'} has no extended attribute ${shown(name)}`,
+        );
       }
     }
   }
 
   #makeParents(path: ByteString): void {
     const missing = [];
-    for (let parent = path; parent !== '' && !this.#isDirectory(parent); parent = parentOf(parent)) missing.push(parent);
+    for (let parent = path; parent !== '' && !this.#isDirectory(parent); parent = parentOf(parent))
+      missing.push(parent);
     for (const parent of missing.reverse()) this.#makeParent(parent);
   }
 
   #makeParent(path: ByteString): void {
-    const like = this.#lowers.map((lower) => ({ lower, stat: lower.stat(path) })).find(({ stat }) => stat?.isDirectory() === true);
+    const like = this.#lowers
+      .map((lower) => ({ lower, stat: lower.stat(path) }))
+      .find(({ stat }) => stat?.isDirectory() === true);
     const target = this.#scope.on(path);
     mkdirSync(target, 0o755);
     if (like?.stat === undefined) {
       chmodSync(target, 0o755);
       return;
     }
-    const { lower, stat: { uid, gid, mode, atimeNs, mtimeNs } } = like;
+    const {
+      lower,
+      stat: { uid, gid, mode, atimeNs, mtimeNs },
+    } = like;
     lchownSync(target, Number(uid), Number(gid));
     const source = lower.on(path);
-    for (const name of listAttributes(source)) if (!name.startsWith(OVERLAY)) setAttribute(target, name, getAttribute(source, name) ?? Buffer.alloc(0));
+    for (const name of listAttributes(source))
+      if (!name.startsWith(OVERLAY)) setAttribute(target, name, getAttribute(source, name) ?? Buffer.alloc(0));
     chmodSync(target, Number(mode) & 0o7777);
     this.#times.set(path, { accessed: timeOf(atimeNs), modified: timeOf(mtimeNs) });
   }
@@ -180,7 +222,8 @@ class Extraction {
   #isDirectory(path: ByteString): boolean {
     const stat = this.#scope.tree.stat(path);
     if (stat === undefined) return false;
-    if (!stat.isDirectory()) throw errdefs.invalidArgument(`the layer has something in ${shown(path)}, which is no directory`);
+    if (!stat.isDirectory())
+      throw errdefs.invalidArgument(`the layer has something in ${shown(path)}, which is no directory`);
     return true;
   }
 
@@ -193,7 +236,8 @@ class Extraction {
     // Other names that begin so are marks of aufs for itself.
     if (base.startsWith(WHITEOUT + WHITEOUT)) return;
     const name = base.slice(WHITEOUT.length) as ByteString;
-    if (name === '' || name === '.' || name === '..') throw errdefs.invalidArgument(`the layer deletes ${shown(`${parent}/${name}` as ByteString)}, which is no file`);
+    if (name === '' || name === '.' || name === '..')
+      throw errdefs.invalidArgument(`the layer deletes ${shown(`${parent}/${name}` as ByteString)}, which is no file`);
     const path = inside(parent, name);
     if (this.#made.has(path)) return;
     await remove(this.#scope.tree, path);

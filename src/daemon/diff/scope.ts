@@ -22,10 +22,14 @@ export class Scope {
 
   /** A name from an archive as a path without `.`, `..` and slashes around it. One that leads out of the root is refused. */
   static clean(name: ByteString): ByteString {
-    if (name.length > MAX_NAME) throw errdefs.invalidArgument(`the name ${shown(name)} has ${name.length} bytes, which is more than the ${MAX_NAME} that are followed`);
+    if (name.length > MAX_NAME)
+      throw errdefs.invalidArgument(
+        `the name ${shown(name)} has ${name.length} bytes, which is more than the ${MAX_NAME} that are followed`,
+      );
     const words: string[] = [];
     for (const word of name.split('/')) {
-      if (word === '..' && words.pop() === undefined) throw errdefs.invalidArgument(`${shown(name)} leads out of the root file system, and is not followed`);
+      if (word === '..' && words.pop() === undefined)
+        throw errdefs.invalidArgument(`${shown(name)} leads out of the root file system, and is not followed`);
       if (word !== '' && word !== '.' && word !== '..') words.push(word);
     }
     if (name.includes('\0')) throw errdefs.invalidArgument(`the name ${shown(name)} has a NUL in it`);
@@ -35,7 +39,7 @@ export class Scope {
   /** Where a clean path leads when the links on its way are followed, not one at its end. What is not there has no links. */
   resolve(path: ByteString): ByteString {
     const parent = parentOf(path);
-    return inside(this.#follow(parent === '' ? [] : parent.split('/') as ByteString[]), baseOf(path));
+    return inside(this.#follow(parent === '' ? [] : (parent.split('/') as ByteString[])), baseOf(path));
   }
 
   /** The path on disk of one that was resolved, for one call. */
@@ -60,10 +64,11 @@ export class Scope {
       if (!this.#directories.has(next)) {
         const stat = this.tree.stat(next);
         if (stat?.isSymbolicLink() === true) {
-          if (++links > MAX_LINKS) throw errdefs.invalidArgument(`${shown(whole)} has too many levels of symbolic links`);
+          if (++links > MAX_LINKS)
+            throw errdefs.invalidArgument(`${shown(whole)} has too many levels of symbolic links`);
           const target = readlinkSync(this.tree.on(next), 'latin1');
           if (target.startsWith('/')) reached = EMPTY;
-          rest.unshift(...target.split('/') as ByteString[]);
+          rest.unshift(...(target.split('/') as ByteString[]));
           continue;
         }
         if (stat?.isDirectory() === true) this.#directories.add(next);

@@ -4,7 +4,15 @@ import type { EntryType } from '../../oci/tar-reader.js';
 import { baseOf, EMPTY, toBytes, type ByteString } from '../../sys/byte-string.js';
 
 const BLOCK = 512;
-const FLAGS: Record<EntryType, string> = { file: '0', link: '1', symlink: '2', character: '3', block: '4', directory: '5', fifo: '6' };
+const FLAGS: Record<EntryType, string> = {
+  file: '0',
+  link: '1',
+  symlink: '2',
+  character: '3',
+  block: '4',
+  directory: '5',
+  fifo: '6',
+};
 /** Largest numbers that an octal field takes. */
 const MAX_ID = 0o7777777;
 const MAX_SIZE = 0o77777777777;
@@ -28,8 +36,12 @@ export interface Header {
  * archive/tar writes them for containerd, and GNU tar and Python's tarfile read them back.
  */
 export function encodeHeader(header: Header): Buffer {
-  const name = header.type === 'directory' && !header.name.endsWith('/') ? `${header.name}/` as ByteString : header.name;
-  const { linkname = EMPTY, modified: { seconds, nanos } } = header;
+  const name =
+    header.type === 'directory' && !header.name.endsWith('/') ? (`${header.name}/` as ByteString) : header.name;
+  const {
+    linkname = EMPTY,
+    modified: { seconds, nanos },
+  } = header;
   const records = new Map<string, Buffer | string>();
   if (!fits(name)) records.set('path', toBytes(name));
   if (!fits(linkname)) records.set('linkpath', toBytes(linkname));
@@ -41,13 +53,24 @@ export function encodeHeader(header: Header): Buffer {
   const main = block({ ...header, name: cut(name), linkname: cut(linkname) }, FLAGS[header.type]);
   if (records.size === 0) return main;
   const body = Buffer.concat([...records].map(([key, value]) => record(key, value)));
-  const front = block({ name: cut(`PaxHeaders.0/${baseOf(header.name)}` as ByteString), type: 'file', mode: 0, uid: 0, gid: 0, size: body.length, modified: { seconds: 0, nanos: 0 } }, 'x');
+  const front = block(
+    {
+      name: cut(`PaxHeaders.0/${baseOf(header.name)}` as ByteString),
+      type: 'file',
+      mode: 0,
+      uid: 0,
+      gid: 0,
+      size: body.length,
+      modified: { seconds: 0, nanos: 0 },
+    },
+    'x',
+  );
   return Buffer.concat([front, body, padding(body.length), main]);
 }
 
 /** What fills up the last block of so many bytes. */
 export function padding(size: number): Buffer {
-  return Buffer.alloc((BLOCK - size % BLOCK) % BLOCK);
+  return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
 }
 
 /** An archive's end. */
@@ -95,7 +118,9 @@ function attributeKey(name: ByteString): string {
 function decimal(seconds: number, nanos: number): string {
   const total = BigInt(seconds) * 1_000_000_000n + BigInt(nanos);
   const size = total < 0n ? -total : total;
-  const fraction = String(size % 1_000_000_000n).padStart(9, '0').replace(/0+$/, '');
+  const fraction = String(size % 1_000_000_000n)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
   return `${total < 0n ? '-' : ''}${size / 1_000_000_000n}${fraction === '' ? '' : `.${fraction}`}`;
 }
 

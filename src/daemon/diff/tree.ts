@@ -66,10 +66,16 @@ export class Tree {
     let fd: number | undefined;
     for (let [from, n] = [0, 1]; from < directory.length; n++) {
       const to = n * STEP < directory.length ? partOf(directory, n) : directory.length;
-      if (to <= from) throw Object.assign(new Error(`${shown(directory)} has a name that is too long`), { code: 'ENAMETOOLONG' });
+      if (to <= from)
+        throw Object.assign(new Error(`${shown(directory)} has a name that is too long`), { code: 'ENAMETOOLONG' });
       const before = fd;
       try {
-        fd = openSync(toBytes(`${before === undefined ? this.#root : `/proc/self/fd/${before}`}/${directory.slice(from, to)}` as ByteString), O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+        fd = openSync(
+          toBytes(
+            `${before === undefined ? this.#root : `/proc/self/fd/${before}`}/${directory.slice(from, to)}` as ByteString,
+          ),
+          O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW,
+        );
       } finally {
         if (before !== undefined) closeSync(before);
       }

@@ -14,7 +14,17 @@ export interface CompareOptions {
 /** Layers onto mounts, and mounts into layers. */
 export interface Differ {
   /** Unpacks a layer. Gives what it is without compression. */
-  apply(namespace: string, layer: Descriptor, mounts: readonly Mount[], options?: { sync?: boolean }): Promise<Descriptor>;
+  apply(
+    namespace: string,
+    layer: Descriptor,
+    mounts: readonly Mount[],
+    options?: { sync?: boolean },
+  ): Promise<Descriptor>;
   /** Makes a layer of what the right side has otherwise than the left, and stores it as content. */
-  compare(namespace: string, left: readonly Mount[], right: readonly Mount[], options?: CompareOptions): Promise<Descriptor>;
+  compare(
+    namespace: string,
+    left: readonly Mount[],
+    right: readonly Mount[],
+    options?: CompareOptions,
+  ): Promise<Descriptor>;
 }

@@ -20,11 +20,23 @@ const UNCOMPRESSED = 'containerd.io/uncompressed';
 
 /** Compares trees by walking through both of them. */
 export class WalkingDiffer implements Differ {
-  constructor(readonly content: ContentStore, readonly log: Pick<Logger, 'warn'>) {}
+  constructor(
+    readonly content: ContentStore,
+    readonly log: Pick<Logger, 'warn'>,
+  ) {}
 
-  async apply(namespace: string, layer: Descriptor, mounts: readonly Mount[], { sync = false } = {}): Promise<Descriptor> {
+  async apply(
+    namespace: string,
+    layer: Descriptor,
+    mounts: readonly Mount[],
+    { sync = false } = {},
+  ): Promise<Descriptor> {
     const digest = layer.digest ?? '';
-    const blob = await this.content.open(namespace, digest).catch((error: unknown) => within('failed to get reader from content store', () => { throw error; }));
+    const blob = await this.content.open(namespace, digest).catch((error: unknown) =>
+      within('failed to get reader from content store', () => {
+        throw error;
+      }),
+    );
     try {
       const hash = createHash('sha256');
       let size = 0;
@@ -49,55 +61,78 @@ export class WalkingDiffer implements Differ {
     }
   }
 
-  async compare(namespace: string, left: readonly Mount[], right: readonly Mount[], options: CompareOptions = {}): Promise<Descriptor> {
+  async compare(
+    namespace: string,
+    left: readonly Mount[],
+    right: readonly Mount[],
+    options: CompareOptions = {},
+  ): Promise<Descriptor> {
     const { mediaType = '', labels = {}, epoch, lease } = options;
     const type = mediaType === '' ? `${LAYER}+gzip` : mediaType;
-    if (type !== LAYER && type !== `${LAYER}+gzip`) throw errdefs.notImplemented(`unsupported diff media type: ${type}`);
+    if (type !== LAYER && type !== `${LAYER}+gzip`)
+      throw errdefs.notImplemented(`unsupported diff media type: ${type}`);
     const latest = epoch ? { seconds: Number(epoch.seconds ?? 0), nanos: epoch.nanos ?? 0 } : undefined;
-    const on = <R>(mounts: readonly Mount[], work: (dir: string) => Promise<R>): Promise<R> => mounts.length === 0 ? withEmpty(work) : withReadOnlyMounts(mounts, work);
-    return on(left, (from) => on(right, async (to) => {
-      const plain = createHash('sha256');
-      const hashed = async function* (): AsyncGenerator<Buffer> {
-        for await (const chunk of archive(from, to, latest)) {
-          plain.update(chunk);
-          yield chunk;
+    const on = <R>(mounts: readonly Mount[], work: (dir: string) => Promise<R>): Promise<R> =>
+      mounts.length === 0 ? withEmpty(work) : withReadOnlyMounts(mounts, work);
+    return on(left, (from) =>
+      on(right, async (to) => {
+        const plain = createHash('sha256');
+        const hashed = async function* (): AsyncGenerator<Buffer> {
+          for await (const chunk of archive(from, to, latest)) {
+            plain.update(chunk);
+            yield chunk;
+          }
+        };
+        const gzipped = type !== LAYER;
+        const ref = options.ref || `uncompressed-${randomUUID()}`;
+        const ingest = await this.content.ingest(namespace, ref, { lease });
+        try {
+          await ingest.truncate(0);
+          for await (const chunk of gzipped ? gzip(hashed()) : hashed()) await ingest.write(chunk);
+          const size = Number(ingest.status().offset ?? 0);
+          const digest = ingest.digest();
+          const more = gzipped ? { [UNCOMPRESSED]: `sha256:${plain.digest('hex')}` } : {};
+          await this.#commit(namespace, ingest, size, digest, { ...labels, ...more });
+          return { mediaType: type, digest, size };
+        } finally {
+          await ingest.close();
         }
-      };
-      const gzipped = type !== LAYER;
-      const ref = options.ref || `uncompressed-${randomUUID()}`;
-      const ingest = await this.content.ingest(namespace, ref, { lease });
-      try {
-        await ingest.truncate(0);
-        for await (const chunk of gzipped ? gzip(hashed()) : hashed()) await ingest.write(chunk);
-        const size = Number(ingest.status().offset ?? 0);
-        const digest = ingest.digest();
-        const more = gzipped ? { [UNCOMPRESSED]: `sha256:${plain.digest('hex')}` } : {};
-        await this.#commit(namespace, ingest, size, digest, { ...labels, ...more });
-        return { mediaType: type, digest, size };
-      } finally {
-        await ingest.close();
-      }
-    }));
+      }),
+    );
   }
 
   /** Commits; where that layer is there already, it gets the labels that it lacks. */
-  async #commit(namespace: string, ingest: Ingest, size: number, digest: string, labels: Record<string, string>): Promise<void> {
+  async #commit(
+    namespace: string,
+    ingest: Ingest,
+    size: number,
+    digest: string,
+    labels: Record<string, string>,
+  ): Promise<void> {
     try {
       await ingest.commit(size, digest, labels);
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
-      await this.content.update(namespace, { digest, labels }, Object.keys(labels).map((key) => `labels.${key}`));
+      await this.content.update(
+        namespace,
+        { digest, labels },
+        Object.keys(labels).map((key) => `labels.${key}`),
+      );
     }
   }
 }
 
 /** Where the mounts let a layer be written past them, it is: into an overlay's upper directory, or a bind's source. */
-async function onto(mounts: readonly Mount[], work: (dir: string, options: ExtractOptions) => Promise<void>): Promise<void> {
+async function onto(
+  mounts: readonly Mount[],
+  work: (dir: string, options: ExtractOptions) => Promise<void>,
+): Promise<void> {
   const [only] = mounts;
   if (only !== undefined && mounts.length === 1) {
     const options = only.options ?? [];
     const upper = only.type === 'overlay' ? valueOf(options, 'upperdir') : undefined;
-    if (upper !== undefined) return work(upper, { lowers: (valueOf(options, 'lowerdir') ?? '').split(':').filter(Boolean) });
+    if (upper !== undefined)
+      return work(upper, { lowers: (valueOf(options, 'lowerdir') ?? '').split(':').filter(Boolean) });
     if (only.type === 'bind' && !options.includes('ro') && only.source) return work(only.source, {});
   }
   return withMounts(mounts, (dir) => work(dir, {}));

@@ -12,7 +12,8 @@ interface Decoder {
 export function checkTopic(topic: string): void {
   if (!topic.startsWith('/')) throw errdefs.invalidArgument(`event topic ${JSON.stringify(topic)} must start with "/"`);
   if (topic.length === 1) throw errdefs.invalidArgument('event topic "/" must name something after the "/"');
-  for (const part of topic.slice(1).split('/')) checkIdentifier(`part of the event topic ${JSON.stringify(topic)}`, part);
+  for (const part of topic.slice(1).split('/'))
+    checkIdentifier(`part of the event topic ${JSON.stringify(topic)}`, part);
 }
 
 /** @throws InvalidArgument for an envelope that containerd would not pass on either */
@@ -33,10 +34,14 @@ export function envelopeAdapter(envelope: Envelope): Adapter {
   let event: object | undefined;
   return ([first = '', ...rest]) => {
     switch (first) {
-      case 'namespace': return rest.length > 0 ? undefined : field(envelope.namespace);
-      case 'topic': return rest.length > 0 ? undefined : field(envelope.topic);
-      case 'event': return read(event ??= decode(envelope), rest);
-      default: return undefined;
+      case 'namespace':
+        return rest.length > 0 ? undefined : field(envelope.namespace);
+      case 'topic':
+        return rest.length > 0 ? undefined : field(envelope.topic);
+      case 'event':
+        return read((event ??= decode(envelope)), rest);
+      default:
+        return undefined;
     }
   };
 }
@@ -45,7 +50,13 @@ const decoders = containerd.events as unknown as Readonly<Record<string, Decoder
 
 function decode({ event }: Envelope): object {
   const name = /containerd\.events\.(\w+)$/.exec(event?.type_url ?? '')?.[1];
-  if (event == null || name === undefined || !isType(event, `containerd.events.${name}`) || !Object.hasOwn(decoders, name)) return {};
+  if (
+    event == null ||
+    name === undefined ||
+    !isType(event, `containerd.events.${name}`) ||
+    !Object.hasOwn(decoders, name)
+  )
+    return {};
   try {
     return decoders[name]!.decode(event.value ?? new Uint8Array());
   } catch (error) {

@@ -21,7 +21,10 @@ export class EventExchange implements Exchange {
    * @param queueLimit bytes that may wait for a subscriber who does not read, before it is cut off: see {@link Subscriber}
    * @param unheard keeps what shims tell while nobody listens yet; without it that is lost
    */
-  constructor(private readonly queueLimit = QUEUE_LIMIT, private readonly unheard?: UnheardExits) {}
+  constructor(
+    private readonly queueLimit = QUEUE_LIMIT,
+    private readonly unheard?: UnheardExits,
+  ) {}
 
   /** How many subscribe now. */
   get subscribers(): number {

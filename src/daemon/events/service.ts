@@ -1,7 +1,9 @@
 /** The Events service, for clients by gRPC and for shims by ttrpc. */
 import type { Logger } from 'pino';
 import {
-  ContainerdServicesEventsTtrpcV1Events as TtrpcEvents, ContainerdServicesEventsV1Events as Events, errdefs,
+  ContainerdServicesEventsTtrpcV1Events as TtrpcEvents,
+  ContainerdServicesEventsV1Events as Events,
+  errdefs,
 } from '../../api/full.js';
 import { bindService } from '../grpc/service.js';
 import { PluginType, type GrpcPlugin, type Registration } from '../plugin/types.js';
@@ -17,15 +19,18 @@ function forward(exchange: Exchange, envelope: Envelope | null | undefined, log?
 /** @param log is told of each forwarded event, at its lowest level */
 export function eventServices(exchange: Exchange, log?: Logger): GrpcPlugin {
   return {
-    services: [bindService(Events, {
-      Publish: ({ topic, event }, call) => {
-        if (event == null) throw errdefs.invalidArgument(`the request to publish ${JSON.stringify(topic)} has no event`);
-        exchange.publish(call.namespace, topic ?? '', event);
-        return {};
-      },
-      Forward: ({ envelope }) => forward(exchange, envelope, log),
-      Subscribe: ({ filters }, { signal }) => exchange.subscribe(filters ?? [], signal),
-    })],
+    services: [
+      bindService(Events, {
+        Publish: ({ topic, event }, call) => {
+          if (event == null)
+            throw errdefs.invalidArgument(`the request to publish ${JSON.stringify(topic)} has no event`);
+          exchange.publish(call.namespace, topic ?? '', event);
+          return {};
+        },
+        Forward: ({ envelope }) => forward(exchange, envelope, log),
+        Subscribe: ({ filters }, { signal }) => exchange.subscribe(filters ?? [], signal),
+      }),
+    ],
     ttrpc: [bindService(TtrpcEvents, { Forward: ({ envelope }) => forward(exchange, envelope, log) })],
   };
 }

@@ -15,7 +15,10 @@ export class Subscriber<T> implements AsyncIterableIterator<T> {
   #over = false;
   #waiting: ((result: IteratorResult<T, undefined>) => void)[] = [];
 
-  constructor(private readonly limit: number, private readonly onEnd: () => void) {}
+  constructor(
+    private readonly limit: number,
+    private readonly onEnd: () => void,
+  ) {}
 
   push(item: T, size: number): void {
     if (this.#over) return;
@@ -27,7 +30,8 @@ export class Subscriber<T> implements AsyncIterableIterator<T> {
     if (this.#bytes + size > this.limit) {
       const waitingItems = this.#queue.length - this.#head;
       this.#failure = errdefs.resourceExhausted(
-        `subscriber has left ${waitingItems} events unread and misses those after them; look at the state anew and subscribe again`);
+        `subscriber has left ${waitingItems} events unread and misses those after them; look at the state anew and subscribe again`,
+      );
       this.#stop();
       return;
     }

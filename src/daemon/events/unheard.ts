@@ -40,7 +40,9 @@ export class UnheardExits {
 
   /** Those that match, in the order in which they came. */
   matching(filter: Filter): Envelope[] {
-    return this.#isOpen() ? this.#kept.map(({ envelope }) => envelope).filter((envelope) => filter(envelopeAdapter(envelope))) : [];
+    return this.#isOpen()
+      ? this.#kept.map(({ envelope }) => envelope).filter((envelope) => filter(envelopeAdapter(envelope)))
+      : [];
   }
 
   #isOpen(): boolean {

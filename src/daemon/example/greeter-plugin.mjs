@@ -19,7 +19,7 @@
 const Text = {
   encode: ({ text = '' }) => {
     const bytes = Buffer.from(text).subarray(0, 127);
-    return { finish: () => bytes.length === 0 ? bytes : Buffer.concat([Buffer.of(0x0a, bytes.length), bytes]) };
+    return { finish: () => (bytes.length === 0 ? bytes : Buffer.concat([Buffer.of(0x0a, bytes.length), bytes])) };
   },
   decode: (bytes) => ({ text: bytes[0] === 0x0a ? Buffer.from(bytes.subarray(2, 2 + bytes[1])).toString() : '' }),
 };
@@ -53,18 +53,21 @@ export default {
     exports.greeting = config.greeting;
     onClose(() => log.info('the greeter has said goodbye'));
     return {
-      services: [{
-        definition: Greeter,
-        handlers: {
-          Greet: ({ text }, call) => {
-            if (text === '') throw new Error('whom should I greet?');
-            return { text: `${config.greeting}, ${text} of ${call.namespace}!` };
-          },
-          async* Gossip({ text }, { signal }) {
-            for await (const { namespace, topic } of events.subscribe(text === '' ? [] : [text], signal)) yield { text: `${namespace} ${topic}` };
+      services: [
+        {
+          definition: Greeter,
+          handlers: {
+            Greet: ({ text }, call) => {
+              if (text === '') throw new Error('whom should I greet?');
+              return { text: `${config.greeting}, ${text} of ${call.namespace}!` };
+            },
+            async *Gossip({ text }, { signal }) {
+              for await (const { namespace, topic } of events.subscribe(text === '' ? [] : [text], signal))
+                yield { text: `${namespace} ${topic}` };
+            },
           },
         },
-      }],
+      ],
     };
   },
 };

@@ -27,7 +27,8 @@ export default {
   id: 'wasm',
 
   config: ({ name = 'io.example.wasm.v1', binary }) => {
-    if (typeof binary !== 'string' || !binary.startsWith('/')) throw new Error('binary must be the absolute path of an OCI runtime');
+    if (typeof binary !== 'string' || !binary.startsWith('/'))
+      throw new Error('binary must be the absolute path of an OCI runtime');
     return { name, binary };
   },
 

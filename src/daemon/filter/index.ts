@@ -25,7 +25,9 @@ export type Filter = (adapt: Adapter) => boolean;
  * @throws InvalidArgument, with the place in the filter, for one that cannot be read
  */
 export function compileFilters(filters: readonly string[]): Filter {
-  const alternatives = filters.map((text) => text === '' ? [] : parse(text).map((selector) => compile(selector, text)));
+  const alternatives = filters.map((text) =>
+    text === '' ? [] : parse(text).map((selector) => compile(selector, text)),
+  );
   if (alternatives.some((selectors) => selectors.length === 0) || alternatives.length === 0) return () => true;
   return (adapt) => alternatives.some((selectors) => selectors.every((selector) => selector(adapt)));
 }
@@ -36,16 +38,22 @@ export function field(value: string | null | undefined): string | undefined {
 }
 
 /** An adapter's answer for a map such as labels: the rest of the path, dots and all, is one key, and an empty value is there. */
-export function entry(map: Readonly<Record<string, string>> | null | undefined, path: readonly string[]): string | undefined {
+export function entry(
+  map: Readonly<Record<string, string>> | null | undefined,
+  path: readonly string[],
+): string | undefined {
   const key = path.join('.');
   return map != null && Object.hasOwn(map, key) ? map[key] : undefined;
 }
 
 function compile({ path, operator, value, at }: Selector, text: string): Filter {
   switch (operator) {
-    case undefined: return (adapt) => adapt(path) !== undefined;
-    case '==': return (adapt) => adapt(path) === value;
-    case '!=': return (adapt) => (adapt(path) ?? '') !== value;
+    case undefined:
+      return (adapt) => adapt(path) !== undefined;
+    case '==':
+      return (adapt) => adapt(path) === value;
+    case '!=':
+      return (adapt) => (adapt(path) ?? '') !== value;
     case '~=': {
       const regex = compileRegex(value, text, at);
       return (adapt) => regex.test(adapt(path) ?? '');

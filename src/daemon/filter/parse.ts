@@ -29,7 +29,8 @@ export function filterError(text: string, at: number, message: string): Error {
 export function parse(text: string): Selector[] {
   const parser = new Parser(text);
   const selectors: Selector[] = [];
-  do selectors.push(parser.selector()); while (parser.take(','));
+  do selectors.push(parser.selector());
+  while (parser.take(','));
   parser.end();
   return selectors;
 }
@@ -78,7 +79,12 @@ class Parser {
   #value(operator: '==' | '!=' | '~='): string {
     const next = this.text[this.#at];
     if (next === '"' || (operator === '~=' && (next === '/' || next === '|'))) return this.#quoted();
-    return this.#match(VALUE) ?? this.#fail('expected a value; one that begins with a sign, or has a comma or a space in it, goes in double quotes');
+    return (
+      this.#match(VALUE) ??
+      this.#fail(
+        'expected a value; one that begins with a sign, or has a comma or a space in it, goes in double quotes',
+      )
+    );
   }
 
   #quoted(): string {
@@ -87,7 +93,8 @@ class Parser {
     const parts: Buffer[] = [];
     for (;;) {
       const char = this.text[this.#at];
-      if (char === undefined || char === '\n') return this.#fail(`the text that begins here has no ${quote} at its end`, start);
+      if (char === undefined || char === '\n')
+        return this.#fail(`the text that begins here has no ${quote} at its end`, start);
       if (char === quote) break;
       parts.push(char === '\\' ? this.#escape(quote) : this.#plain());
     }

@@ -9,12 +9,24 @@
 import { filterError } from './parse.js';
 
 const POSIX: Readonly<Record<string, string>> = {
-  alnum: '0-9A-Za-z', alpha: 'A-Za-z', ascii: '\\x00-\\x7F', blank: '\\t ', cntrl: '\\x00-\\x1F\\x7F', digit: '0-9', graph: '!-~',
-  lower: 'a-z', print: ' -~', punct: '!-\\/:-@\\[-`\\{-~', space: '\\t\\n\\v\\f\\r ', upper: 'A-Z', word: '0-9A-Za-z_',
+  alnum: '0-9A-Za-z',
+  alpha: 'A-Za-z',
+  ascii: '\\x00-\\x7F',
+  blank: '\\t ',
+  cntrl: '\\x00-\\x1F\\x7F',
+  digit: '0-9',
+  graph: '!-~',
+  lower: 'a-z',
+  print: ' -~',
+  punct: '!-\\/:-@\\[-`\\{-~',
+  space: '\\t\\n\\v\\f\\r ',
+  upper: 'A-Z',
+  word: '0-9A-Za-z_',
 };
 
 /** One piece of an expression that is to be looked at. */
-const PIECE = /\\Q([\s\S]*?)(?:\\E|$)|\\([1-9])|\\([Az])|\\([pP][A-Z])|\\([!"#%&',:;<=>@_`~ -])|\[:(\^?)([a-z]+):\]|\(\?P<|\(\?<?[=!]|\\[\s\S]/g;
+const PIECE =
+  /\\Q([\s\S]*?)(?:\\E|$)|\\([1-9])|\\([Az])|\\([pP][A-Z])|\\([!"#%&',:;<=>@_`~ -])|\[:(\^?)([a-z]+):\]|\(\?P<|\(\?<?[=!]|\\[\s\S]/g;
 
 /** @throws InvalidArgument that shows the filter and the place where the expression begins */
 export function compileRegex(source: string, filter: string, at: number): RegExp {
@@ -23,7 +35,11 @@ export function compileRegex(source: string, filter: string, at: number): RegExp
   try {
     return new RegExp(translate(source.slice(leading?.[0].length ?? 0)), [...flags].join(''));
   } catch (error) {
-    throw filterError(filter, at, `cannot read the regular expression ${JSON.stringify(source)}: ${(error as Error).message}`);
+    throw filterError(
+      filter,
+      at,
+      `cannot read the regular expression ${JSON.stringify(source)}: ${(error as Error).message}`,
+    );
   }
 }
 

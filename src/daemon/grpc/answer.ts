@@ -1,7 +1,11 @@
 /** Between the library's streams and handlers that take and give iterables: the four kinds of methods. */
 import type { EventEmitter } from 'node:events';
 import type {
-  sendUnaryData, ServerDuplexStream, ServerReadableStream, ServerUnaryCall, ServerWritableStream,
+  sendUnaryData,
+  ServerDuplexStream,
+  ServerReadableStream,
+  ServerUnaryCall,
+  ServerWritableStream,
 } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { MethodKind } from '../../ttrpc/service.js';
@@ -13,7 +17,10 @@ type Unary = ServerUnaryCall<unknown, unknown>;
 type Incoming = ServerReadableStream<unknown, unknown>;
 type Outgoing = ServerWritableStream<unknown, unknown>;
 type Both = ServerDuplexStream<unknown, unknown>;
-interface Status { code: number; details: string }
+interface Status {
+  code: number;
+  details: string;
+}
 
 /** The function that the library calls for one method. */
 export function answer(service: string, method: string, kind: MethodKind, run: Run, log: Logger): unknown {
@@ -38,7 +45,7 @@ export function answer(service: string, method: string, kind: MethodKind, run: R
   };
   const stream = async (input: unknown, call: Outgoing, told: GrpcCall): Promise<void> => {
     try {
-      await send(await run(input, told) as AsyncIterable<unknown>, call);
+      await send((await run(input, told)) as AsyncIterable<unknown>, call);
       call.end();
     } catch (error) {
       const status = failed(error, told);
@@ -47,10 +54,22 @@ export function answer(service: string, method: string, kind: MethodKind, run: R
   };
 
   switch (kind) {
-    case 'unary': return (call: Unary, callback: sendUnaryData<unknown>) => { void reply(call.request, call, callback); };
-    case 'clientStream': return (call: Incoming, callback: sendUnaryData<unknown>) => { void reply(received(call), call, callback); };
-    case 'serverStream': return (call: Outgoing) => { void stream(call.request, call, context(call)); };
-    case 'bidi': return (call: Both) => { void stream(received(call), call as unknown as Outgoing, context(call)); };
+    case 'unary':
+      return (call: Unary, callback: sendUnaryData<unknown>) => {
+        void reply(call.request, call, callback);
+      };
+    case 'clientStream':
+      return (call: Incoming, callback: sendUnaryData<unknown>) => {
+        void reply(received(call), call, callback);
+      };
+    case 'serverStream':
+      return (call: Outgoing) => {
+        void stream(call.request, call, context(call));
+      };
+    case 'bidi':
+      return (call: Both) => {
+        void stream(received(call), call as unknown as Outgoing, context(call));
+      };
   }
 }
 
@@ -74,7 +93,9 @@ async function send(messages: AsyncIterable<unknown>, call: Outgoing): Promise<v
   for await (const message of messages) {
     await Promise.race([flushed, gone]);
     if (call.cancelled || call.destroyed) return;
-    flushed = new Promise<void>((resolve) => { call.write(message, () => resolve()); });
+    flushed = new Promise<void>((resolve) => {
+      call.write(message, () => resolve());
+    });
   }
 }
 

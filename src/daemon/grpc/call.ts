@@ -53,7 +53,9 @@ export class GrpcCall implements Call {
   /** Nobody waits for the answer any more. */
   cancel(): void {
     const late = this.deadline !== undefined && now() >= this.deadline - 1;
-    this.#reason = late ? new DOMException('context deadline exceeded', 'TimeoutError') : new DOMException('context canceled', 'AbortError');
+    this.#reason = late
+      ? new DOMException('context deadline exceeded', 'TimeoutError')
+      : new DOMException('context canceled', 'AbortError');
     this.#controller?.abort(this.#reason);
   }
 }
@@ -65,9 +67,15 @@ export function ttrpcCall(context: CallContext): Call {
     service: context.service,
     method: context.method,
     deadline: context.deadline,
-    get namespace() { return namespaceOf(header(`${NAMESPACE_HEADER}-ttrpc`), `${NAMESPACE_HEADER}-ttrpc`); },
-    get lease() { return header(LEASE_HEADER) || undefined; },
-    get signal() { return context.signal; },
+    get namespace() {
+      return namespaceOf(header(`${NAMESPACE_HEADER}-ttrpc`), `${NAMESPACE_HEADER}-ttrpc`);
+    },
+    get lease() {
+      return header(LEASE_HEADER) || undefined;
+    },
+    get signal() {
+      return context.signal;
+    },
     header,
   };
 }

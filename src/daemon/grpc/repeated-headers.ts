@@ -15,10 +15,17 @@ interface Inside {
 /** Has a server's metadata keep every value of a header. Call it when its HTTP/2 servers are made, and before they serve. */
 export function keepRepeatedHeaders(server: Server): void {
   const { http2Servers } = server as unknown as Inside;
-  if (!(http2Servers instanceof Map)) throw new Error('this version of grpc-js keeps its HTTP/2 servers elsewhere: headers that are sent twice could not be read');
+  if (!(http2Servers instanceof Map))
+    throw new Error(
+      'this version of grpc-js keeps its HTTP/2 servers elsewhere: headers that are sent twice could not be read',
+    );
   for (const http2Server of http2Servers.keys() as IterableIterator<EventEmitter>) {
     // In front of the library's own listener, which reads the same object.
-    http2Server.prependListener('stream', (_stream: unknown, headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]) => separate(headers, raw));
+    http2Server.prependListener(
+      'stream',
+      (_stream: unknown, headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]) =>
+        separate(headers, raw),
+    );
   }
 }
 

@@ -30,7 +30,11 @@ export class GrpcServer {
 
   constructor({ log, maxReceive = MAX_MESSAGE, maxSend = MAX_MESSAGE }: GrpcServerOptions) {
     this.#log = log;
-    this.#server = new Server({ 'grpc.max_receive_message_length': maxReceive, 'grpc.max_send_message_length': maxSend, 'grpc.enable_channelz': 0 });
+    this.#server = new Server({
+      'grpc.max_receive_message_length': maxReceive,
+      'grpc.max_send_message_length': maxSend,
+      'grpc.enable_channelz': 0,
+    });
   }
 
   /** The services that are answered, by their full names. */
@@ -41,14 +45,21 @@ export class GrpcServer {
   /** @param owner named when another has added the same service */
   add({ definition, handlers }: BoundService, owner: string): void {
     const other = this.#services.get(definition.name);
-    if (other !== undefined) throw new Error(`the gRPC service ${definition.name} of ${owner} is answered by ${other} already`);
+    if (other !== undefined)
+      throw new Error(`the gRPC service ${definition.name} of ${owner} is answered by ${other} already`);
     this.#services.set(definition.name, owner);
     for (const [name, method] of Object.entries(definition.methods)) {
       const handler = memberOf(handlers, name);
       if (typeof handler !== 'function') continue;
       const run = this.#counted(definition.name, name, method, (handler as Run).bind(handlers));
       const handle = answer(definition.name, name, method.kind, run, this.#log) as UntypedHandleCall;
-      this.#server.register(`/${definition.name}/${name}`, handle, encoder(method), (bytes) => method.request.decode(bytes) as unknown, method.kind);
+      this.#server.register(
+        `/${definition.name}/${name}`,
+        handle,
+        encoder(method),
+        (bytes) => method.request.decode(bytes) as unknown,
+        method.kind,
+      );
     }
   }
 

@@ -20,7 +20,10 @@ export interface SocketOptions {
  * @throws Error that says what is in the way: a living daemon, with its pid, or something that is no socket
  */
 export async function listen(path: string, { uid = 0, gid = 0 }: SocketOptions = {}): Promise<Server> {
-  if (Buffer.byteLength(path) > MAX_PATH) throw new Error(`socket ${path}: the path is longer than the ${MAX_PATH} bytes that a socket's may have; give a shorter one`);
+  if (Buffer.byteLength(path) > MAX_PATH)
+    throw new Error(
+      `socket ${path}: the path is longer than the ${MAX_PATH} bytes that a socket's may have; give a shorter one`,
+    );
   if (!path.startsWith('/')) throw new Error(`socket ${JSON.stringify(path)}: the address must be an absolute path`);
   makeDirectory(dirname(path));
   await makeWay(path);
@@ -35,7 +38,9 @@ export async function listen(path: string, { uid = 0, gid = 0 }: SocketOptions =
     chmodSync(path, 0o660);
   } catch (error) {
     server.close();
-    throw new Error(`socket ${path}: cannot give it to user ${uid} and group ${gid}: ${(error as Error).message}`, { cause: error });
+    throw new Error(`socket ${path}: cannot give it to user ${uid} and group ${gid}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
   return server;
 }
@@ -59,9 +64,11 @@ function listening(server: Server, path: string): Promise<void> {
 async function makeWay(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  if (!found.isSocket()) throw new Error(`socket ${path}: something that is no socket is there; remove it or choose another address`);
+  if (!found.isSocket())
+    throw new Error(`socket ${path}: something that is no socket is there; remove it or choose another address`);
   const owner = await ownerOf(path);
-  if (owner !== undefined) throw new Error(`socket ${path} is in use by process ${owner}: stop that one, or choose another address`);
+  if (owner !== undefined)
+    throw new Error(`socket ${path} is in use by process ${owner}: stop that one, or choose another address`);
   rmSync(path, { force: true });
 }
 

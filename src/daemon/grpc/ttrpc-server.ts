@@ -21,7 +21,8 @@ export class TtrpcServer {
   /** @param owner named when another has added the same service */
   add({ definition, handlers }: BoundService, owner: string): void {
     const other = this.#services.get(definition.name);
-    if (other !== undefined) throw new Error(`the ttrpc service ${definition.name} of ${owner} is answered by ${other} already`);
+    if (other !== undefined)
+      throw new Error(`the ttrpc service ${definition.name} of ${owner} is answered by ${other} already`);
     this.#services.set(definition.name, owner);
     const adapted: Record<string, unknown> = {};
     for (const name of Object.keys(definition.methods)) {

@@ -13,18 +13,21 @@ export function healthPlugin(services: () => readonly string[]): Registration {
     init: ({ signal: ending }): GrpcPlugin => {
       const known = (service: string): boolean => service === '' || services().includes(service);
       return {
-        services: [bindService(Health, {
-          Check: ({ service }) => {
-            if (!known(service ?? '')) throw errdefs.notFound(`service ${service} is unknown`);
-            return { status: ending.aborted ? NOT_SERVING : SERVING };
-          },
-          async* Watch({ service }, { signal }) {
-            yield { status: !known(service ?? '') ? SERVICE_UNKNOWN : ending.aborted ? NOT_SERVING : SERVING };
-            const changed = AbortSignal.any([signal, ending]);
-            if (!changed.aborted) await new Promise((resolve) => changed.addEventListener('abort', resolve, { once: true }));
-            if (!signal.aborted) yield { status: NOT_SERVING };
-          },
-        })],
+        services: [
+          bindService(Health, {
+            Check: ({ service }) => {
+              if (!known(service ?? '')) throw errdefs.notFound(`service ${service} is unknown`);
+              return { status: ending.aborted ? NOT_SERVING : SERVING };
+            },
+            async *Watch({ service }, { signal }) {
+              yield { status: !known(service ?? '') ? SERVICE_UNKNOWN : ending.aborted ? NOT_SERVING : SERVING };
+              const changed = AbortSignal.any([signal, ending]);
+              if (!changed.aborted)
+                await new Promise((resolve) => changed.addEventListener('abort', resolve, { once: true }));
+              if (!signal.aborted) yield { status: NOT_SERVING };
+            },
+          }),
+        ],
       };
     },
   };

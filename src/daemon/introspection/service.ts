@@ -3,7 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { arch, platform } from 'node:process';
-import { ContainerdServicesIntrospectionV1Introspection as Introspection, errdefs, type containerd } from '../../api/full.js';
+import {
+  ContainerdServicesIntrospectionV1Introspection as Introspection,
+  errdefs,
+  type containerd,
+} from '../../api/full.js';
 import { TtrpcError } from '../../ttrpc/status.js';
 import { compileFilters, entry, field } from '../filter/index.js';
 import { bindService } from '../grpc/service.js';
@@ -13,7 +17,15 @@ import { PluginType, type GrpcPlugin, type Informative, type Registration } from
 type Plugin = containerd.services.introspection.v1.Plugin.$Properties;
 
 /** As Go calls the machine. */
-const ARCHITECTURE: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', arm64: 'arm64', arm: 'arm', ppc64: 'ppc64le', s390x: 's390x', riscv64: 'riscv64' };
+const ARCHITECTURE: Readonly<Record<string, string>> = {
+  x64: 'amd64',
+  ia32: '386',
+  arm64: 'arm64',
+  arm: 'arm',
+  ppc64: 'ppc64le',
+  s390x: 's390x',
+  riscv64: 'riscv64',
+};
 
 /** @param plugins what has become of each, in order */
 export function introspectionPlugin(plugins: () => readonly PluginRecord[]): Registration {
@@ -21,21 +33,28 @@ export function introspectionPlugin(plugins: () => readonly PluginRecord[]): Reg
     type: PluginType.Grpc,
     id: 'introspection',
     init: ({ daemon }): GrpcPlugin => ({
-      services: [bindService(Introspection, {
-        Plugins: ({ filters }) => {
-          const matches = compileFilters(filters ?? []);
-          return { plugins: plugins().map(describe).filter((plugin) => matches((path) => read(plugin, path))) };
-        },
-        Server: () => ({ uuid: identityIn(daemon.root), pid: process.pid, pidns: pidNamespace() }),
-        PluginInfo: async ({ type, id, options }) => {
-          const found = plugins().find(({ registration }) => registration.type === type && registration.id === id);
-          if (found === undefined) throw errdefs.notFound(`plugin ${type}.${id}`);
-          if (options == null) return { plugin: describe(found) };
-          const { info } = (found.instance ?? {}) as Partial<Informative>;
-          if (typeof info !== 'function') throw errdefs.notImplemented(`plugin ${found.name} tells nothing more of itself`);
-          return { plugin: describe(found), extra: await info.call(found.instance, options) };
-        },
-      })],
+      services: [
+        bindService(Introspection, {
+          Plugins: ({ filters }) => {
+            const matches = compileFilters(filters ?? []);
+            return {
+              plugins: plugins()
+                .map(describe)
+                .filter((plugin) => matches((path) => read(plugin, path))),
+            };
+          },
+          Server: () => ({ uuid: identityIn(daemon.root), pid: process.pid, pidns: pidNamespace() }),
+          PluginInfo: async ({ type, id, options }) => {
+            const found = plugins().find(({ registration }) => registration.type === type && registration.id === id);
+            if (found === undefined) throw errdefs.notFound(`plugin ${type}.${id}`);
+            if (options == null) return { plugin: describe(found) };
+            const { info } = (found.instance ?? {}) as Partial<Informative>;
+            if (typeof info !== 'function')
+              throw errdefs.notImplemented(`plugin ${found.name} tells nothing more of itself`);
+            return { plugin: describe(found), extra: await info.call(found.instance, options) };
+          },
+        }),
+      ],
     }),
   };
 }
@@ -55,11 +74,16 @@ function describe({ registration, exports, capabilities, error }: PluginRecord):
 
 function read(plugin: Plugin, [first = '', ...rest]: readonly string[]): string | undefined {
   switch (first) {
-    case 'type': return field(plugin.type);
-    case 'id': return field(plugin.id);
-    case 'exports': return entry(plugin.exports, rest);
-    case 'capabilities': return plugin.capabilities?.includes(rest.join('.')) ? '' : undefined;
-    default: return undefined;
+    case 'type':
+      return field(plugin.type);
+    case 'id':
+      return field(plugin.id);
+    case 'exports':
+      return entry(plugin.exports, rest);
+    case 'capabilities':
+      return plugin.capabilities?.includes(rest.join('.')) ? '' : undefined;
+    default:
+      return undefined;
   }
 }
 

@@ -7,5 +7,7 @@ import { REVISION, VERSION } from '../version.js';
 export const versionPlugin: Registration = {
   type: PluginType.Grpc,
   id: 'version',
-  init: (): GrpcPlugin => ({ services: [bindService(VersionService, { Version: () => ({ version: VERSION, revision: REVISION }) })] }),
+  init: (): GrpcPlugin => ({
+    services: [bindService(VersionService, { Version: () => ({ version: VERSION, revision: REVISION }) })],
+  }),
 };

@@ -41,7 +41,11 @@ export class Collector {
   readonly #leased: Table<Resource>;
 
   /** @param updated when a write was last written to, in milliseconds since the epoch: now, while it is open; undefined when its file is gone */
-  constructor(readonly db: Database, readonly leases: Leases, readonly updated: (ref: string) => number | undefined) {
+  constructor(
+    readonly db: Database,
+    readonly leases: Leases,
+    readonly updated: (ref: string) => number | undefined,
+  ) {
     const { services } = containerd;
     this.#blobs = new Table(db, 'blob', services.content.v1.Info);
     this.#snapshots = new Table(db, 'snapshot', services.snapshots.v1.Info);
@@ -59,21 +63,29 @@ export class Collector {
   }
 
   #sweep(namespace: string, now: number): Removed[] {
-    for (const lease of this.#leases.list(namespace)) if (isPast(lease.labels?.[EXPIRE], now)) this.leases.drop(namespace, lease.id ?? '');
+    for (const lease of this.#leases.list(namespace))
+      if (isPast(lease.labels?.[EXPIRE], now)) this.leases.drop(namespace, lease.id ?? '');
     const kept = this.#mark(namespace);
     const removed: Removed[] = [];
-    for (const { key: [, digest = ''] } of this.#blobs.rows(namespace)) {
+    for (const {
+      key: [, digest = ''],
+    } of this.#blobs.rows(namespace)) {
       if (kept.has(id(['content', digest]))) continue;
       this.#blobs.remove(namespace, digest);
       removed.push({ namespace, type: 'content', key: digest });
     }
-    for (const { key: [, snapshotter = '', key = ''] } of this.#snapshots.rows(namespace)) {
+    for (const {
+      key: [, snapshotter = '', key = ''],
+    } of this.#snapshots.rows(namespace)) {
       if (kept.has(id([`snapshots/${snapshotter}`, key]))) continue;
       this.#snapshots.remove(namespace, snapshotter, key);
       this.db.remove(['layer', namespace, snapshotter, key]);
       removed.push({ namespace, type: `snapshots/${snapshotter}`, key });
     }
-    for (const { key: [, ref = ''], value } of this.#ingests.rows(namespace)) {
+    for (const {
+      key: [, ref = ''],
+      value,
+    } of this.#ingests.rows(namespace)) {
       const since = this.updated(value.ref ?? '') ?? Number(value.startedAt?.seconds ?? 0) * 1000;
       if (kept.has(id(['ingests', ref])) || now - since < INGEST_MS) continue;
       this.#ingests.remove(namespace, ref);
@@ -88,17 +100,24 @@ export class Collector {
     const todo: Node[] = [];
     const flat: Node[] = [];
     for (const lease of this.#leases.list(namespace)) {
-      const resources = this.#leased.list(namespace, lease.id ?? '').map(({ type, id: key }): Node => [type ?? '', key ?? '']);
+      const resources = this.#leased
+        .list(namespace, lease.id ?? '')
+        .map(({ type, id: key }): Node => [type ?? '', key ?? '']);
       (lease.labels?.[FLAT] === undefined ? todo : flat).push(...resources);
     }
-    for (const { target, labels } of this.#images.list(namespace)) todo.push(['content', target?.digest ?? ''], ...references(labels));
+    for (const { target, labels } of this.#images.list(namespace))
+      todo.push(['content', target?.digest ?? ''], ...references(labels));
     for (const { snapshotter, snapshotKey, labels } of this.#containers.list(namespace)) {
       if (snapshotter && snapshotKey) todo.push([`snapshots/${snapshotter}`, snapshotKey]);
       todo.push(...references(labels));
     }
     for (const { labels } of this.#sandboxes.list(namespace)) todo.push(...references(labels));
-    for (const { digest, labels } of this.#blobs.list(namespace)) if (labels?.[ROOT] !== undefined) todo.push(['content', digest ?? '']);
-    for (const { key: [, snapshotter = '', key = ''], value } of this.#snapshots.rows(namespace)) {
+    for (const { digest, labels } of this.#blobs.list(namespace))
+      if (labels?.[ROOT] !== undefined) todo.push(['content', digest ?? '']);
+    for (const {
+      key: [, snapshotter = '', key = ''],
+      value,
+    } of this.#snapshots.rows(namespace)) {
       if (value.labels?.[ROOT] !== undefined) todo.push([`snapshots/${snapshotter}`, key]);
     }
     for (let node = todo.pop(); node !== undefined; node = todo.pop()) {
@@ -132,7 +151,8 @@ export class Collector {
 /** What labels refer to. Behind the type there may be a name that only tells labels apart. */
 function references(labels: Labels | null | undefined): Node[] {
   return Object.entries(labels ?? {}).flatMap(([label, value]): Node[] => {
-    if (label === CONTENT || label.startsWith(`${CONTENT}.`) || label.startsWith(`${CONTENT}/`)) return [['content', value]];
+    if (label === CONTENT || label.startsWith(`${CONTENT}.`) || label.startsWith(`${CONTENT}/`))
+      return [['content', value]];
     if (label.startsWith(SNAPSHOT)) return [[`snapshots/${label.slice(SNAPSHOT.length).split('/')[0]}`, value]];
     return [];
   });

@@ -15,13 +15,19 @@ const MUTABLE = ['labels', 'spec', 'extensions', 'image', 'snapshot_key'];
 export class Containers implements ContainerStore {
   readonly #table: Table<Container>;
 
-  constructor(readonly db: Database, readonly namespaces: Namespaces, readonly publish: Publish, readonly changed: () => void) {
+  constructor(
+    readonly db: Database,
+    readonly namespaces: Namespaces,
+    readonly publish: Publish,
+    readonly changed: () => void,
+  ) {
     this.#table = new Table(db, 'container', containerd.services.containers.v1.Container);
   }
 
   get(namespace: string, id: string): Container {
     const found = this.#table.get(namespace, id);
-    if (found === undefined) throw errdefs.notFound(`container ${JSON.stringify(id)} in namespace ${JSON.stringify(namespace)}`);
+    if (found === undefined)
+      throw errdefs.notFound(`container ${JSON.stringify(id)} in namespace ${JSON.stringify(namespace)}`);
     return found;
   }
 
@@ -42,7 +48,11 @@ export class Containers implements ContainerStore {
       this.namespaces.ensure(namespace);
     });
     const { image = '', runtime } = made;
-    this.publish(namespace, '/containers/create', 'ContainerCreate', { id, image, runtime: { name: runtime?.name ?? '', options: runtime?.options ?? null } });
+    this.publish(namespace, '/containers/create', 'ContainerCreate', {
+      id,
+      image,
+      runtime: { name: runtime?.name ?? '', options: runtime?.options ?? null },
+    });
     return made;
   }
 
@@ -51,18 +61,24 @@ export class Containers implements ContainerStore {
     if (id === '') throw errdefs.invalidArgument('must specify a container id');
     const updated = await this.db.write(() => {
       const old = this.#table.get(namespace, id);
-      if (old === undefined) throw errdefs.notFound(`container ${JSON.stringify(id)} in namespace ${JSON.stringify(namespace)}`);
+      if (old === undefined)
+        throw errdefs.notFound(`container ${JSON.stringify(id)} in namespace ${JSON.stringify(namespace)}`);
       if (paths.length === 0) refuseImmutable(old, container);
       const result: Container = { ...old };
-      applyMask(paths.length === 0 ? MUTABLE : paths, JSON.stringify(id), {
-        labels: (key) => result.labels = replaceEntries(result.labels, container.labels, key),
-        extensions: (key) => result.extensions = replaceEntries(result.extensions, container.extensions, key),
-        spec: () => result.spec = container.spec ?? null,
-        image: () => result.image = container.image ?? '',
-        snapshot_key: () => result.snapshotKey = container.snapshotKey ?? '',
-        // The name that containerd's own client uses.
-        snapshotkey: () => result.snapshotKey = container.snapshotKey ?? '',
-      }, ['labels', 'extensions']);
+      applyMask(
+        paths.length === 0 ? MUTABLE : paths,
+        JSON.stringify(id),
+        {
+          labels: (key) => (result.labels = replaceEntries(result.labels, container.labels, key)),
+          extensions: (key) => (result.extensions = replaceEntries(result.extensions, container.extensions, key)),
+          spec: () => (result.spec = container.spec ?? null),
+          image: () => (result.image = container.image ?? ''),
+          snapshot_key: () => (result.snapshotKey = container.snapshotKey ?? ''),
+          // The name that containerd's own client uses.
+          snapshotkey: () => (result.snapshotKey = container.snapshotKey ?? ''),
+        },
+        ['labels', 'extensions'],
+      );
       within('update failed validation', () => checkContainer(result));
       result.labels = kept(result.labels);
       result.updatedAt = realtime();
@@ -70,14 +86,18 @@ export class Containers implements ContainerStore {
       return result;
     });
     this.publish(namespace, '/containers/update', 'ContainerUpdate', {
-      id, image: updated.image ?? '', labels: updated.labels ?? {}, snapshotKey: updated.snapshotKey ?? '',
+      id,
+      image: updated.image ?? '',
+      labels: updated.labels ?? {},
+      snapshotKey: updated.snapshotKey ?? '',
     });
     return updated;
   }
 
   async delete(namespace: string, id: string): Promise<void> {
     await this.db.write(() => {
-      if (!this.#table.has(namespace, id)) throw errdefs.notFound(`container ${JSON.stringify(id)} in namespace ${JSON.stringify(namespace)}`);
+      if (!this.#table.has(namespace, id))
+        throw errdefs.notFound(`container ${JSON.stringify(id)} in namespace ${JSON.stringify(namespace)}`);
       this.#table.remove(namespace, id);
     });
     this.changed();
@@ -87,28 +107,38 @@ export class Containers implements ContainerStore {
 
 function checkContainer(container: Container): void {
   checkName('container.ID', container.id ?? '');
-  if (Object.hasOwn(container.extensions ?? {}, '')) throw errdefs.invalidArgument('container.Extension keys must not be zero-length');
+  if (Object.hasOwn(container.extensions ?? {}, ''))
+    throw errdefs.invalidArgument('container.Extension keys must not be zero-length');
   checkLabels('containers.Labels', container.labels);
   if (!container.runtime?.name) throw errdefs.invalidArgument('container.Runtime.Name must be set');
   if (!container.spec) throw errdefs.invalidArgument('container.Spec must be set');
-  if (container.snapshotKey && !container.snapshotter) throw errdefs.invalidArgument('container.Snapshotter must be set if container.SnapshotKey is set');
+  if (container.snapshotKey && !container.snapshotter)
+    throw errdefs.invalidArgument('container.Snapshotter must be set if container.SnapshotKey is set');
 }
 
 function refuseImmutable(old: Container, given: Container): void {
-  if ((old.snapshotter ?? '') !== (given.snapshotter ?? '')) throw errdefs.invalidArgument('container.Snapshotter field is immutable');
-  if ((old.runtime?.name ?? '') !== (given.runtime?.name ?? '')) throw errdefs.invalidArgument('container.Runtime.Name field is immutable');
+  if ((old.snapshotter ?? '') !== (given.snapshotter ?? ''))
+    throw errdefs.invalidArgument('container.Snapshotter field is immutable');
+  if ((old.runtime?.name ?? '') !== (given.runtime?.name ?? ''))
+    throw errdefs.invalidArgument('container.Runtime.Name field is immutable');
 }
 
 function adapt(container: Container): Adapter {
   return ([name = '', ...rest]) => {
     switch (name) {
-      case 'id': return field(container.id);
-      case 'runtime': return rest[0] === 'name' ? field(container.runtime?.name) : undefined;
-      case 'image': return field(container.image);
+      case 'id':
+        return field(container.id);
+      case 'runtime':
+        return rest[0] === 'name' ? field(container.runtime?.name) : undefined;
+      case 'image':
+        return field(container.image);
       // containerd's own store has no such filter.
-      case 'sandbox': return field(container.sandbox);
-      case 'labels': return entry(container.labels, rest);
-      default: return undefined;
+      case 'sandbox':
+        return field(container.sandbox);
+      case 'labels':
+        return entry(container.labels, rest);
+      default:
+        return undefined;
     }
   };
 }

@@ -33,7 +33,10 @@ export class Database {
       checkMagic(file);
       this.#env = open<Buffer, string[]>({ path: file, noSubdir: true, encoding: 'binary', overlappingSync: false });
     } catch (error) {
-      throw new Error(`cannot open the metadata database ${file}: ${(error as Error).message}; move it away to start with an empty one`, { cause: error });
+      throw new Error(
+        `cannot open the metadata database ${file}: ${(error as Error).message}; move it away to start with an empty one`,
+        { cause: error },
+      );
     }
   }
 
@@ -91,7 +94,11 @@ export class Database {
 
 /** Records of one type. The key's words follow the table's name. */
 export class Table<T> {
-  constructor(readonly db: Database, readonly name: string, readonly type: MessageType<T>) {}
+  constructor(
+    readonly db: Database,
+    readonly name: string,
+    readonly type: MessageType<T>,
+  ) {}
 
   get(...key: string[]): T | undefined {
     const value = this.db.get([this.name, ...key]);
@@ -104,7 +111,9 @@ export class Table<T> {
 
   /** Records whose keys begin with these words; the keys that it gives are without the table's name. */
   rows(...prefix: string[]): Row<T>[] {
-    return this.db.range([this.name, ...prefix]).map(({ key, value }) => ({ key: key.slice(1), value: this.type.decode(value) }));
+    return this.db
+      .range([this.name, ...prefix])
+      .map(({ key, value }) => ({ key: key.slice(1), value: this.type.decode(value) }));
   }
 
   list(...prefix: string[]): T[] {
@@ -129,7 +138,8 @@ function checkMagic(file: string): void {
   const fd = openSync(file, 'a+', 0o600);
   try {
     const length = readSync(fd, head, 0, head.length, 0);
-    if (length !== 0 && (length < head.length || head.readUInt32LE(24) !== 0xbeefc0de)) throw new Error('it is not an LMDB database');
+    if (length !== 0 && (length < head.length || head.readUInt32LE(24) !== 0xbeefc0de))
+      throw new Error('it is not an LMDB database');
   } finally {
     closeSync(fd);
   }
@@ -137,7 +147,11 @@ function checkMagic(file: string): void {
 
 function checkKey(key: Key): string[] {
   const length = key.reduce((sum, word) => sum + Buffer.byteLength(word) + 1, 0);
-  if (length > MAX_KEY) throw errdefs.invalidArgument(`the name ${JSON.stringify(key.at(-1)?.slice(0, 64))}… has more than ${MAX_KEY} bytes, and is to be shorter`);
-  if (key.some((word) => word.includes('\0'))) throw errdefs.invalidArgument(`the name ${JSON.stringify(key.at(-1))} must not have a NUL in it`);
+  if (length > MAX_KEY)
+    throw errdefs.invalidArgument(
+      `the name ${JSON.stringify(key.at(-1)?.slice(0, 64))}… has more than ${MAX_KEY} bytes, and is to be shorter`,
+    );
+  if (key.some((word) => word.includes('\0')))
+    throw errdefs.invalidArgument(`the name ${JSON.stringify(key.at(-1))} must not have a NUL in it`);
   return [...key];
 }

@@ -14,7 +14,12 @@ type Timestamp = google.protobuf.Timestamp.$Properties;
 export class Images implements ImageStore {
   readonly #table: Table<Image>;
 
-  constructor(readonly db: Database, readonly namespaces: Namespaces, readonly publish: Publish, readonly changed: () => void) {
+  constructor(
+    readonly db: Database,
+    readonly namespaces: Namespaces,
+    readonly publish: Publish,
+    readonly changed: () => void,
+  ) {
     this.#table = new Table(db, 'image', containerd.services.images.v1.Image);
   }
 
@@ -52,13 +57,21 @@ export class Images implements ImageStore {
       const old = this.#table.get(namespace, name);
       if (old === undefined) throw notFound(name);
       const result: Image = { ...old };
-      applyMask(paths.length === 0 ? ['labels', 'target'] : paths, `image ${JSON.stringify(name)}`, {
-        labels: (key) => result.labels = replaceEntries(result.labels, image.labels, key),
-        annotations: (key) => {
-          result.target = { ...result.target, annotations: replaceEntries(result.target?.annotations, image.target?.annotations, key) };
+      applyMask(
+        paths.length === 0 ? ['labels', 'target'] : paths,
+        `image ${JSON.stringify(name)}`,
+        {
+          labels: (key) => (result.labels = replaceEntries(result.labels, image.labels, key)),
+          annotations: (key) => {
+            result.target = {
+              ...result.target,
+              annotations: replaceEntries(result.target?.annotations, image.target?.annotations, key),
+            };
+          },
+          target: () => (result.target = image.target ?? null),
         },
-        target: () => result.target = image.target ?? null,
-      }, ['labels', 'annotations']);
+        ['labels', 'annotations'],
+      );
       checkImage(result);
       result.labels = kept(result.labels);
       result.updatedAt = epoch ?? realtime();
@@ -76,7 +89,9 @@ export class Images implements ImageStore {
       const old = this.#table.get(namespace, name);
       if (old === undefined) throw notFound(name);
       if (target?.digest && target.digest !== old.target?.digest) {
-        throw errdefs.notFound(`image ${JSON.stringify(name)} has a target ${old.target?.digest ?? ''}, not ${target.digest}`);
+        throw errdefs.notFound(
+          `image ${JSON.stringify(name)} has a target ${old.target?.digest ?? ''}, not ${target.digest}`,
+        );
       }
       this.#table.remove(namespace, name);
     });
@@ -98,11 +113,20 @@ function checkImage(image: Image): void {
 function adapt(image: Image): Adapter {
   return ([name = '', ...rest]) => {
     switch (name) {
-      case 'name': return field(image.name);
-      case 'target': return rest[0] === 'digest' ? field(image.target?.digest) : rest[0] === 'mediatype' ? field(image.target?.mediaType) : undefined;
-      case 'labels': return entry(image.labels, rest);
-      case 'annotations': return entry(image.target?.annotations, rest);
-      default: return undefined;
+      case 'name':
+        return field(image.name);
+      case 'target':
+        return rest[0] === 'digest'
+          ? field(image.target?.digest)
+          : rest[0] === 'mediatype'
+            ? field(image.target?.mediaType)
+            : undefined;
+      case 'labels':
+        return entry(image.labels, rest);
+      case 'annotations':
+        return entry(image.target?.annotations, rest);
+      default:
+        return undefined;
     }
   };
 }

@@ -12,7 +12,11 @@ export class Leases implements LeaseStore {
   readonly #table: Table<Lease>;
   readonly #resources: Table<Resource>;
 
-  constructor(readonly db: Database, readonly namespaces: Namespaces, readonly changed: () => void) {
+  constructor(
+    readonly db: Database,
+    readonly namespaces: Namespaces,
+    readonly changed: () => void,
+  ) {
     this.#table = new Table(db, 'lease', containerd.services.leases.v1.Lease);
     this.#resources = new Table(db, 'leased', containerd.services.leases.v1.Resource);
   }
@@ -108,12 +112,14 @@ function checkResource(resource: Resource): { type: string; key: string } {
     case 'snapshots':
       if (rest.length !== 1 || rest[0] === '') throw errdefs.invalidArgument(`invalid snapshot resource type: ${type}`);
       break;
-    default: throw errdefs.notImplemented(`resource type ${type} not supported yet`);
+    default:
+      throw errdefs.notImplemented(`resource type ${type} not supported yet`);
   }
   if (key === '') throw errdefs.invalidArgument(`a resource of type ${type} needs an id`);
   return { type, key };
 }
 
 function adapt(lease: Lease): Adapter {
-  return ([name, ...rest]) => name === 'id' ? field(lease.id) : name === 'labels' ? entry(lease.labels, rest) : undefined;
+  return ([name, ...rest]) =>
+    name === 'id' ? field(lease.id) : name === 'labels' ? entry(lease.labels, rest) : undefined;
 }

@@ -11,7 +11,12 @@ type Setter = (key: string | undefined) => void;
  * @param maps fields of which single entries may be named
  * @throws InvalidArgument for any other path
  */
-export function applyMask(paths: readonly string[], what: string, fields: Readonly<Record<string, Setter>>, maps: readonly string[] = ['labels']): void {
+export function applyMask(
+  paths: readonly string[],
+  what: string,
+  fields: Readonly<Record<string, Setter>>,
+  maps: readonly string[] = ['labels'],
+): void {
   const steps = paths.map((path): (() => void) => {
     const map = maps.find((name) => path.startsWith(`${name}.`));
     const set = Object.hasOwn(fields, map ?? path) ? fields[map ?? path] : undefined;
@@ -22,7 +27,11 @@ export function applyMask(paths: readonly string[], what: string, fields: Readon
 }
 
 /** A map after an update of all of it, or of one key. An entry that the new one lacks goes. */
-export function replaceEntries<V>(old: Record<string, V> | null | undefined, given: Record<string, V> | null | undefined, key: string | undefined): Record<string, V> {
+export function replaceEntries<V>(
+  old: Record<string, V> | null | undefined,
+  given: Record<string, V> | null | undefined,
+  key: string | undefined,
+): Record<string, V> {
   if (key === undefined) return { ...given };
   const { [key]: _, ...rest } = old ?? {};
   const value = given != null && Object.hasOwn(given, key) ? given[key] : undefined;

@@ -6,14 +6,22 @@ import type { Labels, NamespaceStore } from './types.js';
 import { checkLabels, checkName } from './validate.js';
 
 /** Tables whose first word is a namespace. What a namespace cannot be deleted with, and what goes with it. */
-const CONTENTS: readonly [table: string, what: string][] = [['image', 'images'], ['blob', 'blobs'], ['container', 'containers'], ['sandbox', 'sandboxes']];
+const CONTENTS: readonly [table: string, what: string][] = [
+  ['image', 'images'],
+  ['blob', 'blobs'],
+  ['container', 'containers'],
+  ['sandbox', 'sandboxes'],
+];
 const BELONGINGS = ['lease', 'leased', 'ingest'];
 
 /** Namespaces: one is there when it was made, or when something was made in it. */
 export class Namespaces implements NamespaceStore {
   readonly #table: Table<containerd.services.namespaces.v1.Namespace.$Properties>;
 
-  constructor(readonly db: Database, readonly publish: Publish) {
+  constructor(
+    readonly db: Database,
+    readonly publish: Publish,
+  ) {
     this.#table = new Table(db, 'namespace', containerd.services.namespaces.v1.Namespace);
   }
 
@@ -64,7 +72,10 @@ export class Namespaces implements NamespaceStore {
         ...CONTENTS.filter(([table]) => this.db.range([table, name]).length > 0).map(([, what]) => what),
         ...this.#snapshotters(name).map((snapshotter) => `snapshots on ${JSON.stringify(snapshotter)} snapshotter`),
       ];
-      if (left.length > 0) throw errdefs.failedPrecondition(`namespace ${JSON.stringify(name)} must be empty, but it still has ${left.join(', ')}`);
+      if (left.length > 0)
+        throw errdefs.failedPrecondition(
+          `namespace ${JSON.stringify(name)} must be empty, but it still has ${left.join(', ')}`,
+        );
       if (!this.#table.has(name)) throw errdefs.notFound(`namespace ${JSON.stringify(name)}`);
       for (const table of BELONGINGS) for (const { key } of this.db.range([table, name])) this.db.remove(key);
       this.#table.remove(name);

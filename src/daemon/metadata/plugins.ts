@@ -69,12 +69,17 @@ const metadata: Registration<MetadataConfig> = {
   init: (context) => {
     const drivers = context.all<SnapshotDriver>(PluginType.Snapshotter);
     const { default_snapshotter: chosen, collect_delay_ms, collect_interval_s } = context.config;
-    if (chosen !== '' && !drivers.has(chosen)) throw new Error(`default_snapshotter ${chosen} has not started; there are ${[...drivers.keys()].join(', ')}`);
+    if (chosen !== '' && !drivers.has(chosen))
+      throw new Error(`default_snapshotter ${chosen} has not started; there are ${[...drivers.keys()].join(', ')}`);
     const store = new MetadataStore({
       file: join(context.root, 'meta.mdb'),
       files: context.get<BlobFiles>(PluginType.Content, 'content'),
-      drivers, defaultSnapshotter: chosen || (drivers.has(OVERLAY) ? OVERLAY : NATIVE),
-      events: context.events, log: context.log, collectDelayMs: collect_delay_ms, collectIntervalMs: collect_interval_s * 1000,
+      drivers,
+      defaultSnapshotter: chosen || (drivers.has(OVERLAY) ? OVERLAY : NATIVE),
+      events: context.events,
+      log: context.log,
+      collectDelayMs: collect_delay_ms,
+      collectIntervalMs: collect_interval_s * 1000,
     });
     context.onClose(() => store.close());
     context.exports.root = context.root;
@@ -95,7 +100,11 @@ const streams: Registration = {
   init: () => new Streams(),
 };
 
-function service(id: string, make: (context: InitContext, store: MetadataStore) => BoundService, requires: readonly string[] = []): Registration {
+function service(
+  id: string,
+  make: (context: InitContext, store: MetadataStore) => BoundService,
+  requires: readonly string[] = [],
+): Registration {
   return {
     type: PluginType.Grpc,
     id,
@@ -105,7 +114,12 @@ function service(id: string, make: (context: InitContext, store: MetadataStore) 
 }
 
 export const storePlugins: readonly Registration[] = [
-  content, overlayfs, native, metadata as Registration, walking, streams,
+  content,
+  overlayfs,
+  native,
+  metadata as Registration,
+  walking,
+  streams,
   service('containers', (_, store) => containersService(store)),
   service('sandboxes', (_, store) => sandboxStoreService(store)),
   service('namespaces', (_, store) => namespacesService(store)),
@@ -114,9 +128,18 @@ export const storePlugins: readonly Registration[] = [
   service('content', (_, store) => contentService(store.content)),
   service('snapshots', (_, store) => snapshotsService(store)),
   service('diff', (context) => diffService(context.get<Differ>(PluginType.Differ, 'walking')), [PluginType.Differ]),
-  service('streaming', (context) => streamingService(context.get<Streams>(PluginType.Transfer, 'streams')), [PluginType.Transfer]),
-  service('transfer', (context, store) => transferService({
-    metadata: store, differ: context.get<Differ>(PluginType.Differ, 'walking'), streams: context.get<Streams>(PluginType.Transfer, 'streams'),
-    defaultSnapshotter: store.options.defaultSnapshotter,
-  }), [PluginType.Differ, PluginType.Transfer]),
+  service('streaming', (context) => streamingService(context.get<Streams>(PluginType.Transfer, 'streams')), [
+    PluginType.Transfer,
+  ]),
+  service(
+    'transfer',
+    (context, store) =>
+      transferService({
+        metadata: store,
+        differ: context.get<Differ>(PluginType.Differ, 'walking'),
+        streams: context.get<Streams>(PluginType.Transfer, 'streams'),
+        defaultSnapshotter: store.options.defaultSnapshotter,
+      }),
+    [PluginType.Differ, PluginType.Transfer],
+  ),
 ];

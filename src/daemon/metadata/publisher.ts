@@ -6,7 +6,12 @@ type Events = typeof containerd.events;
 type EventName = { [Name in keyof Events]: Events[Name] extends { encode: unknown } ? Name : never }[keyof Events];
 
 /** What happens to records, told to whoever subscribes. */
-export type Publish = <Name extends EventName>(namespace: string, topic: string, name: Name, event: Parameters<Events[Name]['encode']>[0]) => void;
+export type Publish = <Name extends EventName>(
+  namespace: string,
+  topic: string,
+  name: Name,
+  event: Parameters<Events[Name]['encode']>[0],
+) => void;
 
 export function publisher(events: Pick<Exchange, 'publish'>): Publish {
   return (namespace, topic, name, event) => {

@@ -14,7 +14,11 @@ const MUTABLE = ['labels', 'extensions', 'spec', 'runtime'];
 export class Sandboxes implements SandboxStore {
   readonly #table: Table<Sandbox>;
 
-  constructor(readonly db: Database, readonly namespaces: Namespaces, readonly changed: () => void) {
+  constructor(
+    readonly db: Database,
+    readonly namespaces: Namespaces,
+    readonly changed: () => void,
+  ) {
     this.#table = new Table(db, 'sandbox', containerd.types.Sandbox);
   }
 
@@ -34,9 +38,16 @@ export class Sandboxes implements SandboxStore {
     within('failed to validate sandbox', () => checkSandbox(sandbox));
     const id = sandbox.sandboxId!;
     const now = realtime();
-    const made: Sandbox = { ...sandbox, runtime: sandbox.runtime ?? {}, labels: kept(sandbox.labels), createdAt: now, updatedAt: now };
+    const made: Sandbox = {
+      ...sandbox,
+      runtime: sandbox.runtime ?? {},
+      labels: kept(sandbox.labels),
+      createdAt: now,
+      updatedAt: now,
+    };
     await this.db.write(() => {
-      if (this.#table.has(namespace, id)) throw errdefs.alreadyExists(`sandbox ${JSON.stringify(id)} in namespace ${JSON.stringify(namespace)}`);
+      if (this.#table.has(namespace, id))
+        throw errdefs.alreadyExists(`sandbox ${JSON.stringify(id)} in namespace ${JSON.stringify(namespace)}`);
       this.#table.put([namespace, id], made);
       this.namespaces.ensure(namespace);
     });
@@ -47,14 +58,20 @@ export class Sandboxes implements SandboxStore {
     const id = sandbox.sandboxId ?? '';
     const updated = await this.db.write(() => {
       const old = this.get(namespace, id);
-      if (paths.length === 0 && (old.runtime?.name ?? '') !== (sandbox.runtime?.name ?? '')) throw errdefs.invalidArgument('sandbox.Runtime.Name field is immutable');
+      if (paths.length === 0 && (old.runtime?.name ?? '') !== (sandbox.runtime?.name ?? ''))
+        throw errdefs.invalidArgument('sandbox.Runtime.Name field is immutable');
       const result: Sandbox = { ...old };
-      applyMask(paths.length === 0 ? MUTABLE : paths, `sandbox ${JSON.stringify(id)}`, {
-        labels: (key) => result.labels = replaceEntries(result.labels, sandbox.labels, key),
-        extensions: (key) => result.extensions = replaceEntries(result.extensions, sandbox.extensions, key),
-        spec: () => result.spec = sandbox.spec ?? null,
-        runtime: () => result.runtime = sandbox.runtime ?? {},
-      }, ['labels', 'extensions']);
+      applyMask(
+        paths.length === 0 ? MUTABLE : paths,
+        `sandbox ${JSON.stringify(id)}`,
+        {
+          labels: (key) => (result.labels = replaceEntries(result.labels, sandbox.labels, key)),
+          extensions: (key) => (result.extensions = replaceEntries(result.extensions, sandbox.extensions, key)),
+          spec: () => (result.spec = sandbox.spec ?? null),
+          runtime: () => (result.runtime = sandbox.runtime ?? {}),
+        },
+        ['labels', 'extensions'],
+      );
       within('failed to validate sandbox', () => checkSandbox(result));
       result.labels = kept(result.labels);
       result.updatedAt = realtime();
@@ -87,9 +104,12 @@ function checkSandbox(sandbox: Sandbox): void {
 function adapt(sandbox: Sandbox): Adapter {
   return ([name = '', ...rest]) => {
     switch (name) {
-      case 'id': return field(sandbox.sandboxId);
-      case 'labels': return entry(sandbox.labels, rest);
-      default: return undefined;
+      case 'id':
+        return field(sandbox.sandboxId);
+      case 'labels':
+        return entry(sandbox.labels, rest);
+      default:
+        return undefined;
     }
   };
 }

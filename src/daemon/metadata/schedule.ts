@@ -10,7 +10,12 @@ export class Schedule {
    * @param delayMs after a deletion; others within that time are collected with it
    * @param failed told when a collection that nobody waits for fails
    */
-  constructor(readonly work: () => Promise<void>, readonly delayMs: number, intervalMs: number, readonly failed: (error: unknown) => void) {
+  constructor(
+    readonly work: () => Promise<void>,
+    readonly delayMs: number,
+    intervalMs: number,
+    readonly failed: (error: unknown) => void,
+  ) {
     this.#interval = setInterval(() => this.#start(), intervalMs).unref();
   }
 
@@ -26,10 +31,12 @@ export class Schedule {
   /** Collects. What is deleted before the call is among it: when a collection is under way, another one follows. */
   now(): Promise<void> {
     if (this.#running === undefined) return this.#run();
-    this.#wanted ??= this.#running.catch(() => undefined).then(() => {
-      this.#wanted = undefined;
-      return this.#run();
-    });
+    this.#wanted ??= this.#running
+      .catch(() => undefined)
+      .then(() => {
+        this.#wanted = undefined;
+        return this.#run();
+      });
     return this.#wanted;
   }
 

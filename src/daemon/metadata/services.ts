@@ -1,7 +1,11 @@
 /** The services of the metadata's own records. */
 import {
-  ContainerdServicesContainersV1Containers, ContainerdServicesImagesV1Images, ContainerdServicesLeasesV1Leases, ContainerdServicesNamespacesV1Namespaces,
-  ContainerdServicesSandboxV1Store, type containerd,
+  ContainerdServicesContainersV1Containers,
+  ContainerdServicesImagesV1Images,
+  ContainerdServicesLeasesV1Leases,
+  ContainerdServicesNamespacesV1Namespaces,
+  ContainerdServicesSandboxV1Store,
+  type containerd,
 } from '../../api/full.js';
 import { bindService, type BoundService } from '../grpc/service.js';
 import type { MetadataStore } from './store.js';
@@ -14,8 +18,12 @@ export function containersService({ containers }: Pick<Metadata, 'containers'>):
     *ListStream({ filters }, { namespace }) {
       for (const container of containers.list(namespace, filters)) yield { container };
     },
-    Create: async ({ container }, { namespace }) => ({ container: await containers.create(namespace, container ?? {}) }),
-    Update: async ({ container, updateMask }, { namespace }) => ({ container: await containers.update(namespace, container ?? {}, updateMask?.paths ?? []) }),
+    Create: async ({ container }, { namespace }) => ({
+      container: await containers.create(namespace, container ?? {}),
+    }),
+    Update: async ({ container, updateMask }, { namespace }) => ({
+      container: await containers.update(namespace, container ?? {}, updateMask?.paths ?? []),
+    }),
     Delete: async ({ id }, { namespace }) => {
       await containers.delete(namespace, id);
       return {};
@@ -28,7 +36,9 @@ export function sandboxStoreService({ sandboxes }: Pick<Metadata, 'sandboxes'>):
     Get: ({ sandboxId }, { namespace }) => ({ sandbox: sandboxes.get(namespace, sandboxId) }),
     List: ({ filters }, { namespace }) => ({ list: sandboxes.list(namespace, filters) }),
     Create: async ({ sandbox }, { namespace }) => ({ sandbox: await sandboxes.create(namespace, sandbox ?? {}) }),
-    Update: async ({ sandbox, fields }, { namespace }) => ({ sandbox: await sandboxes.update(namespace, sandbox ?? {}, fields) }),
+    Update: async ({ sandbox, fields }, { namespace }) => ({
+      sandbox: await sandboxes.update(namespace, sandbox ?? {}, fields),
+    }),
     Delete: async ({ sandboxId }, { namespace }) => {
       await sandboxes.delete(namespace, sandboxId);
       return {};
@@ -56,11 +66,20 @@ export function namespacesService({ namespaces }: Pick<Metadata, 'namespaces'>):
   });
 }
 
-function given(namespace: containerd.services.namespaces.v1.Namespace.$Properties | null | undefined): { name: string; labels: Labels } {
+function given(namespace: containerd.services.namespaces.v1.Namespace.$Properties | null | undefined): {
+  name: string;
+  labels: Labels;
+} {
   return { name: namespace?.name ?? '', labels: namespace?.labels ?? {} };
 }
 
-export function leasesService({ leases, collect }: { leases: Metadata['leases']; collect: () => Promise<void> }): BoundService {
+export function leasesService({
+  leases,
+  collect,
+}: {
+  leases: Metadata['leases'];
+  collect: () => Promise<void>;
+}): BoundService {
   return bindService(ContainerdServicesLeasesV1Leases, {
     Create: async ({ id, labels }, { namespace }) => ({ lease: await leases.create(namespace, { id, labels }) }),
     Delete: async ({ id, sync }, { namespace }) => {
@@ -81,12 +100,22 @@ export function leasesService({ leases, collect }: { leases: Metadata['leases'];
   });
 }
 
-export function imagesService({ images, collect }: { images: MetadataStore['images']; collect: () => Promise<void> }): BoundService {
+export function imagesService({
+  images,
+  collect,
+}: {
+  images: MetadataStore['images'];
+  collect: () => Promise<void>;
+}): BoundService {
   return bindService(ContainerdServicesImagesV1Images, {
     Get: ({ name }, { namespace }) => ({ image: images.get(namespace, name) }),
     List: ({ filters }, { namespace }) => ({ images: images.list(namespace, filters) }),
-    Create: async ({ image, sourceDateEpoch }, { namespace }) => ({ image: await images.create(namespace, image ?? {}, sourceDateEpoch) }),
-    Update: async ({ image, updateMask, sourceDateEpoch }, { namespace }) => ({ image: await images.update(namespace, image ?? {}, updateMask?.paths ?? [], sourceDateEpoch) }),
+    Create: async ({ image, sourceDateEpoch }, { namespace }) => ({
+      image: await images.create(namespace, image ?? {}, sourceDateEpoch),
+    }),
+    Update: async ({ image, updateMask, sourceDateEpoch }, { namespace }) => ({
+      image: await images.update(namespace, image ?? {}, updateMask?.paths ?? [], sourceDateEpoch),
+    }),
     Delete: async ({ name, sync, target }, { namespace }) => {
       await images.delete(namespace, name, target ?? undefined);
       if (sync) await collect();

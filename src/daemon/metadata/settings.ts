@@ -15,6 +15,7 @@ export function readString(section: Section, key: string, fallback: string): str
 /** A number above zero. */
 export function readNumber(section: Section, key: string, fallback: number): number {
   const value = section[key] ?? fallback;
-  if (typeof value !== 'number' || !(value > 0) || !Number.isFinite(value)) throw new Error(`${key} is to be a number above 0, not ${JSON.stringify(value)}`);
+  if (typeof value !== 'number' || !(value > 0) || !Number.isFinite(value))
+    throw new Error(`${key} is to be a number above 0, not ${JSON.stringify(value)}`);
   return value;
 }

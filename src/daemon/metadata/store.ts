@@ -46,17 +46,27 @@ export class MetadataStore implements Metadata {
 
   constructor(readonly options: MetadataOptions) {
     const { file, files, drivers, events, log, collectDelayMs, collectIntervalMs } = options;
-    const db = this.db = new Database(file);
-    const publish = this.#publish = publisher(events);
-    this.#schedule = new Schedule(() => this.#collect(), collectDelayMs, collectIntervalMs, (error) => log.warn({ err: error }, 'what is not used any more could not be removed'));
+    const db = (this.db = new Database(file));
+    const publish = (this.#publish = publisher(events));
+    this.#schedule = new Schedule(
+      () => this.#collect(),
+      collectDelayMs,
+      collectIntervalMs,
+      (error) => log.warn({ err: error }, 'what is not used any more could not be removed'),
+    );
     const changed = (): void => this.#schedule.changed();
-    const namespaces = this.namespaces = new Namespaces(db, publish);
-    const leases = this.leases = new Leases(db, namespaces, changed);
+    const namespaces = (this.namespaces = new Namespaces(db, publish));
+    const leases = (this.leases = new Leases(db, namespaces, changed));
     this.containers = new Containers(db, namespaces, publish, changed);
     this.sandboxes = new Sandboxes(db, namespaces, changed);
     this.images = new Images(db, namespaces, publish, changed);
     this.content = new Content({ db, files, namespaces, leases, publish, changed });
-    this.#snapshots = new Map([...drivers].map(([name, driver]) => [name, new Snapshots(name, driver, { db, namespaces, leases, publish, changed })]));
+    this.#snapshots = new Map(
+      [...drivers].map(([name, driver]) => [
+        name,
+        new Snapshots(name, driver, { db, namespaces, leases, publish, changed }),
+      ]),
+    );
     this.#collector = new Collector(db, leases, (ref) => this.content.writtenAt(ref));
     // What the last daemon did not come to remove.
     changed();
@@ -64,7 +74,8 @@ export class MetadataStore implements Metadata {
 
   snapshotter(name: string): Snapshots {
     const found = this.#snapshots.get(name === '' ? this.options.defaultSnapshotter : name);
-    if (found === undefined) throw errdefs.invalidArgument(`snapshotter not loaded: ${name || this.options.defaultSnapshotter}`);
+    if (found === undefined)
+      throw errdefs.invalidArgument(`snapshotter not loaded: ${name || this.options.defaultSnapshotter}`);
     return found;
   }
 
@@ -87,6 +98,10 @@ export class MetadataStore implements Metadata {
 
   #tell({ namespace, type, key }: Removed): void {
     if (type === 'content') this.#publish(namespace, '/content/delete', 'ContentDelete', { digest: key });
-    else if (type !== 'ingests') this.#publish(namespace, '/snapshot/remove', 'SnapshotRemove', { key, snapshotter: type.slice('snapshots/'.length) });
+    else if (type !== 'ingests')
+      this.#publish(namespace, '/snapshot/remove', 'SnapshotRemove', {
+        key,
+        snapshotter: type.slice('snapshots/'.length),
+      });
   }
 }

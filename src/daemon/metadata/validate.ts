@@ -9,7 +9,11 @@ type Descriptor = containerd.types.Descriptor.$Properties;
 const MAX_LABEL = 4096;
 const SHOWN_KEY = 64;
 /** Length of a digest in hex, by the algorithms that the OCI image format knows. */
-const ALGORITHMS = new Map([['sha256', 64], ['sha384', 96], ['sha512', 128]]);
+const ALGORITHMS = new Map([
+  ['sha256', 64],
+  ['sha384', 96],
+  ['sha512', 128],
+]);
 
 /** Checks an identifier; `place` names the field in front of the error. */
 export function checkName(place: string, id: string): void {
@@ -21,7 +25,9 @@ export function checkLabels(place: string, labels: Labels | null | undefined): v
   for (const [key, value] of Object.entries(labels ?? {})) {
     const length = Buffer.byteLength(key) + Buffer.byteLength(value);
     if (length <= MAX_LABEL) continue;
-    throw errdefs.invalidArgument(`${place}: label key and value length (${length} bytes) greater than maximum size (${MAX_LABEL} bytes), key: ${key.slice(0, SHOWN_KEY)}`);
+    throw errdefs.invalidArgument(
+      `${place}: label key and value length (${length} bytes) greater than maximum size (${MAX_LABEL} bytes), key: ${key.slice(0, SHOWN_KEY)}`,
+    );
   }
 }
 

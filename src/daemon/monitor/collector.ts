@@ -34,7 +34,9 @@ export class Collector {
 
   /** The figures in Prometheus' text format. Whoever asks meanwhile gets the same. */
   text(): Promise<string> {
-    return this.#gathering ??= this.#gather().finally(() => { this.#gathering = undefined; });
+    return (this.#gathering ??= this.#gather().finally(() => {
+      this.#gathering = undefined;
+    }));
   }
 
   async #gather(): Promise<string> {
@@ -71,7 +73,8 @@ export class Collector {
       log.warn({ namespace, id, type: stats.type_url }, 'a shim gave metrics of an unknown type');
     } catch (error) {
       // One that has just gone, or was never started, has none.
-      if (TtrpcError.from(error).code !== Code.NotFound) log.warn({ err: error, namespace, id }, 'failed to get metrics of a task');
+      if (TtrpcError.from(error).code !== Code.NotFound)
+        log.warn({ err: error, namespace, id }, 'failed to get metrics of a task');
     }
     return [];
   }
@@ -85,7 +88,12 @@ class Table {
   add({ name, help, value, labels }: Sample, common: Readonly<Record<string, string>>): void {
     let gauge = this.#gauges.get(name);
     if (gauge === undefined) {
-      gauge = new Gauge({ name, help, registers: [this.#registry], labelNames: [...Object.keys(common), ...Object.keys(labels ?? {})] });
+      gauge = new Gauge({
+        name,
+        help,
+        registers: [this.#registry],
+        labelNames: [...Object.keys(common), ...Object.keys(labels ?? {})],
+      });
       this.#gauges.set(name, gauge);
     }
     gauge.set({ ...common, ...labels }, value);
@@ -100,9 +108,21 @@ class Table {
 function processSamples(): Sample[] {
   const { user, system } = process.cpuUsage();
   return [
-    { name: 'process_cpu_seconds_total', help: 'Total user and system CPU time spent in seconds.', value: (user + system) / 1e6 },
+    {
+      name: 'process_cpu_seconds_total',
+      help: 'Total user and system CPU time spent in seconds.',
+      value: (user + system) / 1e6,
+    },
     { name: 'process_resident_memory_bytes', help: 'Resident memory size in bytes.', value: process.memoryUsage.rss() },
-    { name: 'process_start_time_seconds', help: 'Start time of the process since unix epoch in seconds.', value: performance.timeOrigin / 1000 },
-    { name: 'process_open_fds', help: 'Number of open file descriptors.', value: readdirSync('/proc/self/fd').length - 1 },
+    {
+      name: 'process_start_time_seconds',
+      help: 'Start time of the process since unix epoch in seconds.',
+      value: performance.timeOrigin / 1000,
+    },
+    {
+      name: 'process_open_fds',
+      help: 'Number of open file descriptors.',
+      value: readdirSync('/proc/self/fd').length - 1,
+    },
   ];
 }

@@ -12,7 +12,9 @@ export async function serveMetrics(collector: Collector, address: string, log: L
   const server = createServer((request, response) => {
     const path = (request.url ?? '').replace(/[?#].*/, '');
     if (!PATHS.includes(path)) {
-      response.writeHead(404, { 'content-type': 'text/plain' }).end(`there is nothing at ${path}; metrics are at ${PATHS.join(' and ')}\n`);
+      response
+        .writeHead(404, { 'content-type': 'text/plain' })
+        .end(`there is nothing at ${path}; metrics are at ${PATHS.join(' and ')}\n`);
       return;
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -28,7 +30,13 @@ export async function serveMetrics(collector: Collector, address: string, log: L
     );
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(new Error(`cannot serve metrics at ${address}: ${error.message}; choose another address in [metrics]`, { cause: error })));
+    server.once('error', (error) =>
+      reject(
+        new Error(`cannot serve metrics at ${address}: ${error.message}; choose another address in [metrics]`, {
+          cause: error,
+        }),
+      ),
+    );
     server.listen(port, host, resolve);
   });
   return server;
@@ -37,6 +45,7 @@ export async function serveMetrics(collector: Collector, address: string, log: L
 /** `HOST:PORT`, `[::1]:PORT`, or `:PORT` for every interface. */
 export function parseAddress(address: string): { host: string | undefined; port: number } {
   const [, bracketed, host, port] = /^(?:\[(.+)\]|([^:]*)):(\d+)$/.exec(address) ?? [];
-  if (port === undefined || Number(port) > 65535) throw new Error(`${JSON.stringify(address)} is no address to serve metrics at: it must be like 127.0.0.1:1338`);
+  if (port === undefined || Number(port) > 65535)
+    throw new Error(`${JSON.stringify(address)} is no address to serve metrics at: it must be like 127.0.0.1:1338`);
   return { host: (bracketed ?? host) || undefined, port: Number(port) };
 }

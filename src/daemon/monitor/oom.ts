@@ -7,7 +7,10 @@ export class OomCounter {
 
   /** Counts from now on, until the signal aborts. */
   async follow(events: Exchange, signal: AbortSignal): Promise<void> {
-    for await (const { namespace, topic, event } of events.subscribe(['topic=="/tasks/oom"', 'topic=="/tasks/delete"'], signal)) {
+    for await (const { namespace, topic, event } of events.subscribe(
+      ['topic=="/tasks/oom"', 'topic=="/tasks/delete"'],
+      signal,
+    )) {
       // Both events have the container's id as their first field.
       const { containerId } = containerd.events.TaskOOM.decode(event?.value ?? new Uint8Array());
       const key = `${namespace}/${containerId}`;

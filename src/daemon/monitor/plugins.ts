@@ -18,7 +18,8 @@ export const monitorPlugin: Registration<MonitorConfig> = {
   requires: [`${PluginType.Task}.task`],
   config: ({ no_prometheus = false, ...rest }) => {
     const [unknown] = Object.keys(rest);
-    if (unknown !== undefined) throw new Error(`${unknown} is no key of this plugin: it has no_prometheus; where to serve is said in [metrics]`);
+    if (unknown !== undefined)
+      throw new Error(`${unknown} is no key of this plugin: it has no_prometheus; where to serve is said in [metrics]`);
     if (typeof no_prometheus !== 'boolean') throw new Error('no_prometheus must be true or false');
     return { no_prometheus };
   },
@@ -26,13 +27,20 @@ export const monitorPlugin: Registration<MonitorConfig> = {
     const { config, daemon, events, log, signal } = context;
     const runtime = context.get<ContainerRuntime>(PluginType.Task, 'task');
     const ooms = new OomCounter();
-    ooms.follow(events, signal).catch((error: unknown) => log.error({ err: error }, 'out-of-memory events are no longer counted'));
+    ooms
+      .follow(events, signal)
+      .catch((error: unknown) => log.error({ err: error }, 'out-of-memory events are no longer counted'));
     const collector = new Collector({
       log,
       ooms: (namespace, id) => ooms.count(namespace, id),
-      tasks: () => config.no_prometheus ? [] : runtime.list().map(({ namespace, id, task }) => ({
-        namespace, id, stats: () => task.stats({ timeoutMs: runtime.timeouts.stats }),
-      })),
+      tasks: () =>
+        config.no_prometheus
+          ? []
+          : runtime.list().map(({ namespace, id, task }) => ({
+              namespace,
+              id,
+              stats: () => task.stats({ timeoutMs: runtime.timeouts.stats }),
+            })),
     });
     if (daemon.metricsAddress) {
       const server = await serveMetrics(collector, daemon.metricsAddress, log);

@@ -18,12 +18,23 @@ export function numberOf(figure: Figure): number {
   return typeof figure === 'number' ? figure : (figure.high >>> 0) * 2 ** 32 + (figure.low >>> 0);
 }
 
-export function sample(name: string, unit: Unit, help: string, value: Figure, labels?: Readonly<Record<string, string>>): Sample {
+export function sample(
+  name: string,
+  unit: Unit,
+  help: string,
+  value: Figure,
+  labels?: Readonly<Record<string, string>>,
+): Sample {
   return { name: `container_${name}_${unit}`, help, value: numberOf(value), ...(labels && { labels }) };
 }
 
 /** Every plain figure of a message, named after its field. */
-export function samplesOf(prefix: string, unit: Unit, message: object, names: Readonly<Record<string, string>> = {}): Sample[] {
+export function samplesOf(
+  prefix: string,
+  unit: Unit,
+  message: object,
+  names: Readonly<Record<string, string>> = {},
+): Sample[] {
   return Object.entries(message).flatMap(([field, value]) => {
     if (!isFigure(value)) return [];
     const name = names[field] ?? field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -32,5 +43,7 @@ export function samplesOf(prefix: string, unit: Unit, message: object, names: Re
 }
 
 function isFigure(value: unknown): value is Figure {
-  return typeof value === 'number' || (typeof value === 'object' && value !== null && 'low' in value && 'high' in value);
+  return (
+    typeof value === 'number' || (typeof value === 'object' && value !== null && 'low' in value && 'high' in value)
+  );
 }

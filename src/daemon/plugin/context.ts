@@ -59,7 +59,10 @@ export class Context implements InitContext {
     this.#checkRequired(type, id);
     const found = this.instances(type);
     const [chosen = ''] = id === undefined ? found.keys() : [id];
-    if (!found.has(chosen)) throw new Error(`plugin ${this.#name}: no plugin ${id === undefined ? `of type ${type}` : `${type}.${id}`} has started`);
+    if (!found.has(chosen))
+      throw new Error(
+        `plugin ${this.#name}: no plugin ${id === undefined ? `of type ${type}` : `${type}.${id}`} has started`,
+      );
     return found.get(chosen) as Instance;
   };
 
@@ -85,8 +88,16 @@ export class Context implements InitContext {
   /** Without the requirement it would work or not, depending on the order in which plugins happen to start. */
   #checkRequired(type: string, id?: string): void {
     const required = this.registration.requires ?? [];
-    if (required.some((one) => one === '*' || one === type || (id === undefined ? one.startsWith(`${type}.`) : one === `${type}.${id}`))) return;
-    throw new Error(`plugin ${this.#name} asks for ${id === undefined ? type : `${type}.${id}`}, which is not among what it requires: add it there`);
+    if (
+      required.some(
+        (one) =>
+          one === '*' || one === type || (id === undefined ? one.startsWith(`${type}.`) : one === `${type}.${id}`),
+      )
+    )
+      return;
+    throw new Error(
+      `plugin ${this.#name} asks for ${id === undefined ? type : `${type}.${id}`}, which is not among what it requires: add it there`,
+    );
   }
 
   #directory(parent: string): string {

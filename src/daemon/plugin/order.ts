@@ -8,7 +8,9 @@ export function nameOf({ type, id }: { readonly type: string; readonly id: strin
 
 /** Those that a requirement means: all of a type, one, or for `*` all others. */
 export function meantBy(requirement: string, by: Registration, all: readonly Registration[]): Registration[] {
-  return all.filter((other) => other !== by && (requirement === '*' || other.type === requirement || nameOf(other) === requirement));
+  return all.filter(
+    (other) => other !== by && (requirement === '*' || other.type === requirement || nameOf(other) === requirement),
+  );
 }
 
 export interface Order {
@@ -38,7 +40,12 @@ export function orderOf(plugins: readonly Registration[]): Order {
     for (const requirement of plugin.requires ?? []) {
       const meant = meantBy(requirement, plugin, plugins);
       if (meant.length === 0 && requirement !== '*' && !faults.has(plugin)) {
-        faults.set(plugin, new Error(`plugin ${nameOf(plugin)} requires ${requirement}, and there is no such plugin; is it disabled, or its module not in external_plugins?`));
+        faults.set(
+          plugin,
+          new Error(
+            `plugin ${nameOf(plugin)} requires ${requirement}, and there is no such plugin; is it disabled, or its module not in external_plugins?`,
+          ),
+        );
       }
       // Two that each come after all others would wait for each other.
       for (const other of meant) if (requirement !== '*' || !other.requires?.includes('*')) visit(other);

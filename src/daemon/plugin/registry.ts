@@ -36,16 +36,21 @@ export class PluginRegistry {
   register(registration: Registration): void {
     checkRegistration(registration);
     const name = nameOf(registration);
-    if (this.#registered.has(name)) throw errdefs.alreadyExists(`plugin ${name} is registered twice: give one of them another id, or disable it`);
+    if (this.#registered.has(name))
+      throw errdefs.alreadyExists(`plugin ${name} is registered twice: give one of them another id, or disable it`);
     this.#registered.set(name, registration);
   }
 
   /** Starts every plugin that is not disabled, one after the other. What one throws is kept in its record. */
   async start(): Promise<void> {
     const { disabled = [], sections = {}, log } = this.options;
-    const enabled = [...this.#registered.values()].filter((one) => !disabled.includes(nameOf(one)) && !disabled.includes(one.type));
-    for (const name of disabled) if (!this.#isKnown(name)) log.debug({ plugin: name }, 'disabled_plugins names a plugin that does not exist');
-    for (const name of Object.keys(sections)) if (!this.#registered.has(name)) log.debug({ plugin: name }, 'configuration of a plugin that does not exist');
+    const enabled = [...this.#registered.values()].filter(
+      (one) => !disabled.includes(nameOf(one)) && !disabled.includes(one.type),
+    );
+    for (const name of disabled)
+      if (!this.#isKnown(name)) log.debug({ plugin: name }, 'disabled_plugins names a plugin that does not exist');
+    for (const name of Object.keys(sections))
+      if (!this.#registered.has(name)) log.debug({ plugin: name }, 'configuration of a plugin that does not exist');
     const { order, faults } = orderOf(enabled);
     for (const registration of order) {
       const fault = faults.get(registration) ?? this.#missing(registration, enabled);
@@ -61,7 +66,8 @@ export class PluginRegistry {
 
   /** What the plugins of a type have made, with their names. */
   made(type: PluginType): { readonly name: string; readonly instance: unknown }[] {
-    return this.list().filter(({ registration, error }) => registration.type === type && error === undefined)
+    return this.list()
+      .filter(({ registration, error }) => registration.type === type && error === undefined)
       .map(({ name, instance }) => ({ name, instance }));
   }
 
@@ -101,7 +107,13 @@ export class PluginRegistry {
       context.config = this.#configure(registration, section, log);
       const instance = await registration.init(context);
       this.#contexts.push(context);
-      this.#records.set(registration, { registration, name, instance, exports: context.exports, capabilities: context.capabilities });
+      this.#records.set(registration, {
+        registration,
+        name,
+        instance,
+        exports: context.exports,
+        capabilities: context.capabilities,
+      });
       log.debug({ ms: Date.now() - started }, 'plugin started');
     } catch (thrown) {
       await context.close();
@@ -109,12 +121,17 @@ export class PluginRegistry {
     }
   }
 
-  #configure({ type, config }: Registration, section: Readonly<Record<string, unknown>> | undefined, log: Logger): unknown {
+  #configure(
+    { type, config }: Registration,
+    section: Readonly<Record<string, unknown>> | undefined,
+    log: Logger,
+  ): unknown {
     if (config !== undefined) return config(section ?? {});
     const keys = Object.keys(section ?? {});
     if (keys.length === 0) return undefined;
     // containerd's plugins of the same names have settings of their own, which its users may bring along.
-    if (!type.startsWith('io.containerd.')) throw new Error(`the plugin has no configuration, but [plugins] gives it ${keys.join(', ')}`);
+    if (!type.startsWith('io.containerd.'))
+      throw new Error(`the plugin has no configuration, but [plugins] gives it ${keys.join(', ')}`);
     log.warn({ keys }, 'this plugin has no settings here: they are ignored');
     return undefined;
   }
@@ -138,12 +155,21 @@ export class PluginRegistry {
 /** External modules may export anything. */
 function checkRegistration(given: Registration): void {
   const { type, id, requires = [], config, init } = (given ?? {}) as Partial<Record<keyof Registration, unknown>>;
-  const wrong = typeof type !== 'string' || !/^[\w.-]+$/.test(type) ? 'type'
-    : typeof id !== 'string' || !/^[\w-][\w.-]*$/.test(id) ? 'id'
-      : !Array.isArray(requires) || !requires.every((one) => typeof one === 'string') ? 'requires'
-        : config !== undefined && typeof config !== 'function' ? 'config'
-          : typeof init !== 'function' ? 'init' : undefined;
+  const wrong =
+    typeof type !== 'string' || !/^[\w.-]+$/.test(type)
+      ? 'type'
+      : typeof id !== 'string' || !/^[\w-][\w.-]*$/.test(id)
+        ? 'id'
+        : !Array.isArray(requires) || !requires.every((one) => typeof one === 'string')
+          ? 'requires'
+          : config !== undefined && typeof config !== 'function'
+            ? 'config'
+            : typeof init !== 'function'
+              ? 'init'
+              : undefined;
   if (wrong !== undefined) {
-    throw errdefs.invalidArgument(`${wrong} of plugin ${String(type)}.${String(id)} is not as it should be: a registration is { type, id, requires?, config?, init }`);
+    throw errdefs.invalidArgument(
+      `${wrong} of plugin ${String(type)}.${String(id)} is not as it should be: a registration is { type, id, requires?, config?, init }`,
+    );
   }
 }

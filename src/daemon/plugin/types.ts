@@ -85,5 +85,7 @@ export interface GrpcPlugin {
 
 /** A plugin that tells more of itself when asked (Introspection/PluginInfo). */
 export interface Informative {
-  info(options: { type_url?: string | null; value?: Uint8Array | null } | null | undefined): Promise<{ type_url: string; value: Uint8Array }>;
+  info(
+    options: { type_url?: string | null; value?: Uint8Array | null } | null | undefined,
+  ): Promise<{ type_url: string; value: Uint8Array }>;
 }

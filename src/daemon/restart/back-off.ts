@@ -14,7 +14,11 @@ export class BackOff {
   readonly #starts = new Map<string, { at: number; since: number; times: number }>();
 
   /** @param intervalMs between two looks */
-  constructor(private readonly intervalMs: number, private readonly now = () => performance.now(), private readonly clock: () => number = Date.now) {}
+  constructor(
+    private readonly intervalMs: number,
+    private readonly now = () => performance.now(),
+    private readonly clock: () => number = Date.now,
+  ) {}
 
   /**
    * A container is being started.
@@ -24,7 +28,11 @@ export class BackOff {
   started(key: string, endedAt: number | undefined): void {
     const before = this.#starts.get(key);
     const worked = before !== undefined && (endedAt ?? 0) - before.since >= WORKED_MS;
-    this.#starts.set(key, { at: this.now(), since: this.clock(), times: before === undefined || worked ? 1 : before.times + 1 });
+    this.#starts.set(key, {
+      at: this.now(),
+      since: this.clock(),
+      times: before === undefined || worked ? 1 : before.times + 1,
+    });
   }
 
   /** Whether it may be started now. */

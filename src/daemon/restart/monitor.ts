@@ -64,9 +64,14 @@ export class RestartMonitor {
         const key = `${namespace}/${container.id!}`;
         seen.add(key);
         if (this.#busy.has(key) || this.options.signal.aborted) continue;
-        const seeing = this.#see(namespace, container, isFirst).catch((error: unknown) => {
-          log.error({ err: error, namespace, id: container.id }, 'restarting or stopping a container by its labels failed');
-        }).finally(() => this.#busy.delete(key));
+        const seeing = this.#see(namespace, container, isFirst)
+          .catch((error: unknown) => {
+            log.error(
+              { err: error, namespace, id: container.id },
+              'restarting or stopping a container by its labels failed',
+            );
+          })
+          .finally(() => this.#busy.delete(key));
         this.#busy.set(key, seeing);
         begun.push(seeing);
       }
@@ -87,7 +92,8 @@ export class RestartMonitor {
     for (const namespace of metadata.namespaces.list()) {
       for (const { id, labels } of this.#lookedAfter(namespace)) {
         try {
-          if (!isExplicitlyStopped(labels ?? {}) || parsePolicy(labels?.[LABELS.policy] ?? '').name !== 'always') continue;
+          if (!isExplicitlyStopped(labels ?? {}) || parsePolicy(labels?.[LABELS.policy] ?? '').name !== 'always')
+            continue;
           await this.#label(namespace, id!, LABELS.explicitlyStopped, 'false');
         } catch (error) {
           log.error({ err: error, namespace, id }, 'forgetting that a container was stopped failed');
@@ -125,7 +131,12 @@ export class RestartMonitor {
     await this.#restart(namespace, container, labels, task);
   }
 
-  async #restart(namespace: string, container: Container, labels: Labels, old: RunningContainer | undefined): Promise<void> {
+  async #restart(
+    namespace: string,
+    container: Container,
+    labels: Labels,
+    old: RunningContainer | undefined,
+  ): Promise<void> {
     const { runtime, metadata, log, signal } = this.options;
     const id = container.id!;
     // Before anything is taken away: its labels may name what cannot be.
@@ -136,15 +147,27 @@ export class RestartMonitor {
     const record = this.#wanted(namespace, id);
     if (!record || signal.aborted) return;
     const { snapshotKey, snapshotter } = record;
-    const task = await runtime.create(namespace, id, {
-      spec: record.spec?.value ?? new Uint8Array(), io: ioOf(record),
-      rootfs: snapshotKey ? await metadata.snapshotter(snapshotter ?? '').mounts(namespace, snapshotKey) : [],
-      runtime: record.runtime?.name ?? '', containerOptions: record.runtime?.options, sandbox: record.sandbox ?? '',
-    }, { signal });
+    const task = await runtime.create(
+      namespace,
+      id,
+      {
+        spec: record.spec?.value ?? new Uint8Array(),
+        io: ioOf(record),
+        rootfs: snapshotKey ? await metadata.snapshotter(snapshotter ?? '').mounts(namespace, snapshotKey) : [],
+        runtime: record.runtime?.name ?? '',
+        containerOptions: record.runtime?.options,
+        sandbox: record.sandbox ?? '',
+      },
+      { signal },
+    );
     try {
       await task.start('', { signal });
     } catch (error) {
-      await runtime.delete(task).catch((second: unknown) => log.warn({ err: second, namespace, id }, 'deleting a container that could not be started failed'));
+      await runtime
+        .delete(task)
+        .catch((second: unknown) =>
+          log.warn({ err: second, namespace, id }, 'deleting a container that could not be started failed'),
+        );
       throw error;
     }
     // A client that removed the container saw no task to remove.
@@ -187,7 +210,8 @@ function ioOf({ spec, labels }: Container): TaskIo {
   const uri = logUri(labels ?? {});
   const terminal = isTerminal(spec?.value ?? new Uint8Array());
   if (uri === '') return terminal ? { ...NO_IO, stdout: 'file:///dev/null', terminal } : NO_IO;
-  if (!/^(file|binary|binary-v2):/.test(uri)) throw errdefs.invalidArgument(`${LABELS.logUri} must be a file:// or binary:// URI, not ${JSON.stringify(uri)}`);
+  if (!/^(file|binary|binary-v2):/.test(uri))
+    throw errdefs.invalidArgument(`${LABELS.logUri} must be a file:// or binary:// URI, not ${JSON.stringify(uri)}`);
   return { stdin: '', stdout: uri, stderr: terminal ? '' : uri, terminal };
 }
 

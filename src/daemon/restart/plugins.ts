@@ -20,7 +20,8 @@ export const restartPlugin: Registration<RestartConfig> = {
   config: ({ interval = INTERVAL, ...rest }) => {
     const [unknown] = Object.keys(rest);
     if (unknown !== undefined) throw new Error(`${unknown} is no key of this plugin: it has interval`);
-    if (typeof interval !== 'string' || parseDuration(interval) === undefined) throw new Error(`interval must be a time such as "10s" or "1m30s", not ${JSON.stringify(interval)}`);
+    if (typeof interval !== 'string' || parseDuration(interval) === undefined)
+      throw new Error(`interval must be a time such as "10s" or "1m30s", not ${JSON.stringify(interval)}`);
     return { interval };
   },
   init: async (context) => {

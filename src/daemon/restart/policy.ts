@@ -31,10 +31,13 @@ export interface Policy {
  */
 export function parsePolicy(text: string): Policy {
   const [name = '', most, ...more] = text.split(':');
-  if (name === 'on-failure' && more.length === 0 && (most === undefined || /^[+-]?\d{1,9}$/.test(most))) return { name, most: Math.max(0, Number(most ?? 0)) };
+  if (name === 'on-failure' && more.length === 0 && (most === undefined || /^[+-]?\d{1,9}$/.test(most)))
+    return { name, most: Math.max(0, Number(most ?? 0)) };
   if (name === '' && most === undefined) return { name: 'always', most: 0 };
   if ((name === 'no' || name === 'always' || name === 'unless-stopped') && most === undefined) return { name, most: 0 };
-  throw new Error(`restart policy ${JSON.stringify(text)} is none of no, always, unless-stopped, on-failure, on-failure:TIMES`);
+  throw new Error(
+    `restart policy ${JSON.stringify(text)} is none of no, always, unless-stopped, on-failure, on-failure:TIMES`,
+  );
 }
 
 export function isExplicitlyStopped(labels: Labels): boolean {

@@ -36,13 +36,20 @@ export class Runtimes implements RuntimeRegistry {
   register(runtime: Runtime): void {
     const { name, shim } = runtime;
     if (typeof name !== 'string' || !/^[\w./+-]+$/.test(name)) {
-      throw errdefs.invalidArgument(`runtime name ${JSON.stringify(name)} may have letters, digits and . _ - + / in it, and must not be empty`);
+      throw errdefs.invalidArgument(
+        `runtime name ${JSON.stringify(name)} may have letters, digits and . _ - + / in it, and must not be empty`,
+      );
     }
     if (typeof shim !== 'string' || !isShim(shim)) {
-      throw errdefs.invalidArgument(`shim ${JSON.stringify(shim)} of runtime ${name} is neither an absolute path nor a name such as ${DEFAULT_RUNTIME}`);
+      throw errdefs.invalidArgument(
+        `shim ${JSON.stringify(shim)} of runtime ${name} is neither an absolute path nor a name such as ${DEFAULT_RUNTIME}`,
+      );
     }
     const other = this.#runtimes.get(name);
-    if (other !== undefined) throw errdefs.alreadyExists(`runtime ${name}, whose shim is ${other.shim}, cannot be registered again with ${shim}: choose another name`);
+    if (other !== undefined)
+      throw errdefs.alreadyExists(
+        `runtime ${name}, whose shim is ${other.shim}, cannot be registered again with ${shim}: choose another name`,
+      );
     this.#runtimes.set(name, runtime);
   }
 
@@ -56,7 +63,8 @@ export class Runtimes implements RuntimeRegistry {
     if (known !== undefined) return known;
     if (isShim(wanted)) return { name: wanted, shim: wanted };
     throw errdefs.invalidArgument(
-      `runtime ${JSON.stringify(wanted)} is unknown: give one of ${[...this.#runtimes.keys()].join(', ')}, a name such as io.containerd.NAME.v2, or the absolute path of a shim`);
+      `runtime ${JSON.stringify(wanted)} is unknown: give one of ${[...this.#runtimes.keys()].join(', ')}, a name such as io.containerd.NAME.v2, or the absolute path of a shim`,
+    );
   }
 }
 

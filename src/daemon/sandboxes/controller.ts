@@ -22,7 +22,10 @@ type Shim = ServiceClient<typeof ContainerdRuntimeSandboxV1Sandbox>;
 
 const AT_ONCE = 64;
 
-export interface ShimSandboxesOptions extends Pick<TaskManagerOptions, 'dirs' | 'runtimeRoot' | 'launcher' | 'log' | 'timeouts'> {
+export interface ShimSandboxesOptions extends Pick<
+  TaskManagerOptions,
+  'dirs' | 'runtimeRoot' | 'launcher' | 'log' | 'timeouts'
+> {
   readonly runtime: (name: string) => Runtime;
   /** True for a sandbox that has a record. */
   readonly isRecorded: (namespace: string, id: string) => boolean;
@@ -77,7 +80,10 @@ export class ShimSandboxes implements SandboxController {
     const running = this.#running.get(key(namespace, id));
     if (running !== undefined && running.ending === undefined) return running.bundle.bootstrap();
     if (!this.options.isRecorded(namespace, id)) {
-      this.options.log.warn({ namespace, id }, 'a container names a sandbox that is not known: it gets a shim by its runtime');
+      this.options.log.warn(
+        { namespace, id },
+        'a container names a sandbox that is not known: it gets a shim by its runtime',
+      );
       return undefined;
     }
     throw errdefs.notFound(`can't find shim for sandbox ${id}: it does not run`);
@@ -96,7 +102,10 @@ export class ShimSandboxes implements SandboxController {
       const running = await this.#launch(namespace, request, signal);
       try {
         const { rootfs, options, netnsPath, annotations } = request;
-        await running.connection.sandbox.CreateSandbox({ sandboxId: id, bundlePath: running.bundle.path, rootfs, options: options ?? null, netnsPath, annotations }, { signal });
+        await running.connection.sandbox.CreateSandbox(
+          { sandboxId: id, bundlePath: running.bundle.path, rootfs, options: options ?? null, netnsPath, annotations },
+          { signal },
+        );
       } catch (error) {
         await this.#end(running);
         throw prefixed(`failed to create sandbox ${id}`, error);
@@ -129,18 +138,31 @@ export class ShimSandboxes implements SandboxController {
       await running.connection.sandbox.StopSandbox({ sandboxId: id, timeoutSecs });
     } catch (error) {
       // One that has gone is stopped.
-      if (![Code.NotFound, Code.Unavailable].includes(TtrpcError.from(error).code)) throw prefixed('failed to stop sandbox', error);
+      if (![Code.NotFound, Code.Unavailable].includes(TtrpcError.from(error).code))
+        throw prefixed('failed to stop sandbox', error);
     }
   }
 
-  async wait(namespace: string, id: string, signal: AbortSignal): Promise<containerd.runtime.sandbox.v1.WaitSandboxResponse> {
-    return this.#ask(namespace, id, `failed to wait sandbox ${id}`, (shim) => shim.WaitSandbox({ sandboxId: id }, { signal }));
+  async wait(
+    namespace: string,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<containerd.runtime.sandbox.v1.WaitSandboxResponse> {
+    return this.#ask(namespace, id, `failed to wait sandbox ${id}`, (shim) =>
+      shim.WaitSandbox({ sandboxId: id }, { signal }),
+    );
   }
 
-  async status(namespace: string, id: string, verbose: boolean): Promise<containerd.runtime.sandbox.v1.SandboxStatusResponse | undefined> {
+  async status(
+    namespace: string,
+    id: string,
+    verbose: boolean,
+  ): Promise<containerd.runtime.sandbox.v1.SandboxStatusResponse | undefined> {
     const running = this.#running.get(key(namespace, id));
     if (running === undefined || running.ending !== undefined) return undefined;
-    return this.#ask(namespace, id, `failed to query sandbox ${id} status`, (shim) => shim.SandboxStatus({ sandboxId: id, verbose }));
+    return this.#ask(namespace, id, `failed to query sandbox ${id} status`, (shim) =>
+      shim.SandboxStatus({ sandboxId: id, verbose }),
+    );
   }
 
   async shutdown(namespace: string, id: string): Promise<void> {
@@ -157,11 +179,17 @@ export class ShimSandboxes implements SandboxController {
   }
 
   async metrics(namespace: string, id: string): Promise<containerd.types.Metric.$Properties | null | undefined> {
-    return (await this.#ask(namespace, id, `failed to get metrics of sandbox ${id}`, (shim) => shim.SandboxMetrics({ sandboxId: id }))).metrics;
+    return (
+      await this.#ask(namespace, id, `failed to get metrics of sandbox ${id}`, (shim) =>
+        shim.SandboxMetrics({ sandboxId: id }),
+      )
+    ).metrics;
   }
 
   async update(namespace: string, id: string, sandbox: Sandbox, fields: string[]): Promise<void> {
-    await this.#ask(namespace, id, `failed to update sandbox ${id}`, (shim) => shim.UpdateSandbox({ sandboxId: id, sandbox, fields }));
+    await this.#ask(namespace, id, `failed to update sandbox ${id}`, (shim) =>
+      shim.UpdateSandbox({ sandboxId: id, sandbox, fields }),
+    );
   }
 
   #get(namespace: string, id: string): Running {
@@ -192,7 +220,11 @@ export class ShimSandboxes implements SandboxController {
     const bundle = TaskBundle.create(dirs, namespace, id, sandbox.spec?.value?.length ? sandbox.spec.value : undefined);
     let logFifo: LogFifo | undefined;
     try {
-      const options = withRoot(sandbox.runtime?.options?.value?.length ? sandbox.runtime.options : runtime.options, binary, runtimeRoot);
+      const options = withRoot(
+        sandbox.runtime?.options?.value?.length ? sandbox.runtime.options : runtime.options,
+        binary,
+        runtimeRoot,
+      );
       logFifo = openLog(this.options, bundle);
       bundle.writeShimBinary(binary);
       bundle.writeRoot(rootIn(options) || runtimeRoot);
@@ -219,18 +251,33 @@ export class ShimSandboxes implements SandboxController {
       logFifo = openLog(this.options, bundle);
       connection = await ShimConnection.open(bootstrap, timeouts.load);
       await connection.sandbox.PingSandbox({ sandboxId: id }, { timeoutMs: timeouts.load });
-      const running: Running = { bundle, binary, connection, logFifo, released: false, stopped: false, ending: undefined };
+      const running: Running = {
+        bundle,
+        binary,
+        connection,
+        logFifo,
+        released: false,
+        stopped: false,
+        ending: undefined,
+      };
       if (this.options.isRecorded(namespace, id)) {
         this.#add(running);
         return;
       }
       log.warn({ namespace, id }, 'ending a sandbox that has no record');
-      await tolerated(connection.sandbox.ShutdownSandbox({ sandboxId: id }, { timeoutMs: timeouts.shutdown }), (error) => log.warn({ err: error, namespace, id }, 'failed to shut down sandbox'));
+      await tolerated(
+        connection.sandbox.ShutdownSandbox({ sandboxId: id }, { timeoutMs: timeouts.shutdown }),
+        (error) => log.warn({ err: error, namespace, id }, 'failed to shut down sandbox'),
+      );
       await this.#end(running);
     } catch (error) {
       log.error({ err: error, namespace, id }, 'cleaning up after a dead sandbox');
       // One that only answers late would wait for ever for somebody to end it.
-      await connection?.sandbox.ShutdownSandbox({ sandboxId: id }, { timeoutMs: timeouts.shutdown }).catch((second: unknown) => log.debug({ err: second, namespace, id }, 'shutting down a sandbox that does not answer failed'));
+      await connection?.sandbox
+        .ShutdownSandbox({ sandboxId: id }, { timeoutMs: timeouts.shutdown })
+        .catch((second: unknown) =>
+          log.debug({ err: second, namespace, id }, 'shutting down a sandbox that does not answer failed'),
+        );
       connection?.close();
       if (binary !== '') await cleanUp(this.options, bundle, binary);
       logFifo?.close();
@@ -243,9 +290,15 @@ export class ShimSandboxes implements SandboxController {
     this.#running.set(key(namespace, id), running);
     void running.connection.closed.then(() => {
       if (running.released) return;
-      this.options.log[running.stopped ? 'debug' : 'warn']({ namespace, id }, 'cleaning up after the shim of a sandbox disconnected');
+      this.options.log[running.stopped ? 'debug' : 'warn'](
+        { namespace, id },
+        'cleaning up after the shim of a sandbox disconnected',
+      );
       this.#track(running, () => this.#end(running)).catch((error: unknown) => {
-        this.options.log.error({ err: error, namespace, id }, 'failed to clean up after a sandbox; the next one of this id tries again');
+        this.options.log.error(
+          { err: error, namespace, id },
+          'failed to clean up after a sandbox; the next one of this id tries again',
+        );
       });
     });
   }
@@ -264,7 +317,9 @@ export class ShimSandboxes implements SandboxController {
     const { namespace, id } = bundle;
     running.released = true;
     if (!connection.isClosed) {
-      await tolerated(connection.task.Shutdown({ id }, { timeoutMs: timeouts.shutdown }), (error) => log.warn({ err: error, namespace, id }, 'failed to shut down the shim of a sandbox'));
+      await tolerated(connection.task.Shutdown({ id }, { timeoutMs: timeouts.shutdown }), (error) =>
+        log.warn({ err: error, namespace, id }, 'failed to shut down the shim of a sandbox'),
+      );
     }
     connection.close();
     await cleanUp(this.options, bundle, binary);

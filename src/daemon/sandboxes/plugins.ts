@@ -20,7 +20,11 @@ const controllerPlugin: Registration = {
     const dirs = { state: join(daemon.state, name), root: join(daemon.root, name) };
     for (const dir of Object.values(dirs)) mkdirSync(dir, { recursive: true, mode: 0o711 });
     const controller = new ShimSandboxes({
-      dirs, log, runtimeRoot: join(daemon.state, 'runc'), launcher: tasks.launcher, timeouts: tasks.timeouts,
+      dirs,
+      log,
+      runtimeRoot: join(daemon.state, 'runc'),
+      launcher: tasks.launcher,
+      timeouts: tasks.timeouts,
       runtime: (wanted) => runtimes.get(wanted),
       isRecorded: (namespace, id) => hasRecord(context, namespace, id),
       isTask: (namespace, id) => tasks.has(namespace, id),
@@ -39,9 +43,13 @@ const servicePlugin: Registration = {
   id: 'sandbox-controllers',
   requires: [PluginType.SandboxController, PluginType.Metadata, PluginType.Event],
   init: (context): GrpcPlugin => ({
-    services: [sandboxControllerService({
-      controllers: context.all<SandboxController>(PluginType.SandboxController), sandboxes: context.metadata.sandboxes, publish: publisher(context.events),
-    })],
+    services: [
+      sandboxControllerService({
+        controllers: context.all<SandboxController>(PluginType.SandboxController),
+        sandboxes: context.metadata.sandboxes,
+        publish: publisher(context.events),
+      }),
+    ],
   }),
 };
 

@@ -20,7 +20,10 @@ export interface SandboxServiceOptions {
 export function sandboxControllerService({ controllers, sandboxes, publish }: SandboxServiceOptions): BoundService {
   const controller = (name: string): SandboxController => {
     const found = controllers.get(name === '' ? DEFAULT_SANDBOXER : name);
-    if (found === undefined) throw errdefs.notFound(`sandbox controller ${JSON.stringify(name)}: there are ${[...controllers.keys()].join(', ')}`);
+    if (found === undefined)
+      throw errdefs.notFound(
+        `sandbox controller ${JSON.stringify(name)}: there are ${[...controllers.keys()].join(', ')}`,
+      );
     return found;
   };
   const recorded = (namespace: string, id: string): Sandbox | undefined => {
@@ -31,7 +34,11 @@ export function sandboxControllerService({ controllers, sandboxes, publish }: Sa
       throw error;
     }
   };
-  const create = async (chosen: SandboxController, request: SandboxRequest, { namespace, signal }: Call): Promise<void> => {
+  const create = async (
+    chosen: SandboxController,
+    request: SandboxRequest,
+    { namespace, signal }: Call,
+  ): Promise<void> => {
     await chosen.create(namespace, request, signal);
     publish(namespace, '/sandboxes/create', 'SandboxCreate', { sandboxId: request.id });
   };
@@ -47,7 +54,12 @@ export function sandboxControllerService({ controllers, sandboxes, publish }: Sa
       const chosen = controller(sandboxer);
       // Go clients up to containerd 2.1 make a record and start it, and fail with containerd.
       const record = chosen.has(namespace, sandboxId) ? undefined : recorded(namespace, sandboxId);
-      if (record !== undefined) await create(chosen, { id: sandboxId, sandbox: record, rootfs: [], options: undefined, netnsPath: '', annotations: {} }, call);
+      if (record !== undefined)
+        await create(
+          chosen,
+          { id: sandboxId, sandbox: record, rootfs: [], options: undefined, netnsPath: '', annotations: {} },
+          call,
+        );
       const { pid, createdAt } = await chosen.start(namespace, sandboxId);
       publish(namespace, '/sandboxes/start', 'SandboxStart', { sandboxId });
       return { sandboxId, pid, createdAt: createdAt ?? {} };
@@ -69,16 +81,25 @@ export function sandboxControllerService({ controllers, sandboxes, publish }: Sa
       const status = await controller(sandboxer).status(namespace, sandboxId, verbose);
       if (status === undefined) return { sandboxId, exitedAt: realtime(), createdAt: timestamp(undefined), extra: {} };
       const { pid, state, info, createdAt, exitedAt, extra } = status;
-      return { sandboxId: status.sandboxId, pid, state, info, createdAt: createdAt ?? {}, exitedAt: exitedAt ?? {}, extra: extra ?? {} };
+      return {
+        sandboxId: status.sandboxId,
+        pid,
+        state,
+        info,
+        createdAt: createdAt ?? {},
+        exitedAt: exitedAt ?? {},
+        extra: extra ?? {},
+      };
     },
     async Shutdown({ sandboxId, sandboxer }, { namespace }) {
       const chosen = controller(sandboxer);
       // Its stop was its end: the same clients would keep its record, were this NotFound.
-      if (chosen.has(namespace, sandboxId) || recorded(namespace, sandboxId) === undefined) await chosen.shutdown(namespace, sandboxId);
+      if (chosen.has(namespace, sandboxId) || recorded(namespace, sandboxId) === undefined)
+        await chosen.shutdown(namespace, sandboxId);
       return {};
     },
     async Metrics({ sandboxId, sandboxer }, { namespace }) {
-      return { metrics: await controller(sandboxer).metrics(namespace, sandboxId) ?? null };
+      return { metrics: (await controller(sandboxer).metrics(namespace, sandboxId)) ?? null };
     },
     async Update({ sandboxId, sandboxer, sandbox, fields }, { namespace }) {
       const chosen = controller(sandboxer);

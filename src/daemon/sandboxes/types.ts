@@ -29,7 +29,11 @@ export interface SandboxController {
   stop(namespace: string, id: string, timeoutSecs: number): Promise<void>;
   wait(namespace: string, id: string, signal: AbortSignal): Promise<InstanceType<Shim['WaitSandboxResponse']>>;
   /** Undefined for one that does not run. */
-  status(namespace: string, id: string, verbose: boolean): Promise<InstanceType<Shim['SandboxStatusResponse']> | undefined>;
+  status(
+    namespace: string,
+    id: string,
+    verbose: boolean,
+  ): Promise<InstanceType<Shim['SandboxStatusResponse']> | undefined>;
   /** Ends it; nothing is left of it but its record. */
   shutdown(namespace: string, id: string): Promise<void>;
   metrics(namespace: string, id: string): Promise<containerd.types.Metric.$Properties | null | undefined>;

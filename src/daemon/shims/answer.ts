@@ -45,7 +45,11 @@ function fromJson(text: string): Bootstrap {
   }
   const { version, address, protocol } = value as Record<string, unknown>;
   if (typeof address !== 'string') throw unknown(`${quoted(text)} holds no address`);
-  return { version: typeof version === 'number' ? version : 2, address, protocol: typeof protocol === 'string' ? protocol : 'ttrpc' };
+  return {
+    version: typeof version === 'number' ? version : 2,
+    address,
+    protocol: typeof protocol === 'string' ? protocol : 'ttrpc',
+  };
 }
 
 function fromMessage(output: Uint8Array): Bootstrap | undefined {
@@ -59,10 +63,17 @@ function fromMessage(output: Uint8Array): Bootstrap | undefined {
 }
 
 function checked({ version, address, protocol }: Bootstrap): Bootstrap {
-  if (version > MAX_VERSION || version < 1) throw notImplemented(`unsupported shim version (${version}): at most ${MAX_VERSION} is spoken here`);
-  if (protocol.toLowerCase() !== 'ttrpc') throw notImplemented(`unsupported shim protocol ${JSON.stringify(protocol)}: only ttrpc is spoken here`);
+  if (version > MAX_VERSION || version < 1)
+    throw notImplemented(`unsupported shim version (${version}): at most ${MAX_VERSION} is spoken here`);
+  if (protocol.toLowerCase() !== 'ttrpc')
+    throw notImplemented(`unsupported shim protocol ${JSON.stringify(protocol)}: only ttrpc is spoken here`);
   // An address is one line of printable text.
-  if (address === '' || address.length > MAX_ADDRESS || /[\s\x00-\x1f\x7f\ufffd]/.test(address) || /^(?!unix:)\w+:\/\//.test(address)) {
+  if (
+    address === '' ||
+    address.length > MAX_ADDRESS ||
+    /[\s\x00-\x1f\x7f\ufffd]/.test(address) ||
+    /^(?!unix:)\w+:\/\//.test(address)
+  ) {
     throw unknown(`the shim printed ${quoted(address)}, which is no address of a unix socket`);
   }
   return { version: Math.max(version, 2), address, protocol: 'ttrpc' };

@@ -26,7 +26,9 @@ export interface ShimSearch {
 export function shimName(runtime: string): string {
   const parts = runtime.split('.');
   if (runtime.includes('/') || parts.length < 2 || parts.some((part) => part === '')) {
-    throw invalidArgument(`invalid runtime name ${JSON.stringify(runtime)}: it must be an absolute path, or like io.containerd.runc.v2`);
+    throw invalidArgument(
+      `invalid runtime name ${JSON.stringify(runtime)}: it must be an absolute path, or like io.containerd.runc.v2`,
+    );
   }
   return `containerd-shim-${parts.at(-2)}-${parts.at(-1)}`;
 }
@@ -37,7 +39,8 @@ export function shimName(runtime: string): string {
  * @throws InvalidArgument for a name that is no runtime's, Unknown (as containerd has it) when there is no such program
  */
 export function resolveShim(runtime: string, search: ShimSearch): string {
-  if (runtime === '') throw invalidArgument('no runtime name: the container must name one, such as io.containerd.runc.v2');
+  if (runtime === '')
+    throw invalidArgument('no runtime name: the container must name one, such as io.containerd.runc.v2');
   if (isAbsolute(runtime)) {
     if (statSync(runtime, { throwIfNoEntry: false })?.isFile()) return runtime;
     throw unknown(`runtime ${JSON.stringify(runtime)} binary not installed: file does not exist`);
@@ -66,7 +69,11 @@ export function programDir(): string | undefined {
 export function defaultSearch(env: NodeJS.ProcessEnv = process.env): ShimSearch {
   const own = programDir();
   const called = process.argv[1];
-  return { first: own === undefined ? [] : [own], path: env.PATH ?? '', last: called === undefined ? [] : [dirname(called)] };
+  return {
+    first: own === undefined ? [] : [own],
+    path: env.PATH ?? '',
+    last: called === undefined ? [] : [dirname(called)],
+  };
 }
 
 function isProgram(file: string): boolean {

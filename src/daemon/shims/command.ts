@@ -35,7 +35,13 @@ export async function runShim(file: string, run: ShimRun): Promise<ShimResult> {
   let child;
   try {
     // It must not go on when the daemon is gone: what it was run for is done anew after a restart.
-    child = spawn(file, [file, ...run.args], { stdio: [stdin, out.writer, errors.writer], cwd: run.cwd, env: run.env, ownGroup: true, dieWithParent: true });
+    child = spawn(file, [file, ...run.args], {
+      stdio: [stdin, out.writer, errors.writer],
+      cwd: run.cwd,
+      env: run.env,
+      ownGroup: true,
+      dieWithParent: true,
+    });
   } catch (error) {
     out.finish();
     errors.finish();
@@ -51,7 +57,10 @@ export async function runShim(file: string, run: ShimRun): Promise<ShimResult> {
     why ??= reason;
     killGroup(child.pid);
   };
-  const timer = setTimeout(() => kill(`${file} gave no answer within ${run.timeoutMs / 1000} s and was killed`), run.timeoutMs);
+  const timer = setTimeout(
+    () => kill(`${file} gave no answer within ${run.timeoutMs / 1000} s and was killed`),
+    run.timeoutMs,
+  );
   const aborted = (): void => kill('context canceled');
   run.signal?.addEventListener('abort', aborted);
   const status = await child.exited;
@@ -62,7 +71,10 @@ export async function runShim(file: string, run: ShimRun): Promise<ShimResult> {
   const stderr = run.merged ? '' : errors.finish();
   const said = (run.merged ? stdout.toString() : stderr).trim();
   if (why !== undefined) throw new Error(said === '' ? why : `${why}; it printed: ${said}`);
-  if (status !== 0) throw new Error(`${said === '' ? file : said}: ${status > 128 ? `signal ${status - 128}` : `exit status ${status}`}`);
+  if (status !== 0)
+    throw new Error(
+      `${said === '' ? file : said}: ${status > 128 ? `signal ${status - 128}` : `exit status ${status}`}`,
+    );
   return { stdout, stderr };
 }
 

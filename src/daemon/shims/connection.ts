@@ -1,5 +1,9 @@
 /** The connection to a shim, one for each task. */
-import { ContainerdRuntimeSandboxV1Sandbox as Sandbox, ContainerdTaskV2Task as TaskV2, ContainerdTaskV3Task as TaskV3 } from '../../api/full.js';
+import {
+  ContainerdRuntimeSandboxV1Sandbox as Sandbox,
+  ContainerdTaskV2Task as TaskV2,
+  ContainerdTaskV3Task as TaskV3,
+} from '../../api/full.js';
 import { connect, type Client, type ServiceClient } from '../../ttrpc/index.js';
 import type { Bootstrap } from './answer.js';
 
@@ -16,7 +20,9 @@ export class ShimConnection {
   private constructor(client: Client, version: number) {
     this.#client = client;
     this.#task = taskClient(client, version);
-    this.closed = client.closed.then(() => { this.#isClosed = true; });
+    this.closed = client.closed.then(() => {
+      this.#isClosed = true;
+    });
   }
 
   /** Connects; throws Unavailable when nobody listens there. */
@@ -25,12 +31,18 @@ export class ShimConnection {
     return new ShimConnection(client, bootstrap.version);
   }
 
-  get task(): TaskClient { return this.#task; }
+  get task(): TaskClient {
+    return this.#task;
+  }
 
   /** Not every shim answers it: Unimplemented. */
-  get sandbox(): ServiceClient<typeof Sandbox> { return this.#client.service(Sandbox); }
+  get sandbox(): ServiceClient<typeof Sandbox> {
+    return this.#client.service(Sandbox);
+  }
 
-  get isClosed(): boolean { return this.#isClosed; }
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
 
   /** Speaks the older Task API from now on: what `bootstrap.json` says may be another shim's word. */
   downgrade(): void {

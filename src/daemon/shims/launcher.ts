@@ -60,7 +60,12 @@ export class ShimLauncher {
    * @param options the runtime's, handed over as they are
    * @throws Error with what the shim printed
    */
-  async start(binary: string, subject: ShimSubject, options: Any | undefined, signal?: AbortSignal): Promise<Bootstrap> {
+  async start(
+    binary: string,
+    subject: ShimSubject,
+    options: Any | undefined,
+    signal?: AbortSignal,
+  ): Promise<Bootstrap> {
     const { stdout } = await runShim(binary, {
       args: [...this.#flags(subject), ...this.#debugFlag(), 'start'],
       cwd: subject.path,
@@ -79,21 +84,30 @@ export class ShimLauncher {
    * @throws Error with what the shim wrote, when it failed
    */
   async delete(binary: string, subject: ShimSubject): Promise<LastWord> {
-    const { stdout, stderr } = await this.#deletions.run(() => runShim(binary, {
-      args: [...this.#flags(subject), '-bundle', subject.path, ...this.#debugFlag(), 'delete'],
-      cwd: subject.path,
-      env: this.#environment(subject),
-      timeoutMs: this.options.cleanupMs,
-    }));
+    const { stdout, stderr } = await this.#deletions.run(() =>
+      runShim(binary, {
+        args: [...this.#flags(subject), '-bundle', subject.path, ...this.#debugFlag(), 'delete'],
+        cwd: subject.path,
+        env: this.#environment(subject),
+        timeoutMs: this.options.cleanupMs,
+      }),
+    );
     const { pid, exitStatus, exitedAt } = containerd.task.v2.DeleteResponse.decode(stdout);
     // The Go shim's "no pid" is -1.
-    return { pid: pid === 0xffff_ffff ? 0 : pid, exitStatus, exitedAt: millis(exitedAt) === undefined ? realtime() : exitedAt!, warnings: stderr.trim() };
+    return {
+      pid: pid === 0xffff_ffff ? 0 : pid,
+      exitStatus,
+      exitedAt: millis(exitedAt) === undefined ? realtime() : exitedAt!,
+      warnings: stderr.trim(),
+    };
   }
 
   /** What a shim tells of itself and its runtime: an encoded `containerd.types.RuntimeInfo`. Shims know this since containerd 2.0. */
   async info(binary: string, options: Any | undefined): Promise<Uint8Array> {
     const { stdout } = await runShim(binary, {
-      args: ['-info'], cwd: '/', env: process.env,
+      args: ['-info'],
+      cwd: '/',
+      env: process.env,
       input: options?.type_url ? google.protobuf.Any.encode(options).finish() : undefined,
       timeoutMs: this.options.cleanupMs,
     });
@@ -111,6 +125,13 @@ export class ShimLauncher {
 
   #environment({ namespace }: ShimSubject): Record<string, string | undefined> {
     const { address, ttrpcAddress } = this.options;
-    return { ...process.env, GOMAXPROCS: '2', TTRPC_ADDRESS: ttrpcAddress, GRPC_ADDRESS: address, NAMESPACE: namespace, MAX_SHIM_VERSION: '2' };
+    return {
+      ...process.env,
+      GOMAXPROCS: '2',
+      TTRPC_ADDRESS: ttrpcAddress,
+      GRPC_ADDRESS: address,
+      NAMESPACE: namespace,
+      MAX_SHIM_VERSION: '2',
+    };
   }
 }

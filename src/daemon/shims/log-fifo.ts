@@ -13,7 +13,10 @@ export class LogFifo {
   readonly #watch: Watch;
   #rest = '';
 
-  private constructor(fd: number, private readonly onLine: (line: string) => void) {
+  private constructor(
+    fd: number,
+    private readonly onLine: (line: string) => void,
+  ) {
     this.#fd = fd;
     this.#watch = new Watch(fd, () => this.#read()).unref();
     this.#watch.want(READABLE);

@@ -53,6 +53,6 @@ export class NativeDriver implements SnapshotDriver {
   }
 
   layers(): string[] {
-    return readdirSync(this.#layers).map((name) => name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name);
+    return readdirSync(this.#layers).map((name) => (name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name));
   }
 }

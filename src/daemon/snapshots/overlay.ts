@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { mount, unmount } from '../../sys/index.js';
 import { Trash } from '../trash.js';
@@ -60,7 +70,9 @@ export class OverlayDriver implements SnapshotDriver {
     if (lower.length === 0) return bind(this.#fs(id), kind === 'active' ? 'rw' : 'ro');
     const upper = kind === 'active' ? [`workdir=${join(this.#layers, id, 'work')}`, `upperdir=${this.#fs(id)}`] : [];
     if (kind !== 'active' && lower.length === 1) return bind(lower[0]!, 'ro');
-    return [{ type: 'overlay', source: 'overlay', options: [...this.#common, ...upper, `lowerdir=${lower.join(':')}`] }];
+    return [
+      { type: 'overlay', source: 'overlay', options: [...this.#common, ...upper, `lowerdir=${lower.join(':')}`] },
+    ];
   }
 
   usage(id: string): Promise<{ size: number; inodes: number }> {
@@ -77,7 +89,7 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   layers(): string[] {
-    return readdirSync(this.#layers).map((name) => name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name);
+    return readdirSync(this.#layers).map((name) => (name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name));
   }
 
   #fs(id: string): string {
@@ -94,7 +106,10 @@ async function checkSupport(root: string): Promise<void> {
     await mount('overlay', join(dir, 'merged'), 'overlay', 0, data);
     await unmount(join(dir, 'merged'), MNT_DETACH);
   } catch (error) {
-    throw new Error(`overlayfs does not work in ${root}: ${(error as Error).message}; use the native snapshotter, or a root on another file system`, { cause: error });
+    throw new Error(
+      `overlayfs does not work in ${root}: ${(error as Error).message}; use the native snapshotter, or a root on another file system`,
+      { cause: error },
+    );
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

@@ -14,7 +14,11 @@ const { Kind } = containerd.services.snapshots.v1;
 type Kind = containerd.services.snapshots.v1.Kind;
 /** The label that names what a layer is to become. */
 const TARGET = 'containerd.io/snapshot.ref';
-const KINDS = new Map<number, SnapshotKind>([[Kind.VIEW, 'view'], [Kind.ACTIVE, 'active'], [Kind.COMMITTED, 'committed']]);
+const KINDS = new Map<number, SnapshotKind>([
+  [Kind.VIEW, 'view'],
+  [Kind.ACTIVE, 'active'],
+  [Kind.COMMITTED, 'committed'],
+]);
 
 export interface SnapshotParts {
   readonly db: Database;
@@ -38,20 +42,43 @@ export class Snapshots implements Snapshotter {
   readonly #making = new Set<string>();
   #next: number;
 
-  constructor(readonly name: string, readonly driver: SnapshotDriver, readonly parts: SnapshotParts) {
+  constructor(
+    readonly name: string,
+    readonly driver: SnapshotDriver,
+    readonly parts: SnapshotParts,
+  ) {
     this.#table = new Table(parts.db, 'snapshot', containerd.services.snapshots.v1.Info);
     this.#next = Math.max(0, ...[...driver.layers(), ...this.#recorded()].map(Number).filter(Number.isInteger)) + 1;
   }
 
-  prepare(namespace: string, key: string, parent: string, labels: Record<string, string>, lease?: string): Promise<Mount[]> {
+  prepare(
+    namespace: string,
+    key: string,
+    parent: string,
+    labels: Record<string, string>,
+    lease?: string,
+  ): Promise<Mount[]> {
     return this.#make(namespace, key, parent, labels, lease, Kind.ACTIVE);
   }
 
-  view(namespace: string, key: string, parent: string, labels: Record<string, string>, lease?: string): Promise<Mount[]> {
+  view(
+    namespace: string,
+    key: string,
+    parent: string,
+    labels: Record<string, string>,
+    lease?: string,
+  ): Promise<Mount[]> {
     return this.#make(namespace, key, parent, labels, lease, Kind.VIEW);
   }
 
-  async #make(namespace: string, key: string, parent: string, labels: Record<string, string>, lease: string | undefined, kind: Kind): Promise<Mount[]> {
+  async #make(
+    namespace: string,
+    key: string,
+    parent: string,
+    labels: Record<string, string>,
+    lease: string | undefined,
+    kind: Kind,
+  ): Promise<Mount[]> {
     checkName('', namespace);
     if (key === '') throw errdefs.invalidArgument('a snapshot needs a key');
     checkLabels('info.Labels', labels);
@@ -61,18 +88,27 @@ export class Snapshots implements Snapshotter {
       const id = String(this.#next++);
       this.#making.add(id);
       try {
-        if (!await this.#record(id, namespace, key, { parent, labels, kind, parents, lease })) continue;
+        if (!(await this.#record(id, namespace, key, { parent, labels, kind, parents, lease }))) continue;
       } finally {
         this.#making.delete(id);
       }
-      if (kind === Kind.ACTIVE) this.parts.publish(namespace, '/snapshot/prepare', 'SnapshotPrepare', { key, parent, snapshotter: this.name });
+      if (kind === Kind.ACTIVE)
+        this.parts.publish(namespace, '/snapshot/prepare', 'SnapshotPrepare', { key, parent, snapshotter: this.name });
       return this.driver.mounts(id, parents, KINDS.get(kind)!);
     }
   }
 
   /** Where the snapshot or what it is to become is there, the lease keeps that from here on: the client will rely on it. */
-  async #refuseExisting(namespace: string, key: string, target: string | undefined, lease: string | undefined): Promise<void> {
-    for (const [name, what] of [[target ?? '', 'target snapshot'], [key, 'snapshot']] as const) {
+  async #refuseExisting(
+    namespace: string,
+    key: string,
+    target: string | undefined,
+    lease: string | undefined,
+  ): Promise<void> {
+    for (const [name, what] of [
+      [target ?? '', 'target snapshot'],
+      [key, 'snapshot'],
+    ] as const) {
       if (name === '' || !this.#table.has(namespace, this.name, name)) continue;
       const found = await this.parts.db.write(() => this.#keepExisting(namespace, name, lease));
       if (found) throw errdefs.alreadyExists(`${what} ${JSON.stringify(name)}`);
@@ -88,8 +124,22 @@ export class Snapshots implements Snapshotter {
 
   /** Makes a layer and records it. False, with nothing left, when by then there is such a snapshot, or the parent is another one. */
   async #record(
-    id: string, namespace: string, key: string,
-    { parent, labels, kind, parents, lease }: { parent: string; labels: Record<string, string>; kind: Kind; parents: readonly string[]; lease: string | undefined },
+    id: string,
+    namespace: string,
+    key: string,
+    {
+      parent,
+      labels,
+      kind,
+      parents,
+      lease,
+    }: {
+      parent: string;
+      labels: Record<string, string>;
+      kind: Kind;
+      parents: readonly string[];
+      lease: string | undefined;
+    },
   ): Promise<boolean> {
     const { db, leases, namespaces } = this.parts;
     let recorded = false;
@@ -97,11 +147,19 @@ export class Snapshots implements Snapshotter {
       await this.driver.create(id, parents, KINDS.get(kind)!);
       recorded = await db.write(() => {
         const target = labels[TARGET];
-        if (this.#table.has(namespace, this.name, key) || (target && this.#table.has(namespace, this.name, target))) return false;
+        if (this.#table.has(namespace, this.name, key) || (target && this.#table.has(namespace, this.name, target)))
+          return false;
         if (this.#parents(namespace, parent).join() !== parents.join()) return false;
         leases.keep(namespace, lease, `snapshots/${this.name}`, key);
         const now = realtime();
-        this.#table.put([namespace, this.name, key], { name: key, parent, kind, labels: kept(labels), createdAt: now, updatedAt: now });
+        this.#table.put([namespace, this.name, key], {
+          name: key,
+          parent,
+          kind,
+          labels: kept(labels),
+          createdAt: now,
+          updatedAt: now,
+        });
         db.put(['layer', namespace, this.name, key], Buffer.from(id));
         namespaces.ensure(namespace);
         return true;
@@ -119,11 +177,22 @@ export class Snapshots implements Snapshotter {
   // eslint-disable-next-line @typescript-eslint/require-await -- a driver from elsewhere may take its time
   async mounts(namespace: string, key: string): Promise<Mount[]> {
     const { kind, parent } = this.stat(namespace, key);
-    if (kind === Kind.COMMITTED) throw errdefs.failedPrecondition(`failed to get active mount: requested snapshot ${key} not active or view`);
-    return this.driver.mounts(this.#layer(namespace, key), this.#parents(namespace, parent ?? ''), KINDS.get(kind ?? 0)!);
+    if (kind === Kind.COMMITTED)
+      throw errdefs.failedPrecondition(`failed to get active mount: requested snapshot ${key} not active or view`);
+    return this.driver.mounts(
+      this.#layer(namespace, key),
+      this.#parents(namespace, parent ?? ''),
+      KINDS.get(kind ?? 0)!,
+    );
   }
 
-  async commit(namespace: string, name: string, key: string, labels: Record<string, string>, lease?: string): Promise<void> {
+  async commit(
+    namespace: string,
+    name: string,
+    key: string,
+    labels: Record<string, string>,
+    lease?: string,
+  ): Promise<void> {
     if (name === '') throw errdefs.invalidArgument('a snapshot needs a name to be committed under');
     checkLabels('info.Labels', labels);
     const { db, leases, publish } = this.parts;
@@ -136,7 +205,14 @@ export class Snapshots implements Snapshotter {
       const now = realtime();
       const id = this.#layer(namespace, key);
       this.#forget(namespace, key);
-      this.#table.put([namespace, this.name, name], { name, parent: old.parent ?? '', kind: Kind.COMMITTED, labels: kept(labels), createdAt: now, updatedAt: now });
+      this.#table.put([namespace, this.name, name], {
+        name,
+        parent: old.parent ?? '',
+        kind: Kind.COMMITTED,
+        labels: kept(labels),
+        createdAt: now,
+        updatedAt: now,
+      });
       db.put(['layer', namespace, this.name, name], Buffer.from(id));
       return true;
     });
@@ -147,7 +223,8 @@ export class Snapshots implements Snapshotter {
   async remove(namespace: string, key: string, lease?: string): Promise<void> {
     const id = await this.parts.db.write(() => {
       this.stat(namespace, key);
-      if (this.#table.list(namespace, this.name).some(({ parent }) => parent === key)) throw errdefs.failedPrecondition('cannot remove snapshot with child');
+      if (this.#table.list(namespace, this.name).some(({ parent }) => parent === key))
+        throw errdefs.failedPrecondition('cannot remove snapshot with child');
       const layer = this.#layer(namespace, key);
       this.#forget(namespace, key);
       this.parts.leases.release(namespace, lease, `snapshots/${this.name}`, key);
@@ -169,7 +246,7 @@ export class Snapshots implements Snapshotter {
     return this.parts.db.write(() => {
       const result = { ...this.stat(namespace, key) };
       applyMask(paths.length === 0 ? ['labels'] : paths, `snapshot ${JSON.stringify(key)}`, {
-        labels: (label) => result.labels = replaceEntries(result.labels, info.labels, label),
+        labels: (label) => (result.labels = replaceEntries(result.labels, info.labels, label)),
       });
       checkLabels('info.Labels', result.labels);
       result.labels = kept(result.labels);
@@ -210,7 +287,8 @@ export class Snapshots implements Snapshotter {
     for (let key = parent; key !== '';) {
       const info = this.#table.get(namespace, this.name, key);
       if (info === undefined) throw errdefs.notFound(`parent snapshot ${key} does not exist`);
-      if (info.kind !== Kind.COMMITTED) throw errdefs.invalidArgument(`parent ${JSON.stringify(key)} is not committed snapshot`);
+      if (info.kind !== Kind.COMMITTED)
+        throw errdefs.invalidArgument(`parent ${JSON.stringify(key)} is not committed snapshot`);
       ids.push(this.#layer(namespace, key));
       key = info.parent ?? '';
     }
@@ -229,18 +307,28 @@ export class Snapshots implements Snapshotter {
   }
 
   #recorded(): Set<string> {
-    return new Set(this.parts.db.range(['layer']).filter(({ key }) => key[2] === this.name).map(({ value }) => value.toString()));
+    return new Set(
+      this.parts.db
+        .range(['layer'])
+        .filter(({ key }) => key[2] === this.name)
+        .map(({ value }) => value.toString()),
+    );
   }
 }
 
 function adapt(info: SnapshotInfo): Adapter {
   return ([name = '', ...rest]) => {
     switch (name) {
-      case 'kind': return KINDS.get(info.kind ?? 0);
-      case 'name': return field(info.name);
-      case 'parent': return field(info.parent);
-      case 'labels': return entry(info.labels, rest);
-      default: return undefined;
+      case 'kind':
+        return KINDS.get(info.kind ?? 0);
+      case 'name':
+        return field(info.name);
+      case 'parent':
+        return field(info.parent);
+      case 'labels':
+        return entry(info.labels, rest);
+      default:
+        return undefined;
     }
   };
 }

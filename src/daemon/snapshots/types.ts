@@ -5,8 +5,20 @@ export type SnapshotInfo = containerd.services.snapshots.v1.Info.$Properties;
 
 /** File systems in layers, of each namespace apart. Keys are the caller's. */
 export interface Snapshotter {
-  prepare(namespace: string, key: string, parent: string, labels: Record<string, string>, lease?: string): Promise<Mount[]>;
-  view(namespace: string, key: string, parent: string, labels: Record<string, string>, lease?: string): Promise<Mount[]>;
+  prepare(
+    namespace: string,
+    key: string,
+    parent: string,
+    labels: Record<string, string>,
+    lease?: string,
+  ): Promise<Mount[]>;
+  view(
+    namespace: string,
+    key: string,
+    parent: string,
+    labels: Record<string, string>,
+    lease?: string,
+  ): Promise<Mount[]>;
   mounts(namespace: string, key: string): Promise<Mount[]>;
   commit(namespace: string, name: string, key: string, labels: Record<string, string>, lease?: string): Promise<void>;
   /** FailedPrecondition while others stand on it. */

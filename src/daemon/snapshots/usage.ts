@@ -17,7 +17,8 @@ export function diskUsage(dir: string): Promise<{ size: number; inodes: number }
         if (seen.has(inode)) continue;
         seen.add(inode);
         size += stat.blocks * SECTOR;
-        if (stat.isDirectory()) for (const name of await readdir(tree.on(path), 'latin1') as ByteString[]) waiting.push(inside(path, name));
+        if (stat.isDirectory())
+          for (const name of (await readdir(tree.on(path), 'latin1')) as ByteString[]) waiting.push(inside(path, name));
       } catch (error) {
         // A container may be at work in it.
         if (path === '' || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;

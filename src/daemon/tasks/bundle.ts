@@ -1,5 +1,15 @@
 /** A task's directories, in containerd's layout, so that a shim cannot tell the two daemons apart (contract §1.11). */
-import { chmodSync, chownSync, existsSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { invalidArgument } from '../../api/errdefs.js';
 import { checkIdentifier } from '../../api/identifier.js';
@@ -20,7 +30,11 @@ export class TaskBundle {
   /** What is to outlive a reboot, or is too big for memory. */
   readonly work: string;
 
-  constructor(dirs: TaskDirs, readonly namespace: string, readonly id: string) {
+  constructor(
+    dirs: TaskDirs,
+    readonly namespace: string,
+    readonly id: string,
+  ) {
     this.path = join(dirs.state, namespace, id);
     this.work = join(dirs.root, namespace, id);
   }
@@ -57,19 +71,27 @@ export class TaskBundle {
     return bundle;
   }
 
-  get log(): string { return join(this.path, 'log'); }
+  get log(): string {
+    return join(this.path, 'log');
+  }
 
-  get exists(): boolean { return existsSync(this.path); }
+  get exists(): boolean {
+    return existsSync(this.path);
+  }
 
   /** The shim's binary; undefined when it was never written. */
-  get shimBinary(): string | undefined { return tryRead(join(this.path, 'shim-binary-path'))?.trim() || undefined; }
+  get shimBinary(): string | undefined {
+    return tryRead(join(this.path, 'shim-binary-path'))?.trim() || undefined;
+  }
 
   writeShimBinary(path: string): void {
     writeAtomic(join(this.path, 'shim-binary-path'), path, 0o600);
   }
 
   /** Its shim is a sandbox's, and does not end with it. */
-  get isSandboxed(): boolean { return existsSync(join(this.path, 'sandbox')); }
+  get isSandboxed(): boolean {
+    return existsSync(join(this.path, 'sandbox'));
+  }
 
   /** Notes the sandbox that it is in. */
   writeSandbox(id: string): void {

@@ -32,7 +32,9 @@ export class CheckpointStore {
   list(namespace: string, id: string): Checkpoint[] {
     const dir = join(this.dir, namespace, id);
     if (!existsSync(dir)) return [];
-    return readdirSync(dir).filter((name) => !name.startsWith('.')).map((name) => this.get(namespace, id, name))
+    return readdirSync(dir)
+      .filter((name) => !name.startsWith('.'))
+      .map((name) => this.get(namespace, id, name))
       .sort((a, b) => a.createdAt - b.createdAt || (a.name < b.name ? -1 : 1));
   }
 

@@ -61,15 +61,23 @@ export class ContainerRuntime {
   sandboxes: SandboxPlaces | undefined;
 
   constructor(
-    private readonly manager: TaskManager, private readonly runtimes: RuntimeRegistry,
-    private readonly exchange: Exchange, private readonly checkpoints: CheckpointStore,
+    private readonly manager: TaskManager,
+    private readonly runtimes: RuntimeRegistry,
+    private readonly exchange: Exchange,
+    private readonly checkpoints: CheckpointStore,
   ) {}
 
-  get launcher(): ShimLauncher { return this.manager.options.launcher; }
+  get launcher(): ShimLauncher {
+    return this.manager.options.launcher;
+  }
   /** The shim of a runtime, by the rules of {@link create}. */
-  shimOf(runtime: string): string { return this.runtimes.get(runtime).shim; }
+  shimOf(runtime: string): string {
+    return this.runtimes.get(runtime).shim;
+  }
 
-  get timeouts(): Timeouts { return this.manager.options.timeouts; }
+  get timeouts(): Timeouts {
+    return this.manager.options.timeouts;
+  }
 
   /**
    * Makes it, with its first process not started yet.
@@ -80,19 +88,31 @@ export class ContainerRuntime {
     const { spec, rootfs = [], io = NO_IO, containerOptions } = options;
     // They would have one shim, which would end with the first of them.
     if (this.sandboxes?.has(namespace, id)) throw errdefs.alreadyExists(`task ${id}: a sandbox has this id`);
-    const { task, pid } = await this.manager.create({
-      namespace, id, rootfs, io,
-      spec: spec instanceof Uint8Array ? spec : Buffer.from(stringifyExact(spec)),
-      runtime: this.runtimes.get(options.runtime ?? ''),
-      options: mergeOptions(options.options, containerOptions),
-      checkpoint: restorePath(options.options) || options.checkpoint,
-      sandbox: this.#place(namespace, options.sandbox),
-    }, call);
+    const { task, pid } = await this.manager.create(
+      {
+        namespace,
+        id,
+        rootfs,
+        io,
+        spec: spec instanceof Uint8Array ? spec : Buffer.from(stringifyExact(spec)),
+        runtime: this.runtimes.get(options.runtime ?? ''),
+        options: mergeOptions(options.options, containerOptions),
+        checkpoint: restorePath(options.options) || options.checkpoint,
+        sandbox: this.#place(namespace, options.sandbox),
+      },
+      call,
+    );
     return this.#container(task, pid);
   }
 
   /** Makes it of a checkpoint, and starts it. NotFound when there is none of that name. */
-  async restore(namespace: string, id: string, checkpoint: string, options: Omit<CreateOptions, 'checkpoint'>, call?: CallOptions): Promise<RunningContainer> {
+  async restore(
+    namespace: string,
+    id: string,
+    checkpoint: string,
+    options: Omit<CreateOptions, 'checkpoint'>,
+    call?: CallOptions,
+  ): Promise<RunningContainer> {
     const { path } = this.checkpoints.get(namespace, id, checkpoint);
     const container = await this.create(namespace, id, { ...options, checkpoint: path }, call);
     try {
@@ -126,7 +146,10 @@ export class ContainerRuntime {
 
   /** What happens to the containers of a namespace, or of all, until the signal aborts. */
   events(signal: AbortSignal, namespace?: string): AsyncIterable<Envelope> {
-    return this.exchange.subscribe([`${namespace === undefined ? '' : `namespace==${namespace},`}topic~=|^/tasks/|`], signal);
+    return this.exchange.subscribe(
+      [`${namespace === undefined ? '' : `namespace==${namespace},`}topic~=|^/tasks/|`],
+      signal,
+    );
   }
 
   #place(namespace: string, id = ''): TaskRequest['sandbox'] {
@@ -141,10 +164,19 @@ export class ContainerRuntime {
 
 /** A container that runs, or has run and was not deleted yet. Each call fails with NotFound once it is no more. */
 export class RunningContainer {
-  constructor(readonly task: Task, private readonly exchange: Exchange, private readonly checkpointStore: CheckpointStore, readonly createdPid: number) {}
+  constructor(
+    readonly task: Task,
+    private readonly exchange: Exchange,
+    private readonly checkpointStore: CheckpointStore,
+    readonly createdPid: number,
+  ) {}
 
-  get id(): string { return this.task.id; }
-  get namespace(): string { return this.task.namespace; }
+  get id(): string {
+    return this.task.id;
+  }
+  get namespace(): string {
+    return this.task.namespace;
+  }
 
   /** Starts the first process, or one that {@link exec} made. Gives its pid. */
   async start(execId = '', call?: CallOptions): Promise<number> {
@@ -153,7 +185,13 @@ export class RunningContainer {
 
   /** Makes another process; {@link start} starts it. */
   async exec(execId: string, process: object | Any, io: TaskIo = NO_IO, call?: CallOptions): Promise<void> {
-    const spec = 'type_url' in process ? process : { type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process', value: Buffer.from(stringifyExact(process)) };
+    const spec =
+      'type_url' in process
+        ? process
+        : {
+            type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process',
+            value: Buffer.from(stringifyExact(process)),
+          };
     await this.task.exec(execId, spec, io, call);
   }
 
@@ -163,12 +201,17 @@ export class RunningContainer {
 
   /** Removes a process that has ended or was never started. */
   async removeProcess(execId: string, call?: CallOptions): Promise<Exit> {
-    if (execId === '') throw errdefs.invalidArgument('exec id cannot be empty: the first process goes with its container');
+    if (execId === '')
+      throw errdefs.invalidArgument('exec id cannot be empty: the first process goes with its container');
     return this.task.deleteProcess(execId, call);
   }
 
   /** Sends a signal by its number, to the first process unless told otherwise. */
-  async signal(signal: number, { execId = '', all = false }: { execId?: string; all?: boolean } = {}, call?: CallOptions): Promise<void> {
+  async signal(
+    signal: number,
+    { execId = '', all = false }: { execId?: string; all?: boolean } = {},
+    call?: CallOptions,
+  ): Promise<void> {
     await this.task.kill(signal, all, execId, call);
   }
 
@@ -190,8 +233,14 @@ export class RunningContainer {
   }
 
   /** Keeps the state of its processes under a name. AlreadyExists for one that is taken. */
-  async checkpoint(name: string, options: containerd.runc.v1.CheckpointOptions.$Properties = {}, call?: CallOptions): Promise<Checkpoint> {
-    const checkpoint = await this.checkpointStore.add(this.namespace, this.id, name, (dir) => this.task.checkpoint(dir, checkpointOptions(options), call));
+  async checkpoint(
+    name: string,
+    options: containerd.runc.v1.CheckpointOptions.$Properties = {},
+    call?: CallOptions,
+  ): Promise<Checkpoint> {
+    const checkpoint = await this.checkpointStore.add(this.namespace, this.id, name, (dir) =>
+      this.task.checkpoint(dir, checkpointOptions(options), call),
+    );
     this.#publishCheckpoint(checkpoint.path);
     return checkpoint;
   }
@@ -212,6 +261,13 @@ export class RunningContainer {
   }
 
   #publishCheckpoint(checkpoint: string): void {
-    this.exchange.publish(this.namespace, '/tasks/checkpointed', pack('containerd.events.TaskCheckpointed', containerd.events.TaskCheckpointed, { containerId: this.id, checkpoint }));
+    this.exchange.publish(
+      this.namespace,
+      '/tasks/checkpointed',
+      pack('containerd.events.TaskCheckpointed', containerd.events.TaskCheckpointed, {
+        containerId: this.id,
+        checkpoint,
+      }),
+    );
   }
 }

@@ -5,7 +5,11 @@ import { isClosed } from './task.js';
 /** The same error, of the same class, and what was attempted. */
 export function prefixed(what: string, error: unknown): TtrpcError {
   const { code, message } = TtrpcError.from(error);
-  return new TtrpcError(code === Code.NotFound && !(error instanceof TtrpcError) ? Code.Unknown : code, `${what}: ${message}`, { cause: error });
+  return new TtrpcError(
+    code === Code.NotFound && !(error instanceof TtrpcError) ? Code.Unknown : code,
+    `${what}: ${message}`,
+    { cause: error },
+  );
 }
 
 /** Waits for something that may fail, and tells of a failure unless what was called is simply gone. */

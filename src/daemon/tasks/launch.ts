@@ -21,7 +21,11 @@ export function resolveFor(launcher: ShimLauncher, shim: string): string {
 
 /** Has a shim serve the bundle, notes in it where, and connects. */
 export async function startShim(
-  launcher: ShimLauncher, binary: string, bundle: TaskBundle, options: google.protobuf.Any.$Properties | undefined, call: CallOptions,
+  launcher: ShimLauncher,
+  binary: string,
+  bundle: TaskBundle,
+  options: google.protobuf.Any.$Properties | undefined,
+  call: CallOptions,
 ): Promise<ShimConnection> {
   let bootstrap: Bootstrap;
   try {
@@ -34,7 +38,10 @@ export async function startShim(
 }
 
 /** Joins the shim of a sandbox, and notes in the bundle that it is one. */
-export async function joinShim(bundle: TaskBundle, sandbox: { readonly id: string; readonly bootstrap: Bootstrap }): Promise<ShimConnection> {
+export async function joinShim(
+  bundle: TaskBundle,
+  sandbox: { readonly id: string; readonly bootstrap: Bootstrap },
+): Promise<ShimConnection> {
   // First, as a clean-up must not take the shim for the task's own.
   bundle.writeSandbox(sandbox.id);
   bundle.writeBootstrap(sandbox.bootstrap);

@@ -114,17 +114,28 @@ export class TaskManager {
     return TaskBundle.create(dirs, namespace, id, spec);
   }
 
-  async #launch(request: TaskRequest, bundle: TaskBundle, binary: string, call: CallOptions): Promise<{ task: Task; pid: number }> {
+  async #launch(
+    request: TaskRequest,
+    bundle: TaskBundle,
+    binary: string,
+    call: CallOptions,
+  ): Promise<{ task: Task; pid: number }> {
     const { timeouts } = this.options;
     let logFifo: LogFifo | undefined;
     let connection: ShimConnection | undefined;
     try {
-      const options = withRoot(request.options?.value?.length ? request.options : request.runtime.options, binary, this.options.runtimeRoot);
+      const options = withRoot(
+        request.options?.value?.length ? request.options : request.runtime.options,
+        binary,
+        this.options.runtimeRoot,
+      );
       const checkpoint = await restoreFrom(request, bundle);
       logFifo = openLog(this.options, bundle);
       // Before the start: should the daemon die meanwhile, the next one knows what to clean up with.
       bundle.writeShimBinary(binary);
-      connection = await (request.sandbox === undefined ? startShim(this.options.launcher, binary, bundle, options, call) : joinShim(bundle, request.sandbox));
+      connection = await (request.sandbox === undefined
+        ? startShim(this.options.launcher, binary, bundle, options, call)
+        : joinShim(bundle, request.sandbox));
       const task = new Task(bundle, binary, connection, logFifo, timeouts);
       const { pid } = await createIn(task, { ...request, options, checkpoint }, call);
       if (connection.isClosed) throw errdefs.unavailable(`the shim ${binary} died right after creating the task`);
@@ -146,11 +157,16 @@ export class TaskManager {
   /** A creation of the same id waits until this one's remains are gone. */
   #track(task: Task, ending: Promise<void>): void {
     const name = key(task.namespace, task.id);
-    const settled = ending.catch((error: unknown) => {
-      this.options.log.error({ err: error, namespace: task.namespace, id: task.id }, 'failed to clean up after a task; the next one of this id tries again');
-    }).finally(() => {
-      if (this.#ending.get(name) === settled) this.#ending.delete(name);
-    });
+    const settled = ending
+      .catch((error: unknown) => {
+        this.options.log.error(
+          { err: error, namespace: task.namespace, id: task.id },
+          'failed to clean up after a task; the next one of this id tries again',
+        );
+      })
+      .finally(() => {
+        if (this.#ending.get(name) === settled) this.#ending.delete(name);
+      });
     this.#ending.set(name, settled);
   }
 
@@ -199,13 +215,25 @@ export class TaskManager {
   }
 
   /** The shim, if there is one, is told to forget the task and to end; then all that is left of the task is removed. */
-  async #discard(bundle: TaskBundle, binary: string, connection?: ShimConnection, logFifo?: LogFifo, forget = true): Promise<void> {
+  async #discard(
+    bundle: TaskBundle,
+    binary: string,
+    connection?: ShimConnection,
+    logFifo?: LogFifo,
+    forget = true,
+  ): Promise<void> {
     const { id, namespace } = bundle;
     const { timeouts, log } = this.options;
     if (connection !== undefined) {
-      if (forget) await tolerated(connection.task.Delete({ id }, { timeoutMs: timeouts.cleanup }), (error) => log.debug({ err: error, namespace, id }, 'failed to delete task'));
+      if (forget)
+        await tolerated(connection.task.Delete({ id }, { timeoutMs: timeouts.cleanup }), (error) =>
+          log.debug({ err: error, namespace, id }, 'failed to delete task'),
+        );
       // A sandbox has others, and its controller says when it ends.
-      if (!bundle.isSandboxed) await tolerated(connection.task.Shutdown({ id }, { timeoutMs: timeouts.shutdown }), (error) => log.warn({ err: error, namespace, id }, 'failed to shut down shim'));
+      if (!bundle.isSandboxed)
+        await tolerated(connection.task.Shutdown({ id }, { timeoutMs: timeouts.shutdown }), (error) =>
+          log.warn({ err: error, namespace, id }, 'failed to shut down shim'),
+        );
       connection.close();
     }
     const last = await this.#cleanUp(bundle, binary);

@@ -17,10 +17,26 @@ const LINUX_CHECKPOINT = 'containerd.linux.runc.CheckpointOptions';
 export function mergeOptions(forTask: Any | null | undefined, forRuntime: Any | null | undefined): Any | undefined {
   const [task, runtime] = [given(forTask), given(forRuntime)];
   if (task !== undefined && runtime !== undefined && isType(task, LINUX_CREATE) && isType(runtime, LINUX_RUNTIME)) {
-    const { runtime: binaryName, runtimeRoot: root, criuPath, systemdCgroup } = containerd.linux.runc.RuncOptions.decode(runtime.value!);
-    const { noPivotRoot, noNewKeyring, shimCgroup, ioUid, ioGid, criuWorkPath, criuImagePath } = containerd.linux.runc.CreateOptions.decode(task.value!);
+    const {
+      runtime: binaryName,
+      runtimeRoot: root,
+      criuPath,
+      systemdCgroup,
+    } = containerd.linux.runc.RuncOptions.decode(runtime.value!);
+    const { noPivotRoot, noNewKeyring, shimCgroup, ioUid, ioGid, criuWorkPath, criuImagePath } =
+      containerd.linux.runc.CreateOptions.decode(task.value!);
     return pack(OPTIONS, containerd.runc.v1.Options, {
-      binaryName, root, criuPath, systemdCgroup, noPivotRoot, noNewKeyring, shimCgroup, ioUid, ioGid, criuWorkPath, criuImagePath,
+      binaryName,
+      root,
+      criuPath,
+      systemdCgroup,
+      noPivotRoot,
+      noNewKeyring,
+      shimCgroup,
+      ioUid,
+      ioGid,
+      criuWorkPath,
+      criuImagePath,
     });
   }
   return task ?? runtime;
@@ -34,12 +50,21 @@ export function mergeOptions(forTask: Any | null | undefined, forRuntime: Any | 
  * @param root the daemon's
  */
 export function withRoot(options: Any | undefined, shim: string, root: string): Any | undefined {
-  if (options === undefined) return /^containerd-shim-runc-v\d$/.test(basename(shim)) ? pack(OPTIONS, containerd.runc.v1.Options, { root }) : undefined;
-  if (isType(options, OPTIONS)) return containerd.runc.v1.Options.decode(options.value!).root ? options : adding(options, containerd.runc.v1.Options.encode({ root }));
+  if (options === undefined)
+    return /^containerd-shim-runc-v\d$/.test(basename(shim))
+      ? pack(OPTIONS, containerd.runc.v1.Options, { root })
+      : undefined;
+  if (isType(options, OPTIONS))
+    return containerd.runc.v1.Options.decode(options.value!).root
+      ? options
+      : adding(options, containerd.runc.v1.Options.encode({ root }));
   // Types of the first runtime, of which the one for a task says nothing of a root.
-  if (isType(options, LINUX_CREATE)) return mergeOptions(options, pack(LINUX_RUNTIME, containerd.linux.runc.RuncOptions, { runtimeRoot: root }));
+  if (isType(options, LINUX_CREATE))
+    return mergeOptions(options, pack(LINUX_RUNTIME, containerd.linux.runc.RuncOptions, { runtimeRoot: root }));
   if (isType(options, LINUX_RUNTIME)) {
-    return containerd.linux.runc.RuncOptions.decode(options.value!).runtimeRoot ? options : adding(options, containerd.linux.runc.RuncOptions.encode({ runtimeRoot: root }));
+    return containerd.linux.runc.RuncOptions.decode(options.value!).runtimeRoot
+      ? options
+      : adding(options, containerd.linux.runc.RuncOptions.encode({ runtimeRoot: root }));
   }
   return options;
 }

@@ -28,7 +28,12 @@ const taskPlugin: Registration<TaskConfig> = {
     for (const dir of Object.values(dirs)) mkdirSync(dir, { recursive: true, mode: 0o711 });
     const timeouts = timeoutsOf(context.daemon.timeouts);
     const manager = new TaskManager({
-      dirs, runtimeRoot: join(context.daemon.state, 'runc'), events, log, timeouts, launcher: launcherOf(context, timeouts),
+      dirs,
+      runtimeRoot: join(context.daemon.state, 'runc'),
+      events,
+      log,
+      timeouts,
+      launcher: launcherOf(context, timeouts),
       recordedRuntime: (namespace, id) => {
         try {
           return runtimes.get(metadata.containers.get(namespace, id).runtime?.name ?? '').shim;
@@ -58,11 +63,19 @@ const servicePlugin: Registration = {
     const temporary = join(daemon.root, 'io.containerd.grpc.v1.tasks');
     // Of a daemon that was killed in the middle of a checkpoint.
     rmSync(temporary, { recursive: true, force: true });
-    return { services: [tasksService({ runtime: context.get<ContainerRuntime>(PluginType.Task, 'task'), metadata, log, temporary })] };
+    return {
+      services: [
+        tasksService({ runtime: context.get<ContainerRuntime>(PluginType.Task, 'task'), metadata, log, temporary }),
+      ],
+    };
   },
 };
 
-export const taskPlugins: readonly Registration[] = [taskPlugin as Registration, servicePlugin, monitorPlugin as Registration];
+export const taskPlugins: readonly Registration[] = [
+  taskPlugin as Registration,
+  servicePlugin,
+  monitorPlugin as Registration,
+];
 
 function taskDirs({ daemon }: InitContext): { state: string; root: string } {
   const name = 'io.containerd.runtime.v2.task';
@@ -72,18 +85,21 @@ function taskDirs({ daemon }: InitContext): { state: string; root: string } {
 function launcherOf({ config, daemon, log }: InitContext<TaskConfig>, timeouts: Timeouts): ShimLauncher {
   const search = defaultSearch();
   return new ShimLauncher({
-    address: daemon.address, ttrpcAddress: daemon.ttrpcAddress,
+    address: daemon.address,
+    ttrpcAddress: daemon.ttrpcAddress,
     publishBinary: ownProgram(),
     search: { ...search, first: [...config.shim_dirs, ...search.first] },
-    debug: log.isLevelEnabled('debug'), schedCore: config.sched_core,
-    startMs: timeouts.start, cleanupMs: timeouts.cleanup,
+    debug: log.isLevelEnabled('debug'),
+    schedCore: config.sched_core,
+    startMs: timeouts.start,
+    cleanupMs: timeouts.cleanup,
   });
 }
 
 /** The daemon's program: some shims run it as `hawserd publish`. */
 function ownProgram(): string {
   const program = join(programDir() ?? '', 'hawserd');
-  return existsSync(program) ? program : process.argv[1] ?? process.execPath;
+  return existsSync(program) ? program : (process.argv[1] ?? process.execPath);
 }
 
 function hasRecord({ metadata }: InitContext, namespace: string, id: string): boolean {
@@ -103,10 +119,16 @@ function forgetCheckpoints({ events, signal, log }: InitContext, checkpoints: Ch
       // ContainerDelete has the id as its only field, the first, as this event has.
       const { containerId } = containerd.events.TaskOOM.decode(event?.value ?? new Uint8Array());
       // Not waited for: those of the next container must not be mistaken for those of this one, should it get the same name.
-      checkpoints.deleteAll(namespace ?? '', containerId).catch((err: unknown) => log.error({ err, namespace, id: containerId }, 'failed to remove the checkpoints of a deleted container'));
+      checkpoints
+        .deleteAll(namespace ?? '', containerId)
+        .catch((err: unknown) =>
+          log.error({ err, namespace, id: containerId }, 'failed to remove the checkpoints of a deleted container'),
+        );
     }
   };
-  follow().catch((error: unknown) => log.error({ err: error }, 'checkpoints of deleted containers are no longer removed'));
+  follow().catch((error: unknown) =>
+    log.error({ err: error }, 'checkpoints of deleted containers are no longer removed'),
+  );
 }
 
 /** `ctr plugins inspect-runtime` asks a shim what it can do. */
@@ -117,7 +139,10 @@ function withInfo(runtime: ContainerRuntime): ContainerRuntime & Informative {
     }
     const { runtimePath, options } = containerd.types.RuntimeRequest.decode(request.value);
     const { launcher } = runtime;
-    const value = await launcher.info(within('failed to resolve runtime path', () => launcher.resolve(runtime.shimOf(runtimePath))), options ?? undefined);
+    const value = await launcher.info(
+      within('failed to resolve runtime path', () => launcher.resolve(runtime.shimOf(runtimePath))),
+      options ?? undefined,
+    );
     return { type_url: 'containerd.types.RuntimeInfo', value };
   };
   return Object.assign(runtime, { info });

@@ -19,7 +19,11 @@ export interface TaskManagerOptions {
 }
 
 /** Runs the shim's `delete` action; undefined when it failed, which is logged. */
-export async function cleanUp({ launcher, log }: Pick<TaskManagerOptions, 'launcher' | 'log'>, bundle: TaskBundle, binary: string): Promise<LastWord | undefined> {
+export async function cleanUp(
+  { launcher, log }: Pick<TaskManagerOptions, 'launcher' | 'log'>,
+  bundle: TaskBundle,
+  binary: string,
+): Promise<LastWord | undefined> {
   const { namespace, id } = bundle;
   try {
     const last = await launcher.delete(binary, bundle);

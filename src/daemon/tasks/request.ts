@@ -36,10 +36,20 @@ export async function restoreFrom({ checkpoint = '' }: TaskRequest, bundle: Task
 }
 
 /** Has the shim create the container. */
-export async function createIn(task: Task, { rootfs, io, checkpoint, options }: TaskRequest & { checkpoint: string }, call: CallOptions): Promise<{ pid: number }> {
+export async function createIn(
+  task: Task,
+  { rootfs, io, checkpoint, options }: TaskRequest & { checkpoint: string },
+  call: CallOptions,
+): Promise<{ pid: number }> {
   try {
-    return await task.connection.task.Create({ id: task.id, bundle: task.bundle.path, rootfs: [...rootfs], ...io, checkpoint, options: options ?? null }, call);
+    return await task.connection.task.Create(
+      { id: task.id, bundle: task.bundle.path, rootfs: [...rootfs], ...io, checkpoint, options: options ?? null },
+      call,
+    );
   } catch (error) {
-    throw prefixed('failed to create shim task', isClosed(error) ? errdefs.unknown(`the shim ${task.binary} died while creating it: ttrpc: closed`, error) : error);
+    throw prefixed(
+      'failed to create shim task',
+      isClosed(error) ? errdefs.unknown(`the shim ${task.binary} died while creating it: ttrpc: closed`, error) : error,
+    );
   }
 }

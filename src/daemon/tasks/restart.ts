@@ -37,13 +37,16 @@ export async function loadTasks(options: TaskManagerOptions, table: TaskTable): 
       log.error({ err: error, namespace: bundle.namespace, id: bundle.id }, 'failed to load task');
     }
   });
-  if (bundles.length > 0) log.info({ tasks: bundles.length, ms: Math.round(performance.now() - started) }, 'loaded tasks');
+  if (bundles.length > 0)
+    log.info({ tasks: bundles.length, ms: Math.round(performance.now() - started) }, 'loaded tasks');
   await removeOrphans(options, table);
 }
 
 /** Those that an earlier daemon has left. */
 export function bundlesIn(dirs: TaskDirs, log: TaskManagerOptions['log']): TaskBundle[] {
-  return identified(dirs.state, log).flatMap((namespace) => identified(join(dirs.state, namespace), log).map((id) => new TaskBundle(dirs, namespace, id)));
+  return identified(dirs.state, log).flatMap((namespace) =>
+    identified(join(dirs.state, namespace), log).map((id) => new TaskBundle(dirs, namespace, id)),
+  );
 }
 
 /** The task in a bundle; undefined when it has died, and has been cleaned up after. */
@@ -60,14 +63,21 @@ async function loadTask(options: TaskManagerOptions, bundle: TaskBundle): Promis
   } catch (error) {
     log.error({ err: error, namespace, id }, 'cleaning up after dead shim');
     const last = binary === undefined ? undefined : await cleanUp(options, bundle, binary);
-    if (last !== undefined) log.warn({ namespace, id, pid: last.pid, exitStatus: last.exitStatus, exitedAt: new Date(millis(last.exitedAt) ?? 0) }, 'cleaned up after dead shim');
+    if (last !== undefined)
+      log.warn(
+        { namespace, id, pid: last.pid, exitStatus: last.exitStatus, exitedAt: new Date(millis(last.exitedAt) ?? 0) },
+        'cleaned up after dead shim',
+      );
     await bundle.remove();
     return undefined;
   }
 }
 
 /** What to clean up with. A shim that lives can do without: it may have been upgraded away. */
-function findBinary({ launcher, recordedRuntime, log }: TaskManagerOptions, { namespace, id, shimBinary }: TaskBundle): string | undefined {
+function findBinary(
+  { launcher, recordedRuntime, log }: TaskManagerOptions,
+  { namespace, id, shimBinary }: TaskBundle,
+): string | undefined {
   try {
     const runtime = shimBinary ?? recordedRuntime(namespace, id);
     if (runtime === undefined) throw new Error('neither the bundle nor a container record names the shim');
@@ -109,7 +119,11 @@ async function reconnect(options: TaskManagerOptions, bundle: TaskBundle, binary
 }
 
 /** A shim that was started for a container that it was never told to create serves nobody, unless it has others or is a sandbox. */
-async function expectCreated({ task }: ShimConnection, { id, isSandboxed }: TaskBundle, left: () => { timeoutMs: number }): Promise<void> {
+async function expectCreated(
+  { task }: ShimConnection,
+  { id, isSandboxed }: TaskBundle,
+  left: () => { timeoutMs: number },
+): Promise<void> {
   try {
     await task.State({ id }, left());
   } catch (error) {
@@ -119,14 +133,18 @@ async function expectCreated({ task }: ShimConnection, { id, isSandboxed }: Task
 }
 
 /** What belongs to no task: working directories that outlived a reboot, and what a crash has left of removals. */
-export async function removeOrphans({ dirs, log }: Pick<TaskManagerOptions, 'dirs' | 'log'>, table: Pick<TaskTable, 'has'>): Promise<void> {
+export async function removeOrphans(
+  { dirs, log }: Pick<TaskManagerOptions, 'dirs' | 'log'>,
+  table: Pick<TaskTable, 'has'>,
+): Promise<void> {
   for (const dir of [dirs.root, dirs.state]) {
     for (const namespace of identified(dir, log)) {
       for (const { name } of directories(join(dir, namespace))) {
         const orphan = name.startsWith('.') || (dir === dirs.root && !table.has(namespace, name));
         if (!orphan) continue;
-        await removeTree(join(dir, namespace, name))
-          .catch((error: unknown) => log.error({ err: error, namespace, id: name }, 'failed to remove an orphaned directory'));
+        await removeTree(join(dir, namespace, name)).catch((error: unknown) =>
+          log.error({ err: error, namespace, id: name }, 'failed to remove an orphaned directory'),
+        );
       }
     }
   }
@@ -134,16 +152,18 @@ export async function removeOrphans({ dirs, log }: Pick<TaskManagerOptions, 'dir
 
 /** Directories whose names can be a namespace's or a task's. */
 function identified(dir: string, log: TaskManagerOptions['log']): string[] {
-  return directories(dir).map(({ name }) => name).filter((name) => {
-    if (name.startsWith('.')) return false;
-    try {
-      checkIdentifier('name', name);
-      return true;
-    } catch (error) {
-      log.warn({ err: error, dir }, 'passing over a directory that is no task');
-      return false;
-    }
-  });
+  return directories(dir)
+    .map(({ name }) => name)
+    .filter((name) => {
+      if (name.startsWith('.')) return false;
+      try {
+        checkIdentifier('name', name);
+        return true;
+      } catch (error) {
+        log.warn({ err: error, dir }, 'passing over a directory that is no task');
+        return false;
+      }
+    });
 }
 
 function directories(dir: string): Dirent[] {

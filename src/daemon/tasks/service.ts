@@ -34,7 +34,10 @@ export function tasksService({ runtime, metadata, log, temporary }: TasksService
     metadata.containers.get(call.namespace, id);
     return runtime.get(call.namespace, id);
   };
-  const noState = (id: string) => (error: Error): void => log.warn({ err: error, id }, 'get state');
+  const noState =
+    (id: string) =>
+    (error: Error): void =>
+      log.warn({ err: error, id }, 'get state');
 
   const handlers: Handlers<typeof Tasks, Call> = {
     async Create(request, call) {
@@ -42,11 +45,21 @@ export function tasksService({ runtime, metadata, log, temporary }: TasksService
       const id = request.containerId;
       const record = metadata.containers.get(namespace, id);
       const { rootfs, stdin, stdout, stderr, terminal, checkpoint, options } = request;
-      const container = await runtime.create(namespace, id, {
-        spec: record.spec?.value ?? new Uint8Array(), rootfs, io: { stdin, stdout, stderr, terminal },
-        runtime: request.runtimePath || (record.runtime?.name ?? ''), options, containerOptions: record.runtime?.options, sandbox: record.sandbox ?? '',
-        checkpoint: checkpoint ? checkpointIn(metadata, namespace, checkpoint) : undefined,
-      }, limits(call));
+      const container = await runtime.create(
+        namespace,
+        id,
+        {
+          spec: record.spec?.value ?? new Uint8Array(),
+          rootfs,
+          io: { stdin, stdout, stderr, terminal },
+          runtime: request.runtimePath || (record.runtime?.name ?? ''),
+          options,
+          containerOptions: record.runtime?.options,
+          sandbox: record.sandbox ?? '',
+          checkpoint: checkpoint ? checkpointIn(metadata, namespace, checkpoint) : undefined,
+        },
+        limits(call),
+      );
       return { containerId: id, pid: container.createdPid };
     },
     async Start({ containerId, execId }, call) {
@@ -57,7 +70,7 @@ export function tasksService({ runtime, metadata, log, temporary }: TasksService
       return runtime.delete(find(containerId, call));
     },
     async DeleteProcess({ containerId, execId }, call) {
-      return { id: execId, ...await find(containerId, call).removeProcess(execId) };
+      return { id: execId, ...(await find(containerId, call).removeProcess(execId)) };
     },
     async Get({ containerId, execId }, call) {
       return { process: await find(containerId, call).state(execId, limits(call), noState(containerId)) };
@@ -123,7 +136,11 @@ export function tasksService({ runtime, metadata, log, temporary }: TasksService
     },
     async Metrics({ filters }, call) {
       const matches = compileFilters(filters);
-      const chosen = runtime.list(call.namespace).filter(({ id, namespace }) => matches(([first]) => first === 'id' ? id : first === 'namespace' ? namespace : undefined));
+      const chosen = runtime
+        .list(call.namespace)
+        .filter(({ id, namespace }) =>
+          matches(([first]) => (first === 'id' ? id : first === 'namespace' ? namespace : undefined)),
+        );
       const metrics = await eachBounded(chosen, AT_ONCE, async ({ id, task }) => {
         try {
           const data = await present(task.stats({ ...limits(call), timeoutMs: runtime.timeouts.stats }));
@@ -157,8 +174,15 @@ async function present<T>(asked: Promise<T>): Promise<T | undefined> {
 }
 
 /** Fills a directory with a checkpoint from the content store. */
-function checkpointIn(metadata: Metadata, namespace: string, { mediaType, digest }: Descriptor): (dir: string) => Promise<void> {
-  if (mediaType !== CHECKPOINT_TYPE) throw errdefs.invalidArgument(`unsupported checkpoint type ${JSON.stringify(mediaType)}: it must be ${CHECKPOINT_TYPE}`);
+function checkpointIn(
+  metadata: Metadata,
+  namespace: string,
+  { mediaType, digest }: Descriptor,
+): (dir: string) => Promise<void> {
+  if (mediaType !== CHECKPOINT_TYPE)
+    throw errdefs.invalidArgument(
+      `unsupported checkpoint type ${JSON.stringify(mediaType)}: it must be ${CHECKPOINT_TYPE}`,
+    );
   return async (dir) => {
     const blob = await metadata.content.open(namespace, digest ?? '');
     try {
@@ -170,8 +194,18 @@ function checkpointIn(metadata: Metadata, namespace: string, { mediaType, digest
 }
 
 /** Writes a checkpoint and the container's spec to the content store. */
-async function keepCheckpoint({ content }: Metadata, record: Container, dir: string, { namespace, lease }: Call): Promise<Descriptor[]> {
+async function keepCheckpoint(
+  { content }: Metadata,
+  record: Container,
+  dir: string,
+  { namespace, lease }: Call,
+): Promise<Descriptor[]> {
   const images = await content.put(namespace, dir, tarOf(dir), { lease });
-  const spec = await content.put(namespace, join(dir, 'spec'), google.protobuf.Any.encode(record.spec ?? {}).finish(), { lease });
-  return [{ mediaType: CHECKPOINT_TYPE, ...images }, { mediaType: CONFIG_TYPE, ...spec }];
+  const spec = await content.put(namespace, join(dir, 'spec'), google.protobuf.Any.encode(record.spec ?? {}).finish(), {
+    lease,
+  });
+  return [
+    { mediaType: CHECKPOINT_TYPE, ...images },
+    { mediaType: CONFIG_TYPE, ...spec },
+  ];
 }

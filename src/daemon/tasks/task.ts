@@ -35,14 +35,23 @@ export class Task {
   deletion: Promise<unknown> | undefined;
 
   constructor(
-    readonly bundle: TaskBundle, readonly binary: string, readonly connection: ShimConnection,
-    readonly logFifo: LogFifo | undefined, private readonly timeouts: Timeouts,
+    readonly bundle: TaskBundle,
+    readonly binary: string,
+    readonly connection: ShimConnection,
+    readonly logFifo: LogFifo | undefined,
+    private readonly timeouts: Timeouts,
   ) {
-    this.gone = new Promise((resolve) => { this.settleGone = resolve; });
+    this.gone = new Promise((resolve) => {
+      this.settleGone = resolve;
+    });
   }
 
-  get id(): string { return this.bundle.id; }
-  get namespace(): string { return this.bundle.namespace; }
+  get id(): string {
+    return this.bundle.id;
+  }
+  get namespace(): string {
+    return this.bundle.namespace;
+  }
 
   /** The process's state as the shim has it; NotFound when there is no such process or the shim has died. */
   async state(execId = '', options?: CallOptions): Promise<containerd.task.v2.StateResponse.$Properties> {
@@ -57,7 +66,10 @@ export class Task {
   async process(execId: string, onFailure: (error: Error) => void, options: CallOptions = {}): Promise<Process> {
     const timeoutMs = Math.min(this.timeouts.state, options.timeoutMs ?? Infinity);
     try {
-      const { status, pid, stdin, stdout, stderr, terminal, exitStatus, exitedAt } = await this.state(execId, { ...options, timeoutMs });
+      const { status, pid, stdin, stdout, stderr, terminal, exitStatus, exitedAt } = await this.state(execId, {
+        ...options,
+        timeoutMs,
+      });
       return { id: execId || this.id, status, pid, stdin, stdout, stderr, terminal, exitStatus, exitedAt } as Process;
     } catch (error) {
       const failure = TtrpcError.from(error);
@@ -109,7 +121,11 @@ export class Task {
     await this.routed((shim) => shim.Checkpoint({ id: this.id, path, options: checkpointOptions ?? null }, options));
   }
 
-  async update(resources: Any | null | undefined, annotations: Record<string, string>, options?: CallOptions): Promise<void> {
+  async update(
+    resources: Any | null | undefined,
+    annotations: Record<string, string>,
+    options?: CallOptions,
+  ): Promise<void> {
     await this.routed((shim) => shim.Update({ id: this.id, resources: resources ?? null, annotations }, options));
   }
 

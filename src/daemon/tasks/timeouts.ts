@@ -23,11 +23,19 @@ export const TIMEOUT_KEYS: Readonly<Record<keyof Timeouts, string>> = {
   start: 'io.hawser.timeout.shim.start',
 };
 
-export const DEFAULT_TIMEOUTS: Timeouts = { load: 5_000, cleanup: 5_000, shutdown: 3_000, state: 2_000, stats: 2_000, start: 60_000 };
+export const DEFAULT_TIMEOUTS: Timeouts = {
+  load: 5_000,
+  cleanup: 5_000,
+  shutdown: 3_000,
+  state: 2_000,
+  stats: 2_000,
+  start: 60_000,
+};
 
 /** Those that are given by their keys, in milliseconds; the rest as they are. */
 export function timeoutsOf(given: Readonly<Record<string, number>> = {}): Timeouts {
   const timeouts: { -readonly [Key in keyof Timeouts]: number } = { ...DEFAULT_TIMEOUTS };
-  for (const [name, key] of Object.entries(TIMEOUT_KEYS)) timeouts[name as keyof Timeouts] = given[key] ?? timeouts[name as keyof Timeouts];
+  for (const [name, key] of Object.entries(TIMEOUT_KEYS))
+    timeouts[name as keyof Timeouts] = given[key] ?? timeouts[name as keyof Timeouts];
   return timeouts;
 }

@@ -17,7 +17,8 @@ export async function* receiveBytes(stream: OpenStream): AsyncGenerator<Uint8Arr
     const next = await stream.received.next();
     if (next.done === true) return;
     const { value } = next;
-    if (!isType(value, 'containerd.types.transfer.Data')) throw errdefs.invalidArgument(`the stream has a ${value.type_url ?? ''} among its data`);
+    if (!isType(value, 'containerd.types.transfer.Data'))
+      throw errdefs.invalidArgument(`the stream has a ${value.type_url ?? ''} among its data`);
     const { data } = Data.decode(value.value ?? new Uint8Array(0));
     window -= data.length;
     yield data;
@@ -32,7 +33,8 @@ export async function sendBytes(stream: OpenStream, chunks: AsyncIterable<Uint8A
         const next = await stream.received.next();
         if (next.done === true) throw errdefs.unavailable('the client has gone in the midst of the archive');
         const { value } = next;
-        if (isType(value, 'containerd.types.transfer.WindowUpdate')) room += WindowUpdate.decode(value.value ?? new Uint8Array(0)).update;
+        if (isType(value, 'containerd.types.transfer.WindowUpdate'))
+          room += WindowUpdate.decode(value.value ?? new Uint8Array(0)).update;
       }
       const data = chunk.subarray(at, at + Math.min(PIECE, room));
       stream.send(pack('containerd.types.transfer.Data', Data, { data }));

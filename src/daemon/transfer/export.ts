@@ -4,27 +4,52 @@ import { encodeHeader, END, padding } from '../diff/tar-writer.js';
 import { fromText } from '../../sys/byte-string.js';
 import type { Image } from '../metadata/types.js';
 import { IMAGE_NAME, REF_NAME, tagOf } from './names.js';
-import { isIndex, isManifest, MediaType, ownPlatform, platformFrom, suits, type Descriptor, type Documents } from './oci.js';
+import {
+  isIndex,
+  isManifest,
+  MediaType,
+  ownPlatform,
+  platformFrom,
+  suits,
+  type Descriptor,
+  type Documents,
+} from './oci.js';
 
 const CHUNK = 256 << 10;
 const FOREIGN = /foreign|nondistributable/;
 
-export type ExportOptions = Pick<containerd.types.transfer.ImageExportStream.$Properties, 'platforms' | 'allPlatforms' | 'skipDockerManifest' | 'skipNonDistributable'>;
+export type ExportOptions = Pick<
+  containerd.types.transfer.ImageExportStream.$Properties,
+  'platforms' | 'allPlatforms' | 'skipDockerManifest' | 'skipNonDistributable'
+>;
 
-export async function* exportImages(documents: Documents, images: readonly Image[], options: ExportOptions): AsyncGenerator<Buffer> {
+export async function* exportImages(
+  documents: Documents,
+  images: readonly Image[],
+  options: ExportOptions,
+): AsyncGenerator<Buffer> {
   const blobs = new Map<string, Descriptor>();
   const docker = new Map<string, { Config: string; RepoTags: string[]; Layers: string[] }>();
   const manifests: Descriptor[] = [];
   for (const { name: given, target } of images) {
     const name = given ?? '';
     const top: Descriptor = {
-      mediaType: target?.mediaType ?? '', digest: target?.digest ?? '', size: Number(target?.size ?? 0),
+      mediaType: target?.mediaType ?? '',
+      digest: target?.digest ?? '',
+      size: Number(target?.size ?? 0),
       annotations: { ...target?.annotations, [IMAGE_NAME]: name, [REF_NAME]: tagOf(name) },
     };
     manifests.push(top);
     const chosen = await gather(documents, top, options, blobs);
     // Docker's manifest knows one platform.
-    const own = (await Promise.all(chosen.map(async (one) => ({ one, fits: suits(await documents.platformOf(one), platformFrom(options.platforms?.[0])) })))).find(({ fits }) => fits)?.one;
+    const own = (
+      await Promise.all(
+        chosen.map(async (one) => ({
+          one,
+          fits: suits(await documents.platformOf(one), platformFrom(options.platforms?.[0])),
+        })),
+      )
+    ).find(({ fits }) => fits)?.one;
     if (own === undefined || options.skipDockerManifest) continue;
     const [config, ...layers] = await documents.children(own);
     const entry = docker.get(own.digest) ?? { Config: pathOf(config!), RepoTags: [], Layers: layers.map(pathOf) };
@@ -33,7 +58,8 @@ export async function* exportImages(documents: Documents, images: readonly Image
   }
   yield* directory('blobs/');
   yield* directory('blobs/sha256/');
-  for (const blob of [...blobs.values()].sort((a, b) => a.digest < b.digest ? -1 : 1)) yield* blobEntry(documents, blob);
+  for (const blob of [...blobs.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1)))
+    yield* blobEntry(documents, blob);
   yield* file('index.json', JSON.stringify({ schemaVersion: 2, mediaType: MediaType.Index, manifests }));
   if (!options.skipDockerManifest) yield* file('manifest.json', JSON.stringify([...docker.values()]));
   yield* file('oci-layout', JSON.stringify({ imageLayoutVersion: '1.0.0' }));
@@ -41,11 +67,17 @@ export async function* exportImages(documents: Documents, images: readonly Image
 }
 
 /** Takes in what an image leads to, and gives the manifests among it. */
-async function gather(documents: Documents, one: Descriptor, options: ExportOptions, blobs: Map<string, Descriptor>): Promise<Descriptor[]> {
+async function gather(
+  documents: Documents,
+  one: Descriptor,
+  options: ExportOptions,
+  blobs: Map<string, Descriptor>,
+): Promise<Descriptor[]> {
   blobs.set(one.digest, one);
   const children = await documents.children(one);
   if (!isIndex(one)) {
-    for (const child of children) if (!(options.skipNonDistributable && FOREIGN.test(child.mediaType))) blobs.set(child.digest, child);
+    for (const child of children)
+      if (!(options.skipNonDistributable && FOREIGN.test(child.mediaType))) blobs.set(child.digest, child);
     return isManifest(one) ? [one] : [];
   }
   const wanted = options.platforms?.length ? options.platforms.map(platformFrom) : [ownPlatform()];
@@ -53,7 +85,7 @@ async function gather(documents: Documents, one: Descriptor, options: ExportOpti
   for (const child of children) {
     const { platform } = child;
     if (!options.allPlatforms && platform !== undefined && !wanted.some((want) => suits(platform, want))) continue;
-    found.push(...await gather(documents, child, options, blobs));
+    found.push(...(await gather(documents, child, options, blobs)));
   }
   return found;
 }
@@ -81,9 +113,25 @@ function* file(name: string, text: string): Generator<Buffer> {
 }
 
 function* directory(name: string): Generator<Buffer> {
-  yield encodeHeader({ name: fromText(name), type: 'directory', mode: 0o755, uid: 0, gid: 0, size: 0, modified: { seconds: 0, nanos: 0 } });
+  yield encodeHeader({
+    name: fromText(name),
+    type: 'directory',
+    mode: 0o755,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    modified: { seconds: 0, nanos: 0 },
+  });
 }
 
 function header(name: string, size: number): Buffer {
-  return encodeHeader({ name: fromText(name), type: 'file', mode: 0o444, uid: 0, gid: 0, size, modified: { seconds: 0, nanos: 0 } });
+  return encodeHeader({
+    name: fromText(name),
+    type: 'file',
+    mode: 0o444,
+    uid: 0,
+    gid: 0,
+    size,
+    modified: { seconds: 0, nanos: 0 },
+  });
 }

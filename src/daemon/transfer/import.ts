@@ -26,7 +26,11 @@ const MAX_JSON = 20 << 20;
 const CHUNK = 1 << 20;
 
 /** Stores what an archive has, and gives its index: its own, or one made from Docker's manifest. */
-export async function importArchive(documents: Documents, chunks: AsyncIterable<Uint8Array>, compress: boolean): Promise<Descriptor> {
+export async function importArchive(
+  documents: Documents,
+  chunks: AsyncIterable<Uint8Array>,
+  compress: boolean,
+): Promise<Descriptor> {
   const { content, namespace, lease, id } = documents;
   const reader = new TarReader(decompressed(chunks));
   const blobs = new Map<ByteString, Blob>();
@@ -46,24 +50,32 @@ export async function importArchive(documents: Documents, chunks: AsyncIterable<
   }
   await reader.drain();
   if (layout?.imageLayoutVersion !== undefined) {
-    if (layout.imageLayoutVersion !== '1.0.0') throw errdefs.invalidArgument(`unsupported OCI version ${layout.imageLayoutVersion}`);
+    if (layout.imageLayoutVersion !== '1.0.0')
+      throw errdefs.invalidArgument(`unsupported OCI version ${layout.imageLayoutVersion}`);
     const index = blobs.get(fromText('index.json'));
     if (index === undefined) throw errdefs.invalidArgument('missing index.json in OCI layout 1.0.0');
     return { mediaType: MediaType.Index, digest: index.digest, size: index.size };
   }
-  if (images === undefined) throw errdefs.invalidArgument('unrecognized image format: the archive has neither oci-layout nor manifest.json');
+  if (images === undefined)
+    throw errdefs.invalidArgument('unrecognized image format: the archive has neither oci-layout nor manifest.json');
   for (const [name, target] of links) {
     const found = blobs.get(target);
-    if (found === undefined) throw errdefs.invalidArgument(`no target for symlink layer from ${shown(name)} to ${shown(target)}`);
+    if (found === undefined)
+      throw errdefs.invalidArgument(`no target for symlink layer from ${shown(name)} to ${shown(target)}`);
     blobs.set(name, found);
   }
   const manifests: Descriptor[] = [];
-  for (const image of images) manifests.push(...await dockerImage(documents, image, blobs, compress));
+  for (const image of images) manifests.push(...(await dockerImage(documents, image, blobs, compress)));
   return documents.write({ schemaVersion: 2, mediaType: MediaType.Index, manifests }, MediaType.Index);
 }
 
 /** One image of Docker's manifest, once for each of its names. */
-async function dockerImage(documents: Documents, image: DockerImage, blobs: ReadonlyMap<ByteString, Blob>, compress: boolean): Promise<Descriptor[]> {
+async function dockerImage(
+  documents: Documents,
+  image: DockerImage,
+  blobs: ReadonlyMap<ByteString, Blob>,
+  compress: boolean,
+): Promise<Descriptor[]> {
   const config = blobs.get(nameInArchive(fromText(image.Config)));
   if (config === undefined) throw errdefs.invalidArgument(`image config ${JSON.stringify(image.Config)} not found`);
   const layers: Descriptor[] = [];
@@ -72,21 +84,31 @@ async function dockerImage(documents: Documents, image: DockerImage, blobs: Read
     if (blob === undefined) throw errdefs.invalidArgument(`layer ${JSON.stringify(file)} not found`);
     layers.push(await layerOf(documents, blob, compress));
   }
-  const manifest = await documents.write({
-    schemaVersion: 2, mediaType: MediaType.DockerManifest, config: { mediaType: MediaType.DockerConfig, digest: config.digest, size: config.size }, layers,
-  }, MediaType.DockerManifest);
+  const manifest = await documents.write(
+    {
+      schemaVersion: 2,
+      mediaType: MediaType.DockerManifest,
+      config: { mediaType: MediaType.DockerConfig, digest: config.digest, size: config.size },
+      layers,
+    },
+    MediaType.DockerManifest,
+  );
   const { os, architecture, variant } = await documents.read<Config>(config);
   const platform = os && architecture ? { platform: { architecture, os, ...(variant ? { variant } : {}) } } : {};
   const names = (image.RepoTags ?? []).map(normalize);
   if (names.length === 0) return [{ ...manifest, ...platform }];
-  return names.map((name) => ({ ...manifest, ...platform, annotations: { [IMAGE_NAME]: name, [REF_NAME]: tagOf(name) } }));
+  return names.map((name) => ({
+    ...manifest,
+    ...platform,
+    annotations: { [IMAGE_NAME]: name, [REF_NAME]: tagOf(name) },
+  }));
 }
 
 async function layerOf(documents: Documents, { digest, size }: Blob, compress: boolean): Promise<Descriptor> {
   const { content, namespace, lease, id } = documents;
   // One that was compressed by an earlier import serves as well, unless it is gone before the lease keeps it.
   for (const known of content.list(namespace, [`labels."${UNCOMPRESSED}"==${digest}`])) {
-    if (known.digest === digest || !await content.keep(namespace, known.digest!, lease)) continue;
+    if (known.digest === digest || !(await content.keep(namespace, known.digest!, lease))) continue;
     return { mediaType: `${MediaType.DockerLayer}.gzip`, digest: known.digest!, size: Number(known.size ?? 0) };
   }
   const blob = await content.open(namespace, digest);
@@ -99,9 +121,15 @@ async function layerOf(documents: Documents, { digest, size }: Blob, compress: b
     const chunks = async function* (): AsyncGenerator<Uint8Array> {
       for (let at = 0; at < blob.size; at += CHUNK) yield await blob.read(at, CHUNK);
     };
-    const made = await content.put(namespace, `${id}-compress-blob-${digest}`, Readable.from(chunks(), { objectMode: false }).pipe(createGzip()) as AsyncIterable<Uint8Array>, {
-      labels: { [UNCOMPRESSED]: digest }, lease,
-    });
+    const made = await content.put(
+      namespace,
+      `${id}-compress-blob-${digest}`,
+      Readable.from(chunks(), { objectMode: false }).pipe(createGzip()) as AsyncIterable<Uint8Array>,
+      {
+        labels: { [UNCOMPRESSED]: digest },
+        lease,
+      },
+    );
     return { mediaType: `${MediaType.DockerLayer}.gzip`, ...made };
   } finally {
     await blob.close();

@@ -9,13 +9,15 @@ type Reference = containerd.types.transfer.ImageReference.$Properties;
 
 /** Names for one image of an archive, by the references that the client asks for. */
 export function namesFor(image: Descriptor, references: readonly Reference[]): string[] {
-  return references.filter(({ isPrefix }) => isPrefix).flatMap((reference) => {
-    const prefix = reference.name ?? '';
-    const found = annotated(image, prefix, reference.allowOverwrite ?? false);
-    const digested = `${prefix}@${image.digest}`;
-    if (found === undefined) return reference.addDigest ? [digested] : [];
-    return reference.addDigest && !reference.skipNamedDigest ? [found, digested] : [found];
-  });
+  return references
+    .filter(({ isPrefix }) => isPrefix)
+    .flatMap((reference) => {
+      const prefix = reference.name ?? '';
+      const found = annotated(image, prefix, reference.allowOverwrite ?? false);
+      const digested = `${prefix}@${image.digest}`;
+      if (found === undefined) return reference.addDigest ? [digested] : [];
+      return reference.addDigest && !reference.skipNamedDigest ? [found, digested] : [found];
+    });
 }
 
 function annotated({ annotations = {} }: Descriptor, prefix: string, anyName: boolean): string | undefined {

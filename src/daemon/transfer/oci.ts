@@ -2,7 +2,16 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { errdefs, type containerd } from '../../api/full.js';
 import type { ContentStore } from '../content/types.js';
-import { isIndex, isManifest, ownPlatform, type Config, type Descriptor, type Index, type Manifest, type Platform } from '../../oci/image.js';
+import {
+  isIndex,
+  isManifest,
+  ownPlatform,
+  type Config,
+  type Descriptor,
+  type Index,
+  type Manifest,
+  type Platform,
+} from '../../oci/image.js';
 import { checkDigest } from '../metadata/validate.js';
 
 export * from '../../oci/image.js';
@@ -16,12 +25,19 @@ export class Documents {
   /** Begins the references of what is written: two transfers of the same image do not wait for each other. */
   readonly id = `transfer-${randomUUID()}`;
 
-  constructor(readonly content: ContentStore, readonly namespace: string, readonly lease: string | undefined) {}
+  constructor(
+    readonly content: ContentStore,
+    readonly namespace: string,
+    readonly lease: string | undefined,
+  ) {}
 
   async read<T>({ digest }: Pick<Descriptor, 'digest'>): Promise<T> {
     const blob = await this.content.open(this.namespace, digest);
     try {
-      if (blob.size > MAX_DOCUMENT) throw errdefs.invalidArgument(`${digest} has ${blob.size} bytes, which is too much for a manifest or configuration`);
+      if (blob.size > MAX_DOCUMENT)
+        throw errdefs.invalidArgument(
+          `${digest} has ${blob.size} bytes, which is too much for a manifest or configuration`,
+        );
       const text = Buffer.from(await blob.read(0, blob.size)).toString();
       try {
         return JSON.parse(text) as T;
@@ -36,7 +52,10 @@ export class Documents {
   async write(document: object, mediaType: string): Promise<Descriptor> {
     const data = Buffer.from(JSON.stringify(document));
     const expected = `sha256:${createHash('sha256').update(data).digest('hex')}`;
-    const { digest, size } = await this.content.put(this.namespace, `${this.id}-manifest-${expected}`, data, { expected, lease: this.lease });
+    const { digest, size } = await this.content.put(this.namespace, `${this.id}-manifest-${expected}`, data, {
+      expected,
+      lease: this.lease,
+    });
     return { mediaType, digest, size };
   }
 
@@ -68,5 +87,9 @@ function checked(one: Descriptor): Descriptor {
 
 export function platformFrom(given: ApiPlatform | null | undefined): Platform {
   const own = ownPlatform();
-  return { os: given?.os || own.os!, architecture: given?.architecture || own.architecture!, ...(given?.variant ? { variant: given.variant } : {}) };
+  return {
+    os: given?.os || own.os!,
+    architecture: given?.architecture || own.architecture!,
+    ...(given?.variant ? { variant: given.variant } : {}),
+  };
 }

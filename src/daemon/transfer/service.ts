@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { ContainerdServicesTransferV1Transfer, containerd, errdefs, isType, pack, type google } from '../../api/full.js';
+import {
+  ContainerdServicesTransferV1Transfer,
+  containerd,
+  errdefs,
+  isType,
+  pack,
+  type google,
+} from '../../api/full.js';
 import type { Differ } from '../diff/types.js';
 import { bindService, type BoundService, type Call } from '../grpc/service.js';
 import { isAlreadyExists, isNotFound } from '../metadata/failures.js';
@@ -36,7 +43,8 @@ export function transferService(parts: TransferParts): BoundService {
     Transfer: async ({ source, destination, options }, call) => {
       const { namespace } = call;
       const progress = options?.progressStream ? parts.streams.get(namespace, options.progressStream) : undefined;
-      const tell: Tell = (event, name = '', desc) => progress?.send(pack(`${PACKAGE}.Progress`, Progress, { event, name, desc: desc ?? null }));
+      const tell: Tell = (event, name = '', desc) =>
+        progress?.send(pack(`${PACKAGE}.Progress`, Progress, { event, name, desc: desc ?? null }));
       try {
         await run(parts, call, source ?? {}, destination ?? {}, tell);
       } finally {
@@ -52,17 +60,29 @@ async function run(parts: TransferParts, call: Call, source: Any, destination: A
   const bytes = (any: Any): Uint8Array => any.value ?? new Uint8Array(0);
   if (is(source, 'ImageImportStream') && is(destination, 'ImageStore')) {
     const { stream, forceCompress } = ImageImportStream.decode(bytes(source));
-    return withLease(parts.metadata, call, (lease) => importStream(parts, call.namespace, lease, stream, forceCompress, ImageStore.decode(bytes(destination)), tell));
+    return withLease(parts.metadata, call, (lease) =>
+      importStream(parts, call.namespace, lease, stream, forceCompress, ImageStore.decode(bytes(destination)), tell),
+    );
   }
   if (is(source, 'ImageImportStream') && is(destination, 'ImageExportStream')) {
-    return echo(parts.streams, call.namespace, ImageImportStream.decode(bytes(source)).stream, ImageExportStream.decode(bytes(destination)).stream);
+    return echo(
+      parts.streams,
+      call.namespace,
+      ImageImportStream.decode(bytes(source)).stream,
+      ImageExportStream.decode(bytes(destination)).stream,
+    );
   }
   if (is(source, 'ImageStore') && is(destination, 'ImageExportStream')) {
     const options = ImageExportStream.decode(bytes(destination));
     const open = parts.streams.get(call.namespace, options.stream);
     tell('Exporting');
     try {
-      await withImages(parts.metadata, call.namespace, ImageStore.decode(bytes(source)), (images) => sendBytes(open, exportImages(new Documents(parts.metadata.content, call.namespace, undefined), images, options)));
+      await withImages(parts.metadata, call.namespace, ImageStore.decode(bytes(source)), (images) =>
+        sendBytes(
+          open,
+          exportImages(new Documents(parts.metadata.content, call.namespace, undefined), images, options),
+        ),
+      );
     } finally {
       open.close();
     }
@@ -71,12 +91,21 @@ async function run(parts: TransferParts, call: Call, source: Any, destination: A
   if (is(source, 'ImageStore') && is(destination, 'ImageStore')) {
     const { name, labels, extraReferences } = ImageStore.decode(bytes(destination));
     return withImages(parts.metadata, call.namespace, ImageStore.decode(bytes(source)), async ([image]) => {
-      for (const one of [name, ...extraReferences.filter(({ isPrefix }) => !isPrefix).map((reference) => reference.name ?? '')].filter(Boolean)) {
-        await save(parts.metadata, call.namespace, { name: one, target: image?.target ?? null, labels: { ...image?.labels, ...labels } });
+      for (const one of [
+        name,
+        ...extraReferences.filter(({ isPrefix }) => !isPrefix).map((reference) => reference.name ?? ''),
+      ].filter(Boolean)) {
+        await save(parts.metadata, call.namespace, {
+          name: one,
+          target: image?.target ?? null,
+          labels: { ...image?.labels, ...labels },
+        });
       }
     });
   }
-  throw errdefs.notImplemented(`transfer from ${source.type_url ?? 'nothing'} to ${destination.type_url ?? 'nothing'}: this daemon imports and exports archives, and leaves registries to the client (ctr images pull --local)`);
+  throw errdefs.notImplemented(
+    `transfer from ${source.type_url ?? 'nothing'} to ${destination.type_url ?? 'nothing'}: this daemon imports and exports archives, and leaves registries to the client (ctr images pull --local)`,
+  );
 }
 
 /** What comes by one stream goes out by the other as it is, whatever it is: clients try their streams so, as containerd's own do. */
@@ -91,7 +120,13 @@ async function echo(streams: Streams, namespace: string, from: string, to: strin
 }
 
 async function importStream(
-  { metadata, differ, streams, defaultSnapshotter }: TransferParts, namespace: string, lease: string, stream: string, compress: boolean, store: Store, tell: Tell,
+  { metadata, differ, streams, defaultSnapshotter }: TransferParts,
+  namespace: string,
+  lease: string,
+  stream: string,
+  compress: boolean,
+  store: Store,
+  tell: Tell,
 ): Promise<void> {
   const open = streams.get(namespace, stream);
   const documents = new Documents(metadata.content, namespace, lease);
@@ -103,7 +138,10 @@ async function importStream(
     open.close();
   }
   const platforms = store.platforms.map(platformFrom);
-  const images = (await label(documents, index)).filter(({ platform }) => platform === undefined || platforms.length === 0 || platforms.some((want) => suits(platform, want)));
+  const images = (await label(documents, index)).filter(
+    ({ platform }) =>
+      platform === undefined || platforms.length === 0 || platforms.some((want) => suits(platform, want)),
+  );
   for (const { platform, snapshotter } of store.unpacks) {
     const name = snapshotter || defaultSnapshotter;
     for (const manifest of await manifestsIn(documents, images)) {
@@ -112,7 +150,9 @@ async function importStream(
       await unpack(documents, manifest, metadata.snapshotter(name), name, differ);
     }
   }
-  const names: [string, Descriptor][] = images.flatMap((image) => namesFor(image, store.extraReferences).map((name): [string, Descriptor] => [name, image]));
+  const names: [string, Descriptor][] = images.flatMap((image) =>
+    namesFor(image, store.extraReferences).map((name): [string, Descriptor] => [name, image]),
+  );
   if (store.name !== '') names.push([store.name, index]);
   for (const [name, target] of names) {
     const { mediaType, digest, size, annotations = {} } = target;
@@ -128,25 +168,44 @@ async function label(documents: Documents, one: Descriptor): Promise<Descriptor[
   const labels: Labels = {};
   let [manifests, layers] = [0, 0];
   for (const child of children) {
-    const name = isIndex(one) ? `m.${manifests++}` : /config|container\.image/.test(child.mediaType) ? 'config' : `l.${layers++}`;
+    const name = isIndex(one)
+      ? `m.${manifests++}`
+      : /config|container\.image/.test(child.mediaType)
+        ? 'config'
+        : `l.${layers++}`;
     labels[`containerd.io/gc.ref.content.${name}`] = child.digest;
     await label(documents, child);
   }
-  if (children.length > 0) await documents.content.update(documents.namespace, { digest: one.digest, labels }, Object.keys(labels).map((key) => `labels.${key}`));
+  if (children.length > 0)
+    await documents.content.update(
+      documents.namespace,
+      { digest: one.digest, labels },
+      Object.keys(labels).map((key) => `labels.${key}`),
+    );
   return children;
 }
 
 async function manifestsIn(documents: Documents, images: readonly Descriptor[]): Promise<Descriptor[]> {
   const found = new Map<string, Descriptor>();
   for (const image of images) {
-    const inside = isIndex(image) ? await manifestsIn(documents, (await documents.children(image)).filter(({ digest }) => documents.has(digest))) : [image];
+    const inside = isIndex(image)
+      ? await manifestsIn(
+          documents,
+          (await documents.children(image)).filter(({ digest }) => documents.has(digest)),
+        )
+      : [image];
     for (const one of inside) found.set(one.digest, one);
   }
   return [...found.values()];
 }
 
-function lookUp({ images }: Metadata, namespace: string, { name, extraReferences, exportImages: more }: Store): Image[] {
-  if (extraReferences.some(({ isPrefix }) => isPrefix)) throw errdefs.notImplemented('images cannot be looked up by a prefix of their names');
+function lookUp(
+  { images }: Metadata,
+  namespace: string,
+  { name, extraReferences, exportImages: more }: Store,
+): Image[] {
+  if (extraReferences.some(({ isPrefix }) => isPrefix))
+    throw errdefs.notImplemented('images cannot be looked up by a prefix of their names');
   const names = [name, ...extraReferences.map((reference) => reference.name ?? ''), ...more].filter(Boolean);
   return [...new Set(names)].map((one) => images.get(namespace, one));
 }
@@ -170,22 +229,39 @@ async function save({ images }: Metadata, namespace: string, image: Image): Prom
 }
 
 /** Works with images that a client names. Their content is kept meanwhile, whatever becomes of their names. */
-async function withImages(metadata: Metadata, namespace: string, store: Store, work: (images: Image[]) => Promise<void>): Promise<void> {
+async function withImages(
+  metadata: Metadata,
+  namespace: string,
+  store: Store,
+  work: (images: Image[]) => Promise<void>,
+): Promise<void> {
   // A lease of our own: that of the client is for what it makes.
   await withOwnLease(metadata, namespace, async (lease) => {
-    for (const { target } of lookUp(metadata, namespace, store)) await metadata.content.keep(namespace, target?.digest ?? '', lease);
+    for (const { target } of lookUp(metadata, namespace, store))
+      await metadata.content.keep(namespace, target?.digest ?? '', lease);
     // Named still, now that they are kept; another image under the name is kept by it, or its absence told.
     await work(lookUp(metadata, namespace, store));
   });
 }
 
-async function withLease(metadata: Metadata, { namespace, lease }: Call, work: (lease: string) => Promise<void>): Promise<void> {
+async function withLease(
+  metadata: Metadata,
+  { namespace, lease }: Call,
+  work: (lease: string) => Promise<void>,
+): Promise<void> {
   return lease === undefined ? withOwnLease(metadata, namespace, work) : work(lease);
 }
 
-async function withOwnLease(metadata: Metadata, namespace: string, work: (lease: string) => Promise<void>): Promise<void> {
+async function withOwnLease(
+  metadata: Metadata,
+  namespace: string,
+  work: (lease: string) => Promise<void>,
+): Promise<void> {
   const id = `transfer-${randomUUID()}`;
-  await metadata.leases.create(namespace, { id, labels: { 'containerd.io/gc.expire': new Date(Date.now() + LEASE_MS).toISOString() } });
+  await metadata.leases.create(namespace, {
+    id,
+    labels: { 'containerd.io/gc.expire': new Date(Date.now() + LEASE_MS).toISOString() },
+  });
   try {
     await work(id);
   } finally {

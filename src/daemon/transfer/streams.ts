@@ -26,10 +26,11 @@ export class Streams {
   }
 
   /** Keeps a stream for as long as the client has it open and nobody has closed it. */
-  async* serve(namespace: string, requests: AsyncIterable<Any>, signal: AbortSignal): AsyncGenerator<Any> {
+  async *serve(namespace: string, requests: AsyncIterable<Any>, signal: AbortSignal): AsyncGenerator<Any> {
     const received = requests[Symbol.asyncIterator]();
     const first = await received.next();
-    if (first.done === true || !isType(first.value, 'containerd.services.streaming.v1.StreamInit')) throw errdefs.invalidArgument('a stream begins with its id, in a StreamInit');
+    if (first.done === true || !isType(first.value, 'containerd.services.streaming.v1.StreamInit'))
+      throw errdefs.invalidArgument('a stream begins with its id, in a StreamInit');
     const { id } = StreamInit.decode(first.value.value ?? new Uint8Array(0));
     const key = `${namespace} ${id}`;
     if (this.#open.has(key)) throw errdefs.alreadyExists(`stream ${JSON.stringify(id)}`);
@@ -62,11 +63,11 @@ class Queue {
     this.#wake();
   }
 
-  async* items(): AsyncGenerator<Any> {
+  async *items(): AsyncGenerator<Any> {
     for (;;) {
       for (let item = this.#items.shift(); item !== undefined; item = this.#items.shift()) yield item;
       if (this.#closed) return;
-      await new Promise<void>((resolve) => this.#wake = resolve);
+      await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
 }

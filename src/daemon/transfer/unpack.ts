@@ -9,12 +9,21 @@ const TARGET = 'containerd.io/snapshot.ref';
 const UNCOMPRESSED = 'containerd.io/uncompressed';
 
 /** Makes snapshots of a manifest's layers, unless they are there, and has its configuration refer to the topmost. */
-export async function unpack(documents: Documents, manifest: Descriptor, snapshotter: Snapshotter, name: string, differ: Differ): Promise<void> {
+export async function unpack(
+  documents: Documents,
+  manifest: Descriptor,
+  snapshotter: Snapshotter,
+  name: string,
+  differ: Differ,
+): Promise<void> {
   const { content, namespace } = documents;
   const [config, ...layers] = await documents.children(manifest);
   if (config === undefined) return;
   const diffIds = (await documents.read<Config>(config)).rootfs?.diff_ids ?? [];
-  if (diffIds.length !== layers.length) throw errdefs.invalidArgument(`mismatched image rootfs and manifest layers: ${manifest.digest} has ${layers.length} layers, its configuration ${diffIds.length}`);
+  if (diffIds.length !== layers.length)
+    throw errdefs.invalidArgument(
+      `mismatched image rootfs and manifest layers: ${manifest.digest} has ${layers.length} layers, its configuration ${diffIds.length}`,
+    );
   let parent = '';
   for (const [n, diffId] of diffIds.entries()) {
     const chain = parent === '' ? diffId : `sha256:${createHash('sha256').update(`${parent} ${diffId}`).digest('hex')}`;
@@ -32,7 +41,12 @@ interface Layer {
   readonly parent: string;
 }
 
-async function unpackLayer({ content, namespace, lease }: Documents, { layer, diffId, chain, parent }: Layer, snapshotter: Snapshotter, differ: Differ): Promise<void> {
+async function unpackLayer(
+  { content, namespace, lease }: Documents,
+  { layer, diffId, chain, parent }: Layer,
+  snapshotter: Snapshotter,
+  differ: Differ,
+): Promise<void> {
   const labels = { [TARGET]: chain };
   const key = `extract-${randomBytes(6).toString('hex')} ${chain}`;
   let mounts: Mount[];
@@ -45,7 +59,10 @@ async function unpackLayer({ content, namespace, lease }: Documents, { layer, di
   }
   try {
     const applied = await differ.apply(namespace, layer, mounts);
-    if (applied.digest !== diffId) throw errdefs.invalidArgument(`wrong diff id ${applied.digest} calculated on extraction of ${layer.digest}, expected ${diffId}`);
+    if (applied.digest !== diffId)
+      throw errdefs.invalidArgument(
+        `wrong diff id ${applied.digest} calculated on extraction of ${layer.digest}, expected ${diffId}`,
+      );
     await snapshotter.commit(namespace, chain, key, labels, lease);
   } catch (error) {
     await snapshotter.remove(namespace, key, lease).catch((failure: unknown) => {
@@ -55,5 +72,7 @@ async function unpackLayer({ content, namespace, lease }: Documents, { layer, di
     // Another import has been quicker.
     if (!isAlreadyExists(error)) throw error;
   }
-  await content.update(namespace, { digest: layer.digest, labels: { [UNCOMPRESSED]: diffId } }, [`labels.${UNCOMPRESSED}`]);
+  await content.update(namespace, { digest: layer.digest, labels: { [UNCOMPRESSED]: diffId } }, [
+    `labels.${UNCOMPRESSED}`,
+  ]);
 }

@@ -22,7 +22,8 @@ export function tryText(...path: string[]): string | undefined {
     return readFileSync(join(...path), 'utf8');
   } catch (error) {
     // ENODEV: the cgroup was removed while open. EOPNOTSUPP: the controller has the file but not the feature.
-    if (['ENOENT', 'ENODEV', 'ENOTDIR', 'EOPNOTSUPP', 'EINVAL'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    if (['ENOENT', 'ENODEV', 'ENOTDIR', 'EOPNOTSUPP', 'EINVAL'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      return undefined;
     throw error;
   }
 }

@@ -18,7 +18,9 @@ export function metricsV1(controllers: Record<string, string>): Metrics {
     ...(cpuacct === undefined && cpu === undefined ? {} : { cpu: cpuStat(cpuacct, cpu) }),
     ...(memory === undefined ? {} : { memory: memoryStat(memory), memoryOomControl: oomControl(memory) }),
     ...(blkio === undefined ? {} : { blkio: blkioStat(blkio) }),
-    ...(rdma === undefined ? {} : { rdma: { current: rdmaEntries(rdma, 'rdma.current'), limit: rdmaEntries(rdma, 'rdma.max') } }),
+    ...(rdma === undefined
+      ? {}
+      : { rdma: { current: rdmaEntries(rdma, 'rdma.current'), limit: rdmaEntries(rdma, 'rdma.max') } }),
   };
 }
 
@@ -37,21 +39,28 @@ function cpuStat(cpuacct: string | undefined, cpu: string | undefined): NonNulla
   const ticks = cpuacct === undefined ? new Map<string, bigint>() : keyed(cpuacct, 'cpuacct.stat');
   const throttling = cpu === undefined ? new Map<string, bigint>() : keyed(cpu, 'cpu.stat');
   return {
-    ...(cpuacct === undefined ? {} : {
-      usage: {
-        total: number(cpuacct, 'cpuacct.usage'),
-        kernel: u64((ticks.get('system') ?? 0n) * NS_PER_TICK),
-        user: u64((ticks.get('user') ?? 0n) * NS_PER_TICK),
-        perCpu: (tryText(cpuacct, 'cpuacct.usage_percpu') ?? '').split(/\s+/).filter(Boolean).map((word) => u64(parseU64(word) ?? 0n)),
-      },
-    }),
-    ...(cpu === undefined ? {} : {
-      throttling: {
-        periods: u64(throttling.get('nr_periods') ?? 0n),
-        throttledPeriods: u64(throttling.get('nr_throttled') ?? 0n),
-        throttledTime: u64(throttling.get('throttled_time') ?? 0n),
-      },
-    }),
+    ...(cpuacct === undefined
+      ? {}
+      : {
+          usage: {
+            total: number(cpuacct, 'cpuacct.usage'),
+            kernel: u64((ticks.get('system') ?? 0n) * NS_PER_TICK),
+            user: u64((ticks.get('user') ?? 0n) * NS_PER_TICK),
+            perCpu: (tryText(cpuacct, 'cpuacct.usage_percpu') ?? '')
+              .split(/\s+/)
+              .filter(Boolean)
+              .map((word) => u64(parseU64(word) ?? 0n)),
+          },
+        }),
+    ...(cpu === undefined
+      ? {}
+      : {
+          throttling: {
+            periods: u64(throttling.get('nr_periods') ?? 0n),
+            throttledPeriods: u64(throttling.get('nr_throttled') ?? 0n),
+            throttledTime: u64(throttling.get('throttled_time') ?? 0n),
+          },
+        }),
   };
 }
 
@@ -59,43 +68,75 @@ function memoryStat(dir: string): NonNullable<Metrics['memory']> {
   const stat = keyed(dir, 'memory.stat');
   const of = (name: string): U64 => u64(stat.get(name) ?? 0n);
   return {
-    cache: of('cache'), rss: of('rss'), rssHuge: of('rss_huge'), mappedFile: of('mapped_file'), dirty: of('dirty'),
-    writeback: of('writeback'), pgPgIn: of('pgpgin'), pgPgOut: of('pgpgout'), pgFault: of('pgfault'), pgMajFault: of('pgmajfault'),
-    inactiveAnon: of('inactive_anon'), activeAnon: of('active_anon'), inactiveFile: of('inactive_file'),
-    activeFile: of('active_file'), unevictable: of('unevictable'),
-    hierarchicalMemoryLimit: of('hierarchical_memory_limit'), hierarchicalSwapLimit: of('hierarchical_memsw_limit'),
-    totalCache: of('total_cache'), totalRss: of('total_rss'), totalRssHuge: of('total_rss_huge'),
-    totalMappedFile: of('total_mapped_file'), totalDirty: of('total_dirty'), totalWriteback: of('total_writeback'),
-    totalPgPgIn: of('total_pgpgin'), totalPgPgOut: of('total_pgpgout'), totalPgFault: of('total_pgfault'),
-    totalPgMajFault: of('total_pgmajfault'), totalInactiveAnon: of('total_inactive_anon'),
-    totalActiveAnon: of('total_active_anon'), totalInactiveFile: of('total_inactive_file'),
-    totalActiveFile: of('total_active_file'), totalUnevictable: of('total_unevictable'),
-    usage: memoryEntry(dir, 'memory'), swap: memoryEntry(dir, 'memory.memsw'),
-    kernel: memoryEntry(dir, 'memory.kmem'), kernelTcp: memoryEntry(dir, 'memory.kmem.tcp'),
+    cache: of('cache'),
+    rss: of('rss'),
+    rssHuge: of('rss_huge'),
+    mappedFile: of('mapped_file'),
+    dirty: of('dirty'),
+    writeback: of('writeback'),
+    pgPgIn: of('pgpgin'),
+    pgPgOut: of('pgpgout'),
+    pgFault: of('pgfault'),
+    pgMajFault: of('pgmajfault'),
+    inactiveAnon: of('inactive_anon'),
+    activeAnon: of('active_anon'),
+    inactiveFile: of('inactive_file'),
+    activeFile: of('active_file'),
+    unevictable: of('unevictable'),
+    hierarchicalMemoryLimit: of('hierarchical_memory_limit'),
+    hierarchicalSwapLimit: of('hierarchical_memsw_limit'),
+    totalCache: of('total_cache'),
+    totalRss: of('total_rss'),
+    totalRssHuge: of('total_rss_huge'),
+    totalMappedFile: of('total_mapped_file'),
+    totalDirty: of('total_dirty'),
+    totalWriteback: of('total_writeback'),
+    totalPgPgIn: of('total_pgpgin'),
+    totalPgPgOut: of('total_pgpgout'),
+    totalPgFault: of('total_pgfault'),
+    totalPgMajFault: of('total_pgmajfault'),
+    totalInactiveAnon: of('total_inactive_anon'),
+    totalActiveAnon: of('total_active_anon'),
+    totalInactiveFile: of('total_inactive_file'),
+    totalActiveFile: of('total_active_file'),
+    totalUnevictable: of('total_unevictable'),
+    usage: memoryEntry(dir, 'memory'),
+    swap: memoryEntry(dir, 'memory.memsw'),
+    kernel: memoryEntry(dir, 'memory.kmem'),
+    kernelTcp: memoryEntry(dir, 'memory.kmem.tcp'),
   };
 }
 
 function memoryEntry(dir: string, prefix: string): { usage: U64; max: U64; failcnt: U64; limit: U64 } {
   return {
-    usage: number(dir, `${prefix}.usage_in_bytes`), max: number(dir, `${prefix}.max_usage_in_bytes`),
-    failcnt: number(dir, `${prefix}.failcnt`), limit: number(dir, `${prefix}.limit_in_bytes`),
+    usage: number(dir, `${prefix}.usage_in_bytes`),
+    max: number(dir, `${prefix}.max_usage_in_bytes`),
+    failcnt: number(dir, `${prefix}.failcnt`),
+    limit: number(dir, `${prefix}.limit_in_bytes`),
   };
 }
 
 function oomControl(dir: string): NonNullable<Metrics['memoryOomControl']> {
   const control = keyed(dir, 'memory.oom_control');
   return {
-    oomKillDisable: u64(control.get('oom_kill_disable') ?? 0n), underOom: u64(control.get('under_oom') ?? 0n),
+    oomKillDisable: u64(control.get('oom_kill_disable') ?? 0n),
+    underOom: u64(control.get('under_oom') ?? 0n),
     oomKill: u64(control.get('oom_kill') ?? 0n),
   };
 }
 
 function hugetlbStats(dir: string): NonNullable<Metrics['hugetlb']> {
-  const sizes = tryList(dir).map((name) => /^hugetlb\.(.+)\.usage_in_bytes$/.exec(name)?.[1]).filter((size) => size !== undefined);
-  return sizes.filter((size) => !size.endsWith('.rsvd')).map((size) => ({
-    pagesize: size, usage: number(dir, `hugetlb.${size}.usage_in_bytes`), max: number(dir, `hugetlb.${size}.max_usage_in_bytes`),
-    failcnt: number(dir, `hugetlb.${size}.failcnt`),
-  }));
+  const sizes = tryList(dir)
+    .map((name) => /^hugetlb\.(.+)\.usage_in_bytes$/.exec(name)?.[1])
+    .filter((size) => size !== undefined);
+  return sizes
+    .filter((size) => !size.endsWith('.rsvd'))
+    .map((size) => ({
+      pagesize: size,
+      usage: number(dir, `hugetlb.${size}.usage_in_bytes`),
+      max: number(dir, `hugetlb.${size}.max_usage_in_bytes`),
+      failcnt: number(dir, `hugetlb.${size}.failcnt`),
+    }));
 }
 
 function blkioStat(dir: string): NonNullable<Metrics['blkio']> {
@@ -104,10 +145,14 @@ function blkioStat(dir: string): NonNullable<Metrics['blkio']> {
   // Only the CFQ scheduler kept the files named after their fields.
   if (entries('blkio.io_serviced_recursive').length > 0) {
     return {
-      sectorsRecursive: entries('blkio.sectors_recursive'), ioServiceBytesRecursive: entries('blkio.io_service_bytes_recursive'),
-      ioServicedRecursive: entries('blkio.io_serviced_recursive'), ioQueuedRecursive: entries('blkio.io_queued_recursive'),
-      ioServiceTimeRecursive: entries('blkio.io_service_time_recursive'), ioWaitTimeRecursive: entries('blkio.io_wait_time_recursive'),
-      ioMergedRecursive: entries('blkio.io_merged_recursive'), ioTimeRecursive: entries('blkio.time_recursive'),
+      sectorsRecursive: entries('blkio.sectors_recursive'),
+      ioServiceBytesRecursive: entries('blkio.io_service_bytes_recursive'),
+      ioServicedRecursive: entries('blkio.io_serviced_recursive'),
+      ioQueuedRecursive: entries('blkio.io_queued_recursive'),
+      ioServiceTimeRecursive: entries('blkio.io_service_time_recursive'),
+      ioWaitTimeRecursive: entries('blkio.io_wait_time_recursive'),
+      ioMergedRecursive: entries('blkio.io_merged_recursive'),
+      ioTimeRecursive: entries('blkio.time_recursive'),
     };
   }
   return {
@@ -121,17 +166,27 @@ function blkioEntries(text: string | undefined, devices: Map<string, string>): B
   return (text?.split('\n') ?? []).flatMap((line) => {
     const [, major, minor, op = '', value] = /^(\d+):(\d+) (?:(\S+) )?(\d+)$/.exec(line) ?? [];
     if (major === undefined || minor === undefined || value === undefined) return [];
-    return [{ op, device: devices.get(`${major}:${minor}`) ?? '', major: u64(BigInt(major)), minor: u64(BigInt(minor)), value: u64(BigInt(value)) }];
+    return [
+      {
+        op,
+        device: devices.get(`${major}:${minor}`) ?? '',
+        major: u64(BigInt(major)),
+        minor: u64(BigInt(minor)),
+        value: u64(BigInt(value)),
+      },
+    ];
   });
 }
 
 /** Device files by `major:minor`, from /proc/partitions. */
 function deviceNames(): Map<string, string> {
   const lines = readFileSync('/proc/partitions', 'utf8').split('\n').slice(2);
-  return new Map(lines.flatMap((line) => {
-    const [major, minor, , name] = line.trim().split(/\s+/);
-    return name === undefined ? [] : [[`${major}:${minor}`, join('/dev', name)] as const];
-  }));
+  return new Map(
+    lines.flatMap((line) => {
+      const [major, minor, , name] = line.trim().split(/\s+/);
+      return name === undefined ? [] : [[`${major}:${minor}`, join('/dev', name)] as const];
+    }),
+  );
 }
 
 interface RdmaEntry {

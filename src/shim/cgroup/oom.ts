@@ -8,12 +8,16 @@ import type { CgroupPaths } from './paths.js';
 export class OomWatch {
   #open = true;
 
-  private constructor(private readonly lookNow: () => void, private readonly release: () => void) {}
+  private constructor(
+    private readonly lookNow: () => void,
+    private readonly release: () => void,
+  ) {}
 
   /** Begins to watch; `told` is called for each time. Undefined when the cgroup has no memory controller. */
   static start(cgroup: CgroupPaths, told: () => void): OomWatch | undefined {
     const dir = cgroup.version === 2 ? cgroup.dir : cgroup.controllers.memory;
-    if (dir === undefined || !existsSync(join(dir, cgroup.version === 2 ? 'memory.events' : 'memory.oom_control'))) return undefined;
+    if (dir === undefined || !existsSync(join(dir, cgroup.version === 2 ? 'memory.events' : 'memory.oom_control')))
+      return undefined;
     return cgroup.version === 2 ? OomWatch.#unified(dir, told) : OomWatch.#eventfd(dir, told);
   }
 

@@ -13,10 +13,13 @@ export type CgroupPaths = { version: 1; controllers: Record<string, string> } | 
  * @throws when the process is gone
  */
 export function cgroupsOf(pid: number, mounts = cgroupMounts()): CgroupPaths | undefined {
-  const entries = readFileSync(`/proc/${pid}/cgroup`, 'utf8').split('\n').filter(Boolean).map((line) => {
-    const [, controllers = '', path = '/'] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    return { controllers: controllers.split(',').filter(Boolean), path };
-  });
+  const entries = readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => {
+      const [, controllers = '', path = '/'] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+      return { controllers: controllers.split(',').filter(Boolean), path };
+    });
   const v1: Record<string, string> = {};
   for (const { controllers, path } of entries) {
     for (const controller of controllers) {

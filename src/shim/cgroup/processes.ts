@@ -8,9 +8,10 @@ const PREFERRED = ['devices', 'freezer', 'memory', 'pids', 'cpu', 'systemd'];
 
 /** Every process in the container's cgroup and below; none when it is gone. */
 export function processesIn(cgroup: CgroupPaths): number[] {
-  const dir = cgroup.version === 2
-    ? cgroup.dir
-    : PREFERRED.map((controller) => cgroup.controllers[controller]).find((path) => path !== undefined);
+  const dir =
+    cgroup.version === 2
+      ? cgroup.dir
+      : PREFERRED.map((controller) => cgroup.controllers[controller]).find((path) => path !== undefined);
   return dir === undefined ? [] : [...new Set(below(dir))];
 }
 

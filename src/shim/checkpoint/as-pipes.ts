@@ -35,39 +35,53 @@ export function describeAsPipes(dir: string, files: readonly ClientFile[]): void
   const rewritten = entries.map((one) => {
     const type = one.number(entry.type);
     const id = one.number(entry.id)!;
-    const of = type === FIFO ? one.message(entry.fifo)?.number(fifo.regularId) ?? id : id;
+    const of = type === FIFO ? (one.message(entry.fifo)?.number(fifo.regularId) ?? id) : id;
     const reg = type === FIFO || type === REG ? regulars.get(of) : undefined;
     if (!reg) return one;
     replaced.add(id);
     if (type === FIFO) names.add(of);
     return pipeEntry(id, pipeIds.get(reg.bytes(regular.name)!.toString())!, reg);
   });
-  writeImage(image, rewritten.filter((one, index) => !(entries[index]!.number(entry.type) === REG && names.has(one.number(entry.id)!))));
+  writeImage(
+    image,
+    rewritten.filter((one, index) => !(entries[index]!.number(entry.type) === REG && names.has(one.number(entry.id)!))),
+  );
   for (const name of readdirSync(dir)) if (/^fdinfo-\d+\.img$/.test(name)) renameTypes(join(dir, name), replaced);
   writeDescriptors(join(dir, 'descriptors.json'), files, pipeIds);
 }
 
 function pipeEntry(id: number, pipeId: number, reg: Message): Message {
-  const message = new Message().setNumber(pipe.id, id).setNumber(pipe.pipeId, pipeId)
-    .setNumber(pipe.flags, (reg.number(regular.flags) ?? 0) & ~O_LARGEFILE).setBytes(pipe.fown, reg.bytes(regular.fown) ?? Buffer.alloc(0));
+  const message = new Message()
+    .setNumber(pipe.id, id)
+    .setNumber(pipe.pipeId, pipeId)
+    .setNumber(pipe.flags, (reg.number(regular.flags) ?? 0) & ~O_LARGEFILE)
+    .setBytes(pipe.fown, reg.bytes(regular.fown) ?? Buffer.alloc(0));
   return new Message().setNumber(entry.type, PIPE).setNumber(entry.id, id).setBytes(entry.pipe, message.encode());
 }
 
 /** By criu's name for the file. */
 function unusedPipeIds(entries: readonly Message[], files: readonly ClientFile[]): Map<string, number> {
-  const used = new Set(entries.flatMap((one) => [one.message(entry.pipe)?.number(pipe.pipeId), one.message(entry.fifo)?.number(fifo.pipeId)]));
+  const used = new Set(
+    entries.flatMap((one) => [
+      one.message(entry.pipe)?.number(pipe.pipeId),
+      one.message(entry.fifo)?.number(fifo.pipeId),
+    ]),
+  );
   let next = 0x7fffffff;
-  return new Map(files.map(({ key }) => {
-    while (used.has(next)) next--;
-    return [key, next--];
-  }));
+  return new Map(
+    files.map(({ key }) => {
+      while (used.has(next)) next--;
+      return [key, next--];
+    }),
+  );
 }
 
 function renameTypes(image: string, ids: ReadonlySet<number>): void {
   const messages = readImage(image);
   for (const message of messages) {
     const type = message.number(descriptor.type);
-    if ((type === FIFO || type === REG) && ids.has(message.number(descriptor.id)!)) message.setNumber(descriptor.type, PIPE);
+    if ((type === FIFO || type === REG) && ids.has(message.number(descriptor.id)!))
+      message.setNumber(descriptor.type, PIPE);
   }
   writeImage(image, messages);
 }

@@ -37,7 +37,10 @@ function tryOpenFile(pid: number, fd: number, outside: ReadonlySet<string>): { k
     const mount = /^mnt_id:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1'))?.[1] ?? '';
     // Pipes and memory files are on mounts that nobody sees; a file that the container sees is its own.
     if (!outside.has(mount) || mountIds(String(pid)).has(mount)) return undefined;
-    return { key: `file[${Number(mount).toString(16)}:${target.ino.toString(16)}]`, path: readlinkSync(path).replace(/ \(deleted\)$/, '') };
+    return {
+      key: `file[${Number(mount).toString(16)}:${target.ino.toString(16)}]`,
+      path: readlinkSync(path).replace(/ \(deleted\)$/, ''),
+    };
   } catch (error) {
     // The process, or just this descriptor, is gone.
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
@@ -46,5 +49,9 @@ function tryOpenFile(pid: number, fd: number, outside: ReadonlySet<string>): { k
 }
 
 function mountIds(pid: string): Set<string> {
-  return new Set(readFileSync(`/proc/${pid}/mountinfo`, 'latin1').split('\n').map((line) => line.slice(0, line.indexOf(' '))));
+  return new Set(
+    readFileSync(`/proc/${pid}/mountinfo`, 'latin1')
+      .split('\n')
+      .map((line) => line.slice(0, line.indexOf(' '))),
+  );
 }

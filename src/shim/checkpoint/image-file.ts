@@ -2,7 +2,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const MAGIC_BYTES = 8;
-const enum Wire { Varint = 0, Fixed64 = 1, Bytes = 2, Fixed32 = 5 }
+const enum Wire {
+  Varint = 0,
+  Fixed64 = 1,
+  Bytes = 2,
+  Fixed32 = 5,
+}
 
 /** One field of a message as it was on the wire, so that what is not understood is passed on. */
 interface Field {
@@ -18,7 +23,9 @@ interface Field {
 export class Message {
   readonly #fields: Field[];
 
-  constructor(fields: Field[] = []) { this.#fields = fields; }
+  constructor(fields: Field[] = []) {
+    this.#fields = fields;
+  }
 
   static parse(bytes: Buffer): Message {
     const fields: Field[] = [];
@@ -37,11 +44,23 @@ export class Message {
       let value = 0;
       let end = at;
       switch ((tag & 7) as Wire) {
-        case Wire.Varint: value = varint(); end = at; break;
-        case Wire.Fixed64: end = at + 8; break;
-        case Wire.Fixed32: end = at + 4; break;
-        case Wire.Bytes: { const length = varint(); end = at + length; break; }
-        default: throw new Error(`a message of the image has a field of unknown kind ${tag & 7}`);
+        case Wire.Varint:
+          value = varint();
+          end = at;
+          break;
+        case Wire.Fixed64:
+          end = at + 8;
+          break;
+        case Wire.Fixed32:
+          end = at + 4;
+          break;
+        case Wire.Bytes: {
+          const length = varint();
+          end = at + length;
+          break;
+        }
+        default:
+          throw new Error(`a message of the image has a field of unknown kind ${tag & 7}`);
       }
       if (end > bytes.length) throw new Error('a message of the image is cut short');
       fields.push({ number: tag >>> 3, raw: bytes.subarray(start, end), value, bytes: bytes.subarray(at, end) });
@@ -50,8 +69,12 @@ export class Message {
     return new Message(fields);
   }
 
-  number(field: number): number | undefined { return this.#find(field)?.value; }
-  bytes(field: number): Buffer | undefined { return this.#find(field)?.bytes; }
+  number(field: number): number | undefined {
+    return this.#find(field)?.value;
+  }
+  bytes(field: number): Buffer | undefined {
+    return this.#find(field)?.bytes;
+  }
 
   message(field: number): Message | undefined {
     const bytes = this.bytes(field);
@@ -59,15 +82,31 @@ export class Message {
   }
 
   /** Sets a number, in its place if it is there already. */
-  setNumber(field: number, value: number): this { return this.#set({ number: field, raw: Buffer.concat([varint(field << 3), varint(value)]), value, bytes: Buffer.alloc(0) }); }
-
-  setBytes(field: number, bytes: Uint8Array): this {
-    return this.#set({ number: field, raw: Buffer.concat([varint((field << 3) | Wire.Bytes), varint(bytes.length), bytes]), value: 0, bytes: Buffer.from(bytes) });
+  setNumber(field: number, value: number): this {
+    return this.#set({
+      number: field,
+      raw: Buffer.concat([varint(field << 3), varint(value)]),
+      value,
+      bytes: Buffer.alloc(0),
+    });
   }
 
-  encode(): Buffer { return Buffer.concat(this.#fields.map(({ raw }) => raw)); }
+  setBytes(field: number, bytes: Uint8Array): this {
+    return this.#set({
+      number: field,
+      raw: Buffer.concat([varint((field << 3) | Wire.Bytes), varint(bytes.length), bytes]),
+      value: 0,
+      bytes: Buffer.from(bytes),
+    });
+  }
 
-  #find(field: number): Field | undefined { return this.#fields.find(({ number }) => number === field); }
+  encode(): Buffer {
+    return Buffer.concat(this.#fields.map(({ raw }) => raw));
+  }
+
+  #find(field: number): Field | undefined {
+    return this.#fields.find(({ number }) => number === field);
+  }
 
   #set(field: Field): this {
     const at = this.#fields.findIndex(({ number }) => number === field.number);

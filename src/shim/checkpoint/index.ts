@@ -29,7 +29,10 @@ export interface CheckpointSubject {
  *
  * @throws RuntimeError when the runtime fails
  */
-export async function takeCheckpoint({ id, bundle, runtime, pids }: CheckpointSubject, options: CheckpointOptions): Promise<void> {
+export async function takeCheckpoint(
+  { id, bundle, runtime, pids }: CheckpointSubject,
+  options: CheckpointOptions,
+): Promise<void> {
   const files = clientFiles(pids);
   const state = files.length > 0 ? tryState(runtime, id) : undefined;
   if (state === undefined) {
@@ -40,7 +43,10 @@ export async function takeCheckpoint({ id, bundle, runtime, pids }: CheckpointSu
   try {
     const config = join(scratch, 'criu.conf');
     const { text, replaced } = withConfig(state, config);
-    writeFileSync(config, `${existsSync(replaced) ? readFileSync(replaced, 'utf8') : ''}\n${files.map(({ key }) => `external ${key}\n`).join('')}`);
+    writeFileSync(
+      config,
+      `${existsSync(replaced) ? readFileSync(replaced, 'utf8') : ''}\n${files.map(({ key }) => `external ${key}\n`).join('')}`,
+    );
     // In a copy: runc's own state is nothing to write into.
     const root = join(scratch, 'root');
     mkdirSync(join(root, id), { recursive: true, mode: 0o700 });

@@ -28,7 +28,8 @@ export interface Question {
 /** @param peerOf tells who listens at the other end of a connected socket */
 export async function ask(question: Question, peerOf: (fd: number) => { pid: number }): Promise<string> {
   const topic = question.topic || 'state';
-  if (!['state', 'metrics'].includes(topic)) throw new Error(`debug: there is no ${JSON.stringify(topic)}; ask for state or metrics`);
+  if (!['state', 'metrics'].includes(topic))
+    throw new Error(`debug: there is no ${JSON.stringify(topic)}; ask for state or metrics`);
   const address = findAddress(question);
   if (!address.startsWith('unix://')) throw new Error(`debug: the shim's address ${address} is no socket path`);
   const path = address.slice('unix://'.length);
@@ -41,15 +42,21 @@ export async function ask(question: Question, peerOf: (fd: number) => { pid: num
 }
 
 function findAddress({ namespace, id, bundle }: Question): string {
-  const bundles = bundle ? [bundle] : [
-    ...(!id || basename(process.cwd()) === id ? [process.cwd()] : []),
-    ...(namespace && id ? [...STATE_DIRS.map((dir) => join(dir, namespace, id)), ...besideShims(namespace, id)] : []),
-  ];
+  const bundles = bundle
+    ? [bundle]
+    : [
+        ...(!id || basename(process.cwd()) === id ? [process.cwd()] : []),
+        ...(namespace && id
+          ? [...STATE_DIRS.map((dir) => join(dir, namespace, id)), ...besideShims(namespace, id)]
+          : []),
+      ];
   for (const dir of bundles) {
     const text = tryRead(join(dir, 'address')) ?? addressIn(tryRead(join(dir, 'bootstrap.json')));
     if (text) return text.trim();
   }
-  throw new Error(`debug: no shim's address in ${bundles.join(', ') || 'any place'}; give the bundle's directory with -bundle, or -namespace and -id`);
+  throw new Error(
+    `debug: no shim's address in ${bundles.join(', ') || 'any place'}; give the bundle's directory with -bundle, or -namespace and -id`,
+  );
 }
 
 /** Where a bundle would lie if it were a running shim's neighbour: that one is in its own, whichever its daemon's directory is. */
@@ -87,7 +94,11 @@ function fetch(path: string, topic: string, peerOf: (fd: number) => { pid: numbe
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     socket.once('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer);
-      fail(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? `nobody listens at ${path}: the shim is gone` : `${path}: ${error.message}`);
+      fail(
+        error.code === 'ECONNREFUSED' || error.code === 'ENOENT'
+          ? `nobody listens at ${path}: the shim is gone`
+          : `${path}: ${error.message}`,
+      );
     });
     socket.once('end', () => {
       clearTimeout(timer);
@@ -97,9 +108,15 @@ function fetch(path: string, topic: string, peerOf: (fd: number) => { pid: numbe
 }
 
 /** A shim that doesn't answer is stuck itself; what the kernel says of it is all that there is. */
-function silence(path: string, socket: { _handle?: { fd?: number } | null } | object, peerOf: (fd: number) => { pid: number }): string {
+function silence(
+  path: string,
+  socket: { _handle?: { fd?: number } | null } | object,
+  peerOf: (fd: number) => { pid: number },
+): string {
   const fd = (socket as { _handle?: { fd?: number } | null })._handle?.fd;
   const process = fd === undefined || fd < 0 ? undefined : inspect(peerOf(fd).pid);
-  const what = process ? `process ${process.pid} (${process.name}) is in state ${process.state}${process.wchan ? `, in ${process.wchan}` : ''}; /proc/${process.pid}/stack tells more` : 'nobody is known to listen';
+  const what = process
+    ? `process ${process.pid} (${process.name}) is in state ${process.state}${process.wchan ? `, in ${process.wchan}` : ''}; /proc/${process.pid}/stack tells more`
+    : 'nobody is known to listen';
   return `the shim at ${path} has not answered for ${PATIENCE_MS / 1000} s: ${what}`;
 }

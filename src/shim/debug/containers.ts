@@ -46,35 +46,64 @@ export interface ContainerState extends ProcessState {
 /** Of /proc, at most so many processes are looked at for one dump. */
 const MOST_INSPECTED = 200;
 
-export function describeContainer(snapshot: ContainerSnapshot, creating: boolean, sources: Sources, reasons: Reasons): ContainerState {
+export function describeContainer(
+  snapshot: ContainerSnapshot,
+  creating: boolean,
+  sources: Sources,
+  reasons: Reasons,
+): ContainerState {
   const { record } = snapshot;
   const { id, bundle, runtime, cgroup, init } = record;
   const state = creating ? 'creating' : record.pausing ? 'pausing' : init.state;
   let left = MOST_INSPECTED;
-  const describe = (one: ProcessRecord, its: ProcessSnapshot | undefined, told: boolean) => describeProcess(one, its, told, sources, reasons, left-- > 0);
+  const describe = (one: ProcessRecord, its: ProcessSnapshot | undefined, told: boolean) =>
+    describeProcess(one, its, told, sources, reasons, left-- > 0);
   const waitsFor = reasons.ofUntoldExit(snapshot);
   return {
-    id, state, bundle, ...describe(init, snapshot.init, init.state === 'stopped' || init.state === 'deleted'),
-    runtime: { binary: runtime.binary, root: runtime.root }, ...(cgroup ? { cgroup } : {}),
+    id,
+    state,
+    bundle,
+    ...describe(init, snapshot.init, init.state === 'stopped' || init.state === 'deleted'),
+    runtime: { binary: runtime.binary, root: runtime.root },
+    ...(cgroup ? { cgroup } : {}),
     ...(waitsFor ? { exitWaitsFor: waitsFor } : {}),
     // Neither arguments nor environment: a dump is shown to others.
     execs: Object.values(record.execs).map((exec) => ({
-      id: exec.id, state: exec.state, startFailed: exec.startFailed, ...describe(exec, snapshot.execs.get(exec.id), exec.state === 'stopped'),
+      id: exec.id,
+      state: exec.state,
+      startFailed: exec.startFailed,
+      ...describe(exec, snapshot.execs.get(exec.id), exec.state === 'stopped'),
     })),
   };
 }
 
 function describeProcess(
-  record: ProcessRecord, snapshot: ProcessSnapshot | undefined, told: boolean, sources: Sources, reasons: Reasons, look: boolean,
+  record: ProcessRecord,
+  snapshot: ProcessSnapshot | undefined,
+  told: boolean,
+  sources: Sources,
+  reasons: Reasons,
+  look: boolean,
 ): Omit<ProcessState, 'state'> {
   const { pid, exitedAt, exitStatus, terminal, stdinClosed } = record;
   const process = look && pid > 0 && exitedAt === undefined ? inspect(pid, 0) : undefined;
   return {
-    pid, ...(process ? { process } : {}), exitWatched: sources.isWatched(pid),
+    pid,
+    ...(process ? { process } : {}),
+    exitWatched: sources.isWatched(pid),
     ...(exitedAt === undefined ? {} : { exit: { status: exitStatus, at: new Date(exitedAt).toISOString(), told } }),
-    waiters: snapshot?.waiters ?? 0, terminal, stdin: plain(record.stdin), stdout: plain(record.stdout), stderr: plain(record.stderr), stdinClosed,
+    waiters: snapshot?.waiters ?? 0,
+    terminal,
+    stdin: plain(record.stdin),
+    stdout: plain(record.stdout),
+    stderr: plain(record.stderr),
+    stdinClosed,
     ...(snapshot?.stdio ? { stdio: snapshot.stdio } : {}),
-    operations: snapshot?.operations.map((one) => ({ method: one.request?.method ?? 'the shim\'s own', ageMs: reasons.age(one.since) })) ?? [],
+    operations:
+      snapshot?.operations.map((one) => ({
+        method: one.request?.method ?? "the shim's own",
+        ageMs: reasons.age(one.since),
+      })) ?? [],
   };
 }
 

@@ -60,7 +60,11 @@ async function answerTo(path: string | undefined, sources: Sources): Promise<Ans
   try {
     switch (path) {
       case '/state':
-        return { status: '200 OK', type: 'application/json', body: `${JSON.stringify(await takeState(sources), null, 2)}\n` };
+        return {
+          status: '200 OK',
+          type: 'application/json',
+          body: `${JSON.stringify(await takeState(sources), null, 2)}\n`,
+        };
       case '/metrics':
         return { status: '200 OK', type: PROMETHEUS_TYPE, body: prometheus(await measure(sources), sources) };
       case '/':

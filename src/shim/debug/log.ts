@@ -10,9 +10,19 @@ const PAUSE_MS = 10;
 
 export async function logState(sources: Sources, log: Logger): Promise<void> {
   const { containers, requests, runtimeCommands, waits, recentErrors, ...rest } = await takeState(sources);
-  const lines: [string, Record<string, unknown>][] = [['state of the shim', {
-    state: { ...rest, containers: containers.length, requests: requests.length, runtimeCommands: runtimeCommands.length },
-  }]];
+  const lines: [string, Record<string, unknown>][] = [
+    [
+      'state of the shim',
+      {
+        state: {
+          ...rest,
+          containers: containers.length,
+          requests: requests.length,
+          runtimeCommands: runtimeCommands.length,
+        },
+      },
+    ],
+  ];
   for (const { execs, ...container } of containers) {
     lines.push(['state: container', { container }]);
     for (const exec of execs) lines.push(['state: exec', { container: container.id, exec }]);

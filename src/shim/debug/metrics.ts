@@ -38,13 +38,24 @@ export async function measure(sources: Sources): Promise<Metrics> {
   const { creating, created } = sources.containers();
   return {
     uptimeSeconds: Math.round((Date.now() - sources.record.startedAt) / 100) / 10,
-    containers: creating.length + created.length, execsStarted: sources.counters.execsStarted, execsFinished: sources.counters.execsFinished,
+    containers: creating.length + created.length,
+    execsStarted: sources.counters.execsStarted,
+    execsFinished: sources.counters.execsFinished,
     events: { queued, sent, retried, dropped },
-    requests: used(sources.requestTotals()), requestsPending: sources.requests().length,
-    runtimeCommands: used(sources.commandTotals()), runtimeCommandsRunning: sources.commands().length,
-    loopDelayMs, cpuSeconds: (user + system) / 1e6,
-    heapUsedBytes: heapUsed, heapTotalBytes: heapTotal, rssBytes: rss, ...(dirty === undefined ? {} : { privateDirtyBytes: dirty }),
-    openDescriptors: countDescriptors(), bytesCopied: sources.counters.bytesCopied, logLinesDropped: sources.log().dropped, connections: sources.connections(),
+    requests: used(sources.requestTotals()),
+    requestsPending: sources.requests().length,
+    runtimeCommands: used(sources.commandTotals()),
+    runtimeCommandsRunning: sources.commands().length,
+    loopDelayMs,
+    cpuSeconds: (user + system) / 1e6,
+    heapUsedBytes: heapUsed,
+    heapTotalBytes: heapTotal,
+    rssBytes: rss,
+    ...(dirty === undefined ? {} : { privateDirtyBytes: dirty }),
+    openDescriptors: countDescriptors(),
+    bytesCopied: sources.counters.bytesCopied,
+    logLinesDropped: sources.log().dropped,
+    connections: sources.connections(),
   };
 }
 

@@ -19,13 +19,26 @@ export function inspect(pid: number, depth = 3): ProcessInfo | undefined {
   const [, name = '', state = ''] = /^\d+ \(([\s\S]*)\) (\S)/.exec(stat ?? '') ?? [];
   if (!stat) return undefined;
   const wchan = tryRead(`/proc/${pid}/wchan`);
-  const children = depth > 0 ? childrenOf(pid).map((child) => inspect(child, depth - 1)).filter((child) => child !== undefined) : [];
-  return { pid, name, state, ...(wchan && wchan !== '0' ? { wchan } : {}), ...(children.length > 0 ? { children } : {}) };
+  const children =
+    depth > 0
+      ? childrenOf(pid)
+          .map((child) => inspect(child, depth - 1))
+          .filter((child) => child !== undefined)
+      : [];
+  return {
+    pid,
+    name,
+    state,
+    ...(wchan && wchan !== '0' ? { wchan } : {}),
+    ...(children.length > 0 ? { children } : {}),
+  };
 }
 
 /** The working directories of all processes that the kernel calls by this name. */
 export function directoriesOf(name: string): string[] {
-  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry) && tryRead(`/proc/${entry}/comm`)?.trim() === name);
+  const pids = readdirSync('/proc').filter(
+    (entry) => /^\d+$/.test(entry) && tryRead(`/proc/${entry}/comm`)?.trim() === name,
+  );
   return pids.map((pid) => unlessGone(() => readlinkSync(`/proc/${pid}/cwd`))).filter((dir) => dir !== undefined);
 }
 

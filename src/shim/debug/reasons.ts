@@ -22,8 +22,15 @@ export interface Reason {
 
 /** Which commands of the runtime each method runs. */
 const COMMANDS: Record<string, readonly string[]> = {
-  Create: ['create', 'delete'], Start: ['start', 'restore', 'exec'], Delete: ['delete'], Kill: ['kill'], Pause: ['pause'],
-  Resume: ['resume'], Update: ['update'], Checkpoint: ['checkpoint'], Pids: ['ps'],
+  Create: ['create', 'delete'],
+  Start: ['start', 'restore', 'exec'],
+  Delete: ['delete'],
+  Kill: ['kill'],
+  Pause: ['pause'],
+  Resume: ['resume'],
+  Update: ['update'],
+  Checkpoint: ['checkpoint'],
+  Pids: ['ps'],
 };
 /** Those that may run when an init has ended, before that is told. */
 const AFTER_EXIT = ['kill', 'resume'];
@@ -41,7 +48,11 @@ export class Reasons {
   readonly #commands: RunningCommand[];
   readonly #waits: Wait[];
 
-  constructor(sources: Sources, private readonly containers: readonly ContainerSnapshot[], private readonly now: number) {
+  constructor(
+    sources: Sources,
+    private readonly containers: readonly ContainerSnapshot[],
+    private readonly now: number,
+  ) {
     this.#commands = sources.commands();
     this.#waits = sources.waits();
   }
@@ -64,15 +75,28 @@ export class Reasons {
     if (method === 'Wait') return this.#ofWait(container, process, execId);
     const operations = (execId ? container.execs.get(execId) : container.init)?.operations ?? [];
     const place = operations.findIndex((one) => one.request === request);
-    if (place > 0) return [this.#turn(operations.slice(0, place).map((one) => one.request), operations[0]!.since)];
-    return [...this.#commandsOf(container, COMMANDS[method] ?? [], execId), ...this.#waitsOf(container, process, execId, method)];
+    if (place > 0)
+      return [
+        this.#turn(
+          operations.slice(0, place).map((one) => one.request),
+          operations[0]!.since,
+        ),
+      ];
+    return [
+      ...this.#commandsOf(container, COMMANDS[method] ?? [], execId),
+      ...this.#waitsOf(container, process, execId, method),
+    ];
   }
 
   /** Undefined when its exit is not known, or has been told. */
   ofUntoldExit({ record, init, activeExecs }: ContainerSnapshot): Reason[] | undefined {
-    if (record.init.exitedAt === undefined || record.init.state === 'stopped' || record.init.state === 'deleted') return undefined;
-    const reasons = this.#commands.filter((command) => command.container === record.id && AFTER_EXIT.includes(command.name)).map((command) => this.#command(command));
-    if (activeExecs > 0) reasons.push({ what: 'execs', text: `${activeExecs} execs to end, as the init's exit is told last` });
+    if (record.init.exitedAt === undefined || record.init.state === 'stopped' || record.init.state === 'deleted')
+      return undefined;
+    const reasons = this.#commands
+      .filter((command) => command.container === record.id && AFTER_EXIT.includes(command.name))
+      .map((command) => this.#command(command));
+    if (activeExecs > 0)
+      reasons.push({ what: 'execs', text: `${activeExecs} execs to end, as the init's exit is told last` });
     if (init.isHeld) reasons.push({ what: 'reply', text: 'its Create or Start to be answered, which comes first' });
     return reasons;
   }
@@ -87,9 +111,15 @@ export class Reasons {
 
   #turn(before: readonly (PendingRequest | undefined)[], since: number): Reason {
     const behind = before.map((request) => ({
-      method: request?.method ?? 'the shim\'s own', ...(request?.execId ? { exec: request.execId } : {}), ageMs: this.age(request?.context.started ?? since),
+      method: request?.method ?? "the shim's own",
+      ...(request?.execId ? { exec: request.execId } : {}),
+      ageMs: this.age(request?.context.started ?? since),
     }));
-    return { what: 'turn', text: `its turn behind ${behind.map(({ method }) => method).join(', ')}`, behind: behind.map((one) => ({ ...one, ageMs: Math.round(one.ageMs) })) };
+    return {
+      what: 'turn',
+      text: `its turn behind ${behind.map(({ method }) => method).join(', ')}`,
+      behind: behind.map((one) => ({ ...one, ageMs: Math.round(one.ageMs) })),
+    };
   }
 
   #commandsOf({ record }: ContainerSnapshot, names: readonly string[], execId: string): Reason[] {
@@ -103,11 +133,17 @@ export class Reasons {
   }
 
   #waitsOf({ record }: ContainerSnapshot, process: ProcessRecord, execId: string, method: string): Reason[] {
-    return this.#waits.filter(({ what, subject }) => {
-      if (what === 'mount' || what === 'umount') return execId === '' && ['Create', 'Delete'].includes(method) && isBelow(subject, record.bundle);
-      if (what === 'output') return method === 'Delete' && subject === (execId || record.id);
-      return ['Create', 'Start'].includes(method) && [process.stdin, process.stdout, process.stderr, execId || record.id].includes(subject);
-    }).map((wait) => this.#wait(wait));
+    return this.#waits
+      .filter(({ what, subject }) => {
+        if (what === 'mount' || what === 'umount')
+          return execId === '' && ['Create', 'Delete'].includes(method) && isBelow(subject, record.bundle);
+        if (what === 'output') return method === 'Delete' && subject === (execId || record.id);
+        return (
+          ['Create', 'Start'].includes(method) &&
+          [process.stdin, process.stdout, process.stderr, execId || record.id].includes(subject)
+        );
+      })
+      .map((wait) => this.#wait(wait));
   }
 
   #wait({ what, subject, since }: Wait): Reason {

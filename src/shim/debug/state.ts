@@ -94,33 +94,63 @@ export async function takeState(sources: Sources): Promise<State> {
   const { creating, created } = sources.containers();
   const reasons = new Reasons(sources, [...creating, ...created], now);
   return {
-    format: FORMAT, version: VERSION, revision: REVISION, node: process.version, pid: process.pid,
-    namespace: record.namespace, id: record.id, address: record.address,
-    startedAt: new Date(record.startedAt).toISOString(), uptimeSeconds: metrics.uptimeSeconds,
+    format: FORMAT,
+    version: VERSION,
+    revision: REVISION,
+    node: process.version,
+    pid: process.pid,
+    namespace: record.namespace,
+    id: record.id,
+    address: record.address,
+    startedAt: new Date(record.startedAt).toISOString(),
+    uptimeSeconds: metrics.uptimeSeconds,
     containers: [
       ...creating.map((one) => describeContainer(one, true, sources, reasons)),
       ...created.map((one) => describeContainer(one, false, sources, reasons)),
     ],
     requests: sources.requests().map((request) => {
-      const { method, id, execId, context: { service, started, deadline, answered, peer, connection } } = request;
+      const {
+        method,
+        id,
+        execId,
+        context: { service, started, deadline, answered, peer, connection },
+      } = request;
       return {
-        method, container: id, ...(execId ? { exec: execId } : {}), ageMs: Math.round(now - started),
-        ...(deadline === undefined ? {} : { deadlineInMs: Math.round(deadline - now) }), abandoned: answered, service,
+        method,
+        container: id,
+        ...(execId ? { exec: execId } : {}),
+        ageMs: Math.round(now - started),
+        ...(deadline === undefined ? {} : { deadlineInMs: Math.round(deadline - now) }),
+        abandoned: answered,
+        service,
         ...(peer ? { client: { pid: peer.pid, connection: connection.id } } : {}),
         waitsFor: reasons.of(request),
       };
     }),
     runtimeCommands: sources.commands().map(({ name, container, exec, pid, startedAt, argv }) => {
       const process = inspect(pid);
-      return { name, ...(container === undefined ? {} : { container }), ...(exec === undefined ? {} : { exec }), pid, ageMs: now - startedAt, argv, ...(process ? { process } : {}) };
+      return {
+        name,
+        ...(container === undefined ? {} : { container }),
+        ...(exec === undefined ? {} : { exec }),
+        pid,
+        ageMs: now - startedAt,
+        argv,
+        ...(process ? { process } : {}),
+      };
     }),
     waits: reasons.all(),
     events: describeEvents(sources, now),
-    orphans: { adoptionAgesMs: sources.orphans().adoptions.map((since) => now - since), zombies: sources.orphans().zombies },
+    orphans: {
+      adoptionAgesMs: sources.orphans().adoptions.map((since) => now - since),
+      zombies: sources.orphans().zombies,
+    },
     timeline: sources.timeline(),
     connections: sources.connections(),
     openDescriptors: metrics.openDescriptors,
-    recentErrors: sources.log().complaints.map(({ time, level, text }) => ({ time: new Date(time).toISOString(), level, text })),
+    recentErrors: sources
+      .log()
+      .complaints.map(({ time, level, text }) => ({ time: new Date(time).toISOString(), level, text })),
     metrics,
   };
 }

@@ -5,8 +5,15 @@ import { holdProcess, runShim, signalProcess, startProcess, type HeldProcess, ty
 const processes = new Map<string, HeldProcess>();
 
 /** chroot is all the isolation that there is. */
-const command = (root: string, { args = [], cwd = '/' }: ProcessSpec): string[] =>
-  ['/usr/sbin/chroot', root, '/bin/sh', '-c', 'cd "$0" && exec "$@"', cwd, ...args];
+const command = (root: string, { args = [], cwd = '/' }: ProcessSpec): string[] => [
+  '/usr/sbin/chroot',
+  root,
+  '/bin/sh',
+  '-c',
+  'cd "$0" && exec "$@"',
+  cwd,
+  ...args,
+];
 
 await runShim({
   create(container) {

@@ -19,7 +19,13 @@ interface Around {
 
 /** The Task service with the author's hooks in it. */
 export function aroundRunc(shim: RuncShim, { name, namespace, log, onServing }: Around): Custom {
-  const describe = (id: string, bundle: string, pid: number): RuncContainer => ({ id, namespace, bundle, pid, spec: new Bundle(bundle).spec() as Spec });
+  const describe = (id: string, bundle: string, pid: number): RuncContainer => ({
+    id,
+    namespace,
+    bundle,
+    pid,
+    spec: new Bundle(bundle).spec() as Spec,
+  });
   const run = async (hook: string, id: string, work: () => Promise<void> | void): Promise<void> => {
     try {
       await work();
@@ -36,21 +42,26 @@ export function aroundRunc(shim: RuncShim, { name, namespace, log, onServing }: 
         ...inner,
         async Create(request, context) {
           const { id, bundle } = request;
-          if (shim.beforeCreate) await run('beforeCreate', id, () => shim.beforeCreate!(describe(id, bundle, 0), context));
+          if (shim.beforeCreate)
+            await run('beforeCreate', id, () => shim.beforeCreate!(describe(id, bundle, 0), context));
           return inner.Create(request, context);
         },
         async Start(request, context) {
           if (shim.beforeStart && !request.execId) {
             const { status, bundle, pid, id } = await inner.State(request, context);
             // In any other state the start fails, and in words that clients know.
-            if (status === Status.CREATED) await run('beforeStart', request.id, () => shim.beforeStart!(describe(id!, bundle!, pid!), context));
+            if (status === Status.CREATED)
+              await run('beforeStart', request.id, () => shim.beforeStart!(describe(id!, bundle!, pid!), context));
           }
           return inner.Start(request, context);
         },
         async Delete(request, context) {
-          const bundle = request.execId || !shim.cleanup ? '' : (await inner.State(request, context)).bundle ?? '';
+          const bundle = request.execId || !shim.cleanup ? '' : ((await inner.State(request, context)).bundle ?? '');
           const reply = await inner.Delete(request, context);
-          if (bundle) await run('cleanup', request.id, () => shim.cleanup!({ id: request.id, namespace, bundle, pid: reply.pid ?? 0 }));
+          if (bundle)
+            await run('cleanup', request.id, () =>
+              shim.cleanup!({ id: request.id, namespace, bundle, pid: reply.pid ?? 0 }),
+            );
           return reply;
         },
       };

@@ -23,10 +23,17 @@ class Live implements TaskProcess {
   stdio: readonly number[] = [];
   consoleSocket: string | undefined;
 
-  constructor(readonly id: string, private readonly process: ProcessRecord) {}
+  constructor(
+    readonly id: string,
+    private readonly process: ProcessRecord,
+  ) {}
 
-  get terminal(): boolean { return this.process.terminal; }
-  get pid(): number { return this.process.pid; }
+  get terminal(): boolean {
+    return this.process.terminal;
+  }
+  get pid(): number {
+    return this.process.pid;
+  }
 
   /** Has the stdio while the work lasts: it is closed after that. */
   async withIo<T>({ stdio, consoleSocket, onSpawn }: ProcessIo, work: () => Promise<T>): Promise<T> {
@@ -48,7 +55,11 @@ class LiveContainer extends Live implements Container {
   readonly rootfs: string;
   readonly spec: Spec;
 
-  constructor(readonly record: ContainerRecord, readonly namespace: string, readonly options: Any | undefined) {
+  constructor(
+    readonly record: ContainerRecord,
+    readonly namespace: string,
+    readonly options: Any | undefined,
+  ) {
     super(record.id, record.init);
     const bundle = new Bundle(record.bundle);
     this.bundle = bundle.path;
@@ -58,7 +69,11 @@ class LiveContainer extends Live implements Container {
 }
 
 class LiveExec extends Live implements Exec {
-  constructor(id: string, record: ProcessRecord, readonly spec: ProcessSpec) {
+  constructor(
+    id: string,
+    record: ProcessRecord,
+    readonly spec: ProcessSpec,
+  ) {
     super(id, record);
   }
 }
@@ -67,14 +82,21 @@ class LiveExec extends Live implements Exec {
 class AuthoredRuntime extends Runtime implements CallOptions {
   readonly #name: string;
 
-  constructor(private readonly shim: Shim, private readonly around: Around, private readonly container: LiveContainer, readonly signal: AbortSignal) {
+  constructor(
+    private readonly shim: Shim,
+    private readonly around: Around,
+    private readonly container: LiveContainer,
+    readonly signal: AbortSignal,
+  ) {
     super({ binary: around.name });
     this.#name = around.name;
   }
 
   override async create(_id: string, options: CreateOptions): Promise<number> {
     const { container } = this;
-    const pid = await this.#ask('create', () => container.withIo(options, async () => this.shim.create(container, this)));
+    const pid = await this.#ask('create', () =>
+      container.withIo(options, async () => this.shim.create(container, this)),
+    );
     this.#check('create', pid);
     writeInit(container.bundle, pid);
     writeAtomic(options.pidFile, String(pid), 0o644);
@@ -91,7 +113,9 @@ class AuthoredRuntime extends Runtime implements CallOptions {
     const record = this.container.record.execs[options.execId!]!;
     const exec = new LiveExec(record.id, record, spec);
     const call = { signal: options.signal ?? this.signal };
-    const pid = await this.#ask('exec', () => exec.withIo(options, async () => this.shim.exec!(this.container, exec, call)));
+    const pid = await this.#ask('exec', () =>
+      exec.withIo(options, async () => this.shim.exec!(this.container, exec, call)),
+    );
     this.#check('exec', pid);
     return pid;
   }
@@ -111,9 +135,13 @@ class AuthoredRuntime extends Runtime implements CallOptions {
     await this.#ask('delete', async () => this.shim.delete(container));
   }
 
-  override async pause(): Promise<void> { await this.#ask('pause', async () => this.shim.pause!(this.container)); }
+  override async pause(): Promise<void> {
+    await this.#ask('pause', async () => this.shim.pause!(this.container));
+  }
 
-  override async resume(): Promise<void> { await this.#ask('resume', async () => this.shim.resume!(this.container)); }
+  override async resume(): Promise<void> {
+    await this.#ask('resume', async () => this.shim.resume!(this.container));
+  }
 
   override async update(_id: string, resources: Uint8Array): Promise<void> {
     const parsed = parseExact(Buffer.from(resources).toString('utf8')) as Record<string, unknown>;
@@ -126,9 +154,13 @@ class AuthoredRuntime extends Runtime implements CallOptions {
     return Promise.resolve(live.map(({ pid }) => pid));
   }
 
-  override checkpoint(): Promise<void> { return Promise.reject(notImplemented(`checkpoint of ${this.#name}`)); }
+  override checkpoint(): Promise<void> {
+    return Promise.reject(notImplemented(`checkpoint of ${this.#name}`));
+  }
 
-  override restore(): Promise<number> { return Promise.reject(notImplemented(`restore of ${this.#name}`)); }
+  override restore(): Promise<number> {
+    return Promise.reject(notImplemented(`restore of ${this.#name}`));
+  }
 
   /** Says who failed at what; an error that has a class keeps it. What hangs is left behind when the signal aborts. */
   async #ask<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -143,7 +175,11 @@ class AuthoredRuntime extends Runtime implements CallOptions {
     } catch (error) {
       if (error instanceof TtrpcError) throw error;
       const text = error instanceof Error ? error.message : String(error);
-      this.around.log.error(`${what} failed`, { id: this.container.id, error: text, stack: (error as Error | undefined)?.stack });
+      this.around.log.error(`${what} failed`, {
+        id: this.container.id,
+        error: text,
+        stack: (error as Error | undefined)?.stack,
+      });
       throw unknown(`${this.#name}: ${what} failed: ${text}`, error);
     } finally {
       this.signal.removeEventListener('abort', stop);
@@ -152,7 +188,9 @@ class AuthoredRuntime extends Runtime implements CallOptions {
 
   #check(what: string, pid: unknown): void {
     if (typeof pid === 'number' && Number.isInteger(pid) && pid > 0 && isChild(pid)) return;
-    throw unknown(`${this.#name}: ${what} failed: it gave ${String(pid)}, which is the pid of no child process of this shim; use startProcess or holdProcess`);
+    throw unknown(
+      `${this.#name}: ${what} failed: it gave ${String(pid)}, which is the pid of no child process of this shim; use startProcess or holdProcess`,
+    );
   }
 }
 
@@ -204,10 +242,12 @@ export function authored(shim: Shim, around: Around): Custom {
           return reply;
         },
         Checkpoint: refuse('checkpoint'),
-        Stats: shim.stats ? async (request, context) => {
-          await inner.State({ id: request.id, execId: '' }, context);
-          return { stats: await shim.stats!(byId.get(request.id)!) };
-        } : refuse('stats'),
+        Stats: shim.stats
+          ? async (request, context) => {
+              await inner.State({ id: request.id, execId: '' }, context);
+              return { stats: await shim.stats!(byId.get(request.id)!) };
+            }
+          : refuse('stats'),
       };
       if (shim.pids) {
         own.Pids = async (request, context) => {

@@ -13,7 +13,12 @@ import type { Remains } from './types.js';
  * @param warn what could not be cleaned up; the daemon logs it, and it is no failure
  * @returns an encoded DeleteResponse, the true exit status in it when it is known
  */
-export async function deleteAuthored(id: string, namespace: string, cleanup: Cleanup | undefined, warn: (text: string) => void): Promise<Uint8Array> {
+export async function deleteAuthored(
+  id: string,
+  namespace: string,
+  cleanup: Cleanup | undefined,
+  warn: (text: string) => void,
+): Promise<Uint8Array> {
   const bundle = bundleOf(id);
   const exit = quietly(() => bundle.tryExit(), warn);
   const pid = quietly(() => killInit(bundle.path), warn) ?? 0;
@@ -26,7 +31,11 @@ export async function deleteAuthored(id: string, namespace: string, cleanup: Cle
 export type Cleanup = (remains: Remains) => Promise<void> | void;
 
 /** The author's part; when it fails the rest is cleaned up nevertheless. */
-export async function cleanUp(cleanup: Cleanup | undefined, remains: Remains, warn: (text: string) => void): Promise<void> {
+export async function cleanUp(
+  cleanup: Cleanup | undefined,
+  remains: Remains,
+  warn: (text: string) => void,
+): Promise<void> {
   try {
     await cleanup?.(remains);
   } catch (error) {

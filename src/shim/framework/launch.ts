@@ -32,7 +32,8 @@ function descriptorOf(server: Server): number {
  */
 export async function launch({ server }: Listening, flags: readonly string[]): Promise<void> {
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...flags], {
-    detached: true, stdio: ['ignore', 'ignore', 'pipe', descriptorOf(server), 'pipe'],
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe', descriptorOf(server), 'pipe'],
   });
   // From here on the socket is its own: who connects must not be accepted by us.
   server.close();
@@ -53,7 +54,10 @@ export async function launch({ server }: Listening, flags: readonly string[]): P
     });
   } catch (error) {
     child.kill('SIGKILL');
-    throw new Error(`the shim could not be started: ${(error as Error).message}${words ? `; it said: ${words.trim()}` : ''}`, { cause: error });
+    throw new Error(
+      `the shim could not be started: ${(error as Error).message}${words ? `; it said: ${words.trim()}` : ''}`,
+      { cause: error },
+    );
   }
   child.unref();
 }
@@ -66,14 +70,18 @@ export function inheritedListener(): Listening {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EBADF') throw error;
   }
-  if (!isSocket) throw new Error(`descriptor ${LISTENER_FD} is no listening socket: containerd runs this program, with the action start`);
+  if (!isSocket)
+    throw new Error(
+      `descriptor ${LISTENER_FD} is no listening socket: containerd runs this program, with the action start`,
+    );
   const path = addressOf(new Bundle(process.cwd()));
   if (path === undefined) throw new Error(`there is no file address in ${process.cwd()}, which start makes`);
   const { ino, dev } = statSync(path);
   const server = createServer();
   server.listen({ fd: LISTENER_FD });
   return {
-    server, path,
+    server,
+    path,
     unlink: () => {
       const now = statSync(path, { throwIfNoEntry: false });
       if (now?.ino === ino && now.dev === dev) removeFile(path);

@@ -75,15 +75,25 @@ export function signalProcess(pid: number, signal: number, { all = false }: { al
   }
 }
 
-function launch({ stdio, consoleSocket }: TaskProcess, argv: readonly string[], options: ProcessOptions, more: readonly number[]): Child {
+function launch(
+  { stdio, consoleSocket }: TaskProcess,
+  argv: readonly string[],
+  options: ProcessOptions,
+  more: readonly number[],
+): Child {
   const env = environment(options);
   const program = findProgram(argv[0], env);
   const cwd = options.cwd === undefined ? {} : { cwd: options.cwd };
-  if (consoleSocket === undefined) return start(program, argv, { stdio: [...stdio, ...more], env, ...cwd, ownGroup: true });
+  if (consoleSocket === undefined)
+    return start(program, argv, { stdio: [...stdio, ...more], env, ...cwd, ownGroup: true });
   const terminal = sendTerminal(consoleSocket);
   try {
     // It leads a session then, which is what has a controlling terminal.
-    return start(findProgram('setsid', process.env), ['setsid', '--ctty', program, ...argv.slice(1)], { stdio: [terminal, terminal, terminal, ...more], env, ...cwd });
+    return start(findProgram('setsid', process.env), ['setsid', '--ctty', program, ...argv.slice(1)], {
+      stdio: [terminal, terminal, terminal, ...more],
+      env,
+      ...cwd,
+    });
   } finally {
     closeSync(terminal);
   }
@@ -100,10 +110,12 @@ function start(program: string, argv: readonly string[], options: Parameters<typ
 function environment({ env }: ProcessOptions): Readonly<Record<string, string | undefined>> {
   if (env === undefined) return process.env;
   if (!Array.isArray(env)) return env as Readonly<Record<string, string>>;
-  return Object.fromEntries((env as readonly string[]).map((line) => {
-    const at = line.indexOf('=');
-    return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)];
-  }));
+  return Object.fromEntries(
+    (env as readonly string[]).map((line) => {
+      const at = line.indexOf('=');
+      return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)];
+    }),
+  );
 }
 
 function findProgram(name: string | undefined, env: Readonly<Record<string, string | undefined>>): string {

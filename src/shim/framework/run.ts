@@ -43,7 +43,8 @@ export function runShim(shim: Shim): Promise<never> {
   const name = shim.name ?? nameOfProgram();
   const version = shim.version ?? '';
   return run({
-    name, version,
+    name,
+    version,
     custom: (around) => authored(shim, around),
     delete: ({ id, namespace }, warn) => deleteAuthored(id, namespace, shim.cleanup?.bind(shim), warn),
     info: () => Promise.resolve(containerd.types.RuntimeInfo.encode({ name, version: { version } }).finish()),
@@ -60,7 +61,8 @@ export function runRuncShim(shim: RuncShim): Promise<never> {
   const name = shim.name ?? nameOfProgram();
   const version = shim.version ?? '';
   return run({
-    name, version,
+    name,
+    version,
     custom: (around) => aroundRunc(shim, around),
     async delete(invocation, warn) {
       const response = await deleteAction(invocation, warn);
@@ -107,9 +109,14 @@ function end(status: number, text: string | Uint8Array): Promise<never> {
   });
 }
 
-async function dispatch(program: Program, invocation: Invocation, args: readonly string[]): Promise<string | Uint8Array> {
+async function dispatch(
+  program: Program,
+  invocation: Invocation,
+  args: readonly string[],
+): Promise<string | Uint8Array> {
   if (invocation.help) return usage(program.name);
-  if (invocation.version) return `${program.name}:\n  Version:  ${program.version}\n  Node version: ${process.version}\n  Program: ${realpathSync(process.argv[1]!)}\n\n`;
+  if (invocation.version)
+    return `${program.name}:\n  Version:  ${program.version}\n  Node version: ${process.version}\n  Program: ${realpathSync(process.argv[1]!)}\n\n`;
   if (invocation.info) return program.info(readInput());
   if (invocation.action === 'debug') return (await import('../debug/index.js')).ask(invocation, peerCredentials);
   if (!invocation.namespace) throw new Error('shim namespace cannot be empty; containerd gives it by -namespace');
@@ -154,10 +161,15 @@ async function serveAction(program: Program, invocation: Invocation): Promise<vo
     if (request) log.error(`the shim ends with status ${status} during ${request.method}`, { id: request.id });
   });
   await serve({
-    invocation, listening, log, interceptors: [],
+    invocation,
+    listening,
+    log,
+    interceptors: [],
     ttrpcAddress: process.env.TTRPC_ADDRESS ?? (invocation.address ? `${invocation.address}.ttrpc` : ''),
     custom: program.custom({
-      name: program.name, namespace, log,
+      name: program.name,
+      namespace,
+      log,
       onServing() {
         log.open('log');
         sayReady();

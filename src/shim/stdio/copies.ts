@@ -15,10 +15,15 @@ export class Copies {
   readonly #copies = new Map<string, Copy>();
   readonly #targets = new Set<Target>();
 
-  constructor(private readonly id: string, private readonly warn: (text: string) => void) {}
+  constructor(
+    private readonly id: string,
+    private readonly warn: (text: string) => void,
+  ) {}
 
   /** These are waited for too, though nothing is copied into them. */
-  add(target: Target): void { this.#targets.add(target); }
+  add(target: Target): void {
+    this.#targets.add(target);
+  }
 
   /**
    * Copies until the source ends; `onEnd` comes once, then or with stop().
@@ -34,18 +39,27 @@ export class Copies {
       onEnd: () => this.stop(name),
       onSinkError: (error) => this.warn(`${name} of ${this.id} is dropped from now on: ${error.message}`),
     });
-    this.#copies.set(name, { source, pump, done, end: () => {
-      // At once, not at Delete: clients wait for the end of the output before they delete (contract §6.6).
-      target.ended();
-      onEnd();
-      end();
-    } });
+    this.#copies.set(name, {
+      source,
+      pump,
+      done,
+      end: () => {
+        // At once, not at Delete: clients wait for the end of the output before they delete (contract §6.6).
+        target.ended();
+        onEnd();
+        end();
+      },
+    });
   }
 
-  has(name: string): boolean { return this.#copies.has(name); }
+  has(name: string): boolean {
+    return this.#copies.has(name);
+  }
 
   /** Nothing more will be written to the source: what is left in it is copied, then it ends. */
-  finish(name: string): void { this.#copies.get(name)?.pump.finish(); }
+  finish(name: string): void {
+    this.#copies.get(name)?.pump.finish();
+  }
 
   stop(name: string): void {
     const copy = this.#copies.get(name);
@@ -62,7 +76,9 @@ export class Copies {
   async drained(timeoutMs: number): Promise<boolean> {
     const deadline = Date.now() + timeoutMs;
     if (!(await settled(timeoutMs, ...[...this.#copies.values()].map(({ done }) => done)))) return false;
-    const results = await Promise.all([...this.#targets].map((target) => target.drained(Math.max(0, deadline - Date.now()))));
+    const results = await Promise.all(
+      [...this.#targets].map((target) => target.drained(Math.max(0, deadline - Date.now()))),
+    );
     return results.every(Boolean);
   }
 
@@ -71,5 +87,7 @@ export class Copies {
     return [...this.#copies.values()].reduce((sum, { source, pump }) => sum + pump.pending + bytesWaiting(source), 0);
   }
 
-  names(): string[] { return [...this.#copies.keys()]; }
+  names(): string[] {
+    return [...this.#copies.keys()];
+  }
 }

@@ -36,7 +36,11 @@ class FileFeed implements Feed {
   #stopped = false;
   #wake: () => void = () => undefined;
 
-  constructor(source: number, private readonly sink: Sink, private readonly onEnd: () => void) {
+  constructor(
+    source: number,
+    private readonly sink: Sink,
+    private readonly onEnd: () => void,
+  ) {
     this.#fd = copyDescriptor(source);
     void this.#run();
   }
@@ -68,7 +72,7 @@ class FileFeed implements Feed {
       for (let at = 0; at < bytesRead;) {
         const n = this.sink.write(buffer, at, bytesRead);
         at += n;
-        if (n === 0) await new Promise<void>((resolve) => this.sink.whenRoom(this.#wake = resolve));
+        if (n === 0) await new Promise<void>((resolve) => this.sink.whenRoom((this.#wake = resolve)));
         if (this.#stopped) return;
       }
     }

@@ -93,13 +93,20 @@ export function openBothEnds(path: string): number | undefined {
 }
 
 /** Runs with a path that stays this very file, even when the client unlinks or renames it meanwhile. */
-async function withHandle<T>(path: string, how: string, open: (handle: string, fifo: boolean) => T | Promise<T>): Promise<T> {
+async function withHandle<T>(
+  path: string,
+  how: string,
+  open: (handle: string, fifo: boolean) => T | Promise<T>,
+): Promise<T> {
   let fd: number | undefined;
   try {
     fd = openSync(path, O_PATH);
     return await open(`/proc/self/fd/${fd}`, fstatSync(fd).isFIFO());
   } catch (error) {
-    throw new Error(`containerd-shim: opening ${how} fifo ${JSON.stringify(path)} failed: ${(error as Error).message}`, { cause: error });
+    throw new Error(
+      `containerd-shim: opening ${how} fifo ${JSON.stringify(path)} failed: ${(error as Error).message}`,
+      { cause: error },
+    );
   } finally {
     if (fd !== undefined) closeSync(fd);
   }

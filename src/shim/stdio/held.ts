@@ -15,7 +15,10 @@ export class Held {
    * @param source a non-blocking descriptor, which stays the caller's
    * @param onFull called once when there is more than can be held, after which nothing is read until it is taken
    */
-  constructor(private readonly source: number, private readonly onFull: () => void) {
+  constructor(
+    private readonly source: number,
+    private readonly onFull: () => void,
+  ) {
     this.#watch = new Watch(source, () => this.#read());
     this.#watch.want(READABLE);
   }
@@ -23,7 +26,7 @@ export class Held {
   /** All that has been written up to now; nothing the second time. The source may be read by others after this. */
   take(): Buffer {
     if (this.#taken) return Buffer.alloc(0);
-    while (this.#readOne()) ;
+    while (this.#readOne());
     this.stop();
     return Buffer.concat(this.#bytes);
   }

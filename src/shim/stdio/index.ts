@@ -10,7 +10,9 @@ export type { Stdio, StdioRequest } from './types.js';
 
 /** Opens a process's stdio: each output by its own URI. Throws InvalidArgument for one that asks for what there is not. */
 export async function openStdio(request: StdioRequest, warn: (text: string) => void): Promise<Stdio> {
-  return request.terminal ? TerminalStdio.open(request, warn) : PlainStdio.open(request, labelsMatter(request.label), warn);
+  return request.terminal
+    ? TerminalStdio.open(request, warn)
+    : PlainStdio.open(request, labelsMatter(request.label), warn);
 }
 
 /** SELinux checks an inherited descriptor against the label of its file; the client's FIFOs bear the client's. */

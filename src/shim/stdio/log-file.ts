@@ -35,7 +35,10 @@ export class LogFile {
   #spill: LogFile | undefined;
   #spillFailed = false;
 
-  private constructor(private readonly settings: LogFileSettings, private readonly warn: (text: string) => void) {
+  private constructor(
+    private readonly settings: LogFileSettings,
+    private readonly warn: (text: string) => void,
+  ) {
     this.#file = new RotatingFile(settings.path, settings.maxSize, settings.maxFiles, warn);
     this.#opened = this.#file.open();
     this.#opened.catch(() => undefined);
@@ -99,7 +102,8 @@ export class LogFile {
     await this.#work;
     await this.#spill?.release();
     if (this.#dropped > 0) this.warn(`${this.#dropped} bytes for ${this.settings.path} were dropped in all`);
-    if (this.#spilled > 0) this.warn(`${this.#spilled} bytes for ${this.settings.path} went to ${this.#spill?.settings.path ?? ''} in all`);
+    if (this.#spilled > 0)
+      this.warn(`${this.#spilled} bytes for ${this.settings.path} went to ${this.#spill?.settings.path ?? ''} in all`);
     await this.#file.close();
   }
 
@@ -107,8 +111,14 @@ export class LogFile {
   describe(): Record<string, unknown> {
     const { path, maxSize, maxFiles, onDeath } = this.settings;
     return {
-      path, ...(maxSize === undefined ? {} : { maxSize, maxFiles }), onDeath: onDeath.kind, size: this.#file.size, waiting: this.#filled,
-      dropped: this.#dropped, spilled: this.#spilled, ...(this.#failure ? { failing: this.#failure.message } : {}),
+      path,
+      ...(maxSize === undefined ? {} : { maxSize, maxFiles }),
+      onDeath: onDeath.kind,
+      size: this.#file.size,
+      waiting: this.#filled,
+      dropped: this.#dropped,
+      spilled: this.#spilled,
+      ...(this.#failure ? { failing: this.#failure.message } : {}),
     };
   }
 
@@ -161,24 +171,30 @@ export class LogFile {
   #fails(error: Error): void {
     if (error === this.#failure) return;
     this.#retryAt = Date.now() + RETRY_MS;
-    if (!this.#failure) this.warn(`${this.settings.path} cannot be written for now, ${this.#consequence()}: ${error.message}`);
+    if (!this.#failure)
+      this.warn(`${this.settings.path} cannot be written for now, ${this.#consequence()}: ${error.message}`);
     this.#failure = error;
   }
 
   #consequence(): string {
     const { onDeath } = this.settings;
     switch (onDeath.kind) {
-      case 'drop': return 'what is meant for it is dropped';
-      case 'spill': return `what is meant for it goes to ${onDeath.path}`;
+      case 'drop':
+        return 'what is meant for it is dropped';
+      case 'spill':
+        return `what is meant for it goes to ${onDeath.path}`;
       case 'block':
-      case 'restart': return 'those who write to it wait';
+      case 'restart':
+        return 'those who write to it wait';
     }
   }
 
   #works(): void {
     if (!this.#failure) return;
     this.#failure = undefined;
-    this.warn(`${this.settings.path} can be written again; so far ${this.#dropped} bytes were dropped, and ${this.#spilled} went elsewhere`);
+    this.warn(
+      `${this.settings.path} can be written again; so far ${this.#dropped} bytes were dropped, and ${this.#spilled} went elsewhere`,
+    );
   }
 
   /** True after a while when the policy is to wait; false when the rest is to be put elsewhere. */
@@ -205,7 +221,8 @@ export class LogFile {
         this.#spilled += bytes.length;
         return;
       } catch (error) {
-        if (!this.#spillFailed) this.warn(`nor can ${onDeath.path} be written, so it is dropped: ${(error as Error).message}`);
+        if (!this.#spillFailed)
+          this.warn(`nor can ${onDeath.path} be written, so it is dropped: ${(error as Error).message}`);
         this.#spillFailed = true;
       }
     }

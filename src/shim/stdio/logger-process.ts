@@ -1,6 +1,16 @@
 /** One run of a logging binary, from its start to its end (contract §6.6, `binary://`). */
 import { closeSync, constants as files, openSync, readFileSync } from 'node:fs';
-import { execFailure, makePipe, READABLE, setNonblock, spawn, tryRead, Watch, type Child, type ExitStatus } from '../../sys/index.js';
+import {
+  execFailure,
+  makePipe,
+  READABLE,
+  setNonblock,
+  spawn,
+  tryRead,
+  Watch,
+  type Child,
+  type ExitStatus,
+} from '../../sys/index.js';
 import { settled } from './settle.js';
 import type { LoggerSettings } from './settings.js';
 
@@ -19,7 +29,10 @@ export class LoggerProcess {
   /** Set once it has ended. */
   status: ExitStatus | undefined;
 
-  private constructor(private readonly settings: LoggerSettings, readonly child: Child) {
+  private constructor(
+    private readonly settings: LoggerSettings,
+    readonly child: Child,
+  ) {
     void child.exited.then((status) => (this.status = status));
   }
 
@@ -28,7 +41,12 @@ export class LoggerProcess {
    *
    * @throws when it cannot be executed
    */
-  static start(settings: LoggerSettings, who: LoggerIdentity, stdout: number, stderr: number): { process: LoggerProcess; ready: Promise<void> } {
+  static start(
+    settings: LoggerSettings,
+    who: LoggerIdentity,
+    stdout: number,
+    stderr: number,
+  ): { process: LoggerProcess; ready: Promise<void> } {
     const nowhere = openSync('/dev/null', files.O_RDWR);
     const signal = makePipe();
     try {
@@ -90,7 +108,10 @@ export class LoggerProcess {
 
   #notReady(sign: 'end' | 'late'): Error {
     const { file, readyMs, mustSignal } = this.settings;
-    if (sign === 'late') return new Error(`logging binary ${file} did not call ready within ${readyMs / 1000} s; it ${mustSignal ? 'has to write a byte to' : 'has to close'} descriptor 5`);
+    if (sign === 'late')
+      return new Error(
+        `logging binary ${file} did not call ready within ${readyMs / 1000} s; it ${mustSignal ? 'has to write a byte to' : 'has to close'} descriptor 5`,
+      );
     const how = this.status === undefined ? '' : `: ${file} ended with status ${this.status}`;
     return new Error(`logging binary did not call ready (it may have crashed or exited prematurely)${how}`);
   }

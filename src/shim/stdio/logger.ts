@@ -37,12 +37,19 @@ export class Logger {
   readonly #ending = new AbortController();
 
   private constructor(
-    private readonly settings: LoggerSettings, private readonly streams: readonly StreamName[], private readonly who: LoggerIdentity,
+    private readonly settings: LoggerSettings,
+    private readonly streams: readonly StreamName[],
+    private readonly who: LoggerIdentity,
     private readonly warn: (text: string) => void,
   ) {}
 
   /** Starts the logger for these streams, and waits until it is ready. On failure nothing is left of it. */
-  static async start(settings: LoggerSettings, streams: readonly StreamName[], who: LoggerIdentity, warn: (text: string) => void): Promise<Logger> {
+  static async start(
+    settings: LoggerSettings,
+    streams: readonly StreamName[],
+    who: LoggerIdentity,
+    warn: (text: string) => void,
+  ): Promise<Logger> {
     const logger = new Logger(settings, streams, who, warn);
     try {
       for (const name of streams) {
@@ -60,10 +67,14 @@ export class Logger {
   }
 
   /** The write end of a stream, for its process; undefined when it has that. */
-  writer(name: StreamName): number | undefined { return this.#fds.get(name); }
+  writer(name: StreamName): number | undefined {
+    return this.#fds.get(name);
+  }
 
   /** The write end is where it belongs: without ours the logger finds the end when the process's is gone. */
-  handedOver(name: StreamName): void { this.#fds.close(name); }
+  handedOver(name: StreamName): void {
+    this.#fds.close(name);
+  }
 
   /** The process has ended: nobody is left who could be made to wait for a logger that is no more. */
   processExited(): void {
@@ -79,7 +90,8 @@ export class Logger {
       await delay(pause);
     }
     // Some write what they have read only when they find the end.
-    if (!this.#died && this.#allHungUp()) await settled(Math.min(GRACE_MS, Math.max(0, deadline - Date.now())), this.#process!.child.exited);
+    if (!this.#died && this.#allHungUp())
+      await settled(Math.min(GRACE_MS, Math.max(0, deadline - Date.now())), this.#process!.child.exited);
     await settled(Math.max(0, deadline - Date.now()), ...(this.#spill ? [this.#spill.idle()] : []));
     return true;
   }
@@ -93,9 +105,15 @@ export class Logger {
   /** For the state dump. */
   describe(): Record<string, unknown> {
     return {
-      file: this.settings.file, pid: this.#process?.child.pid, onDeath: this.settings.onDeath.kind,
-      ...(this.#died ? { status: this.#process?.status } : {}), restarts: this.#restarts, dropped: this.#dropped.bytes,
-      unread: this.#closing ? 0 : this.#unread(), ...(this.#spill ? { spill: this.#spill.describe() } : {}), descriptors: this.#fds.list(),
+      file: this.settings.file,
+      pid: this.#process?.child.pid,
+      onDeath: this.settings.onDeath.kind,
+      ...(this.#died ? { status: this.#process?.status } : {}),
+      restarts: this.#restarts,
+      dropped: this.#dropped.bytes,
+      unread: this.#closing ? 0 : this.#unread(),
+      ...(this.#spill ? { spill: this.#spill.describe() } : {}),
+      descriptors: this.#fds.list(),
     };
   }
 
@@ -104,11 +122,14 @@ export class Logger {
     this.#ending.abort();
     const stopped = await this.#process?.stop();
     await this.#starting;
-    if (stopped?.killed) this.warn(`the logger of ${this.who.id} did not end when told to, and was killed: ${this.settings.file}`);
+    if (stopped?.killed)
+      this.warn(`the logger of ${this.who.id} did not end when told to, and was killed: ${this.settings.file}`);
     for (const pump of this.#rescue.values()) pump.stop();
     const lost = this.#unread();
-    if (lost > 0) this.warn(`${lost} bytes of the output of ${this.who.id} were never read by its logger, and are lost`);
-    if (this.#dropped.bytes > 0) this.warn(`${this.#dropped.bytes} bytes of the output of ${this.who.id} were dropped, as its logger had ended`);
+    if (lost > 0)
+      this.warn(`${lost} bytes of the output of ${this.who.id} were never read by its logger, and are lost`);
+    if (this.#dropped.bytes > 0)
+      this.warn(`${this.#dropped.bytes} bytes of the output of ${this.who.id} were dropped, as its logger had ended`);
     await this.#spill?.release();
     this.#fds.closeAll();
   }
@@ -149,15 +170,25 @@ export class Logger {
     if (this.#allHungUp() && this.#unread() === 0) return;
     const { onDeath } = this.settings;
     const then = {
-      block: 'its output waits, and blocks when the pipe is full', drop: 'its output is dropped from now on',
-      spill: `its output goes to ${onDeath.kind === 'spill' ? onDeath.path : ''} from now on`, restart: 'it is started anew',
+      block: 'its output waits, and blocks when the pipe is full',
+      drop: 'its output is dropped from now on',
+      spill: `its output goes to ${onDeath.kind === 'spill' ? onDeath.path : ''} from now on`,
+      restart: 'it is started anew',
     }[onDeath.kind];
-    this.warn(`the logger of ${this.who.id} (pid ${child.pid}) ended with status ${status ?? '?'} before its input did; ${then}`);
+    this.warn(
+      `the logger of ${this.who.id} (pid ${child.pid}) ended with status ${status ?? '?'} before its input did; ${then}`,
+    );
     switch (onDeath.kind) {
-      case 'block': return;
-      case 'drop': return this.#readInstead(this.#dropped);
-      case 'spill': this.#starting = this.#spillTo(onDeath.path); return;
-      case 'restart': this.#starting = this.#restart(); return;
+      case 'block':
+        return;
+      case 'drop':
+        return this.#readInstead(this.#dropped);
+      case 'spill':
+        this.#starting = this.#spillTo(onDeath.path);
+        return;
+      case 'restart':
+        this.#starting = this.#restart();
+        return;
     }
   }
 
@@ -182,7 +213,8 @@ export class Logger {
         return;
       } catch (error) {
         this.#died = true;
-        if (!this.#closing) this.warn(`the logger of ${this.who.id} cannot be started anew: ${(error as Error).message}`);
+        if (!this.#closing)
+          this.warn(`the logger of ${this.who.id} cannot be started anew: ${(error as Error).message}`);
       }
     }
   }
@@ -192,7 +224,10 @@ export class Logger {
     for (const name of this.streams) {
       const source = this.#fds.get(`${name}-rest`);
       if (source === undefined || this.#rescue.has(name)) continue;
-      this.#rescue.set(name, new Pump(source, sink ?? this.#spill?.writer() ?? this.#dropped, { onEnd: () => undefined }));
+      this.#rescue.set(
+        name,
+        new Pump(source, sink ?? this.#spill?.writer() ?? this.#dropped, { onEnd: () => undefined }),
+      );
     }
   }
 

@@ -33,7 +33,11 @@ export class PlainStdio implements Stdio {
   #held: Held | undefined;
   #stdinClosed = false;
 
-  private constructor(private readonly request: StdioRequest, private readonly copying: boolean, private readonly warn: (text: string) => void) {
+  private constructor(
+    private readonly request: StdioRequest,
+    private readonly copying: boolean,
+    private readonly warn: (text: string) => void,
+  ) {
     this.#copies = new Copies(request.id, warn);
   }
 
@@ -49,7 +53,9 @@ export class PlainStdio implements Stdio {
     }
   }
 
-  get given(): readonly number[] { return this.#given; }
+  get given(): readonly number[] {
+    return this.#given;
+  }
 
   handedOver(): void {
     this.#given = [];
@@ -60,7 +66,9 @@ export class PlainStdio implements Stdio {
     if (source !== undefined) this.#held ??= new Held(source, () => this.#startCopy(this.#complaints()));
   }
 
-  printed(): string { return this.#held?.take().toString() ?? ''; }
+  printed(): string {
+    return this.#held?.take().toString() ?? '';
+  }
 
   attach(): Promise<void> {
     for (const name of this.#targets.keys()) this.#startCopy(name);
@@ -68,23 +76,36 @@ export class PlainStdio implements Stdio {
   }
 
   /** Which pipe a runtime has as its standard error. */
-  #complaints(): StreamName { return this.#isShared ? 'stdout' : 'stderr'; }
+  #complaints(): StreamName {
+    return this.#isShared ? 'stdout' : 'stderr';
+  }
 
-  get #isShared(): boolean { return this.#targets.has('stderr') && this.#targets.get('stderr') === this.#targets.get('stdout'); }
+  get #isShared(): boolean {
+    return this.#targets.has('stderr') && this.#targets.get('stderr') === this.#targets.get('stdout');
+  }
 
   #startCopy(name: StreamName): void {
     const [source, target] = [this.#fds.get(`${name}-shim`), this.#targets.get(name)!];
     if (source === undefined) this.#copies.add(target);
-    else if (!this.#copies.has(name)) this.#copies.start(name, source, target, () => this.#fds.close(`${name}-shim`), name === this.#complaints() ? this.#held?.take() : undefined);
+    else if (!this.#copies.has(name))
+      this.#copies.start(
+        name,
+        source,
+        target,
+        () => this.#fds.close(`${name}-shim`),
+        name === this.#complaints() ? this.#held?.take() : undefined,
+      );
   }
 
   beforeStart(): void {
     const observer = this.#fds.get('stdin-observer');
     if (observer === undefined || this.#input || this.#fds.get('stdin-keeper') !== undefined) return;
     // Hung up: the client has been there and has left. One that has yet to come is waited for.
-    if (!this.#stdinClosed && fstatSync(observer).isFIFO() && !isHungUp(observer)) this.#fds.add('stdin-keeper', openKeeper(observer));
+    if (!this.#stdinClosed && fstatSync(observer).isFIFO() && !isHungUp(observer))
+      this.#fds.add('stdin-keeper', openKeeper(observer));
     const [source, sink] = [this.#fds.get('stdin-client'), this.#fds.get('stdin-shim')];
-    if (source !== undefined && sink !== undefined) this.#input = startFeed(source, new DescriptorSink(sink), () => this.#endInput());
+    if (source !== undefined && sink !== undefined)
+      this.#input = startFeed(source, new DescriptorSink(sink), () => this.#endInput());
   }
 
   closeStdin(): void {
@@ -92,7 +113,9 @@ export class PlainStdio implements Stdio {
     this.#fds.close('stdin-keeper');
   }
 
-  resize(): void { /* A process without a terminal has no size; asking is no error (contract §3.5). */ }
+  resize(): void {
+    /* A process without a terminal has no size; asking is no error (contract §3.5). */
+  }
 
   /** Others in the container may still write; its pipes end when the last of them is gone. */
   processExited(): void {
@@ -101,7 +124,9 @@ export class PlainStdio implements Stdio {
   }
 
   beingRead(): Promise<void> | undefined {
-    return beingRead(() => [...this.#targets.values()].reduce((sum, target) => sum + target.unread(), this.#copies.unread()));
+    return beingRead(() =>
+      [...this.#targets.values()].reduce((sum, target) => sum + target.unread(), this.#copies.unread()),
+    );
   }
 
   /** Who goes on writing to standard error in the background is waited for where output is always copied, as into a file. */
@@ -127,7 +152,9 @@ export class PlainStdio implements Stdio {
 
   describe(): Record<string, unknown> {
     return {
-      kind: 'plain', descriptors: this.#fds.list(), copying: [...this.#copies.names(), ...(this.#input ? ['stdin'] : [])],
+      kind: 'plain',
+      descriptors: this.#fds.list(),
+      copying: [...this.#copies.names(), ...(this.#input ? ['stdin'] : [])],
       targets: Object.fromEntries([...this.#targets].map(([name, target]) => [name, target.describe()])),
     };
   }

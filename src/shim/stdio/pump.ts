@@ -50,7 +50,9 @@ export class Pump {
   }
 
   /** Bytes that were read of the source, and are not in the sink. */
-  get pending(): number { return this.#pending?.length ?? 0; }
+  get pending(): number {
+    return this.#pending?.length ?? 0;
+  }
 
   /** Nothing more will be written to the source: copies what is left there, however slow the sink, then ends. */
   finish(): void {

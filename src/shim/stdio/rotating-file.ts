@@ -3,7 +3,12 @@ import { close, constants, fstat, open, promises, write, type Stats } from 'node
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
-const [closeFile, statFile, openFile, writeFile] = [promisify(close), promisify(fstat), promisify(open), promisify(write)];
+const [closeFile, statFile, openFile, writeFile] = [
+  promisify(close),
+  promisify(fstat),
+  promisify(open),
+  promisify(write),
+];
 const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants;
 
 /** How near to its limit a file is ended at a line's end already, so that lines of up to this are never cut in two. */
@@ -23,11 +28,15 @@ export class RotatingFile {
 
   /** @param maxSize in bytes; undefined: never rotated */
   constructor(
-    readonly path: string, private readonly maxSize: number | undefined, private readonly maxFiles: number,
+    readonly path: string,
+    private readonly maxSize: number | undefined,
+    private readonly maxFiles: number,
     private readonly warn: (text: string) => void,
   ) {}
 
-  get size(): number { return this.#size; }
+  get size(): number {
+    return this.#size;
+  }
 
   /** Opens it, also anew by its path: what was there may have been moved, replaced, or mounted over. */
   async open(): Promise<void> {
@@ -79,7 +88,8 @@ export class RotatingFile {
       await this.#moveAway();
       await this.open();
     } catch (error) {
-      if (this.#rotateAgainAt === 0) this.warn(`${this.path} cannot be rotated, and grows on: ${(error as Error).message}`);
+      if (this.#rotateAgainAt === 0)
+        this.warn(`${this.path} cannot be rotated, and grows on: ${(error as Error).message}`);
       this.#rotateAgainAt = Date.now() + RETRY_MS;
       return;
     }

@@ -46,7 +46,10 @@ export interface LogFileSettings {
  */
 export function loggerSettings(uri: OutputUri, annotation: string): LoggerSettings {
   for (const [key] of uri.query) {
-    if (key.startsWith(OWN) && key !== ON_DEATH && key !== READY_TIMEOUT) throw invalidArgument(`${key} is no key for the output of ${uri.path}; there are ${ON_DEATH} and ${READY_TIMEOUT}`);
+    if (key.startsWith(OWN) && key !== ON_DEATH && key !== READY_TIMEOUT)
+      throw invalidArgument(
+        `${key} is no key for the output of ${uri.path}; there are ${ON_DEATH} and ${READY_TIMEOUT}`,
+      );
   }
   const timeout = valueOf(uri, READY_TIMEOUT);
   return {
@@ -65,11 +68,14 @@ export function loggerSettings(uri: OutputUri, annotation: string): LoggerSettin
  */
 export function logFileSettings(uri: OutputUri, annotation: string): LogFileSettings {
   const [maxSize, maxFiles] = [valueOf(uri, 'max-size'), valueOf(uri, 'max-files')];
-  if (maxSize === undefined && maxFiles !== undefined) throw invalidArgument(`max-files=${maxFiles} says nothing without a max-size, in file://${uri.path}`);
+  if (maxSize === undefined && maxFiles !== undefined)
+    throw invalidArgument(`max-files=${maxFiles} says nothing without a max-size, in file://${uri.path}`);
   const onDeath = onDeathOf(uri, annotation);
   // The annotation may be meant for the logging binary of another stream.
-  if (onDeath.kind === 'restart' && maxSize === undefined && valueOf(uri, ON_DEATH) === undefined) return { path: uri.path, maxSize, maxFiles: 1, onDeath: { kind: 'block' } };
-  if (onDeath.kind === 'restart') throw invalidArgument(`${ON_DEATH}=restart is for logging binaries; file://${uri.path} may block, drop or spill`);
+  if (onDeath.kind === 'restart' && maxSize === undefined && valueOf(uri, ON_DEATH) === undefined)
+    return { path: uri.path, maxSize, maxFiles: 1, onDeath: { kind: 'block' } };
+  if (onDeath.kind === 'restart')
+    throw invalidArgument(`${ON_DEATH}=restart is for logging binaries; file://${uri.path} may block, drop or spill`);
   return {
     path: uri.path,
     maxSize: maxSize === undefined ? undefined : bytes(maxSize),
@@ -94,7 +100,8 @@ function onDeathOf(uri: OutputUri, annotation: string): OnDeath {
   if (text === '' && key === undefined) return { kind: 'block' };
   if (text === 'block' || text === 'drop' || text === 'restart') return { kind: text };
   const path = text.startsWith('spill:') ? text.slice('spill:'.length) : '';
-  if (!path.startsWith('/') || path === uri.path) throw invalidArgument(`${name}=${text}: it is block, drop, restart, or spill:/path/to/another/file`);
+  if (!path.startsWith('/') || path === uri.path)
+    throw invalidArgument(`${name}=${text}: it is block, drop, restart, or spill:/path/to/another/file`);
   return { kind: 'spill', path };
 }
 
@@ -102,18 +109,21 @@ function onDeathOf(uri: OutputUri, annotation: string): OnDeath {
 function bytes(text: string): number {
   const [, digits, unit = ''] = /^(\d{1,12})([kmg]?)$/i.exec(text) ?? [];
   const value = Number(digits) * 1024 ** ['', 'k', 'm', 'g'].indexOf(unit.toLowerCase());
-  if (!(value > 0) || !Number.isSafeInteger(value)) throw invalidArgument(`max-size=${text}: it is a number of bytes above 0, with k, m or g behind it for more`);
+  if (!(value > 0) || !Number.isSafeInteger(value))
+    throw invalidArgument(`max-size=${text}: it is a number of bytes above 0, with k, m or g behind it for more`);
   return value;
 }
 
 function count(text: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(text)) throw invalidArgument(`max-files=${text}: it is a number from 1 to 9999, the file being written included`);
+  if (!/^[1-9]\d{0,3}$/.test(text))
+    throw invalidArgument(`max-files=${text}: it is a number from 1 to 9999, the file being written included`);
   return Number(text);
 }
 
 function milliseconds(text: string): number {
   const [, digits, unit = ''] = /^(\d{1,7})(ms|s|m)$/.exec(text) ?? [];
   const value = Number(digits) * ({ ms: 1, s: 1000, m: 60_000 }[unit] ?? NaN);
-  if (!(value > 0 && value <= 3_600_000)) throw invalidArgument(`${READY_TIMEOUT}=${text}: it is a time of up to an hour, such as 500ms, 30s or 2m`);
+  if (!(value > 0 && value <= 3_600_000))
+    throw invalidArgument(`${READY_TIMEOUT}=${text}: it is a time of up to an hour, such as 500ms, 30s or 2m`);
   return value;
 }

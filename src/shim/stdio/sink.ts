@@ -18,7 +18,10 @@ export class DescriptorSink implements Sink {
   #waiting: (() => void) | undefined;
 
   /** @param shared somebody else watches the descriptor too: it is a terminal that is also read */
-  constructor(readonly descriptor: number, private readonly shared = false) {}
+  constructor(
+    readonly descriptor: number,
+    private readonly shared = false,
+  ) {}
 
   write(buffer: Buffer, from: number, to: number): number {
     return tryWrite(this.descriptor, buffer, from, to) ?? 0;
@@ -26,12 +29,16 @@ export class DescriptorSink implements Sink {
 
   whenRoom(callback: () => void): void {
     this.#waiting = callback;
-    this.#watch ??= new Watch(this.descriptor, () => {
-      this.#watch?.want(0);
-      const waiting = this.#waiting;
-      this.#waiting = undefined;
-      waiting?.();
-    }, this.shared);
+    this.#watch ??= new Watch(
+      this.descriptor,
+      () => {
+        this.#watch?.want(0);
+        const waiting = this.#waiting;
+        this.#waiting = undefined;
+        waiting?.();
+      },
+      this.shared,
+    );
     this.#watch.want(WRITABLE);
   }
 
@@ -50,7 +57,11 @@ export class CountingSink implements Sink {
     return to - from;
   }
 
-  whenRoom(): void { /* There always is. */ }
+  whenRoom(): void {
+    /* There always is. */
+  }
 
-  close(): void { /* Nothing is open. */ }
+  close(): void {
+    /* Nothing is open. */
+  }
 }

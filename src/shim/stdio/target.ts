@@ -43,7 +43,11 @@ export type Targets = Map<StreamName, Target>;
  *
  * @param copyAll everything passes through the shim, as with a terminal; else standard error does, and what goes into files
  */
-export async function openTargets(request: StdioRequest, copyAll: boolean, warn: (text: string) => void): Promise<Targets> {
+export async function openTargets(
+  request: StdioRequest,
+  copyAll: boolean,
+  warn: (text: string) => void,
+): Promise<Targets> {
   const { stdout, stderr, terminal, onDeath } = request;
   const isCopied = (name: StreamName): boolean => copyAll || name === 'stderr';
   const targets: Targets = new Map();
@@ -52,13 +56,24 @@ export async function openTargets(request: StdioRequest, copyAll: boolean, warn:
     const uri = parseOutput(text);
     switch (uri.scheme) {
       case 'fifo':
-        targets.set(name, kindOf(text) === 'file' ? await LogFileTarget.open(asItIs(text), warn) : await FifoTarget.open(text, isCopied(name) || stdout === stderr));
+        targets.set(
+          name,
+          kindOf(text) === 'file'
+            ? await LogFileTarget.open(asItIs(text), warn)
+            : await FifoTarget.open(text, isCopied(name) || stdout === stderr),
+        );
         return;
       case 'file': {
         const unknown = unknownFileKeys(uri);
-        if (unknown.length > 0) warn(`${text}: ${unknown.join(', ')} means nothing in a file:// URI, and is passed over`);
+        if (unknown.length > 0)
+          warn(`${text}: ${unknown.join(', ')} means nothing in a file:// URI, and is passed over`);
         const settings = logFileSettings(uri, onDeath);
-        targets.set(name, kindOf(uri.path) === 'other' && isPlain(settings) ? FifoTarget.device(uri.path) : await LogFileTarget.open(settings, warn));
+        targets.set(
+          name,
+          kindOf(uri.path) === 'other' && isPlain(settings)
+            ? FifoTarget.device(uri.path)
+            : await LogFileTarget.open(settings, warn),
+        );
         return;
       }
       case 'binary':
@@ -106,7 +121,11 @@ class FifoTarget implements Target {
   readonly kind = 'fifo';
   readonly #fds = new Descriptors();
 
-  private constructor(writer: number, keeper: number | undefined, private readonly copying: boolean) {
+  private constructor(
+    writer: number,
+    keeper: number | undefined,
+    private readonly copying: boolean,
+  ) {
     this.#fds.add('writer', writer);
     if (keeper !== undefined) this.#fds.add('keeper', keeper);
   }
@@ -121,19 +140,33 @@ class FifoTarget implements Target {
     return new FifoTarget(openSync(path, O_WRONLY | O_APPEND | O_NONBLOCK), undefined, true);
   }
 
-  get direct(): number | undefined { return this.copying ? undefined : this.#fds.get('writer'); }
+  get direct(): number | undefined {
+    return this.copying ? undefined : this.#fds.get('writer');
+  }
 
-  sink(): Sink { return new DescriptorSink(this.#fds.get('writer')!); }
+  sink(): Sink {
+    return new DescriptorSink(this.#fds.get('writer')!);
+  }
 
-  handedOver(): void { this.#fds.close('writer'); }
+  handedOver(): void {
+    this.#fds.close('writer');
+  }
 
-  processExited(): void { /* The kernel gives the client its end when the last writer in the container is gone. */ }
+  processExited(): void {
+    /* The kernel gives the client its end when the last writer in the container is gone. */
+  }
 
-  ended(): void { this.#fds.close('writer'); }
+  ended(): void {
+    this.#fds.close('writer');
+  }
 
-  lastCall(): void { this.#fds.close('keeper'); }
+  lastCall(): void {
+    this.#fds.close('keeper');
+  }
 
-  drained(): Promise<boolean> { return Promise.resolve(true); }
+  drained(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
 
   unread(): number {
     const keeper = this.#fds.get('keeper');
@@ -145,7 +178,9 @@ class FifoTarget implements Target {
     return Promise.resolve();
   }
 
-  describe(): unknown { return this.#fds.list(); }
+  describe(): unknown {
+    return this.#fds.list();
+  }
 }
 
 class LogFileTarget implements Target {
@@ -159,54 +194,94 @@ class LogFileTarget implements Target {
     return new LogFileTarget(await LogFile.acquire(settings, warn));
   }
 
-  sink(): Sink { return this.file.writer(); }
+  sink(): Sink {
+    return this.file.writer();
+  }
 
-  handedOver(): void { /* The process has a pipe. */ }
+  handedOver(): void {
+    /* The process has a pipe. */
+  }
 
-  processExited(): void { /* Others may still write. */ }
+  processExited(): void {
+    /* Others may still write. */
+  }
 
-  ended(): void { /* It may be another stream's too. */ }
+  ended(): void {
+    /* It may be another stream's too. */
+  }
 
-  lastCall(): void { /* What it has taken, it writes. */ }
+  lastCall(): void {
+    /* What it has taken, it writes. */
+  }
 
-  drained(timeoutMs: number): Promise<boolean> { return this.file.idleWithin(timeoutMs); }
+  drained(timeoutMs: number): Promise<boolean> {
+    return this.file.idleWithin(timeoutMs);
+  }
 
-  unread(): number { return 0; }
+  unread(): number {
+    return 0;
+  }
 
   close(): Promise<void> {
     this.#closing ??= this.file.release();
     return this.#closing;
   }
 
-  describe(): unknown { return this.file.describe(); }
+  describe(): unknown {
+    return this.file.describe();
+  }
 }
 
 class LoggerTarget implements Target {
   readonly kind = 'logger';
 
-  constructor(private readonly logger: Logger, private readonly name: StreamName, private readonly copying: boolean) {
+  constructor(
+    private readonly logger: Logger,
+    private readonly name: StreamName,
+    private readonly copying: boolean,
+  ) {
     if (copying) setNonblock(logger.writer(name)!, true);
   }
 
-  get direct(): number | undefined { return this.copying ? undefined : this.logger.writer(this.name); }
+  get direct(): number | undefined {
+    return this.copying ? undefined : this.logger.writer(this.name);
+  }
 
-  sink(): Sink { return new DescriptorSink(this.logger.writer(this.name)!); }
+  sink(): Sink {
+    return new DescriptorSink(this.logger.writer(this.name)!);
+  }
 
-  handedOver(): void { this.logger.handedOver(this.name); }
+  handedOver(): void {
+    this.logger.handedOver(this.name);
+  }
 
-  processExited(): void { this.logger.processExited(); }
+  processExited(): void {
+    this.logger.processExited();
+  }
 
-  ended(): void { this.logger.handedOver(this.name); }
+  ended(): void {
+    this.logger.handedOver(this.name);
+  }
 
-  lastCall(): void { /* A logger has its time, see drained(). */ }
+  lastCall(): void {
+    /* A logger has its time, see drained(). */
+  }
 
-  drained(timeoutMs: number): Promise<boolean> { return this.logger.drained(timeoutMs); }
+  drained(timeoutMs: number): Promise<boolean> {
+    return this.logger.drained(timeoutMs);
+  }
 
-  unread(): number { return 0; }
+  unread(): number {
+    return 0;
+  }
 
-  close(): Promise<void> { return this.logger.close(); }
+  close(): Promise<void> {
+    return this.logger.close();
+  }
 
-  describe(): unknown { return this.logger.describe(); }
+  describe(): unknown {
+    return this.logger.describe();
+  }
 }
 
 /** A file that is only appended to, and never moved. */

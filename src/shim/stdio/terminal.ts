@@ -24,7 +24,10 @@ export class TerminalStdio implements Stdio {
   #exited = false;
   #size: [number, number] | undefined;
 
-  private constructor(private readonly request: StdioRequest, private readonly warn: (text: string) => void) {
+  private constructor(
+    private readonly request: StdioRequest,
+    private readonly warn: (text: string) => void,
+  ) {
     this.#copies = new Copies(request.id, warn);
   }
 
@@ -40,17 +43,28 @@ export class TerminalStdio implements Stdio {
     }
   }
 
-  get consoleSocket(): string { return this.#console.path; }
+  get consoleSocket(): string {
+    return this.#console.path;
+  }
 
-  handedOver(): void { /* The runtime is given nothing of ours. */ }
+  handedOver(): void {
+    /* The runtime is given nothing of ours. */
+  }
 
   /** What it prints is its own. */
-  printed(): string { return ''; }
+  printed(): string {
+    return '';
+  }
 
-  beforeStart(): void { /* A terminal without input is still one to look at. */ }
+  beforeStart(): void {
+    /* A terminal without input is still one to look at. */
+  }
 
   async attach(): Promise<void> {
-    const master = this.#fds.add('master', await waitingFor('terminal', this.request.id, this.#console.receive(MASTER_TIMEOUT_MS)));
+    const master = this.#fds.add(
+      'master',
+      await waitingFor('terminal', this.request.id, this.#console.receive(MASTER_TIMEOUT_MS)),
+    );
     this.#console.close();
     setNonblock(master, true);
     this.#keepPeer(master);
@@ -64,7 +78,9 @@ export class TerminalStdio implements Stdio {
     if (this.#exited) this.processExited();
   }
 
-  closeStdin(): void { this.#fds.close('stdin-keeper'); }
+  closeStdin(): void {
+    this.#fds.close('stdin-keeper');
+  }
 
   resize(columns: number, rows: number): void {
     this.#size = [columns, rows];
@@ -81,7 +97,9 @@ export class TerminalStdio implements Stdio {
   }
 
   /** What a terminal still has to give is copied; its client is told the end when it has it all. */
-  beingRead(): undefined { return undefined; }
+  beingRead(): undefined {
+    return undefined;
+  }
 
   drained(timeoutMs: number): Promise<boolean> {
     return this.#copies.drained(timeoutMs);
@@ -97,7 +115,10 @@ export class TerminalStdio implements Stdio {
 
   describe(): Record<string, unknown> {
     return {
-      kind: 'terminal', descriptors: this.#fds.list(), exited: this.#exited, copying: this.#copies.names(),
+      kind: 'terminal',
+      descriptors: this.#fds.list(),
+      exited: this.#exited,
+      copying: this.#copies.names(),
       targets: Object.fromEntries([...this.#targets].map(([name, target]) => [name, target.describe()])),
     };
   }
@@ -124,7 +145,9 @@ export class TerminalStdio implements Stdio {
       const both = openBothEnds(stderr);
       if (both !== undefined) this.#fds.add('stderr', both);
     } catch (error) {
-      this.warn(`stderr of ${this.request.id}: a terminal has no use for ${stderr}, which cannot be opened: ${(error as Error).message}`);
+      this.warn(
+        `stderr of ${this.request.id}: a terminal has no use for ${stderr}, which cannot be opened: ${(error as Error).message}`,
+      );
     }
   }
 
@@ -136,7 +159,9 @@ export class TerminalStdio implements Stdio {
     try {
       this.#fds.add('peer', openTerminalPeer(master));
     } catch (error) {
-      this.warn(`terminal of ${this.request.id}: ${(error as Error).message}; falling back to polling when it is closed`);
+      this.warn(
+        `terminal of ${this.request.id}: ${(error as Error).message}; falling back to polling when it is closed`,
+      );
     }
   }
 

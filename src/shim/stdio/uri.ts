@@ -20,8 +20,13 @@ export function parseOutput(text: string): OutputUri {
   if (scheme === undefined || rest === undefined) return { scheme: 'fifo', path: text, query: [] };
   const [withoutFragment = ''] = rest.split('#', 1);
   const mark = withoutFragment.indexOf('?');
-  const [before, query] = mark < 0 ? [withoutFragment, ''] : [withoutFragment.slice(0, mark), withoutFragment.slice(mark + 1)];
-  return { scheme: scheme.toLowerCase(), path: decodePath(before.replace(/^\/\/[^/]*/, ''), text), query: parseQuery(query) };
+  const [before, query] =
+    mark < 0 ? [withoutFragment, ''] : [withoutFragment.slice(0, mark), withoutFragment.slice(mark + 1)];
+  return {
+    scheme: scheme.toLowerCase(),
+    path: decodePath(before.replace(/^\/\/[^/]*/, ''), text),
+    query: parseQuery(query),
+  };
 }
 
 /** The first value of a key, or undefined. */

@@ -39,7 +39,9 @@ export async function main(): Promise<string[]> {
   });
   const listener = createServer();
   await server.serve(listener);
-  await new Promise<void>((resolve) => { listener.listen(path, resolve); });
+  await new Promise<void>((resolve) => {
+    listener.listen(path, resolve);
+  });
 
   const client = await connect(path, { timeoutMs: 5000 });
   const greeter = client.service(Greeter);

@@ -41,7 +41,7 @@ src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	@touch $@
 
 ADDON := $(wildcard src/sys/*.c)
-LAUNCHER := $(wildcard src/sys/launcher/*.c)
+LAUNCHER := $(wildcard src/monitor/*.c)
 
 dist/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h)
 	@mkdir -p dist
@@ -49,7 +49,7 @@ dist/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h)
 
 # The programs as the package has them: they find their library by where they lie, and only so.
 # Without dynamic linking it starts in half the time; where the C library can't be had statically, it goes without.
-npm/containerd-shim-runc-v2: $(LAUNCHER) $(wildcard src/sys/launcher/*.h)
+npm/containerd-shim-runc-v2: $(LAUNCHER) $(wildcard src/monitor/*.h)
 	@mkdir -p npm
 	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ $(LAUNCHER) 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ $(LAUNCHER)
 
@@ -69,12 +69,12 @@ $(PROGRAMS:%=bin/%): bin/%: npm/% src/build/programs.ts node_modules/.ready $(NO
 bin/hawserd: dist/hawserd.mjs
 bin/hawser: dist/hawser.mjs
 
-$(NODE_FILES:%=dist/%): dist/%: src/sys/launcher/%
+$(NODE_FILES:%=dist/%): dist/%: src/monitor/%
 	@mkdir -p dist
 	install -m 644 $< $@
 
 # Stands in for the runtime when a spare rehearses.
-dist/hawser-stand-in: src/sys/rehearsal/stand-in.c
+dist/hawser-stand-in: src/shim/zygote/stand-in.c
 	@mkdir -p dist
 	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ $< 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ $<
 
@@ -82,7 +82,7 @@ dist/shim.cjs: src/api/gen/services.ts src/shim/load.cjs $(TS)
 	@mkdir -p dist
 	$(TSX) src/build/bundle.ts
 
-dist/shim.cache: dist/shim.cjs dist/hawser_sys.node dist/hawser-stand-in dist/node src/sys/launcher/flags.h
+dist/shim.cache: dist/shim.cjs dist/hawser_sys.node dist/hawser-stand-in dist/node src/monitor/flags.h
 	$(TSX) src/build/code-cache.ts
 
 dist/hawserd.mjs: src/api/gen/services.ts src/build/bundle-daemon.ts $(TS)

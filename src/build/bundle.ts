@@ -36,7 +36,7 @@ const shared = {
 const parts = [
   { name: 'metrics', entry: 'src/shim/cgroup/metrics.ts', imported: /cgroup\/metrics\.js$/ },
   { name: 'checkpoint', entry: 'src/shim/checkpoint/index.ts', imported: /\/checkpoint\/index\.js$/ },
-  { name: 'failpoint', entry: 'src/shim/failpoint.ts', imported: /\/failpoint\.js$/ },
+  { name: 'failpoint', entry: 'src/shim/program/failpoint.ts', imported: /\/failpoint\.js$/ },
   { name: 'debug', entry: 'src/shim/debug/index.ts', imported: /\/debug\/index\.js$/ },
 ];
 

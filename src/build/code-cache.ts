@@ -16,7 +16,7 @@ const shim = fileURLToPath(new URL('../../dist/shim.cjs', import.meta.url));
 const standIn = fileURLToPath(new URL('../../dist/hawser-stand-in', import.meta.url));
 const node = fileURLToPath(new URL('../../dist/node', import.meta.url));
 /** Code that was compiled under other flags V8 would not take. */
-const launcherFlags = readFileSync(fileURLToPath(new URL('../sys/launcher/flags.h', import.meta.url)), 'utf8');
+const launcherFlags = readFileSync(fileURLToPath(new URL('../monitor/flags.h', import.meta.url)), 'utf8');
 const flags = [...launcherFlags.matchAll(/"(--[^"]+)"/g)].map(([, flag = '']) => flag);
 /** A process stands in for the container and for what is run in it. */
 const RUNTIME = `#!/bin/sh

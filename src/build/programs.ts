@@ -6,7 +6,7 @@
 import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
-/** As in src/sys/launcher/launcher.h, and as a line of the scripts. */
+/** As in src/monitor/launcher.h, and as a line of the scripts. */
 const MARK = "hawser's library: ";
 const LINE = '\nbuilt_in=\n';
 /** PATH_MAX, with the byte that ends it. */

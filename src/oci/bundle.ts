@@ -91,7 +91,7 @@ export class Bundle {
 
   /**
    * Everything has been cleaned up, and this is what the `delete` action is to print: the launcher looks for it and need
-   * not start Node (launcher/deleted.c).
+   * not start Node (monitor/deleted.c).
    */
   writeDeleted(response: Uint8Array): void {
     writeAtomic(join(this.path, 'deleted'), response, 0o600);

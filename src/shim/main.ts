@@ -4,13 +4,13 @@ import { createServer } from 'node:net';
 import { basename } from 'node:path';
 import { Bundle } from '../oci/bundle.js';
 import type { ServerInterceptor } from '../ttrpc/index.js';
-import { readInput } from './bootstrap.js';
-import { parseFlags, usage, UsageError, type Invocation } from './flags.js';
-import type { Listening } from './listen.js';
-import { FifoLogger } from './log.js';
-import { isSpare, standIn, type StandIn } from './spare.js';
-import { mark, note } from './timeline.js';
-import { VERSION, REVISION } from './version.js';
+import { readInput } from './program/bootstrap.js';
+import { parseFlags, usage, UsageError, type Invocation } from './program/flags.js';
+import type { Listening } from './program/listen.js';
+import { FifoLogger } from './observe/log.js';
+import { isSpare, standIn, type StandIn } from './zygote/spare.js';
+import { mark, note } from './observe/timeline.js';
+import { VERSION, REVISION } from './observe/version.js';
 import { duplicate, limitChildrenNofile, peerCredentials, setName } from '../sys/index.js';
 
 /** Set when the shim is bundled: the directory that it runs from. */
@@ -134,7 +134,7 @@ async function dispatch(invocation: Invocation, reply: Reply, caller: Caller): P
     return 0;
   }
   if (invocation.info) {
-    const { info } = await import('./info.js');
+    const { info } = await import('./program/info.js');
     reply(0, await info(readInput()));
     return 0;
   }
@@ -147,7 +147,7 @@ async function dispatch(invocation: Invocation, reply: Reply, caller: Caller): P
   if (invocation.action === 'start') return startAndServe(invocation, reply, caller);
   if (invocation.action === 'delete') {
     ignoreSignals();
-    const { deleteAction } = await import('./delete.js');
+    const { deleteAction } = await import('./program/delete.js');
     const warnings: string[] = [];
     const response = await deleteAction(invocation, (text) => warnings.push(text));
     if (warnings.length > 0) writeAll(2, Buffer.from(`${warnings.join('\n')}\n`));
@@ -168,7 +168,7 @@ async function startAndServe(
     leaveStandard();
     if (input > 2) closeSync(input);
     const log = openLog(invocation.debug);
-    const { startAt } = await import('./start.js');
+    const { startAt } = await import('./program/start.js');
     const listening = await startAt(place.fd, place.path, daemonPid, log);
     // The launcher that has found a spare waits for this, and would else have somebody new serve there.
     reply(0, '');
@@ -177,7 +177,7 @@ async function startAndServe(
   }
   // Before anything is there that would have to be taken back when they can't be understood.
   const interceptors = await faults(name);
-  const { start } = await import('./start.js');
+  const { start } = await import('./program/start.js');
   const { answer, listening, debug } = await start(invocation, readInput(input), daemonPid);
   if (input > 2) closeSync(input);
   if (!listening) {
@@ -213,7 +213,7 @@ function openLog(debug: boolean): FifoLogger {
 /** What makes calls fail on purpose: nothing, unless the program for that was executed. */
 async function faults(name: string): Promise<readonly ServerInterceptor[]> {
   if (basename(name) !== FAILING_PROGRAM) return [];
-  const { failpoints } = await import('./failpoint.js');
+  const { failpoints } = await import('./program/failpoint.js');
   return [failpoints(new Bundle(process.cwd()).spec().annotations, panic)];
 }
 
@@ -231,7 +231,7 @@ async function serveInvocation(
   log: FifoLogger,
   interceptors: readonly ServerInterceptor[],
 ): Promise<void> {
-  const { serve } = await import('./serve.js');
+  const { serve } = await import('./worker/serve.js');
   await serve({
     invocation,
     listening,

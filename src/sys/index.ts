@@ -186,7 +186,7 @@ export function sendTerminal(path: string): number {
   return checked(native.sendTerminal(path), 'sendTerminal', path);
 }
 
-/** Blocks until a launcher hands over a job; undefined when none has come in time. The other side is launcher/spare.c. */
+/** Blocks until a launcher hands over a job; undefined when none has come in time. The other side is monitor/spare.c. */
 export function awaitJob(listener: number, idleMs: number): Job | undefined {
   return native.awaitJob(listener, idleMs) ?? undefined;
 }

@@ -1,5 +1,5 @@
 /*
- * The spare's side of a handover (launcher/spare.c): it waits for a job, checks who gives it, and takes on the identity
+ * The spare's side of a handover (monitor/spare.c): it waits for a job, checks who gives it, and takes on the identity
  * that a process started for this job would have. A part of the addon.
  */
 #define NAPI_VERSION 8

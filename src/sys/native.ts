@@ -7,7 +7,7 @@ export interface WaitResult {
   status: number;
 }
 
-/** What a launcher hands to a spare: see launcher/spare.c. */
+/** What a launcher hands to a spare: see monitor/spare.c. */
 export interface Job {
   /** The command line, and the environment as NAME=value. */
   words: string[];

@@ -91,7 +91,7 @@ async function run(task: Task): Promise<boolean> {
   console.log(
     `private memory: ${(before.memory / 1024).toFixed(0)} kB before, ${(after.memory / 1024).toFixed(0)} kB after; second half: ${growth.toFixed(1)} bytes for each exec (bound: ${BOUND})`,
   );
-  // A shim that rests gives memory back (src/shim/rest.ts).
+  // A shim that rests gives memory back (src/shim/worker/rest.ts).
   await delay(REST_MS);
   console.log(
     `private memory after a rest of ${REST_MS / 1000} s: ${(sample(task, COUNT).memory / 1024).toFixed(0)} kB`,

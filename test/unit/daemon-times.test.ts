@@ -8,7 +8,7 @@ import { formatTime, later, parseTime } from '../../src/daemon/content/times.js'
 import { EventExchange } from '../../src/daemon/events/exchange.js';
 import { NativeDriver } from '../../src/daemon/snapshots/native.js';
 import { Snapshots } from '../../src/daemon/snapshots/store.js';
-import { encodeDeleteResponse } from '../../src/shim/delete-response.js';
+import { encodeDeleteResponse } from '../../src/shim/program/delete-response.js';
 import { realtime, realtimeMillis } from '../../src/sys/index.js';
 import { openRecords, recorder, workDirectory } from '../support/records.js';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { Absence } from '../../src/shim/absence.js';
+import { Absence } from '../../src/shim/events/absence.js';
 import { tempDir } from './fixtures/support.js';
 
 const SECOND = 1000;

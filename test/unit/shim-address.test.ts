@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { groupOf, SOCKET_DIR, socketPath } from '../../src/shim/address.js';
+import { groupOf, SOCKET_DIR, socketPath } from '../../src/shim/program/address.js';
 
 const NAME = '8cb244a719603fe00870d5ce1d8e1f1db43a654cb993d107df1f1ae23ddffa59';
 

@@ -3,7 +3,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { containerd } from '../../src/api/index.js';
-import { parseBootstrap, readInput, type Bootstrap } from '../../src/shim/bootstrap.js';
+import { parseBootstrap, readInput, type Bootstrap } from '../../src/shim/program/bootstrap.js';
 import { hex, tempDir } from './fixtures/support.js';
 
 const { BootstrapParams } = containerd.runtime.bootstrap.v1;

@@ -6,8 +6,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { containerd, ContainerdTaskV2Task as TaskV2, ContainerdTaskV3Task as TaskV3 } from '../../src/api/index.js';
-import { isContainerd2 } from '../../src/shim/daemon.js';
-import { answer, answerForRunning, dialectOf } from '../../src/shim/dialect.js';
+import { isContainerd2 } from '../../src/shim/program/daemon.js';
+import { answer, answerForRunning, dialectOf } from '../../src/shim/program/dialect.js';
 import { Server, TtrpcError, Code } from '../../src/ttrpc/index.js';
 import { tempDir } from './fixtures/support.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn as nodeSpawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { before, test, type TestContext } from 'node:test';
-import { OrphanReaper } from '../../src/shim/exits.js';
+import { OrphanReaper } from '../../src/shim/task/orphans.js';
 import { becomeSubreaper, makePipe, onExit, reap, spawn } from '../../src/sys/index.js';
 import { eventually } from '../support/eventually.js';
 import { deferred } from '../support/ttrpc-fixture.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { failpoints, parseTerms } from '../../src/shim/failpoint.js';
+import { failpoints, parseTerms } from '../../src/shim/program/failpoint.js';
 import { Code, TtrpcError, type CallContext } from '../../src/ttrpc/index.js';
 
 test('every type, with its count and argument', () => {

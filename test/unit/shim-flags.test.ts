@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseFlags, usage, UsageError, type Invocation } from '../../src/shim/flags.js';
+import { parseFlags, usage, UsageError, type Invocation } from '../../src/shim/program/flags.js';
 
 const nothing: Invocation = {
   namespace: '',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Forgotten } from '../../src/shim/forgotten.js';
+import { Forgotten } from '../../src/shim/worker/forgotten.js';
 import { eventually } from '../support/eventually.js';
 
 test('field 7: a shim that was never given a container ends after a while, once, and not while it is in use', async (t) => {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { listenAt, type Listening } from '../../src/shim/listen.js';
+import { listenAt, type Listening } from '../../src/shim/program/listen.js';
 import { listenUnix } from '../../src/sys/index.js';
 import { tempDir } from './fixtures/support.js';
 

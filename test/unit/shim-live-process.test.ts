@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { openSync } from 'node:fs';
 import { test } from 'node:test';
 import { native } from '../../src/sys/native.js';
-import { LiveProcess } from '../../src/shim/live-process.js';
+import { LiveProcess } from '../../src/shim/task/process.js';
 import { eventually } from '../support/eventually.js';
 
 const nowhere = openSync('/dev/null', 'r+');

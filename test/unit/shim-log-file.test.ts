@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { LogFile } from '../../src/shim/stdio/log-file.js';
-import { RotatingFile } from '../../src/shim/stdio/rotating-file.js';
-import type { LogFileSettings } from '../../src/shim/stdio/settings.js';
+import { LogFile } from '../../src/shim/stdio/log/log-file.js';
+import { RotatingFile } from '../../src/shim/stdio/log/rotating-file.js';
+import type { LogFileSettings } from '../../src/shim/stdio/log/settings.js';
 import { eventually } from '../support/eventually.js';
 import { leavesNothingOpen, tempDir } from './fixtures/support.js';
 

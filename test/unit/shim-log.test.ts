@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { FifoLogger, formatLine } from '../../src/shim/log.js';
+import { FifoLogger, formatLine } from '../../src/shim/observe/log.js';
 import { copyDescriptor, duplicate, makeFifo, tryRead } from '../../src/sys/index.js';
 import { openDescriptors, tempDir } from './fixtures/support.js';
 

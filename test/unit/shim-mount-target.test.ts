@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { lstatSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { targetOf } from '../../src/shim/mount-target.js';
+import { targetOf } from '../../src/shim/rootfs/mount-target.js';
 import { tempDir } from './fixtures/support.js';
 
 function rootfs(t: TestContext): {

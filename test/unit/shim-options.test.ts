@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { containerd, runtimeoptions } from '../../src/api/index.js';
-import { decodeOptions, optionsFile, runtimeSettings } from '../../src/shim/options.js';
+import { decodeOptions, optionsFile, runtimeSettings } from '../../src/shim/runtime/options.js';
 import { Code } from '../../src/ttrpc/index.js';
 import { hex, tempDir } from './fixtures/support.js';
 

@@ -8,7 +8,7 @@ import {
   type ExecState,
   type InitOperation,
   type InitState,
-} from '../../src/shim/process.js';
+} from '../../src/shim/record/states.js';
 
 const UNKNOWN = 2;
 const NOT_FOUND = 5;

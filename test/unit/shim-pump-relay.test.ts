@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { closeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
-import { counters } from '../../src/shim/counters.js';
+import { counters } from '../../src/shim/observe/counters.js';
 import { Pump } from '../../src/shim/stdio/pump.js';
 import type { Sink } from '../../src/shim/stdio/sink.js';
 import {

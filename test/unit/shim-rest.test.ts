@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { busy, forgetWork } from '../../src/shim/rest.js';
+import { busy, forgetWork } from '../../src/shim/worker/rest.js';
 
 test('memory is given back when nothing has been asked for two seconds, once more after eight, and not for a trifle', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });

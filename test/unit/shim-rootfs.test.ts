@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { mountRootfs, unmountRootfs, type Mount } from '../../src/shim/rootfs.js';
+import { mountRootfs, unmountRootfs, type Mount } from '../../src/shim/rootfs/rootfs.js';
 import { mount, unmount } from '../../src/sys/index.js';
 import { eventually } from '../support/eventually.js';
 import { script } from './fixtures/support.js';
@@ -160,7 +160,7 @@ test('in a user namespace a read-only bind keeps the flags that are locked', { s
   const place = new Place(t);
   const source = place.path('source');
   await mount('tmpfs', source, 'tmpfs', 2 | 4 | 8, '');
-  const code = `import { mountRootfs } from ${JSON.stringify(fileURLToPath(new URL('../../src/shim/rootfs.ts', import.meta.url)))};
+  const code = `import { mountRootfs } from ${JSON.stringify(fileURLToPath(new URL('../../src/shim/rootfs/rootfs.ts', import.meta.url)))};
     import { readFileSync } from 'node:fs';
     await mountRootfs([{ type: 'bind', source: ${JSON.stringify(source)}, target: '', options: ['rbind', 'ro'] }], ${JSON.stringify(place.rootfs)});
     console.log(readFileSync('/proc/self/mountinfo', 'utf8').split('\\n').find((line) => line.includes(${JSON.stringify(` ${place.rootfs} `)})).split(' ')[5]);`;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RuntimeError } from '../../src/runc/index.js';
-import { isUnknownContainer, killFailure, runtimeFailure } from '../../src/shim/runtime-errors.js';
+import { isUnknownContainer, killFailure, runtimeFailure } from '../../src/shim/runtime/errors.js';
 import { Code } from '../../src/ttrpc/index.js';
 
 const failure = (output: string, logged?: string): RuntimeError =>

@@ -1,8 +1,8 @@
 /** When a shim may end by itself that is a sandbox. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Containers } from '../../src/shim/containers.js';
-import type { ShimContext } from '../../src/shim/context.js';
+import { Containers } from '../../src/shim/task/containers.js';
+import type { ShimContext } from '../../src/shim/task/context.js';
 
 test('a sandbox is no reason to end, until it is shut down; who asks for the end is given it', () => {
   const containers = new Containers({} as ShimContext);

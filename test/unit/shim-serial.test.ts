@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Serial } from '../../src/shim/serial.js';
+import { Serial } from '../../src/shim/task/queue.js';
 import { deferred } from '../support/ttrpc-fixture.js';
 
 test('one after the other, in the order of asking', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { sha256 } from '../../src/shim/sha256.js';
+import { sha256 } from '../../src/shim/program/sha256.js';
 
 test('it is SHA-256, for every length around a block and for any text', () => {
   const expected = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -1,7 +1,7 @@
 /** Output URIs, and what may be said in their queries. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loggerSettings, logFileSettings, unknownFileKeys } from '../../src/shim/stdio/settings.js';
+import { loggerSettings, logFileSettings, unknownFileKeys } from '../../src/shim/stdio/log/settings.js';
 import { checkTargets } from '../../src/shim/stdio/target.js';
 import { parseOutput } from '../../src/shim/stdio/uri.js';
 import { Code } from '../../src/ttrpc/index.js';

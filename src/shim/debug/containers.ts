@@ -1,4 +1,4 @@
-import type { ContainerRecord, ProcessRecord } from '../record.js';
+import type { ContainerRecord, ProcessRecord } from '../record/record.js';
 import { inspect, type ProcessInfo } from './procfs.js';
 import type { Reason, Reasons } from './reasons.js';
 import type { ContainerSnapshot, ProcessSnapshot, Sources } from './sources.js';

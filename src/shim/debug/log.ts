@@ -1,6 +1,6 @@
 /** The state dump in the shim's log: a line for each thing, as the FIFO takes a line of 4 KiB whole or not at all. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '../log.js';
+import type { Logger } from '../observe/log.js';
 import type { Sources } from './sources.js';
 import { takeState } from './state.js';
 

@@ -1,8 +1,8 @@
 /** What a request waits for: put together from what is under way, as the parts of the shim note it. */
 import type { RunningCommand } from '../../runc/index.js';
-import type { ProcessRecord } from '../record.js';
-import type { PendingRequest } from '../requests.js';
-import type { Wait } from '../waits.js';
+import type { ProcessRecord } from '../record/record.js';
+import type { PendingRequest } from '../observe/requests.js';
+import type { Wait } from '../observe/pending.js';
 import type { ContainerSnapshot, Sources } from './sources.js';
 
 /** One thing that is waited for. */

@@ -1,13 +1,13 @@
 /** What the state dump is made of, as the parts of the shim hold it. Types only: the dump's code is loaded when asked for. */
 import type { CommandTotal, RunningCommand } from '../../runc/index.js';
-import type { counters } from '../counters.js';
-import type { EventsSnapshot } from '../events.js';
-import type { Complaint } from '../log.js';
-import type { ContainerRecord, ShimRecord } from '../record.js';
-import type { PendingRequest, RequestTotal } from '../requests.js';
-import type { SerialEntry } from '../serial.js';
-import type { Moment } from '../timeline.js';
-import type { Wait } from '../waits.js';
+import type { counters } from '../observe/counters.js';
+import type { EventsSnapshot } from '../events/publisher.js';
+import type { Complaint } from '../observe/log.js';
+import type { ContainerRecord, ShimRecord } from '../record/record.js';
+import type { PendingRequest, RequestTotal } from '../observe/requests.js';
+import type { SerialEntry } from '../task/queue.js';
+import type { Moment } from '../observe/timeline.js';
+import type { Wait } from '../observe/pending.js';
 
 /** A process of a container, besides its record. */
 export interface ProcessSnapshot {

@@ -1,11 +1,11 @@
 /** The state dump: everything one needs to know to say why a shim, or a client of it, is stuck. */
-import { REVISION, VERSION } from '../version.js';
+import { REVISION, VERSION } from '../observe/version.js';
 import { describeContainer, type ContainerState } from './containers.js';
 import { measure, type Metrics } from './metrics.js';
 import { inspect, type ProcessInfo } from './procfs.js';
 import type { Sources } from './sources.js';
 import { Reasons, type Reason } from './reasons.js';
-import type { Moment } from '../timeline.js';
+import type { Moment } from '../observe/timeline.js';
 
 /** Changes with any change of a key's meaning; new keys may come without. */
 export const FORMAT = 1;

@@ -3,8 +3,8 @@ import { containerd } from '../../api/gen/api.js';
 import { unknown } from '../../api/errdefs.js';
 import { Bundle } from '../../oci/bundle.js';
 import { TtrpcError } from '../../ttrpc/index.js';
-import type { Custom } from '../custom.js';
-import type { Logger } from '../log.js';
+import type { Custom } from '../task/custom.js';
+import type { Logger } from '../observe/log.js';
 import type { RuncContainer, RuncShim, Spec } from './types.js';
 
 const { Status } = containerd.task.v2;

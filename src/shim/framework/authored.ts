@@ -9,9 +9,9 @@ import { parseExact } from '../../oci/json.js';
 import { Runtime, type CreateOptions, type ExecOptions, type ProcessIo } from '../../runc/index.js';
 import { isChild } from '../../sys/index.js';
 import { TtrpcError } from '../../ttrpc/index.js';
-import type { Custom, TaskHandlers } from '../custom.js';
-import type { Logger } from '../log.js';
-import type { ContainerRecord, ProcessRecord } from '../record.js';
+import type { Custom, TaskHandlers } from '../task/custom.js';
+import type { Logger } from '../observe/log.js';
+import type { ContainerRecord, ProcessRecord } from '../record/record.js';
 import { writeInit } from './init-file.js';
 import type { Any, CallOptions, Container, Exec, ProcessSpec, Shim, Spec, TaskProcess } from './types.js';
 

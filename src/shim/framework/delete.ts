@@ -2,8 +2,8 @@
 import { dirname, join } from 'node:path';
 import { checkIdentifier } from '../../api/identifier.js';
 import { Bundle } from '../../oci/bundle.js';
-import { encodeDeleteResponse } from '../delete-response.js';
-import { quietly, removeRemains } from '../delete.js';
+import { encodeDeleteResponse } from '../program/delete-response.js';
+import { quietly, removeRemains } from '../program/delete.js';
 import { killInit } from './init-file.js';
 import type { Remains } from './types.js';
 

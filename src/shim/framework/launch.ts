@@ -5,8 +5,8 @@ import { createServer, type Server } from 'node:net';
 import type { Readable } from 'node:stream';
 import { Bundle, removeFile } from '../../oci/bundle.js';
 import { duplicate } from '../../sys/index.js';
-import { addressOf } from '../delete.js';
-import type { Listening } from '../listen.js';
+import { addressOf } from '../program/delete.js';
+import type { Listening } from '../program/listen.js';
 
 /** What the serving process gets: its socket, and a pipe to say on that it serves. */
 const LISTENER_FD = 3;

@@ -1,7 +1,7 @@
 /** Opening the client's FIFOs: never blocking, and never missing its first or last byte. */
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { waitingFor } from '../waits.js';
+import { waitingFor } from '../observe/pending.js';
 
 const { O_APPEND, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 /** A handle on the file itself, which opens nothing (open(2)). Node does not name it. */

@@ -4,7 +4,7 @@ import { PlainStdio } from './plain.js';
 import { TerminalStdio } from './terminal.js';
 import type { Stdio, StdioRequest } from './types.js';
 
-export { ON_DEATH_ANNOTATION } from './settings.js';
+export { ON_DEATH_ANNOTATION } from './log/settings.js';
 export { checkTargets } from './target.js';
 export type { Stdio, StdioRequest } from './types.js';
 

@@ -1,6 +1,6 @@
 /** Copies from a non-blocking descriptor into a sink, for what cannot be handed to the process itself. */
 import { READABLE, Relay, SysError, tryReadMuch, Watch } from '../../sys/index.js';
-import { counters } from '../counters.js';
+import { counters } from '../observe/counters.js';
 import { DescriptorSink, type Sink } from './sink.js';
 
 const CHUNK = 64 * 1024;

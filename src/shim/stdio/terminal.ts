@@ -2,7 +2,7 @@
 import { fstatSync } from 'node:fs';
 import { ConsoleSocket } from '../../runc/index.js';
 import { openTerminalPeer, setNonblock, setWindowSize } from '../../sys/index.js';
-import { waitingFor } from '../waits.js';
+import { waitingFor } from '../observe/pending.js';
 import { Copies } from './copies.js';
 import { Descriptors } from './descriptors.js';
 import { startFeed, type Feed } from './feed.js';

@@ -1,0 +1,193 @@
+/*
+ * A warm spare: a shim that an earlier `start` has booted, and that waits for its container. It is handed what a new
+ * process would be given (arguments, environment, directory, input) and becomes the shim, which saves the time that Node
+ * takes to start. No spare, or any doubt, and the launcher runs Node as if there had never been one.
+ *
+ *   launcher: job ->          the words below, with input, directory and the pipe for the reply as descriptors
+ *   spare:        <- 'A'      it has all of it, and will do it
+ *   launcher: 'G' ->          it has not lost its patience meanwhile: only now the spare acts. Where the launcher has found
+ *                             the container's place, the listening socket is with it (place.c)
+ *   spare:        <- reply    through the pipe, as from any shim; with a place, one byte that says that it serves there
+ */
+#define _GNU_SOURCE
+#include "launcher.h"
+#include "../sys/policy.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* One that still boots will be there before another that is only begun now. */
+#define PATIENCE_MS 1000
+
+/* About as long as a runtime takes to create a container, on a machine that has nothing else to do. */
+#define DELAY_MS 40
+
+/* Input, directory, the pipe for the reply. */
+#define DESCRIPTORS 3
+
+extern char **environ;
+
+static struct sockaddr_un address_of(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+  return address;
+}
+
+/* A connection to a spare of the same user, or -1. */
+static int connect_to(const char *path) {
+  struct sockaddr_un address = address_of(path);
+  struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd == -1) return -1;
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+      peer.uid == geteuid()) {
+    end_idle_class(peer.pid);
+    return fd;
+  }
+  close(fd);
+  return -1;
+}
+
+static size_t length_of(char **list, uint32_t *count) {
+  size_t length = 0;
+  for (*count = 0; list[*count]; (*count)++) length += strlen(list[*count]) + 1;
+  return length;
+}
+
+static char *append(char *to, char **list) {
+  for (; *list; list++) to = stpcpy(to, *list) + 1;
+  return to;
+}
+
+/* Sends bytes, with descriptors if there are some; what is left of the bytes after that is the caller's. */
+static ssize_t send_with(int fd, const void *bytes, size_t length, const int *descriptors, size_t count) {
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
+  } control = {0};
+  struct iovec part = {.iov_base = (void *)bytes, .iov_len = length};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (count > 0) {
+    message.msg_control = &control;
+    message.msg_controllen = CMSG_SPACE(count * sizeof *descriptors);
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(count * sizeof *descriptors);
+    memcpy(CMSG_DATA(rights), descriptors, count * sizeof *descriptors);
+  }
+  ssize_t n;
+  do n = sendmsg(fd, &message, MSG_NOSIGNAL);
+  while (n == -1 && errno == EINTR);
+  return n;
+}
+
+static bool send_job(int fd, char **argv, const int *descriptors) {
+  uint32_t header[3], words, settings;
+  size_t length = sizeof header + length_of(argv, &words) + length_of(environ, &settings);
+  char *job = calloc(1, length);
+  if (!job) return false;
+  header[0] = (uint32_t)length;
+  header[1] = words;
+  header[2] = settings;
+  memcpy(job, header, sizeof header);
+  append(append(job + sizeof header, argv), environ);
+  size_t sent = 0;
+  while (sent < length) {
+    ssize_t n = send_with(fd, job + sent, length - sent, descriptors, sent == 0 ? DESCRIPTORS : 0);
+    if (n <= 0) break;
+    sent += (size_t)n;
+  }
+  free(job);
+  return sent == length;
+}
+
+/* Waits for the spare's word, and gives ours. The listener goes with that: a spare that hangs shall not keep it open. */
+static bool agree(int fd, int listener, bool *hangs) {
+  struct pollfd ready = {.fd = fd, .events = POLLIN};
+  char word;
+  *hangs = poll(&ready, 1, PATIENCE_MS) == 0;
+  return !*hangs && read(fd, &word, 1) == 1 && word == 'A' && send_with(fd, "G", 1, &listener, listener == -1 ? 0 : 1) == 1;
+}
+
+int start_with_spare(const char *path, char **argv, int listener) {
+  int reply[2], status = NO_SPARE;
+  int fd = connect_to(path);
+  if (fd == -1) return NO_SPARE;
+  int directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (directory != -1 && pipe2(reply, O_CLOEXEC) == 0) {
+    bool hangs = false, agreed = send_job(fd, argv, (int[]){STDIN_FILENO, directory, reply[1]}) && agree(fd, listener, &hangs);
+    close(reply[1]);
+    if (agreed) status = forward_reply(reply[0]);
+    /* Nobody shall wait for it again. One that is gone has somebody else's job, and there may be another by now. */
+    else if (hangs) unlink(path);
+    close(reply[0]);
+    lseek(STDIN_FILENO, 0, SEEK_SET);
+  }
+  if (directory != -1) close(directory);
+  close(fd);
+  return status;
+}
+
+/* Listens where the next launcher will look. Only who holds the lock may: there is one spare at a time. */
+static int listen_at(const char *path) {
+  struct sockaddr_un address = address_of(path);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (fd == -1) return -1;
+  mode_t before = umask(0177);
+  unlink(path);
+  bool bound = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+  umask(before);
+  if (bound && listen(fd, 16) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+/*
+ * Boots a spare for the next container, unless there is one. By now the daemon has its answer; what it waits for, the end
+ * of this process and of its output, must not wait for the spare.
+ */
+void leave_spare(const char *library, const char *path, char **argv, void (*restore_signals)(void)) {
+  char lock_path[PATH_MAX], directory[PATH_MAX], number[16];
+  int nowhere = open("/dev/null", O_RDWR);
+  if (nowhere == -1) return;
+  for (int standard = 0; standard <= 2; standard++) dup2(nowhere, standard);
+  if (nowhere > 2) close(nowhere);
+  snprintf(lock_path, sizeof lock_path, "%s.lock", path);
+  int lock = open(lock_path, O_RDWR | O_CREAT, 0600);
+  if (lock == -1 || flock(lock, LOCK_EX | LOCK_NB) == -1) return;
+  char *words[] = {argv[0], (char *)"spare", (char *)path, NULL};
+  /* Before the fork: who looks once this process has ended finds one shim. */
+  show_as(argv, words + 1);
+  if (fork() != 0) return;
+
+  int listener = listen_at(path);
+  if (listener == -1) _exit(1);
+  setpgid(0, 0);
+  restore_signals();
+  snprintf(number, sizeof number, "%d", listener);
+  setenv("HAWSER_SPARE_SOCKET", number, 1);
+  snprintf(number, sizeof number, "%d", lock);
+  setenv("HAWSER_SPARE_LOCK", number, 1);
+  /* The container that has just been started comes first, unless the next one is there already. */
+  poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, DELAY_MS);
+  if (sched_getscheduler(0) == SCHED_OTHER) sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
+  snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') - path), path);
+  if (chdir(directory) == -1) _exit(1);
+  _exit(run_node(library, words, 3));
+}

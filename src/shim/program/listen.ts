@@ -1,0 +1,172 @@
+/** Listening where the daemon will look for us, or finding that another shim already does (contract §1.7). */
+import { closeSync, constants, fstatSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { connect, createServer, Socket, type Server } from 'node:net';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { removeFile } from '../../oci/bundle.js';
+import { listenUnix, SysError, tryAccept, tryLock } from '../../sys/index.js';
+
+/** How long a shim that lives may take to accept, on a host that has other things to do. */
+const PROBE_MS = 2_000;
+/** How long the removal of a dead socket by somebody else may take. */
+const LOCK_MS = 10_000;
+const BACKLOG = 511;
+
+export interface Listening {
+  server: Server;
+  path: string;
+  /** Removes the socket file, unless somebody else has made a new one there. */
+  unlink(): void;
+}
+
+/** A listening socket at the path, or `taken` when a living shim has it. A dead shim's leftover is replaced. */
+export async function listenAt(path: string): Promise<Listening | 'taken'> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const free = await tryListen(path);
+  if (free) return free;
+  if ((await probe(path)) === 'served') return 'taken';
+  // Who removes a dead socket must be sure that it is still that one: between a look and a removal another may have
+  // taken its place. So one at a time looks and removes.
+  return withLock(path, async () => {
+    const state = await probe(path);
+    if (state === 'served') return 'taken';
+    if (state === 'dead') removeFile(path);
+    const listening = await tryListen(path);
+    if (listening) return listening;
+    // Somebody who found no socket at all was faster.
+    if ((await probe(path)) === 'served') return 'taken';
+    throw new Error(`socket ${path} is in use, but nobody answers there`);
+  });
+}
+
+/** Removes what a dead shim left, under the same lock; a living shim's socket, or none, is left as it is. */
+export async function removeDeadSocket(path: string): Promise<void> {
+  if ((await probe(path)) !== 'dead') return;
+  await withLock(path, async () => {
+    if ((await probe(path)) === 'dead') removeFile(path);
+  });
+}
+
+async function tryListen(path: string): Promise<Listening | undefined> {
+  try {
+    return await listen(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Runs alone among all processes that would remove a dead socket at this path. The lock is a file beside it, in a directory
+ * that is root's alone; the kernel takes it back when its holder ends, however that does. It is there only meanwhile.
+ */
+async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const file = `${path}.lock`;
+  let lock: number | undefined;
+  for (const deadline = Date.now() + LOCK_MS; (lock = lockFile(file)) === undefined; await delay(5)) {
+    if (Date.now() > deadline)
+      throw new Error(`another process has been holding the lock on ${file} for ${LOCK_MS / 1000} s`);
+  }
+  try {
+    return await work();
+  } finally {
+    // Who waits for it holds a file that is no more, and begins again.
+    removeFile(file);
+    closeSync(lock);
+  }
+}
+
+function lockFile(file: string): number | undefined {
+  const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  if (tryLock(fd) && statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) return fd;
+  closeSync(fd);
+  return undefined;
+}
+
+async function listen(path: string): Promise<Listening> {
+  const before = process.umask(0o177);
+  let fd: number;
+  try {
+    // Not by Node: its server would remove the path when it closes, whoever has it by then.
+    fd = listenUnix(path);
+  } finally {
+    process.umask(before);
+  }
+  return adopt(fd, path);
+}
+
+/** Serves where somebody has bound and listens already: a part of us, or the launcher before Node was there. */
+export async function adopt(fd: number, path: string): Promise<Listening> {
+  const { ino, dev } = statSync(path);
+  const server = createServer({ pauseOnConnect: false });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.once('listening', () => {
+      server.off('error', reject);
+      resolve();
+    });
+    listenOn(server, fd);
+  });
+  acceptAll(server, fd);
+  return {
+    server,
+    path,
+    unlink: () => {
+      const now = statSync(path, { throwIfNoEntry: false });
+      if (now?.ino === ino && now.dev === dev) removeFile(path);
+    },
+  };
+}
+
+/**
+ * Node accepts one connection in each turn of its loop, and before the next one it serves all that are there already: of many
+ * that come at once, the last would wait for the first ones' hundredth requests. So all that wait are accepted together.
+ */
+function acceptAll(server: Server, fd: number): void {
+  let accepting = false;
+  server.on('connection', () => {
+    if (accepting) return;
+    accepting = true;
+    try {
+      for (let next; server.listening && (next = tryAccept(fd)) !== undefined;)
+        server.emit('connection', new Socket({ fd: next, readable: true, writable: true }));
+    } catch (error) {
+      // Too many open files, say: the next turn meets the same, and there it is known what to do.
+      if (!(error instanceof SysError)) throw error;
+    } finally {
+      accepting = false;
+    }
+  });
+}
+
+/** What `listen` comes to in the end: in Node since its first versions, and no part of its documented face. */
+interface Legacy {
+  _listen2?: (address: null, port: null, type: null, backlog: number, fd: number) => void;
+}
+
+/** Node's own listen() loads the cluster module first, with child processes and all: 14 ms, for nothing. */
+function listenOn(server: Server, fd: number): void {
+  const legacy = server as Server & Legacy;
+  if (legacy._listen2) legacy._listen2(null, null, null, BACKLOG, fd);
+  else server.listen({ fd, backlog: BACKLOG });
+}
+
+/**
+ * Whether somebody listens at a socket. Only a refused connection proves that nobody does any more; a slow answer proves
+ * nothing, so such a socket is left alone.
+ */
+function probe(path: string): Promise<'served' | 'dead' | 'missing'> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const settle = (state: 'served' | 'dead' | 'missing'): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(state);
+    };
+    const timer = setTimeout(settle, PROBE_MS, 'served');
+    socket.once('connect', () => settle('served'));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) =>
+      settle(code === 'ECONNREFUSED' ? 'dead' : code === 'ENOENT' ? 'missing' : 'served'),
+    );
+  });
+}

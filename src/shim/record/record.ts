@@ -1,0 +1,80 @@
+/**
+ * All that a serving shim knows about its containers: plain data, fit for JSON. Descriptors, watches and waiters are
+ * kept beside it. What a crash dump shows and what a successor would need is exactly this.
+ */
+import type { CgroupPaths } from '../cgroup/paths.js';
+import type { ExecState, InitState } from './states.js';
+import type { Mount } from '../rootfs/rootfs.js';
+
+export interface ProcessRecord {
+  /** 0 until known. */
+  pid: number;
+  stdin: string;
+  stdout: string;
+  stderr: string;
+  terminal: boolean;
+  /** Its SELinux label; empty for none. */
+  label: string;
+  /** CloseIO has been called. */
+  stdinClosed: boolean;
+  exitStatus: number;
+  /** Milliseconds since the epoch; absent while it has not exited. */
+  exitedAt?: number;
+}
+
+export interface InitRecord extends ProcessRecord {
+  state: InitState;
+}
+
+export interface ExecRecord extends ProcessRecord {
+  id: string;
+  state: ExecState;
+  /** The OCI process to run, as the client's JSON text. */
+  spec: string;
+  /** It was started once, in vain: it can only be deleted. */
+  startFailed: boolean;
+}
+
+/** How this container's runtime is called. */
+export interface RuntimeSettings {
+  binary: string;
+  /** Its state directory, the namespace included. */
+  root: string;
+  systemdCgroup: boolean;
+  criu: string;
+  criuWorkPath: string;
+  noPivotRoot: boolean;
+  noNewKeyring: boolean;
+  ioUid: number;
+  ioGid: number;
+}
+
+export interface ContainerRecord {
+  id: string;
+  bundle: string;
+  mounts: Mount[];
+  runtime: RuntimeSettings;
+  /** Directory to restore from; empty for a new container. */
+  checkpoint: string;
+  parentCheckpoint: string;
+  sharesPidNamespace: boolean;
+  /** Its annotation about logs whose sink dies; empty for none. */
+  onLogDeath: string;
+  /** The spec's; what the runtime makes of it is in `cgroup`. */
+  cgroupsPath: string;
+  pausing: boolean;
+  /** Set as soon as the init's end is seen: no exec may start any more. */
+  initExited: boolean;
+  cgroup: CgroupPaths | undefined;
+  init: InitRecord;
+  execs: Record<string, ExecRecord>;
+}
+
+export interface ShimRecord {
+  namespace: string;
+  /** The id it was started for; its group may have more. */
+  id: string;
+  address: string;
+  startedAt: number;
+  containers: Record<string, ContainerRecord>;
+}

@@ -1,0 +1,239 @@
+/**
+ * A log file that the shim writes, and keeps at through times when it cannot be written. Everything that may take long
+ * happens off the event loop, one thing at a time.
+ */
+import { normalize } from 'node:path';
+import { RotatingFile } from './rotating-file.js';
+import { spillSettings, type LogFileSettings } from './settings.js';
+import { settled } from '../settle.js';
+import type { Sink } from '../sink.js';
+
+const CHUNK = 64 * 1024;
+/** How soon a file that could not be written is tried again. */
+const RETRY_MS = 250;
+
+/** Those that are open in this process: all who write to one path share it, so that rotation has one master. */
+const files = new Map<string, LogFile>();
+
+export class LogFile {
+  readonly #file: RotatingFile;
+  readonly #opened: Promise<void>;
+  #users = 0;
+  /** What comes in while the other buffer is being written. */
+  #filling = Buffer.allocUnsafeSlow(CHUNK);
+  #filled = 0;
+  #spare = Buffer.allocUnsafeSlow(CHUNK);
+  #work: Promise<void> | undefined;
+  readonly #waiting = new Set<() => void>();
+  #givenUp = false;
+  #endRest: (() => void) | undefined;
+  /** Why it cannot be written at the moment. */
+  #failure: Error | undefined;
+  #retryAt = 0;
+  #dropped = 0;
+  #spilled = 0;
+  #spill: LogFile | undefined;
+  #spillFailed = false;
+
+  private constructor(
+    private readonly settings: LogFileSettings,
+    private readonly warn: (text: string) => void,
+  ) {
+    this.#file = new RotatingFile(settings.path, settings.maxSize, settings.maxFiles, warn);
+    this.#opened = this.#file.open();
+    this.#opened.catch(() => undefined);
+  }
+
+  /** Opens a file, or joins those who have it open, whose settings then hold. To be released as often. */
+  static async acquire(settings: LogFileSettings, warn: (text: string) => void): Promise<LogFile> {
+    const path = normalize(settings.path);
+    const file = files.get(path) ?? new LogFile(settings, warn);
+    files.set(path, file);
+    file.#users++;
+    try {
+      await file.#opened;
+      return file;
+    } catch (error) {
+      await file.release();
+      throw error;
+    }
+  }
+
+  /** A sink for one pump. */
+  writer(): Sink {
+    let callback: (() => void) | undefined;
+    const wake = (): void => {
+      const waiting = callback;
+      callback = undefined;
+      waiting?.();
+    };
+    return {
+      write: (buffer, from, to) => this.#take(buffer, from, to),
+      whenRoom: (waiting) => {
+        callback = waiting;
+        this.#waiting.add(wake);
+      },
+      close: () => {
+        callback = undefined;
+        this.#waiting.delete(wake);
+      },
+    };
+  }
+
+  /** Everything that was taken is in a file, or has been given up. */
+  async idle(): Promise<void> {
+    await this.#work;
+    await this.#spill?.idle();
+  }
+
+  /** True when it is so within the time. */
+  idleWithin(timeoutMs: number): Promise<boolean> {
+    return settled(timeoutMs, this.idle());
+  }
+
+  /** The last one closes it; what could not be written by then is given up, and said to be. */
+  async release(): Promise<void> {
+    if (--this.#users > 0) return;
+    const path = normalize(this.settings.path);
+    // Whoever opens it from here on gets one of their own.
+    if (files.get(path) === this) files.delete(path);
+    this.#givenUp = true;
+    this.#endRest?.();
+    await this.#work;
+    await this.#spill?.release();
+    if (this.#dropped > 0) this.warn(`${this.#dropped} bytes for ${this.settings.path} were dropped in all`);
+    if (this.#spilled > 0)
+      this.warn(`${this.#spilled} bytes for ${this.settings.path} went to ${this.#spill?.settings.path ?? ''} in all`);
+    await this.#file.close();
+  }
+
+  /** For the state dump. */
+  describe(): Record<string, unknown> {
+    const { path, maxSize, maxFiles, onDeath } = this.settings;
+    return {
+      path,
+      ...(maxSize === undefined ? {} : { maxSize, maxFiles }),
+      onDeath: onDeath.kind,
+      size: this.#file.size,
+      waiting: this.#filled,
+      dropped: this.#dropped,
+      spilled: this.#spilled,
+      ...(this.#failure ? { failing: this.#failure.message } : {}),
+    };
+  }
+
+  #take(buffer: Uint8Array, from: number, to: number): number {
+    const n = Math.min(to - from, CHUNK - this.#filled);
+    this.#filling.set(buffer.subarray(from, from + n), this.#filled);
+    this.#filled += n;
+    this.#work ??= this.#writeAll();
+    return n;
+  }
+
+  async #writeAll(): Promise<void> {
+    // Its caller is a pump in the middle of its work: nothing must call that back before it is done.
+    await Promise.resolve();
+    try {
+      while (this.#filled > 0) {
+        const [bytes, length] = [this.#filling, this.#filled];
+        [this.#filling, this.#spare, this.#filled] = [this.#spare, bytes, 0];
+        const woken = [...this.#waiting];
+        this.#waiting.clear();
+        for (const wake of woken) wake();
+        await this.#store(bytes, length);
+      }
+    } finally {
+      this.#work = undefined;
+    }
+  }
+
+  /** Writes all of it, or does with the rest what its settings say. */
+  async #store(bytes: Buffer, length: number): Promise<void> {
+    for (let at = 0; at < length;) {
+      try {
+        if (this.#failure) await this.#tryAgain(this.#failure);
+        at += await this.#file.write(bytes, at, length);
+        this.#works();
+      } catch (error) {
+        this.#fails(error as Error);
+        if (await this.#waitOut()) continue;
+        await this.#divert(bytes.subarray(at, length));
+        return;
+      }
+    }
+  }
+
+  async #tryAgain(failure: Error): Promise<void> {
+    if (Date.now() < this.#retryAt) throw failure;
+    await this.#file.open();
+  }
+
+  #fails(error: Error): void {
+    if (error === this.#failure) return;
+    this.#retryAt = Date.now() + RETRY_MS;
+    if (!this.#failure)
+      this.warn(`${this.settings.path} cannot be written for now, ${this.#consequence()}: ${error.message}`);
+    this.#failure = error;
+  }
+
+  #consequence(): string {
+    const { onDeath } = this.settings;
+    switch (onDeath.kind) {
+      case 'drop':
+        return 'what is meant for it is dropped';
+      case 'spill':
+        return `what is meant for it goes to ${onDeath.path}`;
+      case 'block':
+      case 'restart':
+        return 'those who write to it wait';
+    }
+  }
+
+  #works(): void {
+    if (!this.#failure) return;
+    this.#failure = undefined;
+    this.warn(
+      `${this.settings.path} can be written again; so far ${this.#dropped} bytes were dropped, and ${this.#spilled} went elsewhere`,
+    );
+  }
+
+  /** True after a while when the policy is to wait; false when the rest is to be put elsewhere. */
+  async #waitOut(): Promise<boolean> {
+    const { kind } = this.settings.onDeath;
+    if (this.#givenUp || kind === 'drop' || kind === 'spill') return false;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, RETRY_MS);
+      this.#endRest = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#endRest = undefined;
+    return !this.#givenUp;
+  }
+
+  async #divert(bytes: Buffer): Promise<void> {
+    const { onDeath } = this.settings;
+    if (onDeath.kind === 'spill') {
+      try {
+        this.#spill ??= await LogFile.acquire(spillSettings(onDeath.path), this.warn);
+        await this.#spill.append(bytes);
+        this.#spilled += bytes.length;
+        return;
+      } catch (error) {
+        if (!this.#spillFailed)
+          this.warn(`nor can ${onDeath.path} be written, so it is dropped: ${(error as Error).message}`);
+        this.#spillFailed = true;
+      }
+    }
+    this.#dropped += bytes.length;
+  }
+
+  /** Takes all of it, however much, and is done when it is written. */
+  async append(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      at += this.#take(bytes, at, bytes.length);
+      await this.idle();
+    }
+  }
+}

@@ -1,0 +1,159 @@
+/** The containers of one shim, by id: who may be made, found, removed, and when the shim may end. */
+import { alreadyExists, notFound, unavailable } from '../../api/errdefs.js';
+import { Code, TtrpcError } from '../../ttrpc/status.js';
+import { Container } from './container.js';
+import type { ShimContext } from './context.js';
+import type { ContainerSnapshot } from '../debug/sources.js';
+import type { ContainerRecord } from '../record/record.js';
+import type { SandboxOwner } from './sandbox-service.js';
+
+/** Answers kept for clients that have not asked again. */
+const MAX_UNTOLD = 64;
+
+export class Containers {
+  readonly #containers = new Map<string, Container>();
+  /** Ids whose create is under way: as good as taken, but nobody may see them yet. */
+  readonly #creating = new Map<string, Container>();
+  /** Deleted, but whoever asked for it had given up by then: the answer is kept for when it asks again. */
+  readonly #untold = new Map<string, ContainerRecord>();
+  /** Called whenever there is no container any more. */
+  onEmpty: () => void = () => undefined;
+  /** The daemon knows of the shim as of a sandbox. */
+  #isSandbox = false;
+  #ending = false;
+  #onSettled: (() => void) | undefined;
+
+  constructor(private readonly shim: ShimContext) {}
+
+  /** Creates a container; it can be found once it is there. */
+  async create(record: ContainerRecord): Promise<Container> {
+    const { id } = record;
+    if (this.#ending) throw unavailable('the shim is shutting down');
+    if (this.#containers.has(id) || this.#creating.has(id)) throw alreadyExists(`container ${id}`);
+    const container = new Container(record, this.shim);
+    this.#creating.set(id, container);
+    this.#untold.delete(id);
+    try {
+      await container.create();
+      this.#containers.set(id, container);
+      this.shim.record.containers[id] = record;
+      return container;
+    } finally {
+      this.#creating.delete(id);
+      this.#settled();
+    }
+  }
+
+  /** @throws NotFound */
+  get(id: string): Container {
+    const container = this.#containers.get(id);
+    if (!container) throw notFound('container not created');
+    return container;
+  }
+
+  find(id: string): Container | undefined {
+    return this.#containers.get(id);
+  }
+
+  /**
+   * Deletes a container, and forgets it when that succeeded. A client whose patience ends before, on a host whose disks
+   * are slow, asks again, and is told how its container ended, not that there is none.
+   *
+   * @param caller aborted when nobody waits for the answer
+   */
+  async delete(id: string, caller: AbortSignal): Promise<ContainerRecord> {
+    const told = this.#takeUntold(id);
+    if (told) return told;
+    const container = this.get(id);
+    try {
+      await container.delete();
+    } catch (error) {
+      // It waited for another's Delete of the same container, whose client has gone.
+      const record = isGone(error) ? this.#takeUntold(id) : undefined;
+      if (record) return record;
+      throw error;
+    }
+    // A new container of the same name cannot have come meanwhile: the id was taken until here.
+    this.#containers.delete(id);
+    delete this.shim.record.containers[id];
+    this.#tellIfEmpty();
+    if (caller.aborted) this.#keepUntold(id, container.record);
+    return container.record;
+  }
+
+  #takeUntold(id: string): ContainerRecord | undefined {
+    const record = this.#untold.get(id);
+    this.#untold.delete(id);
+    return record;
+  }
+
+  #keepUntold(id: string, record: ContainerRecord): void {
+    this.#untold.set(id, record);
+    const [oldest] = this.#untold.keys();
+    if (this.#untold.size > MAX_UNTOLD) this.#untold.delete(oldest!);
+  }
+
+  /**
+   * A client asks for the end, on account of one container. A create of that container which is under way is one that the
+   * client has given up on, and will not ask about again: it is undone, and the question answered then.
+   *
+   * @param onEnd called, now or later, when nothing is left
+   */
+  shutdown(id: string, onEnd: () => void): void {
+    const creating = this.#creating.get(id);
+    if (creating) {
+      creating.abandon();
+      this.#onSettled = onEnd;
+    } else if (this.endIfEmpty()) onEnd();
+  }
+
+  #tellIfEmpty(): void {
+    if (this.#containers.size === 0 && this.#creating.size === 0) this.onEmpty();
+  }
+
+  #settled(): void {
+    this.#tellIfEmpty();
+    const onEnd = this.#onSettled;
+    if (!onEnd || !this.endIfEmpty()) return;
+    this.#onSettled = undefined;
+    onEnd();
+  }
+
+  /** True when nothing is left and nothing is being made; from then on nothing can be made any more. */
+  endIfEmpty(): boolean {
+    if (this.#containers.size > 0 || this.#creating.size > 0) return false;
+    this.#ending = true;
+    return true;
+  }
+
+  /** The same where nobody has asked for the end: a sandbox is there for containers to come. */
+  endIfForgotten(): boolean {
+    return !this.#isSandbox && this.endIfEmpty();
+  }
+
+  /** What the Sandbox service does to it. */
+  sandboxOwner(stop: () => void): SandboxOwner {
+    return {
+      created: () => {
+        this.#isSandbox = true;
+      },
+      shutDown: () => {
+        this.#isSandbox = false;
+        // A daemon closes its connection now, and asks for nothing more.
+        this.#tellIfEmpty();
+      },
+      stop,
+    };
+  }
+
+  /** For the state dump: those whose create is under way, and those that are there. */
+  describe(): { creating: ContainerSnapshot[]; created: ContainerSnapshot[] } {
+    const all = (containers: Map<string, Container>): ContainerSnapshot[] =>
+      [...containers.values()].map((container) => container.describe());
+    return { creating: all(this.#creating), created: all(this.#containers) };
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof TtrpcError && error.code === Code.NotFound;
+}

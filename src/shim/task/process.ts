@@ -1,0 +1,87 @@
+import type { ExitStatus } from '../../sys/index.js';
+import { onExit } from '../../sys/index.js';
+import type { ProcessRecord } from '../record/record.js';
+import type { Stdio } from '../stdio/index.js';
+
+/** What belongs to a process but is no data: its stdio, those who wait for it, and when its exit may be told. */
+export class LiveProcess {
+  stdio: Stdio | undefined;
+  readonly #waiters = new Set<() => void>();
+  #holds = 0;
+  #held: (() => void)[] = [];
+
+  constructor(readonly record: ProcessRecord) {}
+
+  /** Nothing is told of it before release() has been called as often: what comes first must be told first. */
+  hold(): void {
+    this.#holds++;
+  }
+
+  release(): void {
+    if (--this.#holds > 0) return;
+    for (const tell of this.#held.splice(0)) {
+      // One that fails must not keep the others from being told; it is a defect, and seen as one.
+      try {
+        tell();
+      } catch (error) {
+        setImmediate(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  /** Calls now, or when nothing holds it back any more; in the order in which it was asked for. */
+  whenFree(tell: () => void): void {
+    if (this.#holds > 0) this.#held.push(tell);
+    else tell();
+  }
+
+  /**
+   * Learns the pid. `seen` is called as soon as the process has ended, `told` after that, when nothing holds it back.
+   * A process that has ended already is no special case.
+   */
+  watch(pid: number, seen: (status: ExitStatus) => void, told: () => void): void {
+    this.record.pid = pid;
+    onExit(pid, (status) => {
+      seen(status);
+      this.whenFree(told);
+    });
+  }
+
+  /** Resolves when wake() is called; rejects with the signal's reason when that comes first. */
+  wait(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason as Error);
+        return;
+      }
+      const aborted = (): void => {
+        this.#waiters.delete(wake);
+        reject(signal.reason as Error);
+      };
+      const wake = (): void => {
+        signal.removeEventListener('abort', aborted);
+        resolve();
+      };
+      signal.addEventListener('abort', aborted, { once: true });
+      this.#waiters.add(wake);
+    });
+  }
+
+  /** Releases all who wait. */
+  wake(): void {
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const wake of waiters) wake();
+  }
+
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
+  /** True while something else must be told first. */
+  get isHeld(): boolean {
+    return this.#holds > 0;
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Giving memory back when there is nothing to do. V8 collects when room gets short, which in a shim that rests is never,
+ * and the C library keeps what was freed: what a start or a burst of requests has left would stay for as long as the
+ * container lives.
+ */
+import { setFlagsFromString } from 'node:v8';
+import { trimMemory } from '../../sys/index.js';
+
+/** How long nothing must have been asked before what was used is given back, and how long before it is looked at again. */
+const RESTS_MS = [2_000, 8_000];
+/** Fewer requests than this are not worth the milliseconds, as with a State now and then. */
+const WORTH_REQUESTS = 50;
+
+let timer: NodeJS.Timeout | undefined;
+/** Which of the rests comes next. The second is for the room that V8 keeps for new objects: it gives that up only when little was asked of it for some seconds. */
+let next = 0;
+/** Since memory was last given back; the first rest comes after the start, which leaves the most. */
+let requests = WORTH_REQUESTS;
+
+/** Something is being done; memory is looked at when it is over. */
+export function busy(): void {
+  requests++;
+  if (next > 0 && requests >= WORTH_REQUESTS) forgetTimer();
+  if (timer) timer.refresh();
+  else if (requests >= WORTH_REQUESTS) wait();
+}
+
+/** As if nothing had been done yet. */
+export function forgetWork(): void {
+  forgetTimer();
+  requests = WORTH_REQUESTS;
+}
+
+function forgetTimer(): void {
+  clearTimeout(timer);
+  timer = undefined;
+  next = 0;
+}
+
+function wait(): void {
+  timer = setTimeout(rest, RESTS_MS[next]! - (RESTS_MS[next - 1] ?? 0)).unref();
+}
+
+function rest(): void {
+  requests = 0;
+  // There with --expose-gc, which the launcher gives; without it, all works as before.
+  if (globalThis.gc) {
+    // What is left in use lies scattered; its pages only get free when it is moved together.
+    setFlagsFromString('--compact-on-every-full-gc');
+    globalThis.gc();
+    // What only weak things held goes with the next.
+    if (next > 0) globalThis.gc();
+    setFlagsFromString('--no-compact-on-every-full-gc');
+  }
+  trimMemory();
+  timer = undefined;
+  if (++next < RESTS_MS.length) wait();
+  else next = 0;
+}

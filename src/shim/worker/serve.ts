@@ -1,0 +1,140 @@
+/** Serving: the long life of a shim, from its socket to its orderly end (contract §1.8). */
+import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../../api/gen/services.js';
+import { commandTotals, observeCommands, runningCommands } from '../../runc/index.js';
+import { becomeSubreaper, isWatched } from '../../sys/index.js';
+import { Server, type ServerInterceptor } from '../../ttrpc/index.js';
+import { Containers } from '../task/containers.js';
+import type { ShimContext } from '../task/context.js';
+import type { Custom } from '../task/custom.js';
+import { counters } from '../observe/counters.js';
+import { answerDebug, logDebug } from '../debug/door.js';
+import type { Sources } from '../debug/sources.js';
+import { EventPublisher } from '../events/publisher.js';
+import { OrphanReaper } from '../task/orphans.js';
+import type { Invocation } from '../program/flags.js';
+import type { Listening } from '../program/listen.js';
+import { Forgotten } from './forgotten.js';
+import type { FifoLogger } from '../observe/log.js';
+import { accountedFor, pendingRequests, requestTotals } from '../observe/requests.js';
+import { Sandbox, sandboxService } from '../task/sandbox-service.js';
+import { taskService } from '../task/service.js';
+import { mark, timeline } from '../observe/timeline.js';
+import { pendingWaits } from '../observe/pending.js';
+
+/** How long the last events and replies may take when the shim ends. */
+const DRAIN_MS = 5_000;
+
+export interface ServeOptions {
+  invocation: Invocation;
+  listening: Listening;
+  log: FifoLogger;
+  /** See every call first. */
+  interceptors: readonly ServerInterceptor[];
+  /** The daemon's ttrpc socket. */
+  ttrpcAddress: string;
+  /** What is not done as runc's shim does it. */
+  custom?: Custom;
+  /** Default false. */
+  isRehearsal?: boolean;
+}
+
+/** Serves until it is shut down, by the daemon or by a signal, and everything is cleaned up. */
+export async function serve(options: ServeOptions): Promise<void> {
+  const { log } = options;
+  becomeSubreaper();
+  observeCommands((phase, name) => mark(`runtime ${name}: ${phase}`));
+  const service = new Service(options);
+  process.on('SIGTERM', () => service.end('SIGTERM'));
+  process.on('SIGINT', () => service.end('SIGINT'));
+  process.on('SIGUSR1', () => void logDebug(service.sources, log));
+  // What goes wrong in one place must not take the containers with it.
+  process.on('uncaughtException', (error) =>
+    log.error('a defect: an exception that nobody caught', { error, stack: error.stack }),
+  );
+  process.on('unhandledRejection', (reason) =>
+    log.error('a defect: a rejection that nobody handled', {
+      error: reason,
+      stack: (reason as Error | undefined)?.stack,
+    }),
+  );
+  await service.run();
+}
+
+/** What serves on one socket, and nothing that is the process's own: a spare has one for its rehearsal. */
+export class Service {
+  readonly sources: Sources;
+  readonly #shim: ShimContext;
+  readonly #server: Server;
+  readonly #forgotten: Forgotten;
+  readonly #ended: Promise<string>;
+  /** Ends it, however much is left. */
+  end: (why: string) => void = () => undefined;
+
+  constructor(private readonly options: ServeOptions) {
+    const {
+      invocation: { namespace, id },
+      listening,
+      log,
+      interceptors,
+      ttrpcAddress,
+      custom,
+      isRehearsal = false,
+    } = options;
+    const shim: ShimContext = (this.#shim = {
+      record: { namespace, id, address: `unix://${listening.path}`, startedAt: Date.now(), containers: {} },
+      events: new EventPublisher(ttrpcAddress, namespace, log),
+      orphans: new OrphanReaper(),
+      log,
+      custom,
+      isRehearsal,
+    });
+    const containers = new Containers(shim);
+    const server = (this.#server = new Server({
+      interceptors,
+      onError: (error) => log.warn('a connection failed', { error }),
+      other: (socket, first) => answerDebug(socket, first, this.sources),
+    }));
+    this.sources = {
+      record: shim.record,
+      counters,
+      containers: () => containers.describe(),
+      requests: pendingRequests,
+      requestTotals,
+      commands: runningCommands,
+      commandTotals,
+      waits: pendingWaits,
+      events: () => shim.events.describe(),
+      orphans: () => shim.orphans.describe(),
+      timeline,
+      log: () => log.describe(),
+      connections: () => server.connections,
+      isWatched,
+    };
+    this.#ended = new Promise((resolve) => (this.end = resolve));
+    const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
+    const handlers = accountedFor(custom?.handlers?.(service) ?? service, () => shim.events.commanded());
+    server.add(ContainerdTaskV2Task, handlers).add(ContainerdTaskV3Task, handlers);
+    server.add(Sandbox, sandboxService(containers.sandboxOwner(() => this.end('the daemon has stopped the sandbox'))));
+    this.#forgotten = new Forgotten(
+      (forLong) => (forLong || server.connections === 0) && containers.endIfForgotten(),
+      () => this.end('nobody needs it'),
+    );
+    containers.onEmpty = () => this.#forgotten.emptied();
+  }
+
+  async run(): Promise<void> {
+    const { listening, log } = this.options;
+    this.#shim.orphans.start();
+    await this.#server.serve(listening.server);
+    mark('serving');
+    log.debug('serving', { address: this.#shim.record.address, pid: process.pid });
+    const why = await this.#ended;
+    log.debug('shutting down', { why });
+
+    // From here on a new `start` must not find this shim.
+    listening.unlink();
+    this.#forgotten.stop();
+    await Promise.all([this.#server.shutdown({ graceMs: 200 }), this.#shim.events.close(DRAIN_MS)]);
+    this.#shim.orphans.stop();
+  }
+}

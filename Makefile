@@ -73,7 +73,7 @@ $(NODE_FILES:%=dist/%): dist/%: src/monitor/%
 	@mkdir -p dist
 	install -m 644 $< $@
 
-# Stands in for the runtime when a spare rehearses.
+# Stands in for the runtime when a zygote rehearses.
 dist/hawser-stand-in: src/shim/zygote/stand-in.c
 	@mkdir -p dist
 	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ $< 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ $<
@@ -204,7 +204,7 @@ N ?= 2000
 soak-exec: setup build
 	$(TSX) test/bench/exec-soak.ts $(N)
 
-# N starts while spares are killed at random: no container lost, nothing left.
+# N starts while zygotes are killed at random: no container lost, nothing left.
 soak-start: setup build
 	$(TSX) test/bench/start-soak.ts $(N)
 

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Standard input becomes a file that can be read twice: here, by a spare, and anew if that fails. */
+/* Standard input becomes a file that can be read twice: here, by a zygote, and anew if that fails. */
 bool keep_input(void) {
   char buffer[65536];
   int fd = memfd_create("input", 0);

@@ -65,13 +65,13 @@ enum placed {
 };
 enum placed find_place(char **argv, int argc, int input, pid_t daemon, struct place *place);
 
-/* surroundings.c: the socket on which a spare of these very surroundings waits; false when there may be none. */
-bool spare_socket(const char *library, const char *name, char *path, size_t size);
+/* surroundings.c: the socket on which a zygote of these very surroundings waits; false when there may be none. */
+bool zygote_socket(const char *library, const char *name, char *path, size_t size);
 
-/* spare.c */
-#define NO_SPARE (-1)
-int start_with_spare(const char *socket_path, char **argv, int listener);
-void leave_spare(const char *library, const char *socket_path, char **argv, void (*restore_signals)(void));
+/* zygote.c */
+#define NO_ZYGOTE (-1)
+int start_with_zygote(const char *socket_path, char **argv, int listener);
+void leave_zygote(const char *library, const char *socket_path, char **argv, void (*restore_signals)(void));
 
 /* deleted.c: nothing is left to clean up, as the shim did it all; what it left to print has been printed. */
 bool was_deleted(char **argv, int argc);

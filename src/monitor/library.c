@@ -33,7 +33,7 @@ static bool is_trusted(const char *library, const char *directory, struct refusa
   return false;
 }
 
-/* `place` may lead through links: all that is run has one name, which a spare's socket is named after. */
+/* `place` may lead through links: all that is run has one name, which a zygote's socket is named after. */
 static bool is_library(const char *place, const char *directory, char library[PATH_MAX], struct refusal *refusal) {
   char file[PATH_MAX + 16];
   if (!realpath(place, library)) return false;

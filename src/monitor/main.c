@@ -5,7 +5,7 @@
  * For `start` it forks: the child becomes Node and, having found a place to listen, goes on as the shim, while this
  * process passes the child's one reply on to the daemon and ends. So Node starts once for each shim, not twice, and
  * nothing of the shim's ever holds the descriptors on which the daemon waits for an end. Where an earlier start has left
- * a shim that waits for its container, Node need not even start (spare.c). And where it is plain what the reply will be,
+ * a zygote, Node need not even start (zygote.c). And where it is plain what the reply will be,
  * the daemon has it at once, together with a socket that listens, and who will serve there boots meanwhile (place.c).
  */
 #define _GNU_SOURCE
@@ -110,14 +110,14 @@ static int serve(const char *library, char **argv, int argc, const struct place 
   return run_node(library, argv, argc);
 }
 
-/* While the daemon goes on: the place is given to a spare, or to a new shim; and another spare is left. `argv` only shows us. */
+/* While the daemon goes on: the place is given to a zygote's child, or to a new shim; and a zygote is left. `argv` only shows us. */
 static void settle(const char *library, char **argv, char **words, int argc, const struct place *place) {
-  char spare[108];
+  char zygote[108];
   close_standard(-1);
-  bool spares = spare_socket(library, argv[0], spare, sizeof spare);
+  bool zygotes = zygote_socket(library, argv[0], zygote, sizeof zygote);
   if (place->listener != -1) {
     setenv("HAWSER_SOCKET", place->socket, 1);
-    int status = spares ? start_with_spare(spare, words, place->listener) : NO_SPARE;
+    int status = zygotes ? start_with_zygote(zygote, words, place->listener) : NO_ZYGOTE;
     /* Whatever became of it: the daemon counts on us. */
     pid_t shim = status != 0 ? fork() : 1;
     if (shim == 0) status = serve(library, words, argc, place);
@@ -127,7 +127,7 @@ static void settle(const char *library, char **argv, char **words, int argc, con
     close(place->listener);
     unsetenv("HAWSER_SOCKET");
   }
-  if (spares) leave_spare(library, spare, argv, restore_signals);
+  if (zygotes) leave_zygote(library, zygote, argv, restore_signals);
 }
 
 static int answer_at_once(const char *library, char **argv, int argc, const struct place *place) {
@@ -135,7 +135,7 @@ static int answer_at_once(const char *library, char **argv, int argc, const stru
   char **words = calloc((size_t)argc + 1, sizeof *words);
   for (int i = 0; words && i < argc; i++) words[i] = strdup(argv[i]);
   /* Before the fork: who looks once this process has ended finds no second shim. */
-  show_as(argv, (char *[]){(char *)"spare", NULL});
+  show_as(argv, (char *[]){(char *)"zygote", NULL});
   /* A daemon that has given up gets no shim. */
   ssize_t length = (ssize_t)strlen(place->answer);
   const char *failed = !words ? "calloc" : write(STDOUT_FILENO, place->answer, (size_t)length) != length ? "answer the daemon" : NULL;
@@ -151,7 +151,7 @@ static int answer_at_once(const char *library, char **argv, int argc, const stru
 }
 
 static int start(const char *library, char **argv, int argc) {
-  char daemon[32], spare[108];
+  char daemon[32], zygote[108];
   struct place place = {.listener = -1};
   const char *core = getenv("SCHED_CORE");
   bool is_linked;
@@ -167,15 +167,15 @@ static int start(const char *library, char **argv, int argc) {
   bool is_kept = keep_input();
   if (is_kept && find_place(argv, argc, STDIN_FILENO, getppid(), &place) != UNCLEAR) return answer_at_once(library, argv, argc, &place);
 
-  bool spares = is_kept && spare_socket(library, argv[0], spare, sizeof spare);
-  int status = spares ? start_with_spare(spare, argv, -1) : NO_SPARE;
-  if (status == NO_SPARE) status = start_anew(library, argv, argc);
-  if (spares && status == 0) leave_spare(library, spare, argv, restore_signals);
+  bool zygotes = is_kept && zygote_socket(library, argv[0], zygote, sizeof zygote);
+  int status = zygotes ? start_with_zygote(zygote, argv, -1) : NO_ZYGOTE;
+  if (status == NO_ZYGOTE) status = start_anew(library, argv, argc);
+  if (zygotes && status == 0) leave_zygote(library, zygote, argv, restore_signals);
   return status;
 }
 
 int main(int argc, char **argv) {
-  static const char *const ours[] = {"HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_SPARE_SOCKET", "HAWSER_SPARE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT",
+  static const char *const ours[] = {"HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_ZYGOTE_SOCKET", "HAWSER_ZYGOTE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT",
                                      "HAWSER_ANSWERED_AT", "HAWSER_LISTENER_FD", "HAWSER_SOCKET"};
   char library[PATH_MAX];
   if (!find_library(library)) return 1;

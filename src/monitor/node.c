@@ -32,7 +32,7 @@ static bool is_of_prefix(const char *library) {
   return access(node, X_OK) == 0;
 }
 
-/* By absolute path: a spare runs it from another directory. */
+/* By absolute path: a zygote runs it from another directory. */
 static bool is_of_path(const char *path) {
   for (const char *end; path; path = *end ? end + 1 : NULL) {
     end = strchrnul(path, ':');

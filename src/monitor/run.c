@@ -66,7 +66,7 @@ int forward_reply(int from) {
 }
 
 /*
- * What ps and pgrep show after the program's name: a spare, and no second shim of the container that this start was for.
+ * What ps and pgrep show after the program's name: a zygote, and no second shim of the container that this start was for.
  * The arguments lie in one piece, as the kernel put them there; what does not fit is cut off.
  */
 void show_as(char **argv, char *const *words) {
@@ -76,5 +76,5 @@ void show_as(char **argv, char *const *words) {
   memset(to, 0, (size_t)(end - to));
   /* The last byte stays nought, or the kernel takes the environment for more of it. */
   for (; *words && to < end - 1; words++) to += snprintf(to, (size_t)(end - to), "%s", *words) + 1;
-  prctl(PR_SET_NAME, "hawser-spare");
+  prctl(PR_SET_NAME, "hawser-zygote");
 }

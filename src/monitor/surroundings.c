@@ -1,6 +1,6 @@
 /*
  * What a shim inherits and does not set for itself: namespaces, cgroup, session, limits, capabilities, signals, labels.
- * A spare takes over only where all of it is the same, so it goes into the name of the socket on which the spare waits.
+ * A zygote takes over only where all of it is the same, so it goes into the name of the socket on which the zygote waits.
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -96,19 +96,19 @@ static bool mix_build(uint64_t *hash, const char *library) {
   return true;
 }
 
-bool spare_socket(const char *library, const char *name, char *path, size_t size) {
-  const char *wish = getenv("HAWSER_SPARE"), *core = getenv("SCHED_CORE"), *directory = getenv("HAWSER_RUN_DIR");
+bool zygote_socket(const char *library, const char *name, char *path, size_t size) {
+  const char *wish = getenv("HAWSER_ZYGOTE"), *core = getenv("SCHED_CORE"), *directory = getenv("HAWSER_RUN_DIR");
   struct stat where;
   uint64_t hash = 0xcbf29ce484222325ULL;
   /* A core scheduling cookie is made anew for each start and cannot be given to a process that runs already. */
   if (geteuid() != 0 || (core && *core) || (wish && strcmp(wish, "off") == 0)) return false;
   if (!directory || !*directory) directory = DIRECTORY;
   if (mkdir(directory, 0700) == -1 && errno != EEXIST) return false;
-  /* Who may write there could pretend to be a spare. */
+  /* Who may write there could pretend to be a zygote. */
   if (lstat(directory, &where) == -1 || !S_ISDIR(where.st_mode) || where.st_uid != 0 || (where.st_mode & 022)) return false;
   if (!mix_build(&hash, library) || !mix_process(&hash)) return false;
   mix_environment(&hash);
   /* What it is called decides what it does, too. */
   mix(&hash, name, strlen(name));
-  return snprintf(path, size, "%s/spare-%016llx", directory, (unsigned long long)hash) < (int)size;
+  return snprintf(path, size, "%s/zygote-%016llx", directory, (unsigned long long)hash) < (int)size;
 }

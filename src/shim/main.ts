@@ -8,7 +8,7 @@ import { readInput } from './program/bootstrap.js';
 import { parseFlags, usage, UsageError, type Invocation } from './program/flags.js';
 import type { Listening } from './program/listen.js';
 import { FifoLogger } from './observe/log.js';
-import { isSpare, standIn, type StandIn } from './zygote/spare.js';
+import { isZygote, standIn, type StandIn } from './zygote/zygote.js';
 import { mark, note } from './observe/timeline.js';
 import { VERSION, REVISION } from './observe/version.js';
 import { duplicate, limitChildrenNofile, peerCredentials, setName } from '../sys/index.js';
@@ -19,7 +19,7 @@ declare const HAWSER_LIBRARY: string;
 const PROGRAM = 'containerd-shim-runc-v2';
 /** As the kernel cuts the Go shim's: what `pgrep containerd-shim` finds. */
 const PROCESS_NAME = 'containerd-shim';
-const SPARE_NAME = 'hawser-spare';
+const ZYGOTE_NAME = 'hawser-zygote';
 const RUNTIME = 'io.containerd.runc.v2';
 /** Executed by this name, the shim fails where its container's annotations say so: for tests of what is above it. */
 const FAILING_PROGRAM = 'containerd-shim-runc-fp-v1';
@@ -94,10 +94,11 @@ function takeSettings(): { daemonPid: number; nofile: number; socket: string } {
 
 async function main(): Promise<number> {
   // Who counts shims by their name must not count what has no container.
-  setName(isSpare() ? SPARE_NAME : PROCESS_NAME);
-  const task = isSpare() ? await standIn() : ownTask();
+  setName(isZygote() ? ZYGOTE_NAME : PROCESS_NAME);
+  const isForked = isZygote();
+  const task = isForked ? await standIn() : ownTask();
   if (!task) return 0;
-  mark('taken on');
+  mark(isForked ? 'forked' : 'booted');
   setName(PROCESS_NAME);
   const reply = replyFunction(task.reply);
   const { daemonPid, nofile, socket } = takeSettings();
@@ -170,7 +171,7 @@ async function startAndServe(
     const log = openLog(invocation.debug);
     const { startAt } = await import('./program/start.js');
     const listening = await startAt(place.fd, place.path, daemonPid, log);
-    // The launcher that has found a spare waits for this, and would else have somebody new serve there.
+    // The launcher that has found a zygote waits for this, and would else have somebody new serve there.
     reply(0, '');
     await serveInvocation(invocation, listening, log, []);
     return 0;

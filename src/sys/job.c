@@ -1,6 +1,6 @@
 /*
- * The spare's side of a handover (monitor/spare.c): it waits for a job, checks who gives it, and takes on the identity
- * that a process started for this job would have. A part of the addon.
+ * The zygote's side of a handover (monitor/zygote.c): it forks a process for each launcher that connects, which checks who
+ * gives it a job, and takes on the identity that a process started for this job would have. A part of the addon.
  */
 #define NAPI_VERSION 8
 #define _GNU_SOURCE
@@ -8,6 +8,7 @@
 #include "policy.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* How long a launcher may take between two words: it does nothing else meanwhile. */
@@ -25,6 +27,10 @@
 #define MAX_JOB (16u << 20)
 /* Input, directory, the pipe for the reply. */
 #define DESCRIPTORS 3
+
+/* Of libuv, which has no header of its own here. */
+typedef struct uv_loop_s uv_loop_t;
+extern int uv_loop_fork(uv_loop_t *loop);
 
 struct job {
   uint32_t length, words, settings;
@@ -102,13 +108,6 @@ static bool negotiate(int fd, struct job *job) {
   return receive_with(fd, &word, 1, &job->listener, 1) == 1 && word == 'G';
 }
 
-static void forget(struct job *job) {
-  free(job->text);
-  for (int i = 0; i < DESCRIPTORS; i++)
-    if (job->descriptors[i] != -1) close(job->descriptors[i]);
-  if (job->listener != -1) close(job->listener);
-}
-
 static napi_value texts(napi_env env, const char **text, uint32_t count) {
   napi_value list, value;
   napi_create_array_with_length(env, count, &list);
@@ -122,45 +121,125 @@ static napi_value texts(napi_env env, const char **text, uint32_t count) {
 }
 
 /*
- * awaitJob(listener, idleMs): {words, settings, input, directory, reply, listener}, or null when nobody came in time. It blocks:
- * a spare has nothing else to do.
+ * V8 marks its heap MADV_DONTFORK, and a child would die at its first look at an object. All of the memory map is marked
+ * anew, but for the kernel's own.
  */
-napi_value await_job(napi_env env, napi_callback_info info) {
-  size_t count = 2;
-  napi_value arg[2], job_object, value;
-  int32_t listener, idle;
+static bool let_memory_be_forked(void) {
+  FILE *maps = fopen("/proc/self/maps", "re");
+  char line[PATH_MAX + 128];
+  if (!maps) return false;
+  while (fgets(line, sizeof line, maps)) {
+    unsigned long from, to;
+    if (!strchr(line, '\n')) break;
+    if (strstr(line, " [v") || sscanf(line, "%lx-%lx", &from, &to) != 2) continue;
+    madvise((void *)from, to - from, MADV_DOFORK);
+  }
+  bool is_all = feof(maps);
+  fclose(maps);
+  return is_all;
+}
+
+/*
+ * A process of the parent's parent, as the zygote must not have zombies: 0 in the new one. The one in the middle shares our
+ * memory, so that the page tables are copied once. By fork() and not by clone(), as the C library and libuv prepare for it.
+ */
+static __attribute__((noinline)) pid_t fork_away(void) {
+  volatile pid_t child = -1;
+  pid_t middle = vfork();
+  if (middle == 0) {
+    child = fork();
+    if (child == 0) return 0;
+    _exit(0);
+  }
+  if (middle == -1) return -1;
+  while (waitpid(middle, NULL, 0) == -1 && errno == EINTR) continue;
+  return child;
+}
+
+static napi_value job_object(napi_env env, struct job *job) {
+  static const char *const names[DESCRIPTORS] = {"input", "directory", "reply"};
+  const char *text = job->text;
+  napi_value object, value;
+  napi_create_object(env, &object);
+  napi_set_named_property(env, object, "words", texts(env, &text, job->words));
+  napi_set_named_property(env, object, "settings", texts(env, &text, job->settings));
+  for (int i = 0; i < DESCRIPTORS; i++) {
+    napi_create_int32(env, job->descriptors[i], &value);
+    napi_set_named_property(env, object, names[i], value);
+  }
+  napi_create_int32(env, job->listener, &value);
+  napi_set_named_property(env, object, "listener", value);
+  napi_create_int32(env, getpid(), &value);
+  napi_set_named_property(env, object, "pid", value);
+  free(job->text);
+  return object;
+}
+
+/* The forked process: it is to have the job, or to end. */
+static napi_value take_on(napi_env env, uv_loop_t *loop, int fd) {
+  struct job job = {.descriptors = {-1, -1, -1}, .listener = -1};
+  int status = uv_loop_fork(loop);
+  setpgid(0, 0);
+  end_idle_class(getpid());
+  if (status != 0 || !negotiate(fd, &job)) _exit(1);
+  close(fd);
+  return job_object(env, &job);
+}
+
+static napi_value outcome(napi_env env, napi_value job, uint32_t forked, bool is_over) {
+  napi_value object, value;
+  napi_create_object(env, &object);
+  if (job) napi_set_named_property(env, object, "job", job);
+  napi_create_uint32(env, forked, &value);
+  napi_set_named_property(env, object, "forked", value);
+  napi_get_boolean(env, is_over, &value);
+  napi_set_named_property(env, object, "isOver", value);
+  return object;
+}
+
+/*
+ * forkForJobs(listener, watched, waitMs): {job, forked, isOver}, or -errno when it cannot fork. For each launcher that comes,
+ * forks a process, in which this returns with a job. In the zygote it returns when nobody has come for that long, or when
+ * `watched`, a descriptor or -1, is readable. It blocks: a zygote has nothing else to do.
+ */
+napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
+  size_t count = 3;
+  napi_value arg[3], value;
+  int32_t listener, watched, wait;
+  uint32_t forked = 0;
+  uv_loop_t *loop;
   napi_get_cb_info(env, info, &count, arg, NULL, NULL);
   napi_get_value_int32(env, arg[0], &listener);
-  napi_get_value_int32(env, arg[1], &idle);
-  for (;;) {
-    struct job job = {.descriptors = {-1, -1, -1}, .listener = -1};
-    if (!is_ready(listener, idle)) {
-      napi_get_null(env, &value);
-      return value;
-    }
+  napi_get_value_int32(env, arg[1], &watched);
+  napi_get_value_int32(env, arg[2], &wait);
+  int why = napi_get_uv_event_loop(env, (struct uv_loop_s **)&loop) != napi_ok || !let_memory_be_forked() ? EIO : 0;
+  /* What it forks shall not be adopted by it again. */
+  if (!why && prctl(PR_SET_CHILD_SUBREAPER, 0) == -1) why = errno;
+  while (!why) {
+    struct pollfd ready[] = {{.fd = listener, .events = POLLIN}, {.fd = watched, .events = POLLIN}};
+    int n = poll(ready, 2, wait);
+    if (n == -1 && errno == EINTR) continue;
+    if (n <= 0 || !ready[0].revents) return outcome(env, NULL, forked, n > 0);
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd == -1) continue;
-    bool taken = negotiate(fd, &job);
+    pid_t child = fork_away();
+    if (child == 0) return outcome(env, take_on(env, loop, fd), 0, false);
+    if (child == -1) why = errno;
+    forked++;
     close(fd);
-    if (!taken) {
-      forget(&job);
-      continue;
-    }
-    static const char *const names[DESCRIPTORS] = {"input", "directory", "reply"};
-    const char *text = job.text;
-    napi_create_object(env, &job_object);
-    napi_set_named_property(env, job_object, "words", texts(env, &text, job.words));
-    napi_set_named_property(env, job_object, "settings", texts(env, &text, job.settings));
-    for (int i = 0; i < DESCRIPTORS; i++) {
-      napi_create_int32(env, job.descriptors[i], &value);
-      napi_set_named_property(env, job_object, names[i], value);
-    }
-    napi_create_int32(env, job.listener, &value);
-    napi_set_named_property(env, job_object, "listener", value);
-    free(job.text);
-    end_idle_class(getpid());
-    return job_object;
   }
+  napi_create_int32(env, -why, &value);
+  return value;
+}
+
+/* exitNow(status): without what a process does at its end that has threads: a forked one has them not, and would wait for them. */
+napi_value exit_now(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value arg[1];
+  int32_t status = 0;
+  napi_get_cb_info(env, info, &count, arg, NULL, NULL);
+  napi_get_value_int32(env, arg[0], &status);
+  _exit(status);
 }
 
 /*

@@ -7,8 +7,10 @@ export interface WaitResult {
   status: number;
 }
 
-/** What a launcher hands to a spare: see monitor/spare.c. */
+/** What a launcher hands to a process that a zygote has forked for it: see monitor/zygote.c. */
 export interface Job {
+  /** Of the process that was forked for it. */
+  pid: number;
   /** The command line, and the environment as NAME=value. */
   words: string[];
   settings: string[];
@@ -65,7 +67,12 @@ export interface Native {
   watchUnref(handle: unknown): void;
   mount(source: string, target: string, type: string, data: string, cwd: string | null, flags: number): Promise<number>;
   unmount(target: string, flags: number): Promise<number>;
-  awaitJob(listener: number, idleMs: number): Job | null;
+  forkForJobs(
+    listener: number,
+    watched: number,
+    waitMs: number,
+  ): { job?: Job; forked: number; isOver: boolean } | number;
+  exitNow(status: number): never;
   setIdentity(words: readonly string[], settings: readonly string[]): number;
   setName(name: string): void;
   attachLoop(file: string, flags: number): Promise<number>;

@@ -1,4 +1,4 @@
-/* A spare boots with what the processor has left over; from when somebody waits for it, it is like any process. */
+/* A zygote boots with what the processor has left over; from when somebody waits for it, it is like any process. */
 #ifndef HAWSER_POLICY_H
 #define HAWSER_POLICY_H
 #include <dirent.h>

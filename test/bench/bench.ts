@@ -11,7 +11,7 @@ import { isReached, json, svg, table, type Row } from './report.js';
 
 const ROUNDS = Number(process.env.HAWSER_BENCH_ROUNDS ?? 20);
 const WARM_UP = 2;
-/** After a start the next spare boots and rehearses; a container a second is as fast as most people start them. */
+/** After a start the next zygote boots and rehearses; a container a second is as fast as most people start them. */
 const BETWEEN_MS = 400;
 const DENSITIES = (process.env.HAWSER_BENCH_DENSITY ?? '10,50,200').split(',').filter(Boolean).map(Number);
 const EXECS = Number(process.env.HAWSER_BENCH_EXECS ?? 500);
@@ -67,7 +67,7 @@ async function lives(): Promise<void> {
 
 async function starts(): Promise<void> {
   for (const [what, between, env] of [
-    ['without a spare', 50, { HAWSER_SPARE: 'off' }],
+    ['without a zygote', 50, { HAWSER_ZYGOTE: 'off' }],
     ['one life after the other', 0, {}],
   ] as const) {
     say(what);

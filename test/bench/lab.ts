@@ -115,18 +115,18 @@ export class Lab {
     return pack('containerd.runc.v1.Options', containerd.runc.v1.Options, { root, binaryName });
   }
 
-  /** The spare that waits in this run's directory goes, too. */
+  /** The zygote that waits in this run's directory goes, too. */
   close(): void {
     this.#server.close();
-    for (const pid of sparesIn(this.runDir)) process.kill(pid, 'SIGKILL');
+    for (const pid of zygotesIn(this.runDir)) process.kill(pid, 'SIGKILL');
     rmSync(this.dir, { recursive: true, force: true });
   }
 }
 
-/** Pids of the spares that wait in a directory. */
-export function sparesIn(runDir: string): number[] {
+/** Pids of the zygotes that wait in a directory. */
+export function zygotesIn(runDir: string): number[] {
   return allProcesses()
-    .filter(({ command }) => command.includes(` spare ${runDir}/`))
+    .filter(({ command }) => command.includes(` zygote ${runDir}/`))
     .map(({ pid }) => pid);
 }
 

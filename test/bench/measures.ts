@@ -26,7 +26,7 @@ const PROCESS = {
   value: Buffer.from(JSON.stringify({ cwd: '/', args: ['/bin/true'], env: ['PATH=/bin'], user: { uid: 0, gid: 0 } })),
 };
 
-/** After a start the next spare boots and rehearses, which is not what is to be measured of what runs for long. */
+/** After a start the next zygote boots and rehearses, which is not what is to be measured of what runs for long. */
 export const AT_REST_MS = 1_500;
 
 /** One container from start to delete. */

@@ -1,18 +1,18 @@
 /**
- * `make soak-start N=10000`: so many shims, four at a time, each with one container's life, while the spares are killed at
+ * `make soak-start N=10000`: so many shims, four at a time, each with one container's life, while the zygotes are killed at
  * random: waiting, booting, rehearsing, or taking over. No start may fail, no container be lost, and nothing be left. The
- * runtime is the stand-in of a spare's rehearsal: it is the shims that are tried.
+ * runtime is the stand-in of a zygote's rehearsal: it is the shims that are tried.
  */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { top, until } from '../support/daemons.js';
 import { allProcesses } from '../support/machine.js';
-import { Lab, pause, sparesIn } from './lab.js';
+import { Lab, pause, zygotesIn } from './lab.js';
 
 const TOTAL = Number(process.argv[2] ?? 1000);
 const AT_ONCE = 4;
-/** On average a spare is killed so often. */
+/** On average a zygote is killed so often. */
 const KILL_EVERY_MS = 400;
 
 const lab = await new Lab().open();
@@ -43,13 +43,13 @@ async function one(): Promise<void> {
 async function kill(): Promise<void> {
   while (!over) {
     await pause(Math.random() * 2 * KILL_EVERY_MS);
-    for (const pid of sparesIn(lab.runDir)) {
+    for (const pid of zygotesIn(lab.runDir)) {
       try {
         // Once it stands still it can't become a shim between the look and the kill.
         process.kill(pid, 'SIGSTOP');
-        const isSpare = sparesIn(lab.runDir).includes(pid);
-        process.kill(pid, isSpare ? 'SIGKILL' : 'SIGCONT');
-        if (isSpare) killed++;
+        const isZygote = zygotesIn(lab.runDir).includes(pid);
+        process.kill(pid, isZygote ? 'SIGKILL' : 'SIGCONT');
+        if (isZygote) killed++;
       } catch (error) {
         // It has ended by itself since we looked.
         if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
@@ -64,7 +64,7 @@ try {
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
       while (begun < TOTAL) {
-        if (++begun % 1000 === 0) console.log(`${begun} begun, ${told} exits told, ${killed} spares killed`);
+        if (++begun % 1000 === 0) console.log(`${begun} begun, ${told} exits told, ${killed} zygotes killed`);
         await one();
       }
     }),
@@ -72,7 +72,7 @@ try {
   over = true;
   await killer;
   assert.equal(told, TOTAL);
-  for (const pid of sparesIn(lab.runDir)) process.kill(pid, 'SIGKILL');
+  for (const pid of zygotesIn(lab.runDir)) process.kill(pid, 'SIGKILL');
   await until('every process to be gone', () => allProcesses().every(({ command }) => !command.includes(lab.dir)));
   assert.equal(sockets.size, TOTAL);
   assert.deepEqual(
@@ -80,7 +80,7 @@ try {
     [],
   );
   console.log(
-    `${TOTAL} shims and their containers in ${((performance.now() - from) / 1000).toFixed(0)} s, ${killed} spares killed; none lost, no process and no socket left`,
+    `${TOTAL} shims and their containers in ${((performance.now() - from) / 1000).toFixed(0)} s, ${killed} zygotes killed; none lost, no process and no socket left`,
   );
 } finally {
   over = true;

@@ -21,7 +21,7 @@ const place = (pid: number): string[] =>
 
 after(async () => {
   await hawserd.cleanUp();
-  // A spare is still on its way out.
+  // A zygote is still on its way out.
   await until('the cgroups to go', () => {
     removeCgroups(path);
     return cgroupDirs(path).length === 0;

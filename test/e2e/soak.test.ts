@@ -33,8 +33,8 @@ function inventory(): Record<string, number> {
     .filter((name) => /^\d+$/.test(name))
     .map((pid) => {
       try {
-        // The one spare that is left for the next container is meant to be there.
-        if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0spare\0')) return '';
+        // The one zygote that is left for the next container is meant to be there.
+        if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0zygote\0')) return '';
         return readFileSync(`/proc/${pid}/stat`, 'utf8');
       } catch (error) {
         if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return '';

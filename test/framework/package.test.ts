@@ -304,8 +304,8 @@ test(
     } finally {
       own.kill('SIGTERM');
       await own;
-      // A spare waits for some minutes.
-      for (const { pid, command } of allProcesses()) if (command.includes(` spare ${state}/`)) process.kill(pid);
+      // A zygote waits for some minutes.
+      for (const { pid, command } of allProcesses()) if (command.includes(` zygote ${state}/`)) process.kill(pid);
     }
   },
 );

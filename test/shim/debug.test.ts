@@ -566,7 +566,7 @@ shimTest(
           env: {
             PATH: process.env.PATH,
             TTRPC_ADDRESS: lab.daemon.path,
-            HAWSER_SPARE: 'off',
+            HAWSER_ZYGOTE: 'off',
             HAWSER_RUN_DIR: lab.runDir,
           },
         },

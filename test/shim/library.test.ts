@@ -22,7 +22,8 @@ import { dirname, join, relative } from 'node:path';
 import { runtimePath } from '../support/runtime.js';
 import { eventually } from '../support/eventually.js';
 import { Containerd, top } from '../support/daemons.js';
-import { allProcesses } from '../support/machine.js';
+import { allProcesses, isAlive } from '../support/machine.js';
+import { stateOf } from '../support/debug.js';
 import { hawserOnly, SHIM, shimTest, type Lab } from '../support/shim.js';
 
 const options: { skip: string | false } = { skip: hawserOnly };
@@ -71,26 +72,28 @@ async function refusal(lab: Lab, binary: string): Promise<string> {
 }
 
 shimTest(
-  'a copy of the program alone serves a container, and leaves a spare',
+  'a copy of the program alone serves a container, and leaves a zygote',
   async (lab) => {
     const binary = copy(SHIM, join(lab.dir, 'alone/shim copy'));
     assert.equal(await libraryOf(lab, binary), DIST);
     lab.bundle('c', ['/bin/sh', '-c', 'exit 7']);
-    const env = { HAWSER_SPARE: '600' };
+    const env = { HAWSER_ZYGOTE: '600' };
     const shim = await lab.shim('c', { binary, env });
     const task = await shim.create('c', { stdio: lab.stdio('c') });
     await task.start();
     assert.equal((await task.wait()).exitStatus, 7);
     await task.delete();
     await shim.shutdown();
-    const spare = await eventually(
-      'a spare',
+    const zygote = await eventually(
+      'a zygote',
       () =>
-        allProcesses().find(({ command, state }) => state !== 'Z' && command.includes(` spare ${lab.runDir}/`))?.pid,
+        allProcesses().find(({ command, state }) => state !== 'Z' && command.includes(` zygote ${lab.runDir}/`))?.pid,
     );
     // What it runs from is the library, so it serves when the copy has gone, and the next copy gets it.
     rmSync(dirname(binary), { recursive: true });
-    assert.equal((await lab.shim('c', { binary: copy(SHIM, binary), env })).pid, spare);
+    const next = await lab.shim('c', { binary: copy(SHIM, binary), env });
+    assert.ok((await stateOf(next)).timeline.some(({ what }) => what === 'forked'));
+    assert.equal(isAlive(zygote), true);
     assert.deepEqual((await lab.deleteAction('c', { binary })).status, 0);
   },
   options,

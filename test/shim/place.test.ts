@@ -194,20 +194,20 @@ for (const [what, [input, expected]] of Object.entries(inputs)) {
 }
 
 shimTest(
-  'a member of a group that is served gets its address, without Node and without the spare',
+  'a member of a group that is served gets its address, without Node and without the zygote',
   async (lab) => {
-    const env = { HAWSER_SPARE: '600' };
+    const env = { HAWSER_ZYGOTE: '600' };
     for (const id of ['a', 'b'])
       lab.bundle(id, undefined, (spec) => {
         spec.annotations = { [SANDBOX]: 'pod' };
       });
     const first = await lab.shim('a', { env });
-    const spare = (): number | undefined =>
-      allProcesses().find(({ command, state }) => state !== 'Z' && command.includes(` spare ${lab.runDir}/`))?.pid;
-    const waiting = await eventually('a spare', spare);
+    const zygote = (): number | undefined =>
+      allProcesses().find(({ command, state }) => state !== 'Z' && command.includes(` zygote ${lab.runDir}/`))?.pid;
+    const waiting = await eventually('a zygote', zygote);
     assert.equal((await lab.shim('b', { env })).pid, first.pid);
     assert.equal(readFileSync(join(lab.bundlePath('b'), 'address'), 'utf8'), first.address);
-    assert.equal(spare(), waiting);
+    assert.equal(zygote(), waiting);
   },
   options,
 );
@@ -234,7 +234,7 @@ shimTest(
     await first.shutdown();
     const { status } = spawnSync('sh', ['-c', 'exec "$0" "$@" >/dev/full', SHIM, ...lab.flags('c'), 'start'], {
       cwd: lab.bundlePath('c'),
-      env: { ...process.env, TTRPC_ADDRESS: lab.daemon.path, HAWSER_RUN_DIR: lab.runDir, HAWSER_SPARE: 'off' },
+      env: { ...process.env, TTRPC_ADDRESS: lab.daemon.path, HAWSER_RUN_DIR: lab.runDir, HAWSER_ZYGOTE: 'off' },
       input: '',
     });
     assert.equal(status, 1);

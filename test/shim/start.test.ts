@@ -490,7 +490,7 @@ shimTest('start works with a closed stdin, a full environment, and a relative li
     env: {
       ...process.env,
       TTRPC_ADDRESS: lab.daemon.path,
-      HAWSER_SPARE: 'off',
+      HAWSER_ZYGOTE: 'off',
       HAWSER_RUN_DIR: lab.runDir,
       NODE_OPTIONS: '--no-such-option',
       NODE_EXTRA_CA_CERTS: '/no/such/file',

@@ -158,7 +158,7 @@ class Daemon {
 
   protected launch(command: string, args: string[], env: NodeJS.ProcessEnv): void {
     const log = openSync(this.log, 'a');
-    // Spares of its own: one that another daemon has left knows nothing of this one's end.
+    // Zygotes of its own: one that another daemon has left knows nothing of this one's end.
     this.process = spawn(command, args, {
       stdio: ['ignore', log, log],
       env: { ...env, HAWSER_RUN_DIR: this.dir },
@@ -315,8 +315,8 @@ ${basename(daemonPath) === 'hawserd' ? hawserdConfig(shims) : ''}`,
       }
     }
     await until('the shims to end', async () => (await this.shimPids()).length === 0);
-    // A spare waits for some minutes.
-    await execa('pkill', ['-f', '--', `spare ${this.dir}/`], { reject: false });
+    // A zygote waits for some minutes.
+    await execa('pkill', ['-f', '--', `zygote ${this.dir}/`], { reject: false });
     // The daemon has the containers of a shim that ended removed.
     const bundles = join(this.state, 'io.containerd.runtime.v2.task', this.namespace);
     await until('the bundles to go', () => !existsSync(bundles) || readdirSync(bundles).length === 0);

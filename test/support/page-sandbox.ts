@@ -135,7 +135,7 @@ export class PageSandbox {
           ROOTFS: rootfs,
           BUSYBOX_IMAGE: image,
           CONTAINERD_NAMESPACE: this.namespace,
-          HAWSER_SPARE: 'off',
+          HAWSER_ZYGOTE: 'off',
           MAKEFLAGS: '',
         },
       },

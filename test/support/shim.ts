@@ -118,7 +118,7 @@ export class Lab {
   readonly cgroup: string;
   readonly runcRoot: string;
   readonly grpcAddress: string;
-  /** Where spares wait. */
+  /** Where zygotes wait. */
   readonly runDir: string;
   readonly sockets = new Set<string>();
   readonly #clients: Client[] = [];
@@ -190,11 +190,11 @@ export class Lab {
     args: readonly string[],
     { cwd = this.dir, stdin, env, binary = SHIM }: ActionOptions & { cwd?: string } = {},
   ): Promise<ActionResult> {
-    const spares = env?.HAWSER_SPARE ?? process.env.HAWSER_TEST_SPARE ?? 'off';
+    const zygotes = env?.HAWSER_ZYGOTE ?? process.env.HAWSER_TEST_ZYGOTE ?? 'off';
     const child = spawn(binary, args, {
-      // A spare is only taken within the session that it was left in.
+      // A zygote is only taken within the session that it was left in.
       cwd,
-      detached: spares === 'off',
+      detached: zygotes === 'off',
       stdio: [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
@@ -202,8 +202,8 @@ export class Lab {
         MAX_SHIM_VERSION: '2',
         TTRPC_ADDRESS: this.daemon.path,
         GRPC_ADDRESS: this.grpcAddress,
-        // Most tests want a shim that was started for them; HAWSER_TEST_SPARE=600 runs them all with spares.
-        HAWSER_SPARE: spares,
+        // Most tests want a shim that was started for them; HAWSER_TEST_ZYGOTE=600 runs them all with zygotes.
+        HAWSER_ZYGOTE: zygotes,
         HAWSER_RUN_DIR: this.runDir,
         NAMESPACE: this.namespace,
         TMPDIR: join(this.dir, 'tmp'),
@@ -359,9 +359,9 @@ exec "$runc" "$@"
   /** Everything on the machine that is this lab's doing. */
   snapshot(): Snapshot {
     return {
-      // A spare is there for the next container.
+      // A zygote is there for the next container.
       processes: processesOf(this.dir, this.cgroup)
-        .filter(({ command }) => !command.includes(' spare /'))
+        .filter(({ command }) => !command.includes(' zygote /'))
         .map(({ pid, command }) => `${pid} ${command}`),
       zombies: zombiesOf(process.pid).map(({ pid, name }) => `${pid} ${name}`),
       mounts: mountsBelow(this.dir),

@@ -80,7 +80,7 @@ export class TaskLab {
 
   static async open(timeouts: Partial<Timeouts> = {}): Promise<TaskLab> {
     const lab = new TaskLab();
-    // Shims get this process's environment; their spares are to be this lab's.
+    // Shims get this process's environment; their zygotes are to be this lab's.
     process.env.HAWSER_RUN_DIR = lab.dir;
     for (const dir of Object.values(lab.dirs)) mkdirSync(dir);
     await lab.listen();
@@ -228,8 +228,8 @@ export class TaskLab {
     for (const manager of this.#managers) manager.close();
     for (const server of this.#servers) server.close();
     await this.deafen();
-    // A spare waits for some minutes.
-    spawnSync('pkill', ['-f', '--', `spare ${this.dir}/`]);
+    // A zygote waits for some minutes.
+    spawnSync('pkill', ['-f', '--', `zygote ${this.dir}/`]);
     this.#stop.abort();
     removeCgroups(this.cgroup);
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });

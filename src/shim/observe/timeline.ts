@@ -1,4 +1,5 @@
 /** When what happened, from the launch on: for "where did the milliseconds go" (`hawser trace`). */
+import { realtimeMillis } from '../../sys/index.js';
 
 /** What containers do later pushes nothing of their first steps out. */
 const FIRST = 48;
@@ -16,7 +17,7 @@ const last: Moment[] = [];
 
 /** Notes that something happens now. */
 export function mark(what: string, container?: string): void {
-  note(container ? { what, at: now(), container } : { what, at: now() });
+  note(container ? { what, at: realtimeMillis(), container } : { what, at: realtimeMillis() });
 }
 
 /** Notes what happened elsewhere, such as in the launcher. */
@@ -33,11 +34,4 @@ export function forgetTimeline(): void {
 /** The first moments and the last, in their order. */
 export function timeline(): Moment[] {
   return [...first, ...last].sort((a, b) => a.at - b.at);
-}
-
-/** By far finer than the wall clock, unless that has been set since this process began, as while a spare waits. */
-function now(): number {
-  const fine = performance.timeOrigin + performance.now();
-  const coarse = Date.now();
-  return Math.abs(fine - coarse) < 20 ? fine : coarse;
 }

@@ -296,7 +296,7 @@ export class Container {
 
   /** The runtime is about to move a process into the container's cgroup. */
   #expectMigration(): void {
-    // A spare does nothing that others could feel, and will be moved itself.
+    // A zygote does nothing that others could feel, and will be moved itself.
     if (!this.shim.isRehearsal) expectMigration();
   }
 

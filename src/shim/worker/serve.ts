@@ -60,7 +60,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   await service.run();
 }
 
-/** What serves on one socket, and nothing that is the process's own: a spare has one for its rehearsal. */
+/** What serves on one socket, and nothing that is the process's own: a zygote has one for its rehearsal. */
 export class Service {
   readonly sources: Sources;
   readonly #shim: ShimContext;

@@ -1,5 +1,5 @@
 /**
- * What a spare does before it has a container: it lives the life of one, with a program that stands in for the runtime,
+ * What a zygote does before it has a container: it lives the life of one, with a program that stands in for the runtime,
  * through a socket of its own, in a directory of its own. What is slow the first time (to compile, to read in, to learn
  * the types of things) is then done when a container comes.
  */
@@ -35,12 +35,12 @@ const SPEC = {
 };
 const PROCESS = 'types.containerd.io/opencontainers/runtime-spec/1/Process';
 /** From then on it gets no faster that is worth the time. */
-const LIVES = 3;
+export const LIVES = 3;
 /** By then what every request goes through has been compiled. */
 const CALLS = 500;
 
 /**
- * Rehearses, and leaves nothing of it behind.
+ * Lives one life, and leaves nothing of it behind: no descriptor and no handle, as whoever comes next is forked from here.
  *
  * @param standIn the program that stands in for the runtime
  * @param dir where the directory for it is made
@@ -57,8 +57,7 @@ export async function rehearse(standIn: string, dir: string, isWanted: () => boo
     const address = await listenAt(join(own, 'daemon'));
     if (address === 'taken') throw new Error(`${own} is not our own`);
     await daemon.serve(address.server);
-    for (let life = 0; life < LIVES && !isWanted(); life++)
-      await live(standIn, join(own, String(life)), address.path, isWanted);
+    await live(standIn, join(own, ID), address.path, isWanted);
   } finally {
     daemon.close();
     rmSync(own, { recursive: true, force: true });
@@ -70,7 +69,7 @@ export async function rehearse(standIn: string, dir: string, isWanted: () => boo
   }
 }
 
-/** What a spare that was killed in the midst of a rehearsal has left. */
+/** What a zygote that was killed in the midst of a rehearsal has left. */
 function removeLeftovers(dir: string): void {
   for (const name of readdirSync(dir)) {
     const [, pid] = /^r(\d+)$/.exec(name) ?? [];

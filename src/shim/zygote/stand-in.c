@@ -1,5 +1,5 @@
 /*
- * What a spare has for an OCI runtime when it rehearses (shim/zygote/rehearsal.ts): it makes processes, but no containers. It says
+ * What a zygote has for an OCI runtime when it rehearses (shim/zygote/rehearsal.ts): it makes processes, but no containers. It says
  * of itself that it is runc, and leaves behind what runc would, so that what the shim does in runc's place is rehearsed too.
  *
  *   stand-in --root DIR … create|start|exec|delete … [--pid-file FILE] … ID
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Should its spare end in the midst of a rehearsal. */
+/* Should its zygote end in the midst of a rehearsal. */
 #define LIFETIME_S 5
 
 /* runc/exec-fifo.ts looks for this. */

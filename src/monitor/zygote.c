@@ -1,13 +1,13 @@
 /*
- * A warm spare: a shim that an earlier `start` has booted, and that waits for its container. It is handed what a new
- * process would be given (arguments, environment, directory, input) and becomes the shim, which saves the time that Node
- * takes to start. No spare, or any doubt, and the launcher runs Node as if there had never been one.
+ * A zygote: a shim that an earlier `start` has booted, and that forks a process for each container that comes. Such a process is
+ * handed what a new one would be given (arguments, environment, directory, input) and becomes the shim, which saves the time
+ * and the memory that Node takes to start. No zygote, or any doubt, and the launcher runs Node as if there had never been one.
  *
  *   launcher: job ->          the words below, with input, directory and the pipe for the reply as descriptors
- *   spare:        <- 'A'      it has all of it, and will do it
- *   launcher: 'G' ->          it has not lost its patience meanwhile: only now the spare acts. Where the launcher has found
+ *   forked:       <- 'A'      it has all of it, and will do it
+ *   launcher: 'G' ->          it has not lost its patience meanwhile: only now the other acts. Where the launcher has found
  *                             the container's place, the listening socket is with it (place.c)
- *   spare:        <- reply    through the pipe, as from any shim; with a place, one byte that says that it serves there
+ *   forked:       <- reply    through the pipe, as from any shim; with a place, one byte that says that it serves there
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -34,6 +34,9 @@
 /* About as long as a runtime takes to create a container, on a machine that has nothing else to do. */
 #define DELAY_MS 40
 
+/* More than come at once. */
+#define BACKLOG 511
+
 /* Input, directory, the pipe for the reply. */
 #define DESCRIPTORS 3
 
@@ -45,7 +48,7 @@ static struct sockaddr_un address_of(const char *path) {
   return address;
 }
 
-/* A connection to a spare of the same user, or -1. */
+/* A connection to a zygote of the same user, or -1. */
 static int connect_to(const char *path) {
   struct sockaddr_un address = address_of(path);
   struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
@@ -117,7 +120,7 @@ static bool send_job(int fd, char **argv, const int *descriptors) {
   return sent == length;
 }
 
-/* Waits for the spare's word, and gives ours. The listener goes with that: a spare that hangs shall not keep it open. */
+/* Waits for the zygote's word, and gives ours. The listener goes with that: a zygote that hangs shall not keep it open. */
 static bool agree(int fd, int listener, bool *hangs) {
   struct pollfd ready = {.fd = fd, .events = POLLIN};
   char word;
@@ -125,10 +128,10 @@ static bool agree(int fd, int listener, bool *hangs) {
   return !*hangs && read(fd, &word, 1) == 1 && word == 'A' && send_with(fd, "G", 1, &listener, listener == -1 ? 0 : 1) == 1;
 }
 
-int start_with_spare(const char *path, char **argv, int listener) {
-  int reply[2], status = NO_SPARE;
+int start_with_zygote(const char *path, char **argv, int listener) {
+  int reply[2], status = NO_ZYGOTE;
   int fd = connect_to(path);
-  if (fd == -1) return NO_SPARE;
+  if (fd == -1) return NO_ZYGOTE;
   int directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (directory != -1 && pipe2(reply, O_CLOEXEC) == 0) {
     bool hangs = false, agreed = send_job(fd, argv, (int[]){STDIN_FILENO, directory, reply[1]}) && agree(fd, listener, &hangs);
@@ -144,7 +147,7 @@ int start_with_spare(const char *path, char **argv, int listener) {
   return status;
 }
 
-/* Listens where the next launcher will look. Only who holds the lock may: there is one spare at a time. */
+/* Listens where the next launcher will look. Only who holds the lock may: there is one zygote at a time. */
 static int listen_at(const char *path) {
   struct sockaddr_un address = address_of(path);
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -153,16 +156,16 @@ static int listen_at(const char *path) {
   unlink(path);
   bool bound = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
   umask(before);
-  if (bound && listen(fd, 16) == 0) return fd;
+  if (bound && listen(fd, BACKLOG) == 0) return fd;
   close(fd);
   return -1;
 }
 
 /*
- * Boots a spare for the next container, unless there is one. By now the daemon has its answer; what it waits for, the end
- * of this process and of its output, must not wait for the spare.
+ * Boots a zygote for the containers to come, unless there is one. By now the daemon has its answer; what it waits for, the end
+ * of this process and of its output, must not wait for the zygote.
  */
-void leave_spare(const char *library, const char *path, char **argv, void (*restore_signals)(void)) {
+void leave_zygote(const char *library, const char *path, char **argv, void (*restore_signals)(void)) {
   char lock_path[PATH_MAX], directory[PATH_MAX], number[16];
   int nowhere = open("/dev/null", O_RDWR);
   if (nowhere == -1) return;
@@ -171,7 +174,7 @@ void leave_spare(const char *library, const char *path, char **argv, void (*rest
   snprintf(lock_path, sizeof lock_path, "%s.lock", path);
   int lock = open(lock_path, O_RDWR | O_CREAT, 0600);
   if (lock == -1 || flock(lock, LOCK_EX | LOCK_NB) == -1) return;
-  char *words[] = {argv[0], (char *)"spare", (char *)path, NULL};
+  char *words[] = {argv[0], (char *)"zygote", (char *)path, NULL};
   /* Before the fork: who looks once this process has ended finds one shim. */
   show_as(argv, words + 1);
   if (fork() != 0) return;
@@ -181,9 +184,9 @@ void leave_spare(const char *library, const char *path, char **argv, void (*rest
   setpgid(0, 0);
   restore_signals();
   snprintf(number, sizeof number, "%d", listener);
-  setenv("HAWSER_SPARE_SOCKET", number, 1);
+  setenv("HAWSER_ZYGOTE_SOCKET", number, 1);
   snprintf(number, sizeof number, "%d", lock);
-  setenv("HAWSER_SPARE_LOCK", number, 1);
+  setenv("HAWSER_ZYGOTE_LOCK", number, 1);
   /* The container that has just been started comes first, unless the next one is there already. */
   poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, DELAY_MS);
   if (sched_getscheduler(0) == SCHED_OTHER) sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});

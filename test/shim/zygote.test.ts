@@ -1,6 +1,6 @@
 /**
- * A warm spare: a start may be taken over by a shim that an earlier one has booted. Nobody can tell, and nothing depends
- * on there being one.
+ * A zygote: a shim may be forked from a process that an earlier start has booted. Nobody can tell, and nothing depends on there
+ * being one.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -13,17 +13,17 @@ import { stateOf } from '../support/debug.js';
 import { allProcesses, isAlive, processInfo } from '../support/machine.js';
 import { hawserOnly, SHIM, shimTest, type ActionOptions, type Lab, type Shim } from '../support/shim.js';
 
-const SPARES = { HAWSER_SPARE: '600' };
+const ZYGOTES = { HAWSER_ZYGOTE: '600' };
 const options: { skip: string | false } = { skip: hawserOnly };
 
-function spareOf(lab: Lab): number | undefined {
-  return allProcesses().find(({ command, state }) => state !== 'Z' && command.includes(` spare ${lab.runDir}/`))?.pid;
+function zygoteOf(lab: Lab): number | undefined {
+  return allProcesses().find(({ command, state }) => state !== 'Z' && command.includes(` zygote ${lab.runDir}/`))?.pid;
 }
 
-/** The spare, once it has rehearsed: it shows its own words, and waits in poll(2), not in the event loop's epoll_wait(2). */
-function readySpare(lab: Lab): Promise<number> {
-  return eventually('a spare waits', () => {
-    const pid = spareOf(lab);
+/** The zygote, once it has rehearsed: it shows its own words, and waits in poll(2), not in the event loop's epoll_wait(2). */
+function readyZygote(lab: Lab): Promise<number> {
+  return eventually('a zygote waits', () => {
+    const pid = zygoteOf(lab);
     return pid !== undefined &&
       readFileSync(`/proc/${pid}/environ`, 'latin1') === '' &&
       /^(do_sys_poll|poll_schedule_timeout)/.test(readFileSync(`/proc/${pid}/wchan`, 'latin1'))
@@ -32,17 +32,22 @@ function readySpare(lab: Lab): Promise<number> {
   });
 }
 
-/** Where the spare waits. */
+/** Has the zygote forked this shim? Else it has been started anew. */
+async function isForked(shim: Shim): Promise<boolean> {
+  return (await stateOf(shim)).timeline.some(({ what }) => what === 'forked');
+}
+
+/** Where the zygote waits. */
 function socketOf(lab: Lab): string {
   return join(
     lab.runDir,
-    readdirSync(lab.runDir).find((name) => /^spare-\w+$/.test(name))!,
+    readdirSync(lab.runDir).find((name) => /^zygote-\w+$/.test(name))!,
   );
 }
 
 async function start(lab: Lab, id: string, action: ActionOptions = {}): Promise<Shim> {
   if (!existsSync(lab.bundlePath(id))) lab.bundle(id);
-  return lab.shim(id, { ...action, env: { ...SPARES, ...action.env } });
+  return lab.shim(id, { ...action, env: { ...ZYGOTES, ...action.env } });
 }
 
 async function end(...shims: Shim[]): Promise<void> {
@@ -82,22 +87,27 @@ function looksOf(pid: number, id: string): Record<string, unknown> {
     parent: stat[1],
     nice: stat[16],
     policy: stat[38],
-    policies: readdirSync(`/proc/${pid}/task`)
-      .map((task) => readFileSync(`/proc/${pid}/task/${task}/stat`, 'latin1').split(') ')[1]!.split(' ')[38])
-      .sort(),
+    // Of each thread; a forked process has one.
+    policies: [
+      ...new Set(
+        readdirSync(`/proc/${pid}/task`).map(
+          (task) => readFileSync(`/proc/${pid}/task/${task}/stat`, 'latin1').split(') ')[1]!.split(' ')[38],
+        ),
+      ),
+    ],
   };
 }
 
 shimTest(
-  'a start is taken over by the spare that the one before has left',
+  'a shim is forked from the zygote that the start before has left',
   async (lab) => {
     const first = await start(lab, 'a');
-    const spare = await readySpare(lab);
-    assert.equal(processInfo(spare)?.name, 'hawser-spare', 'until it has a container it is not counted as a shim');
+    const zygote = await readyZygote(lab);
+    assert.equal(processInfo(zygote)?.name, 'hawser-zygote', 'until it has a container it is not counted as a shim');
     const second = await start(lab, 'b');
-    assert.equal(second.pid, spare);
-    const next = await readySpare(lab);
-    assert.notEqual(next, spare);
+    assert.equal(await isForked(second), true);
+    assert.equal(await readyZygote(lab), zygote, 'it waits for the next');
+    assert.notEqual(processInfo(second.pid)?.ppid, zygote, 'whose end is not for the zygote to see');
     const task = await second.create('b');
     await task.start();
     assert.equal((await task.remove()).exitStatus, 137);
@@ -107,24 +117,24 @@ shimTest(
 );
 
 shimTest(
-  'a spare has rehearsed, and nothing of that is left',
+  'a zygote has rehearsed, and nothing of that is left',
   async (lab) => {
     const first = await start(lab, 'a');
-    const spare = await readySpare(lab);
+    const zygote = await readyZygote(lab);
     assert.deepEqual(
-      readdirSync(lab.runDir).filter((name) => !name.startsWith('spare-')),
+      readdirSync(lab.runDir).filter((name) => !name.startsWith('zygote-')),
       [],
     );
     assert.deepEqual(
-      allProcesses().filter(({ ppid }) => ppid === spare),
+      allProcesses().filter(({ ppid }) => ppid === zygote),
       [],
     );
     const second = await start(lab, 'b');
-    assert.equal(second.pid, spare);
+    assert.deepEqual([await isForked(second), await readyZygote(lab)], [true, zygote]);
     const { timeline, metrics, containers, orphans } = await stateOf(second);
     assert.deepEqual(
       timeline.map(({ what }) => what),
-      ['launched', 'answered', 'taken on', 'listening', 'serving'],
+      ['launched', 'answered', 'forked', 'listening', 'serving'],
     );
     assert.deepEqual([containers, orphans.zombies], [[], []]);
     assert.equal(JSON.stringify(metrics).includes('"create"'), false, 'no command has been run for a container');
@@ -138,9 +148,9 @@ shimTest(
   async (lab) => {
     mkdirSync(join(lab.runDir, 'r4194303'), { recursive: true, mode: 0o700 });
     const first = await start(lab, 'a');
-    await readySpare(lab);
+    await readyZygote(lab);
     assert.deepEqual(
-      readdirSync(lab.runDir).filter((name) => !name.startsWith('spare-')),
+      readdirSync(lab.runDir).filter((name) => !name.startsWith('zygote-')),
       [],
     );
     await end(first);
@@ -149,7 +159,7 @@ shimTest(
 );
 
 shimTest(
-  'what is to become a spare shows itself as one from the first moment, and not as another shim of the container',
+  'what is to become a zygote shows itself as one from the first moment, and not as another shim of the container',
   async (lab) => {
     const shim = await start(lab, 'only');
     const seen = allProcesses().filter(({ command, state }) => state !== 'Z' && command.includes('-id only '));
@@ -157,20 +167,20 @@ shimTest(
       seen.map(({ pid }) => pid),
       [shim.pid],
     );
-    assert.notEqual(spareOf(lab), undefined);
+    assert.notEqual(zygoteOf(lab), undefined);
     await end(shim);
   },
   options,
 );
 
 shimTest(
-  'a spare looks like a shim that was started for its container',
+  'a forked shim looks like one that was started for its container',
   async (lab) => {
     const env = { FANCY: 'a value with spaces and = signs', EMPTY: '', TERM: 'dumb' };
-    const cold = await start(lab, 'cold', { env: { ...env, HAWSER_SPARE: '600' } });
-    const spare = await readySpare(lab);
+    const cold = await start(lab, 'cold', { env: { ...env, HAWSER_ZYGOTE: '600' } });
+    const zygote = await readyZygote(lab);
     const warm = await start(lab, 'warm', { env });
-    assert.equal(warm.pid, spare);
+    assert.deepEqual([await isForked(warm), await readyZygote(lab)], [true, zygote]);
     assert.deepEqual(looksOf(warm.pid, 'warm'), looksOf(cold.pid, 'cold'));
     assert.equal(processInfo(warm.pid)?.name, 'containerd-shim');
     assert.match(processInfo(warm.pid)!.command, /-id warm .* start$/);
@@ -182,10 +192,10 @@ shimTest(
 );
 
 shimTest(
-  'a spare gets what the daemon writes to the standard input',
+  'a forked shim gets what the daemon writes to the standard input',
   async (lab) => {
     const first = await start(lab, 'a');
-    const spare = await readySpare(lab);
+    const zygote = await readyZygote(lab);
     const dir = join(lab.dir, 'sockets');
     const stdin = containerd.runtime.bootstrap.v1.BootstrapParams.encode({
       instanceId: 'b',
@@ -193,7 +203,7 @@ shimTest(
       socketDir: dir,
     }).finish();
     const second = await start(lab, 'b', { stdin });
-    assert.equal(second.pid, spare);
+    assert.deepEqual([await isForked(second), await readyZygote(lab)], [true, zygote]);
     assert.equal(join(second.socket, '..'), dir);
     await end(first, second);
   },
@@ -213,10 +223,10 @@ for (const [what, wrap] of Object.entries({
 })) {
   const sameSurroundings = what === 'core scheduling';
   shimTest(
-    `a spare is ${sameSurroundings ? 'taken by an empty SCHED_CORE' : `not taken by a daemon with ${what}`}`,
+    `a zygote is ${sameSurroundings ? 'taken by an empty SCHED_CORE' : `not taken by a daemon with ${what}`}`,
     async (lab) => {
       const first = await start(lab, 'a');
-      const spare = await readySpare(lab);
+      const zygote = await readyZygote(lab);
       lab.bundle('b');
       const result = spawnSync(wrap[0]!, [...wrap.slice(1), SHIM, ...lab.flags('b'), 'start'], {
         cwd: lab.bundlePath('b'),
@@ -228,13 +238,13 @@ for (const [what, wrap] of Object.entries({
           MAX_SHIM_VERSION: '2',
           TTRPC_ADDRESS: lab.daemon.path,
           HAWSER_RUN_DIR: lab.runDir,
-          HAWSER_SPARE: '600',
+          HAWSER_ZYGOTE: '600',
         },
       });
       assert.deepEqual([result.status, result.stderr], [0, '']);
       const second = await lab.connect(result.stdout);
-      assert.equal(second.pid === spare, sameSurroundings);
-      assert.equal(isAlive(spare), true);
+      assert.equal(await isForked(second), sameSurroundings);
+      assert.equal(isAlive(zygote), true);
       await end(first, second);
     },
     options,
@@ -242,47 +252,47 @@ for (const [what, wrap] of Object.entries({
 }
 
 shimTest(
-  'a spare that was killed costs nothing',
+  'a zygote that was killed costs nothing',
   async (lab) => {
     const first = await start(lab, 'a');
-    const spare = await readySpare(lab);
-    process.kill(spare, 'SIGKILL');
-    await eventually('it is gone', () => !isAlive(spare));
+    const zygote = await readyZygote(lab);
+    process.kill(zygote, 'SIGKILL');
+    await eventually('it is gone', () => !isAlive(zygote));
     const second = await start(lab, 'b');
-    assert.notEqual(await readySpare(lab), spare);
+    assert.notEqual(await readyZygote(lab), zygote);
     await end(first, second);
   },
   options,
 );
 
 shimTest(
-  'a spare that hangs is passed over, and not asked again',
+  'a zygote that hangs is passed over, and not asked again',
   async (lab) => {
     const first = await start(lab, 'a');
-    const spare = await readySpare(lab);
+    const zygote = await readyZygote(lab);
     const socket = socketOf(lab);
-    process.kill(spare, 'SIGSTOP');
+    process.kill(zygote, 'SIGSTOP');
     const second = await start(lab, 'b');
-    assert.notEqual(second.pid, spare);
+    assert.equal(await isForked(second), false);
     assert.equal(existsSync(socket), false);
-    process.kill(spare, 'SIGCONT');
-    assert.equal(isAlive(spare), true);
+    process.kill(zygote, 'SIGCONT');
+    assert.equal(isAlive(zygote), true);
     const third = await start(lab, 'c');
-    assert.notEqual(third.pid, spare);
+    assert.equal(await isForked(third), false);
     await end(first, second, third);
   },
   options,
 );
 
-/** In the place of the spare that waits: one that answers each word as it is told, or hangs up. */
+/** In the place of the zygote that waits: one that answers each word as it is told, or hangs up. */
 async function traitor(
   lab: Lab,
   answer: (word: string) => string | undefined,
 ): Promise<{ words: string[]; socket: string; close: () => void }> {
-  const spare = await readySpare(lab);
+  const zygote = await readyZygote(lab);
   const socket = socketOf(lab);
-  process.kill(spare, 'SIGKILL');
-  await eventually('it is gone', () => !isAlive(spare));
+  process.kill(zygote, 'SIGKILL');
+  await eventually('it is gone', () => !isAlive(zygote));
   const words: string[] = [];
   const server = createServer((connection) => {
     connection
@@ -311,7 +321,7 @@ for (const [what, stdinOf] of Object.entries({
   'its place goes to a new shim': undefined,
 })) {
   shimTest(
-    `a spare that dies with the job in hand costs nothing: ${what}`,
+    `a zygote that dies with the job in hand costs nothing: ${what}`,
     async (lab) => {
       const first = await start(lab, 'a');
       const dying = await traitor(lab, (word) => (word === 'job' ? 'A' : undefined));
@@ -330,13 +340,13 @@ for (const [what, stdinOf] of Object.entries({
 }
 
 shimTest(
-  'a spare that hangs up when it is asked is passed over',
+  'a zygote that hangs up when it is asked is passed over',
   async (lab) => {
     const first = await start(lab, 'a');
     const gone = await traitor(lab, () => undefined);
     const second = await start(lab, 'b');
     assert.deepEqual(gone.words, ['job']);
-    await eventually('the spare of the second start', () => spareOf(lab) !== undefined);
+    await eventually('the zygote of the second start', () => zygoteOf(lab) !== undefined);
     gone.close();
     await end(first, second);
   },
@@ -344,29 +354,29 @@ shimTest(
 );
 
 shimTest(
-  'many starts at once all succeed, and leave one spare',
+  'many starts at once all succeed, and leave one zygote',
   async (lab) => {
     const first = await start(lab, 'first');
-    await readySpare(lab);
+    await readyZygote(lab);
     const shims = await Promise.all(Array.from({ length: 8 }, (_, i) => start(lab, `c${i}`)));
     assert.equal(new Set(shims.map(({ pid }) => pid)).size, 8);
-    await readySpare(lab);
-    const spares = allProcesses().filter(
-      ({ command, state }) => state !== 'Z' && command.includes(` spare ${lab.runDir}/`),
+    await readyZygote(lab);
+    const zygotes = allProcesses().filter(
+      ({ command, state }) => state !== 'Z' && command.includes(` zygote ${lab.runDir}/`),
     );
-    assert.equal(spares.length, 1);
+    assert.equal(zygotes.length, 1);
     await end(first, ...shims);
   },
   options,
 );
 
 shimTest(
-  'a spare leaves when it has had nothing to do, and leaves nothing',
+  'a zygote leaves when it has had nothing to do, and leaves nothing',
   async (lab) => {
-    const first = await start(lab, 'a', { env: { HAWSER_SPARE: '1' } });
+    const first = await start(lab, 'a', { env: { HAWSER_ZYGOTE: '1' } });
     await eventually(
       'it has come and gone',
-      () => spareOf(lab) === undefined && existsSync(lab.runDir) && readdirSync(lab.runDir).length === 0,
+      () => zygoteOf(lab) === undefined && existsSync(lab.runDir) && readdirSync(lab.runDir).length === 0,
     );
     await end(first);
   },
@@ -374,9 +384,101 @@ shimTest(
 );
 
 shimTest(
-  'there is no spare where none is wanted, or where others could pretend to be one',
+  'a zygote leaves when its daemon has ended, and its shims go on',
   async (lab) => {
-    const off = await start(lab, 'a', { env: { HAWSER_SPARE: 'off' } });
+    lab.bundle('a');
+    lab.bundle('b');
+    const daemon = spawn('sh', ['-c', 'cd a && "$0" $a >a.out; cd ../b && "$0" $b >b.out; read forever', SHIM], {
+      cwd: join(lab.bundlePath('a'), '..'),
+      stdio: ['pipe', 'inherit', 'inherit'],
+      env: {
+        ...process.env,
+        TTRPC_ADDRESS: lab.daemon.path,
+        HAWSER_RUN_DIR: lab.runDir,
+        HAWSER_ZYGOTE: '600',
+        a: [...lab.flags('a'), 'start'].join(' '),
+        b: [...lab.flags('b'), 'start'].join(' '),
+      },
+    });
+    const answer = (id: string): Promise<string> =>
+      eventually(`the shim of ${id} has answered`, () => {
+        const file = join(lab.bundlePath(id), `${id}.out`);
+        return (existsSync(file) && readFileSync(file, 'utf8').trim()) || undefined;
+      });
+    const first = await lab.connect(await answer('a'));
+    const second = await lab.connect(await answer('b'));
+    const zygote = await readyZygote(lab);
+    daemon.stdin.end();
+    await eventually(
+      'the zygote is gone, and its socket',
+      () => !isAlive(zygote) && readdirSync(lab.runDir).length === 0,
+    );
+    for (const [shim, id] of [
+      [first, 'a'],
+      [second, 'b'],
+    ] as const) {
+      const task = await shim.create(id);
+      await task.start();
+      assert.equal((await task.remove()).exitStatus, 137);
+    }
+    await end(first, second);
+  },
+  options,
+);
+
+shimTest(
+  'a zygote whose socket was removed makes room for another',
+  async (lab) => {
+    const first = await start(lab, 'a');
+    const zygote = await readyZygote(lab);
+    spawnSync('rm', [socketOf(lab)]);
+    await eventually('it is gone', () => !isAlive(zygote));
+    const second = await start(lab, 'b');
+    assert.notEqual(await readyZygote(lab), zygote);
+    await end(first, second);
+  },
+  options,
+);
+
+shimTest(
+  'a start that comes while the zygote rehearses is served, and the rehearsal goes on',
+  async (lab) => {
+    const first = await start(lab, 'a');
+    const zygote = await eventually('a zygote begins', () => zygoteOf(lab));
+    const second = await start(lab, 'b');
+    const task = await second.create('b');
+    await task.start();
+    assert.equal((await task.remove()).exitStatus, 137);
+    assert.equal(await readyZygote(lab), zygote);
+    assert.equal(await isForked(second), true);
+    const own = second.descriptors().filter((line) => line.includes(`${lab.runDir}/`));
+    assert.deepEqual(own, [], 'nothing of a rehearsal is open in it');
+    await end(first, second);
+  },
+  options,
+);
+
+shimTest(
+  'shims of one zygote know who they are, and end',
+  async (lab) => {
+    const first = await start(lab, 'a');
+    await readyZygote(lab);
+    const shims = [await start(lab, 'b'), await start(lab, 'c')];
+    for (const shim of shims) {
+      const state = await stateOf(shim);
+      assert.equal(state.pid, shim.pid);
+      assert.ok(allProcesses().some(({ pid, name }) => pid === shim.pid && name === 'containerd-shim'));
+    }
+    await end(first, ...shims);
+    for (const { pid } of shims) await eventually('it ends', () => !isAlive(pid));
+  },
+  options,
+);
+
+shimTest(
+  'there is no zygote where none is wanted, or where others could pretend to be one',
+  async (lab) => {
+    const off = await start(lab, 'a', { env: { HAWSER_ZYGOTE: 'off' } });
     assert.equal(existsSync(lab.runDir), false);
     mkdirSync(lab.runDir, { mode: 0o700 });
     chmodSync(lab.runDir, 0o777);
@@ -388,10 +490,10 @@ shimTest(
 );
 
 shimTest(
-  'a job that is no job is not taken, and the spare waits on',
+  'a job that is no job is not taken, and the zygote waits on',
   async (lab) => {
     const first = await start(lab, 'a');
-    const spare = await readySpare(lab);
+    const zygote = await readyZygote(lab);
     const socket = socketOf(lab);
     for (const garbage of ['', 'x', '\x0c\0\0\0\0\0\0\0\0\0\0\0', '\xff'.repeat(4096)]) {
       const client = spawn(process.execPath, [
@@ -402,16 +504,16 @@ shimTest(
       ]);
       await new Promise((resolve) => client.once('exit', resolve));
     }
-    assert.equal(isAlive(spare), true);
+    assert.equal(isAlive(zygote), true);
     const second = await start(lab, 'b');
-    assert.equal(second.pid, spare);
+    assert.deepEqual([await isForked(second), await readyZygote(lab)], [true, zygote]);
     await end(first, second);
   },
   options,
 );
 
 shimTest(
-  'the shim cgroup of the options is joined by a spare too',
+  'the shim cgroup of the options is joined by a forked shim too',
   async (lab) => {
     const unified = existsSync('/sys/fs/cgroup/cgroup.controllers');
     const hierarchies = unified
@@ -428,13 +530,13 @@ shimTest(
         writeFileSync(join(cpuset, path, file), readFileSync(join(cpuset, file)));
     }
     const first = await start(lab, 'a');
-    const spare = await readySpare(lab);
+    const zygote = await readyZygote(lab);
     const second = await start(lab, 'b', {
       stdin: google.protobuf.Any.encode(
         pack('containerd.runc.v1.Options', containerd.runc.v1.Options, { shimCgroup: `${lab.cgroup}/shim` }),
       ).finish(),
     });
-    assert.equal(second.pid, spare);
+    assert.deepEqual([await isForked(second), await readyZygote(lab)], [true, zygote]);
     assert.match(
       readFileSync(`/proc/${second.pid}/cgroup`, 'latin1'),
       new RegExp(`${unified ? '0::' : 'memory:'}${lab.cgroup}/shim`),

@@ -1,0 +1,151 @@
+/**
+ * A zygote: a shim that has been booted before there is a container for it, has rehearsed one's life, and forks a process for
+ * each container that comes. An earlier `start` has left it. Such a process is handed everything that a new one would be given,
+ * and goes on as if it had been started for that (monitor/zygote.c).
+ */
+import { closeSync, statSync } from 'node:fs';
+import { removeFile } from '../../oci/bundle.js';
+import { forkForJobs, openPidfd, READABLE, setIdentity, Watch, type Job } from '../../sys/index.js';
+import { mark } from '../observe/timeline.js';
+import { compact } from '../worker/rest.js';
+
+/** Where the installed files lie; set when the shim is bundled. */
+declare const HAWSER_LIBRARY: string;
+
+/** How long a zygote waits for a container, unless HAWSER_ZYGOTE says otherwise (in seconds). */
+const IDLE_S = 600;
+/** How often it looks whether it is still of use: its program may have been replaced, or its socket removed by somebody whom it kept waiting. */
+const LOOK_MS = 10_000;
+/** How long it outlives its daemon: one that restarts is back by then. */
+const AFTER_DAEMON_MS = 5_000;
+
+export interface StandIn {
+  /** As what the program was executed. */
+  name: string;
+  /** The command line without the program. */
+  args: string[];
+  input: number;
+  reply: number;
+  /** Set when the launcher has found the container's place and answered the daemon: it listens there. */
+  listener?: number | undefined;
+}
+
+/** Is this process a zygote, and not what its command line says? */
+export function isZygote(): boolean {
+  return process.env.HAWSER_ZYGOTE_SOCKET !== undefined;
+}
+
+/**
+ * In each process that is forked for a container: becomes the process that would have been started for it, by arguments,
+ * environment, directory, and what ps shows of them. In the zygote: undefined, when there is nothing to do for it any more.
+ */
+export async function standIn(): Promise<StandIn | undefined> {
+  const listener = Number(process.env.HAWSER_ZYGOTE_SOCKET);
+  const lock = Number(process.env.HAWSER_ZYGOTE_LOCK);
+  const idleMs = (Number(process.env.HAWSER_ZYGOTE) || IDLE_S) * 1000;
+  const daemon = pidfdOf(Number(process.env.HAWSER_DAEMON_PID));
+  const path = process.argv[3]!;
+  const program = process.argv[1]!;
+  try {
+    // A process that can't take on another's looks must not take its place: this tries it.
+    setIdentity([process.argv0, ...process.execArgv, program, 'zygote', path], []);
+    await Promise.all([import('../program/start.js'), import('../worker/serve.js')]);
+  } catch (error) {
+    removeFile(path);
+    throw error;
+  }
+  const job = (await rehearseUntilWanted(listener)) ?? waitForJobs(path, listener, daemon, idleMs);
+  if (!job) {
+    removeFile(path);
+    removeFile(`${path}.lock`);
+    return undefined;
+  }
+  closeSync(listener);
+  // Else nobody could make another zygote when this one's has ended.
+  closeSync(lock);
+  if (daemon !== undefined) closeSync(daemon);
+  const [name = '', ...args] = job.words;
+  replaceEnvironment(job.settings);
+  process.chdir(`/proc/self/fd/${job.directory}`);
+  closeSync(job.directory);
+  setIdentity([name, ...process.execArgv, program, ...args], job.settings);
+  return { name, args, input: job.input, reply: job.reply, listener: job.listener === -1 ? undefined : job.listener };
+}
+
+/** Whoever made us may be gone by now. */
+function pidfdOf(daemon: number): number | undefined {
+  try {
+    return daemon > 1 ? openPidfd(daemon) : undefined;
+  } catch (error) {
+    mark(`watching the daemon failed: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+/** A job in a forked process; undefined in the zygote, when it is of no use any more. */
+function waitForJobs(path: string, listener: number, daemon: number | undefined, idleMs: number): Job | undefined {
+  const begun = use(path);
+  for (let left = idleMs; left > 0;) {
+    const waitMs = Math.min(left, LOOK_MS);
+    const { job, forked, isOver } = forkForJobs(listener, daemon, waitMs);
+    if (job) return job;
+    if (isOver) return forkForJobs(listener, undefined, AFTER_DAEMON_MS).job;
+    if (use(path) !== begun) return undefined;
+    left = forked > 0 ? idleMs : left - waitMs;
+  }
+  return undefined;
+}
+
+/** Changes when the program is replaced, or the socket. */
+function use(path: string): string {
+  return [`${HAWSER_LIBRARY}/shim.bundle.js`, path]
+    .map((file) => statSync(file, { throwIfNoEntry: false }))
+    .map((file) => (file ? `${file.ino} ${file.mtimeMs}` : 'none'))
+    .join(', ');
+}
+
+/** A rehearsal saves time, and nothing depends on it. Who comes meanwhile is served as soon as nothing of it is open. */
+async function rehearseUntilWanted(listener: number): Promise<Job | undefined> {
+  let wanted = false;
+  try {
+    const { LIVES, rehearse } = await import('./rehearsal.js');
+    for (let life = 0; life < LIVES; life++) {
+      const watch = new Watch(listener, () => {
+        wanted = true;
+        watch.want(0);
+      });
+      watch.want(READABLE);
+      try {
+        // So that it is known at once.
+        await nextTurns();
+        if (!wanted) await rehearse(`${HAWSER_LIBRARY}/hawser-stand-in`, process.cwd(), () => wanted);
+      } finally {
+        watch.close();
+      }
+      await nextTurns();
+      const { job } = wanted ? forkForJobs(listener, undefined, 0) : {};
+      if (job) return job;
+      wanted = false;
+    }
+  } catch (error) {
+    // For the state dump; there is no log yet.
+    mark(`rehearsal failed: ${(error as Error).message}`);
+  }
+  // What has been moved together its processes share, until they write there.
+  compact();
+  await nextTurns();
+  return undefined;
+}
+
+/** By then what has been closed is closed; and this is no callback of something that is polled, as the loop is made anew in what is forked. */
+async function nextTurns(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+function replaceEnvironment(settings: readonly string[]): void {
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  for (const setting of settings) {
+    const at = setting.indexOf('=');
+    if (at > 0) process.env[setting.slice(0, at)] = setting.slice(at + 1);
+  }
+}

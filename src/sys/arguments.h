@@ -39,6 +39,10 @@ static inline int64_t integer(napi_env env, napi_value value) {
   return result;
 }
 
+static inline void set_number(napi_env env, napi_value object, const char *name, int64_t value) {
+  napi_set_named_property(env, object, name, number(env, value));
+}
+
 /* A copy of a string or Buffer, to be freed; NULL for null and undefined. */
 /* Not inlined, as a function that calls vfork must have few variables. */
 __attribute__((noinline, unused)) static char *string(napi_env env, napi_value value) {

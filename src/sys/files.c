@@ -14,8 +14,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "addon.h"
 #include "arguments.h"
-#include "files.h"
+#include "off-loop.h"
 
 static napi_value outcome(napi_env env, long result, char *path, char *name) {
   int why = errno;
@@ -101,47 +102,21 @@ static napi_value seek(napi_env env, napi_callback_info info) {
   return result_of(env, lseek((int)integer(env, arg[0]), (off_t)integer(env, arg[1]), (int)integer(env, arg[2])));
 }
 
-struct flush {
-  napi_async_work work;
-  napi_deferred deferred;
-  char *path;
-  int result;
-};
-
-static void flush_run(napi_env env, void *data) {
-  (void)env;
-  struct flush *job = data;
-  int fd = open(job->path, O_RDONLY | O_CLOEXEC);
-  job->result = fd == -1 ? -errno : syncfs(fd) == -1 ? -errno : 0;
+static long sync_run(const struct slow_call *call) {
+  int fd = open(call->text[0], O_RDONLY | O_CLOEXEC);
+  long result = fd == -1 ? -errno : errno_of(syncfs(fd));
   if (fd != -1) close(fd);
-}
-
-static void flush_done(napi_env env, napi_status status, void *data) {
-  struct flush *job = data;
-  napi_resolve_deferred(env, job->deferred, number(env, status == napi_ok ? job->result : -ECANCELED));
-  napi_delete_async_work(env, job->work);
-  free(job->path);
-  free(job);
+  return result;
 }
 
 /* syncFileSystem(path): a promise of 0 or -errno. */
-static napi_value flush_start(napi_env env, napi_callback_info info) {
-  ARGS(1);
-  struct flush *job = calloc(1, sizeof *job);
-  napi_value promise, name;
-  job->path = string(env, arg[0]);
-  napi_create_promise(env, &job->deferred, &promise);
-  napi_create_string_utf8(env, "syncfs", NAPI_AUTO_LENGTH, &name);
-  napi_create_async_work(env, NULL, name, flush_run, flush_done, job, &job->work);
-  napi_queue_async_work(env, job->work);
-  return promise;
-}
+static napi_value sync_start(napi_env env, napi_callback_info info) { return run_off_loop(env, info, 1, 0, sync_run); }
 
 void register_files(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"mknod", make_node},          {"setTimes", set_times},
       {"setAttribute", set_attribute}, {"getAttribute", get_attribute},
-      {"listAttributes", list_attributes}, {"syncFileSystem", flush_start},
+      {"listAttributes", list_attributes}, {"syncFileSystem", sync_start},
       {"seek", seek},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);

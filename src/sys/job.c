@@ -2,9 +2,9 @@
  * The zygote's side of a handover (monitor/zygote.c): it forks a process for each launcher that connects, which checks who
  * gives it a job, and takes on the identity that a process started for this job would have. A part of the addon.
  */
-#define NAPI_VERSION 8
 #define _GNU_SOURCE
-#include "job.h"
+#include "addon.h"
+#include "arguments.h"
 #include "policy.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -202,7 +202,7 @@ static napi_value outcome(napi_env env, napi_value job, uint32_t forked, bool is
  * forks a process, in which this returns with a job. In the zygote it returns when nobody has come for that long, or when
  * `watched`, a descriptor or -1, is readable. It blocks: a zygote has nothing else to do.
  */
-napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
+static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
   size_t count = 3;
   napi_value arg[3], value;
   int32_t listener, watched, wait;
@@ -233,7 +233,7 @@ napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
 }
 
 /* exitNow(status): without what a process does at its end that has threads: a forked one has them not, and would wait for them. */
-napi_value exit_now(napi_env env, napi_callback_info info) {
+static napi_value exit_now(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value arg[1];
   int32_t status = 0;
@@ -285,7 +285,7 @@ static size_t lay_out(napi_env env, napi_value list, char *to, size_t room) {
 /*
  * setIdentity(words, settings): what /proc/PID/cmdline and environ show, and so ps and pgrep -f. 0 or -errno.
  */
-napi_value set_identity(napi_env env, napi_callback_info info) {
+static napi_value set_identity(napi_env env, napi_callback_info info) {
   static char *former;
   static size_t former_size;
   size_t count = 2;
@@ -312,11 +312,21 @@ napi_value set_identity(napi_env env, napi_callback_info info) {
 }
 
 /* setName(name): /proc/PID/comm of the calling thread, cut to 15 bytes. */
-napi_value set_name(napi_env env, napi_callback_info info) {
+static napi_value set_name(napi_env env, napi_callback_info info) {
   size_t count = 1, length;
   napi_value arg[1];
   char name[16];
   napi_get_cb_info(env, info, &count, arg, NULL, NULL);
   if (napi_get_value_string_utf8(env, arg[0], name, sizeof name, &length) == napi_ok) prctl(PR_SET_NAME, name, 0, 0, 0);
   return NULL;
+}
+
+void register_job(napi_env env, napi_value exports) {
+  static const struct function table[] = {
+      {"forkForJobs", fork_for_jobs},
+      {"exitNow", exit_now},
+      {"setIdentity", set_identity},
+      {"setName", set_name},
+  };
+  register_functions(env, exports, table, sizeof table / sizeof *table);
 }

@@ -4,7 +4,7 @@
  * period; cgroup_threadgroup_rwsem in the kernel). Whoever comes shortly after need not wait. A part of the addon.
  */
 #define _GNU_SOURCE
-#include "migration.h"
+#include "addon.h"
 #include "arguments.h"
 #include "thread.h"
 #include <fcntl.h>

@@ -22,12 +22,17 @@ export interface Job {
   listener: number;
 }
 
-/** The addon as it is: results, or negative errnos. */
-export interface Native {
+/** process.c */
+interface ProcessCalls {
   setSubreaper(): number;
   waitFor(pid: number, keep: boolean): WaitResult | null | number;
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): number;
+  trimMemory(): void;
+}
+
+/** spawn.c */
+interface SpawnCalls {
   spawn(
     file: string,
     argv: readonly string[],
@@ -38,7 +43,10 @@ export interface Native {
     ownGroup: boolean,
   ): number;
   setChildrenNofile(soft: number): void;
-  trimMemory(): void;
+}
+
+/** descriptors.c */
+interface DescriptorCalls {
   read(fd: number, buffer: Uint8Array): number;
   readMuch(fd: number, buffer: Uint8Array): number;
   write(fd: number, buffer: Uint8Array, from: number, to: number): number;
@@ -50,35 +58,44 @@ export interface Native {
   copy(fd: number): number;
   waiting(fd: number): number;
   setNonblock(fd: number, on: boolean): number;
-  lock(fd: number): number;
-  sendDatagram(path: string, text: string): number;
   isHungUp(fd: number): number;
+  lock(fd: number): number;
+}
+
+/** clock.c */
+interface ClockCalls {
   realtime(): bigint;
+}
+
+/** sockets.c */
+interface SocketCalls {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number } | number;
   listenUnix(path: string): number;
+  sendDatagram(path: string, text: string): number;
   accept(fd: number): number;
   receiveDescriptor(fd: number): number;
-  setWindowSize(fd: number, columns: number, rows: number): number;
-  openTerminalPeer(master: number): number;
-  sendTerminal(path: string): number;
+}
+
+/** watch.c */
+interface WatchCalls {
   watchOpen(fd: number, callback: (status: number, events: number) => void): unknown;
   watchFor(handle: unknown, events: number): number;
   watchClose(handle: unknown): void;
   watchUnref(handle: unknown): void;
+}
+
+/** mount.c, loop.c, mapped.c */
+interface MountCalls {
   mount(source: string, target: string, type: string, data: string, cwd: string | null, flags: number): Promise<number>;
   unmount(target: string, flags: number): Promise<number>;
-  forkForJobs(
-    listener: number,
-    watched: number,
-    waitMs: number,
-  ): { job?: Job; forked: number; isOver: boolean } | number;
-  exitNow(status: number): never;
-  setIdentity(words: readonly string[], settings: readonly string[]): number;
-  setName(name: string): void;
   attachLoop(file: string, flags: number): Promise<number>;
   makeUserNamespace(uidMap: string, gidMap: string): Promise<number>;
   cloneMapped(path: string, userns: number, recursive: number, attributes: number): Promise<number>;
   attachMount(target: string, tree: number): Promise<number>;
+}
+
+/** files.c */
+interface FileCalls {
   mknod(path: string | Buffer, mode: number, major: number, minor: number): number;
   setTimes(
     path: string | Buffer,
@@ -92,10 +109,53 @@ export interface Native {
   listAttributes(path: string | Buffer): Buffer | number;
   seek(fd: number, offset: number, whence: number): number;
   syncFileSystem(path: string): Promise<number>;
-  expectMigration(root: string): void;
+}
+
+/** terminal.c */
+interface TerminalCalls {
+  setWindowSize(fd: number, columns: number, rows: number): number;
+  openTerminalPeer(master: number): number;
+  sendTerminal(path: string): number;
+}
+
+/** relay.c */
+interface RelayCalls {
   relayStart(source: number, sink: number, over: number): unknown;
   relayEnd(relay: unknown): { copied: number; left: Buffer };
 }
+
+/** migration.c */
+interface MigrationCalls {
+  expectMigration(root: string): void;
+}
+
+/** job.c */
+interface JobCalls {
+  forkForJobs(
+    listener: number,
+    watched: number,
+    waitMs: number,
+  ): { job?: Job; forked: number; isOver: boolean } | number;
+  exitNow(status: number): never;
+  setIdentity(words: readonly string[], settings: readonly string[]): number;
+  setName(name: string): void;
+}
+
+/** The addon as it is, by its files: results, or negative errnos. */
+export interface Native
+  extends
+    ProcessCalls,
+    SpawnCalls,
+    DescriptorCalls,
+    ClockCalls,
+    SocketCalls,
+    WatchCalls,
+    MountCalls,
+    FileCalls,
+    TerminalCalls,
+    RelayCalls,
+    MigrationCalls,
+    JobCalls {}
 
 /** Where the addon lies. In the bundled shim it is beside the bundle: esbuild replaces this expression. */
 declare const HAWSER_ADDON: string | undefined;

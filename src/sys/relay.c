@@ -3,7 +3,7 @@
  * time, and the way through the event loop for each costs more than the copy. A part of the addon.
  */
 #define _GNU_SOURCE
-#include "relay.h"
+#include "addon.h"
 #include "arguments.h"
 #include "thread.h"
 #include <poll.h>

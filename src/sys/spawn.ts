@@ -51,6 +51,14 @@ export function spawn(file: string, argv: readonly string[], options: SpawnOptio
   return { pid, exited: new Promise((resolve) => onExit(pid, resolve)) };
 }
 
+/**
+ * The soft limit of open files that children get (getrlimit(2), RLIMIT_NOFILE). Node raises its own to the hard limit
+ * when it starts, and containers would inherit that.
+ */
+export function limitChildrenNofile(soft: number): void {
+  native.setChildrenNofile(soft);
+}
+
 /** Why a program could not be started, in the words that Go has for it. */
 export function execFailure(file: string, error: unknown): Error {
   const code = (error as NodeJS.ErrnoException).code;

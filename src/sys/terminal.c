@@ -1,4 +1,4 @@
-/* A pseudo-terminal of our own making, for processes that no OCI runtime makes one for. */
+/* Terminals: their size, their slave end; and one of our own making, for processes that no OCI runtime makes one for. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -9,12 +9,25 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "addon.h"
 #include "arguments.h"
-#include "terminal.h"
 
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
+
+/* setWindowSize(fd, columns, rows) */
+static napi_value set_window_size(napi_env env, napi_callback_info info) {
+  ARGS(3);
+  struct winsize size = {.ws_col = (unsigned short)integer(env, arg[1]), .ws_row = (unsigned short)integer(env, arg[2])};
+  return result_of(env, ioctl((int)integer(env, arg[0]), TIOCSWINSZ, &size));
+}
+
+/* openTerminalPeer(master): the slave end, without becoming its session. */
+static napi_value open_terminal_peer(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  return result_of(env, ioctl((int)integer(env, arg[0]), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+}
 
 /* Sends one descriptor through the socket that listens at a path: 0 or -1. */
 static int send_to(const char *path, int fd) {
@@ -62,6 +75,10 @@ static napi_value send_terminal(napi_env env, napi_callback_info info) {
 }
 
 void register_terminal(napi_env env, napi_value exports) {
-  static const struct function table[] = {{"sendTerminal", send_terminal}};
+  static const struct function table[] = {
+      {"setWindowSize", set_window_size},
+      {"openTerminalPeer", open_terminal_peer},
+      {"sendTerminal", send_terminal},
+  };
   register_functions(env, exports, table, sizeof table / sizeof *table);
 }

@@ -1,5 +1,0 @@
-/* What files.c adds to the addon. */
-#pragma once
-#include <node_api.h>
-
-void register_files(napi_env env, napi_value exports);

@@ -1,5 +1,0 @@
-/* What migration.c adds to the addon. */
-#pragma once
-#include <node_api.h>
-
-void register_migration(napi_env env, napi_value exports);

@@ -1,0 +1,76 @@
+/* Processes that exist: whose children they are, how they ended, signals to them; and this one's memory. */
+#define _GNU_SOURCE
+#include "addon.h"
+#include "arguments.h"
+#include <malloc.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+
+static napi_value set_subreaper(napi_env env, napi_callback_info info) {
+  (void)info;
+  return result_of(env, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+}
+
+/* waitFor(pid, keep): null while it runs, {pid, status} once it ended (status as a shell has it), or -errno.
+ * pid 0 asks for any child; keep leaves the zombie for somebody else to collect. */
+static napi_value wait_for(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  pid_t pid = (pid_t)integer(env, arg[0]);
+  bool keep = false;
+  napi_get_value_bool(env, arg[1], &keep);
+  siginfo_t si = {0};
+  int rc;
+  do {
+    rc = waitid(pid ? P_PID : P_ALL, (id_t)pid, &si, WEXITED | WNOHANG | (keep ? WNOWAIT : 0));
+  } while (rc == -1 && errno == EINTR);
+  if (rc == -1) return number(env, -errno);
+  napi_value result;
+  if (si.si_pid == 0) {
+    napi_get_null(env, &result);
+    return result;
+  }
+  napi_create_object(env, &result);
+  set_number(env, result, "pid", si.si_pid);
+  set_number(env, result, "status", si.si_code == CLD_EXITED ? si.si_status : 128 + si.si_status);
+  return result;
+}
+
+static napi_value pidfd_open(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  return result_of(env, syscall(SYS_pidfd_open, (pid_t)integer(env, arg[0]), 0));
+}
+
+static napi_value pidfd_send_signal(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  return result_of(env, syscall(SYS_pidfd_send_signal, (int)integer(env, arg[0]), (int)integer(env, arg[1]), NULL, 0));
+}
+
+/* Gives the kernel what the allocator keeps for later. */
+static napi_value trim_memory(napi_env env, napi_callback_info info) {
+  (void)env, (void)info;
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  return NULL;
+}
+
+void register_process(napi_env env, napi_value exports) {
+  static const struct function table[] = {
+      {"setSubreaper", set_subreaper},
+      {"waitFor", wait_for},
+      {"pidfdOpen", pidfd_open},
+      {"pidfdSendSignal", pidfd_send_signal},
+      {"trimMemory", trim_memory},
+  };
+  register_functions(env, exports, table, sizeof table / sizeof *table);
+}

@@ -1,0 +1,107 @@
+/* Unix sockets. */
+#define _GNU_SOURCE
+#include "addon.h"
+#include "arguments.h"
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* peerCredentials(fd): {pid, uid, gid} or -errno. */
+static napi_value peer_credentials(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  struct ucred cred;
+  socklen_t length = sizeof cred;
+  if (getsockopt((int)integer(env, arg[0]), SOL_SOCKET, SO_PEERCRED, &cred, &length) == -1) return number(env, -errno);
+  napi_value result;
+  napi_create_object(env, &result);
+  set_number(env, result, "pid", cred.pid);
+  set_number(env, result, "uid", cred.uid);
+  set_number(env, result, "gid", cred.gid);
+  return result;
+}
+
+/* listenUnix(path): a listening, non-blocking stream socket, or -errno. A path that begins with NUL is an abstract name. */
+static napi_value listen_unix(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, arg[0], NULL, 0, &length) != napi_ok || length == 0) return number(env, -EINVAL);
+  if (length >= sizeof address.sun_path) return number(env, -ENAMETOOLONG);
+  napi_get_value_string_utf8(env, arg[0], address.sun_path, sizeof address.sun_path, &length);
+  /* An abstract name is as long as the address says; a path ends with its NUL. */
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (address.sun_path[0] ? 1 : 0));
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd == -1) return number(env, -errno);
+  if (bind(fd, (struct sockaddr *)&address, size) == -1 || listen(fd, SOMAXCONN) == -1) {
+    int why = errno;
+    close(fd);
+    return number(env, -why);
+  }
+  return number(env, fd);
+}
+
+/* sendDatagram(path, text): one message to a unix datagram socket; a path that begins with NUL is an abstract name. */
+static napi_value send_datagram(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = 0, size = 0;
+  char text[1024];
+  if (napi_get_value_string_utf8(env, arg[0], NULL, 0, &length) != napi_ok || length == 0) return number(env, -EINVAL);
+  if (length >= sizeof address.sun_path) return number(env, -ENAMETOOLONG);
+  napi_get_value_string_utf8(env, arg[0], address.sun_path, sizeof address.sun_path, &length);
+  if (napi_get_value_string_utf8(env, arg[1], text, sizeof text, &size) != napi_ok) return number(env, -EINVAL);
+  socklen_t named = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (address.sun_path[0] ? 1 : 0));
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd == -1) return number(env, -errno);
+  int why = sendto(fd, text, size, MSG_NOSIGNAL, (struct sockaddr *)&address, named) == -1 ? errno : 0;
+  close(fd);
+  return number(env, -why);
+}
+
+/* accept(fd): a connection (blocking mode as accepted, i.e. blocking), or -errno. */
+static napi_value accept_one(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  return result_of(env, accept4((int)integer(env, arg[0]), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+/* receiveDescriptor(socket): the one descriptor of the next message, or -errno; EBADMSG when it holds none or more. */
+static napi_value receive_descriptor(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  char name[4096];
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(8 * sizeof(int))];
+  } control;
+  struct iovec part = {.iov_base = name, .iov_len = sizeof name};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t n;
+  do n = recvmsg((int)integer(env, arg[0]), &message, MSG_CMSG_CLOEXEC);
+  while (n == -1 && errno == EINTR);
+  if (n == -1) return number(env, -errno);
+  int found = -1, count = 0;
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    int many = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    for (int i = 0; i < many; i++) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(c) + (size_t)i * sizeof fd, sizeof fd);
+      if (count++ == 0) found = fd;
+      else close(fd);
+    }
+  }
+  if (count == 1) return number(env, found);
+  if (found >= 0) close(found);
+  return number(env, -EBADMSG);
+}
+
+void register_sockets(napi_env env, napi_value exports) {
+  static const struct function table[] = {
+      {"peerCredentials", peer_credentials},
+      {"listenUnix", listen_unix},
+      {"sendDatagram", send_datagram},
+      {"accept", accept_one},
+      {"receiveDescriptor", receive_descriptor},
+  };
+  register_functions(env, exports, table, sizeof table / sizeof *table);
+}

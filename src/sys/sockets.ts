@@ -1,0 +1,35 @@
+/** Unix sockets. */
+import { constants } from 'node:os';
+import { checked, SysError } from './error.js';
+import { native } from './native.js';
+
+const { EAGAIN } = constants.errno;
+
+/** Sends one message to a unix datagram socket, without waiting. A path that begins with NUL is an abstract name. */
+export function sendDatagram(path: string, text: string): void {
+  checked(native.sendDatagram(path, text), 'sendto', path);
+}
+
+/** Who is at the other end of a connected unix socket, as of connect time (unix(7), SO_PEERCRED). */
+export function peerCredentials(fd: number): { pid: number; uid: number; gid: number } {
+  const result = native.peerCredentials(fd);
+  if (typeof result === 'number') throw new SysError(result, 'getsockopt', 'SO_PEERCRED');
+  return result;
+}
+
+/** A listening, non-blocking unix stream socket. Paths of over 107 bytes are ENAMETOOLONG; one that begins with NUL is an abstract name. */
+export function listenUnix(path: string): number {
+  return checked(native.listenUnix(path), 'listen', path);
+}
+
+/** The next connection waiting at a listening socket, non-blocking; undefined when there is none now. */
+export function tryAccept(fd: number): number | undefined {
+  const result = native.accept(fd);
+  return result === -EAGAIN ? undefined : checked(result, 'accept', fd);
+}
+
+/** The one descriptor that the next message carries; EBADMSG when it carries none or several. */
+export function tryReceiveDescriptor(socket: number): number | undefined {
+  const result = native.receiveDescriptor(socket);
+  return result === -EAGAIN ? undefined : checked(result, 'recvmsg', socket);
+}

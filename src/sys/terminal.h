@@ -1,5 +1,0 @@
-/* What terminal.c adds to the addon. */
-#pragma once
-#include <node_api.h>
-
-void register_terminal(napi_env env, napi_value exports);

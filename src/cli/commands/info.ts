@@ -5,9 +5,9 @@ import { addressOf, namespaceOf, type Globals } from '../address.js';
 import { stateOf } from '../container/state.js';
 import { compile } from '../format/template.js';
 import { binarySize } from '../format/size.js';
-import { VERSION } from '../program/index.js';
 import { withSession } from '../session.js';
 import { dataDirectory } from '../store.js';
+import { VERSION } from '../version.js';
 import { shimsOf } from './runtimes.js';
 
 interface FormatFlag {

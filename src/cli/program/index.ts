@@ -1,7 +1,8 @@
 /** All commands with their flags. Help, completion and the manual page are made from this. */
 import { Command } from 'commander';
-import { didYouMean } from '../../daemon/nearest.js';
+import { didYouMean } from '../../text/nearest.js';
 import { Exit, UsageError } from '../errors.js';
+import { VERSION } from '../version.js';
 import { containerCommands } from './containers.js';
 import { imageCommands } from './images.js';
 import { runningCommands } from './running.js';
@@ -21,9 +22,6 @@ function meant(word: string, names: readonly string[]): string {
     )
   );
 }
-
-declare const HAWSER_VERSION: string | undefined;
-export const VERSION = typeof HAWSER_VERSION === 'string' ? HAWSER_VERSION : '0.0.0-source';
 
 export function program(): Command {
   const top = new Command('hawser')

@@ -1,7 +1,7 @@
 /** Signals and time limits of calls that are made of several. */
 import { Code } from '../ttrpc/status.js';
 import { AbortError, ClientError, DeadlineExceededError } from './errors.js';
-import type { CallOptions } from './types.js';
+import type { CallOptions } from './types/calls.js';
 
 /** How long a call that was given up may take to end by itself, so that it is known what it did. */
 const GRACE_MS = 5_000;

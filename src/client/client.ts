@@ -8,20 +8,11 @@ import type { Services } from './grpc/services.js';
 import { ClientImages } from './image/images.js';
 import { recordOf, statusOf } from './record.js';
 import { abandonedFifos, removeDirectories, scopeOf } from './stdio/fifos.js';
-import type {
-  Backend,
-  CallOptions,
-  Client,
-  Container,
-  CreateOptions,
-  EventEnvelope,
-  EventsOptions,
-  LoadOptions,
-  TaskStatus,
-  Version,
-  Watcher,
-  WatchOptions,
-} from './types.js';
+import type { CallOptions } from './types/calls.js';
+import type { Client, LoadOptions, Version } from './types/client.js';
+import type { Container, CreateOptions } from './types/container.js';
+import type { Backend, EventEnvelope, EventsOptions, Watcher, WatchOptions } from './types/events.js';
+import type { TaskStatus } from './types/process.js';
 
 export class DaemonClient implements Client {
   readonly services: Services;

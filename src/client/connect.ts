@@ -5,7 +5,7 @@ import { abortable, limit, quietly } from './abort.js';
 import { DaemonClient } from './client.js';
 import { errorOf, InvalidArgumentError } from './errors.js';
 import { Connection } from './grpc/connection.js';
-import type { Client, ConnectOptions } from './types.js';
+import type { Client, ConnectOptions } from './types/client.js';
 
 const DEFAULT_ADDRESS = '/run/containerd/containerd.sock';
 const DEFAULT_NAMESPACE = 'default';

@@ -12,25 +12,20 @@ import { fifosOf, removeDirectories, removeFifos, type StreamName } from './stdi
 import { Streams } from './stdio/streams.js';
 import { execProcess, startTask, type TaskContext } from './task.js';
 import type { LinuxResources } from './spec/types.js';
+import type { CallOptions, Mount } from './types/calls.js';
+import type { AttachOptions, CheckpointOptions, Container, ContainerRecord, StartOptions } from './types/container.js';
 import type {
-  AttachOptions,
-  CallOptions,
-  CheckpointOptions,
-  Container,
-  ContainerRecord,
   ExecOptions,
   Exit,
-  Mount,
   OfProcess,
   Output,
   OutputOptions,
   Process,
   ProcessSummary,
   Signal,
-  StartOptions,
   TaskStatus,
   WindowSize,
-} from './types.js';
+} from './types/process.js';
 
 const CHECKPOINT = 'containerd.runc.v1.CheckpointOptions';
 const DETAILS = 'containerd.runc.v1.ProcessDetails';

@@ -18,7 +18,8 @@ import { makeSpec } from './spec/make.js';
 import type { WithRoot } from './spec/process.js';
 import type { TaskContext } from './task.js';
 import { TtrpcError } from '../ttrpc/status.js';
-import type { CreateOptions, Mount } from './types.js';
+import type { Mount } from './types/calls.js';
+import type { CreateOptions } from './types/container.js';
 import type { Spec } from './spec/types.js';
 
 const DEFAULT_RUNTIME = 'io.containerd.runc.v2';

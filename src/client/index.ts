@@ -4,9 +4,13 @@
  * @module hawser/client
  */
 import { connect } from './connect.js';
-import type { Client as ClientInterface, ConnectOptions } from './types.js';
+import type { Client as ClientInterface, ConnectOptions } from './types/client.js';
 
-export type * from './types.js';
+export type * from './types/calls.js';
+export type * from './types/client.js';
+export type * from './types/container.js';
+export type * from './types/process.js';
+export type * from './types/events.js';
 export type * from './image/types.js';
 export type * from './spec/types.js';
 export type { Stats } from './stats.js';

@@ -13,7 +13,8 @@ import type { Services } from './grpc/services.js';
 import { exitOf } from './record.js';
 import { signalNumber } from './signals.js';
 import type { Streams } from './stdio/streams.js';
-import type { CallOptions, Exit, Output, Process, ResultOptions, Signal, WindowSize } from './types.js';
+import type { CallOptions } from './types/calls.js';
+import type { Exit, Output, Process, ResultOptions, Signal, WindowSize } from './types/process.js';
 
 const RETRY_MS = 100;
 const MAX_OUTPUT = 64 * 1024 * 1024;

@@ -3,7 +3,9 @@ import { containerd, google, isType, millis, pack } from '../api/full.js';
 import { parseExact, stringifyExact } from '../oci/json.js';
 import { Code } from '../ttrpc/status.js';
 import { UnknownError } from './errors.js';
-import type { Any, ContainerRecord, Exit, RuncOptions, TaskState, TaskStatus } from './types.js';
+import type { Any } from './types/calls.js';
+import type { ContainerRecord, RuncOptions } from './types/container.js';
+import type { Exit, TaskState, TaskStatus } from './types/process.js';
 import type { Spec, SpecProcess } from './spec/types.js';
 
 type Container = containerd.services.containers.v1.Container.$Properties;

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { Code } from '../ttrpc/status.js';
 import { InvalidArgumentError } from './errors.js';
-import type { Signal } from './types.js';
+import type { Signal } from './types/process.js';
 
 /**
  * The label that containerd's client, ctr and nerdctl keep the signal in that ends a container: what its image says (STOPSIGNAL), unless

@@ -10,7 +10,9 @@ import { stopSignalOf } from './signals.js';
 import { applyProcess } from './spec/process.js';
 import type { SpecProcess } from './spec/types.js';
 import { Streams } from './stdio/streams.js';
-import type { Any, ContainerRecord, ExecOptions, Mount, StartOptions } from './types.js';
+import type { Any, Mount } from './types/calls.js';
+import type { ContainerRecord, StartOptions } from './types/container.js';
+import type { ExecOptions } from './types/process.js';
 
 const KILL = 9;
 /** How long what was killed may take to end. */

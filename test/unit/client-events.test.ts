@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KnownContainers, type LookAtExec } from '../../src/client/events/known.js';
-import type { ContainerEvent, EventKind, Exit, TaskState, TaskStatus } from '../../src/client/types.js';
+import type { ContainerEvent, EventKind } from '../../src/client/types/events.js';
+import type { Exit, TaskState, TaskStatus } from '../../src/client/types/process.js';
 
 const exit = (exitCode: number): Exit => ({ exitCode, exitedAt: new Date(0) });
 

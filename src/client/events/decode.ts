@@ -1,6 +1,6 @@
 /** Events as the daemon publishes them, decoded. */
 import { containerd, millis } from '../../api/full.js';
-import type { EventEnvelope } from '../types.js';
+import type { EventEnvelope } from '../types/events.js';
 
 type Envelope = containerd.services.events.v1.Envelope.$Properties;
 

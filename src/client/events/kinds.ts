@@ -1,7 +1,7 @@
 /** Task events as libcontainerd's kinds. */
 import { containerd } from '../../api/full.js';
 import { exitOf } from '../record.js';
-import type { ContainerEvent, EventEnvelope, EventKind } from '../types.js';
+import type { ContainerEvent, EventEnvelope, EventKind } from '../types/events.js';
 
 const KINDS: Readonly<Record<string, EventKind>> = {
   '/tasks/create': 'create',

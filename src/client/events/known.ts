@@ -2,7 +2,8 @@
  * What has been told of a namespace's containers: what is told again is passed over, and what was missed is found by comparing it
  * with what the daemon has now.
  */
-import type { ContainerEvent, EventKind, Exit, TaskStatus } from '../types.js';
+import type { ContainerEvent, EventKind } from '../types/events.js';
+import type { Exit, TaskStatus } from '../types/process.js';
 
 interface Known {
   pid: number;

@@ -1,6 +1,6 @@
 /** What a gRPC service looks like to a caller, by the kinds of its methods. */
 import type { AnyMethod, MethodDefinition, ServiceDefinition } from '../../ttrpc/service.js';
-import type { CallOptions } from '../types.js';
+import type { CallOptions } from '../types/calls.js';
 
 /** What a gRPC call may be given besides its request. */
 export interface RpcOptions extends CallOptions {

@@ -18,7 +18,7 @@ import { Code, TtrpcError } from '../../ttrpc/status.js';
 import { abortable, limit, quietly } from '../abort.js';
 import { AlreadyExistsError, ClientError, errorOf, InvalidArgumentError, NotFoundError } from '../errors.js';
 import type { Services } from '../grpc/services.js';
-import type { CallOptions, Mount } from '../types.js';
+import type { CallOptions, Mount } from '../types/calls.js';
 import { importArchive } from './archive.js';
 import { readJson, type Scope } from './content.js';
 import { DEFAULT_SNAPSHOTTER, unpackLayers } from './unpack.js';

@@ -1,6 +1,6 @@
 /** Images of a daemon. */
 import type { Readable } from 'node:stream';
-import type { CallOptions, Mount } from '../types.js';
+import type { CallOptions, Mount } from '../types/calls.js';
 
 /** The images of a client's namespace. */
 export interface Images {

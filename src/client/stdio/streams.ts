@@ -2,7 +2,7 @@
 import { Readable, Writable } from 'node:stream';
 import { Code } from '../../ttrpc/status.js';
 import { FailedPreconditionError } from '../errors.js';
-import type { StdioOptions, StdioTarget } from '../types.js';
+import type { StdioOptions, StdioTarget } from '../types/process.js';
 import { isFifo, makeFifos, removeFifos, type FifoOwner, type StreamName } from './fifos.js';
 import { FifoReadable } from './reader.js';
 import { FifoWritable } from './writer.js';

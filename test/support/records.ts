@@ -9,14 +9,14 @@ import { Content } from '../../src/daemon/content/store.js';
 import type { BoundService, Call } from '../../src/daemon/grpc/service.js';
 import type { Exchange } from '../../src/daemon/events/types.js';
 import { Containers } from '../../src/daemon/metadata/containers.js';
-import { Database } from '../../src/daemon/metadata/database.js';
+import { Database } from '../../src/daemon/db/database.js';
 import { Images } from '../../src/daemon/metadata/images.js';
 import { Leases } from '../../src/daemon/metadata/leases.js';
 import { Namespaces } from '../../src/daemon/metadata/namespaces.js';
 import { Sandboxes } from '../../src/daemon/metadata/sandboxes.js';
 import type { Handlers } from '../../src/ttrpc/handlers.js';
 import type { ServiceDefinition } from '../../src/ttrpc/service.js';
-import { publisher, type Publish } from '../../src/daemon/metadata/publisher.js';
+import { publisher, type Publish } from '../../src/daemon/events/publisher.js';
 
 export interface Published {
   namespace: string;

@@ -298,7 +298,7 @@ test('an image that gets another name keeps its content, though its first name g
   };
   const differ: Differ = { apply: () => assert.fail(), compare: () => assert.fail() };
   const { Transfer } = handlersOf(
-    transferService({ metadata: store, differ, streams: new Streams(), defaultSnapshotter: 'native' }),
+    transferService({ stores: store, differ, streams: new Streams(), defaultSnapshotter: 'native' }),
     ContainerdServicesTransferV1Transfer,
   );
   const { ImageStore } = containerd.types.transfer;
@@ -323,7 +323,7 @@ test('a transfer that outlives its lease has done its work', async (t) => {
   };
   const differ: Differ = { apply: () => assert.fail(), compare: () => assert.fail() };
   const { Transfer } = handlersOf(
-    transferService({ metadata: store, differ, streams: new Streams(), defaultSnapshotter: 'native' }),
+    transferService({ stores: store, differ, streams: new Streams(), defaultSnapshotter: 'native' }),
     ContainerdServicesTransferV1Transfer,
   );
   const image = (name: string) =>

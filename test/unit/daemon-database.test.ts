@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Database } from '../../src/daemon/metadata/database.js';
+import { Database } from '../../src/daemon/db/database.js';
 import { rounds } from '../support/eventually.js';
 import { failure, openRecords, workDirectory } from '../support/records.js';
 

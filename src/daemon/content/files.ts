@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errdefs } from '../../api/full.js';
-import { checkDigest } from '../metadata/validate.js';
+import { checkDigest } from '../db/validate.js';
 import { Trash } from '../trash.js';
 import { later, parseTime, type Moment } from './times.js';
 import type { Blob, ContentStatus } from './types.js';

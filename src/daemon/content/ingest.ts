@@ -1,10 +1,25 @@
 import { errdefs } from '../../api/full.js';
 import { realtime } from '../../sys/index.js';
-import { checkLabels } from '../metadata/validate.js';
-import { kept } from '../metadata/mask.js';
+import type { Table } from '../db/database.js';
+import type { StoreParts } from '../db/parts.js';
+import { checkLabels } from '../db/validate.js';
+import { kept } from '../db/mask.js';
 import { IngestFile } from './ingest-file.js';
-import type { Content } from './store.js';
-import type { ContentStatus, Ingest } from './types.js';
+import type { BlobFiles } from './files.js';
+import type { ContentInfo, ContentStatus, Ingest } from './types.js';
+
+/** What the store of content shares with its ingests. */
+export interface ContentParts extends StoreParts {
+  readonly files: BlobFiles;
+}
+
+/** The store of content, to its ingests. */
+export interface ContentTables {
+  readonly parts: ContentParts;
+  readonly blobs: Table<ContentInfo>;
+  /** By namespace and reference; `ref` inside is the file's, `expected` the blob of another namespace that it stands for. */
+  readonly ingests: Table<ContentStatus>;
+}
 
 interface Where {
   readonly namespace: string;
@@ -23,12 +38,12 @@ export class NamespacedIngest implements Ingest {
   readonly #startedAt = realtime();
 
   private constructor(
-    readonly store: Content,
+    readonly store: ContentTables,
     readonly where: Where,
     readonly release: () => void,
   ) {}
 
-  static async open(store: Content, where: Where, release: () => void): Promise<NamespacedIngest> {
+  static async open(store: ContentTables, where: Where, release: () => void): Promise<NamespacedIngest> {
     const ingest = new NamespacedIngest(store, where, release);
     if (where.shared === undefined) ingest.#file = await IngestFile.open(store.parts.files, where.fileRef, where.total);
     return ingest;

@@ -1,7 +1,7 @@
 import { ContainerdServicesContentV1Content, containerd, errdefs } from '../../api/full.js';
 import { bindService, type BoundService, type Call } from '../grpc/service.js';
-import { checkDigest } from '../metadata/validate.js';
-import { isNotFound, outOfRange } from '../metadata/failures.js';
+import { checkDigest } from '../db/validate.js';
+import { isNotFound, outOfRange } from '../failures.js';
 import type { ContentStore, Ingest } from './types.js';
 
 const { WriteAction } = containerd.services.content.v1;

@@ -1,28 +1,13 @@
 import { containerd, errdefs, millis } from '../../api/full.js';
 import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
-import { Table, type Database } from '../metadata/database.js';
-import { isAlreadyExists } from '../metadata/failures.js';
-import type { Leases } from '../metadata/leases.js';
-import { applyMask, kept, replaceEntries } from '../metadata/mask.js';
-import type { Namespaces } from '../metadata/namespaces.js';
-import type { Publish } from '../metadata/publisher.js';
-import { checkDigest, checkLabels, checkName } from '../metadata/validate.js';
-import type { BlobFiles } from './files.js';
-import { NamespacedIngest } from './ingest.js';
+import { Table } from '../db/database.js';
+import { isAlreadyExists } from '../failures.js';
+import { applyMask, kept, replaceEntries } from '../db/mask.js';
+import { checkDigest, checkLabels, checkName } from '../db/validate.js';
+import { NamespacedIngest, type ContentParts, type ContentTables } from './ingest.js';
 import { Locks } from './locks.js';
 import type { Blob, ContentInfo, ContentStatus, ContentStore, Ingest } from './types.js';
-
-/** What the stores of content share with its ingests. */
-export interface ContentParts {
-  readonly db: Database;
-  readonly files: BlobFiles;
-  readonly namespaces: Namespaces;
-  readonly leases: Leases;
-  readonly publish: Publish;
-  /** Called after something was deleted. */
-  readonly changed: () => void;
-}
 
 type WriteOptions = Parameters<ContentStore['ingest']>[2];
 type PutOptions = NonNullable<Parameters<ContentStore['put']>[3]>;
@@ -31,10 +16,9 @@ type PutOptions = NonNullable<Parameters<ContentStore['put']>[3]>;
  * Content by namespace: a blob is seen where it was written. Its file is shared, so a second namespace that says which blob it
  * is about to write finds it written, and has only to commit.
  */
-export class Content implements ContentStore {
-  readonly blobs: Table<ContentInfo>;
-  /** By namespace and reference; `ref` inside is the file's, `expected` the blob of another namespace that it stands for. */
-  readonly ingests: Table<ContentStatus>;
+export class Content implements ContentStore, ContentTables {
+  readonly blobs: ContentTables['blobs'];
+  readonly ingests: ContentTables['ingests'];
   readonly #locks = new Locks();
 
   constructor(readonly parts: ContentParts) {

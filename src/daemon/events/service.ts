@@ -6,7 +6,7 @@ import {
   errdefs,
 } from '../../api/full.js';
 import { bindService } from '../grpc/service.js';
-import { PluginType, type GrpcPlugin, type Registration } from '../plugin/types.js';
+import type { GrpcPlugin } from '../plugin/types.js';
 import type { Envelope, Exchange } from './types.js';
 
 function forward(exchange: Exchange, envelope: Envelope | null | undefined, log?: Logger): object {
@@ -34,14 +34,3 @@ export function eventServices(exchange: Exchange, log?: Logger): GrpcPlugin {
     ttrpc: [bindService(TtrpcEvents, { Forward: ({ envelope }) => forward(exchange, envelope, log) })],
   };
 }
-
-/** Events have no state of their own, so all there is to make is the service. */
-export const eventsPlugin: Registration = {
-  type: PluginType.Grpc,
-  id: 'events',
-  requires: [PluginType.Event],
-  init: ({ events, log }) => eventServices(events, log),
-};
-
-/** The exchange, where plugins and clients look for it. */
-export const exchangePlugin: Registration = { type: PluginType.Event, id: 'exchange', init: ({ events }) => events };

@@ -9,7 +9,7 @@
 import { containerd } from '../../api/full.js';
 import type { ContentInfo, ContentStatus } from '../content/types.js';
 import type { SnapshotInfo } from '../snapshots/types.js';
-import { Table, type Database } from './database.js';
+import { Table, type Database } from '../db/database.js';
 import type { Leases } from './leases.js';
 import type { Container, Image, Labels, Lease, Resource, Sandbox } from './types.js';
 

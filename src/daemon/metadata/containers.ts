@@ -1,12 +1,12 @@
 import { containerd, errdefs } from '../../api/full.js';
 import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
-import { Table, type Database } from './database.js';
-import { applyMask, kept, replaceEntries } from './mask.js';
+import { Table, type Database } from '../db/database.js';
+import { applyMask, kept, replaceEntries } from '../db/mask.js';
 import type { Namespaces } from './namespaces.js';
-import type { Publish } from './publisher.js';
+import type { Publish } from '../events/publisher.js';
 import type { Container, ContainerStore } from './types.js';
-import { checkLabels, checkName, within } from './validate.js';
+import { checkLabels, checkName, within } from '../db/validate.js';
 
 /** What an update without a mask replaces; the rest of a container never changes. */
 const MUTABLE = ['labels', 'spec', 'extensions', 'image', 'snapshot_key'];

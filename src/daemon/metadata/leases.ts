@@ -1,14 +1,15 @@
 import { containerd, errdefs } from '../../api/full.js';
 import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
-import { Table, type Database } from './database.js';
-import { kept } from './mask.js';
+import { Table, type Database } from '../db/database.js';
+import { kept } from '../db/mask.js';
+import type { LeaseRecords } from '../db/parts.js';
 import type { Namespaces } from './namespaces.js';
 import type { Lease, LeaseStore, Resource } from './types.js';
-import { checkDigest, checkLabels, checkName } from './validate.js';
+import { checkDigest, checkLabels, checkName } from '../db/validate.js';
 
 /** Leases keep what was made under them, and what was added to them, from being collected. */
-export class Leases implements LeaseStore {
+export class Leases implements LeaseStore, LeaseRecords {
   readonly #table: Table<Lease>;
   readonly #resources: Table<Resource>;
 
@@ -74,19 +75,12 @@ export class Leases implements LeaseStore {
     return this.#resources.list(namespace, id);
   }
 
-  /**
-   * Inside a write: has a lease, where there is one, keep what is being made.
-   *
-   * @param type `content`, `ingests` or `snapshots/SNAPSHOTTER`
-   * @throws NotFound when there is no such lease; call it before anything is changed
-   */
   keep(namespace: string, id: string | undefined, type: string, key: string): void {
     if (id === undefined || id === '') return;
     this.#check(namespace, id);
     this.#resources.put([namespace, id, type, key], { id: key, type });
   }
 
-  /** Inside a write: the lease under which something is being deleted has no hold on it any more. */
   release(namespace: string, id: string | undefined, type: string, key: string): void {
     if (id !== undefined && id !== '') this.#resources.remove(namespace, id, type, key);
   }

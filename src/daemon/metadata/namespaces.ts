@@ -1,9 +1,10 @@
 import { containerd, errdefs } from '../../api/full.js';
-import { Table, type Database } from './database.js';
-import { applyMask, kept, replaceEntries } from './mask.js';
-import type { Publish } from './publisher.js';
+import { Table, type Database } from '../db/database.js';
+import { applyMask, kept, replaceEntries } from '../db/mask.js';
+import type { NamespaceRecords } from '../db/parts.js';
+import type { Publish } from '../events/publisher.js';
 import type { Labels, NamespaceStore } from './types.js';
-import { checkLabels, checkName } from './validate.js';
+import { checkLabels, checkName } from '../db/validate.js';
 
 /** Tables whose first word is a namespace. What a namespace cannot be deleted with, and what goes with it. */
 const CONTENTS: readonly [table: string, what: string][] = [
@@ -15,7 +16,7 @@ const CONTENTS: readonly [table: string, what: string][] = [
 const BELONGINGS = ['lease', 'leased', 'ingest'];
 
 /** Namespaces: one is there when it was made, or when something was made in it. */
-export class Namespaces implements NamespaceStore {
+export class Namespaces implements NamespaceStore, NamespaceRecords {
   readonly #table: Table<containerd.services.namespaces.v1.Namespace.$Properties>;
 
   constructor(
@@ -25,7 +26,6 @@ export class Namespaces implements NamespaceStore {
     this.#table = new Table(db, 'namespace', containerd.services.namespaces.v1.Namespace);
   }
 
-  /** Inside a write that makes something in a namespace: it is there from then on. */
   ensure(name: string): void {
     if (!this.#table.has(name)) this.#table.put([name], { name });
   }

@@ -1,11 +1,11 @@
 import { containerd, errdefs } from '../../api/full.js';
 import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
-import { Table, type Database } from './database.js';
-import { applyMask, kept, replaceEntries } from './mask.js';
+import { Table, type Database } from '../db/database.js';
+import { applyMask, kept, replaceEntries } from '../db/mask.js';
 import type { Namespaces } from './namespaces.js';
 import type { Sandbox, SandboxStore } from './types.js';
-import { checkLabels, checkName, within } from './validate.js';
+import { checkLabels, checkName, within } from '../db/validate.js';
 
 /** What an update without paths replaces. */
 const MUTABLE = ['labels', 'extensions', 'spec', 'runtime'];

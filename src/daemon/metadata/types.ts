@@ -1,14 +1,16 @@
 /** What the daemon remembers, for each namespace. Records are the API's own messages; nothing here knows of what runs. */
 import type { containerd } from '../../api/full.js';
 import type { ContentStore } from '../content/types.js';
-import type { Snapshotter } from '../snapshots/types.js';
+import type { Labels } from '../db/mask.js';
+import type { Snapshotters } from '../snapshots/types.js';
+
+export type { Labels } from '../db/mask.js';
 
 export type Container = containerd.services.containers.v1.Container.$Properties;
 export type Image = containerd.services.images.v1.Image.$Properties;
 export type Lease = containerd.services.leases.v1.Lease.$Properties;
 export type Resource = containerd.services.leases.v1.Resource.$Properties;
 export type Sandbox = containerd.types.Sandbox.$Properties;
-export type Labels = Record<string, string>;
 
 /*
  * Throughout: reading a record that is not there is NotFound, making one that is AlreadyExists, what does not validate
@@ -60,15 +62,13 @@ export interface LeaseStore {
 }
 
 /** The metadata plugin: all stores over one database, content and snapshots of each namespace apart. */
-export interface Metadata {
+export interface Metadata extends Snapshotters {
   readonly namespaces: NamespaceStore;
   readonly containers: ContainerStore;
   readonly sandboxes: SandboxStore;
   readonly images: ImageStore;
   readonly leases: LeaseStore;
   readonly content: ContentStore;
-  /** A snapshotter by its name, the default one for an empty name; InvalidArgument for an unknown one. */
-  snapshotter(name: string): Snapshotter;
   /** Removes what nothing refers to; a schedule does so too. */
   collect(): Promise<void>;
   close(): Promise<void>;

@@ -3,8 +3,8 @@ import { ContainerdServicesSandboxV1Controller as Controller, errdefs, timestamp
 import { realtime } from '../../sys/index.js';
 import type { Handlers } from '../../ttrpc/handlers.js';
 import { bindService, type BoundService, type Call } from '../grpc/service.js';
-import type { Publish } from '../metadata/publisher.js';
-import { isNotFound } from '../metadata/failures.js';
+import type { Publish } from '../events/publisher.js';
+import { isNotFound } from '../failures.js';
 import type { Sandbox, SandboxStore } from '../metadata/types.js';
 import type { SandboxController, SandboxRequest } from './types.js';
 

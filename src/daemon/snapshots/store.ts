@@ -1,12 +1,10 @@
 import { containerd, errdefs } from '../../api/full.js';
 import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
-import { Table, type Database } from '../metadata/database.js';
-import type { Leases } from '../metadata/leases.js';
-import { applyMask, kept, replaceEntries } from '../metadata/mask.js';
-import type { Namespaces } from '../metadata/namespaces.js';
-import type { Publish } from '../metadata/publisher.js';
-import { checkLabels, checkName } from '../metadata/validate.js';
+import { Table } from '../db/database.js';
+import { applyMask, kept, replaceEntries } from '../db/mask.js';
+import type { StoreParts } from '../db/parts.js';
+import { checkLabels, checkName } from '../db/validate.js';
 import { settleAll } from '../settle.js';
 import type { Mount, SnapshotDriver, SnapshotInfo, SnapshotKind, Snapshotter } from './types.js';
 
@@ -19,15 +17,6 @@ const KINDS = new Map<number, SnapshotKind>([
   [Kind.ACTIVE, 'active'],
   [Kind.COMMITTED, 'committed'],
 ]);
-
-export interface SnapshotParts {
-  readonly db: Database;
-  readonly namespaces: Namespaces;
-  readonly leases: Leases;
-  readonly publish: Publish;
-  /** Called after something was deleted. */
-  readonly changed: () => void;
-}
 
 /**
  * The snapshots of one snapshotter: names and parents in the database, layers with its driver.
@@ -45,7 +34,7 @@ export class Snapshots implements Snapshotter {
   constructor(
     readonly name: string,
     readonly driver: SnapshotDriver,
-    readonly parts: SnapshotParts,
+    readonly parts: StoreParts,
   ) {
     this.#table = new Table(parts.db, 'snapshot', containerd.services.snapshots.v1.Info);
     this.#next = Math.max(0, ...[...driver.layers(), ...this.#recorded()].map(Number).filter(Number.isInteger)) + 1;

@@ -50,3 +50,9 @@ export interface SnapshotDriver {
   /** All that are on disk, those that a crash has left too. An id is never given to another layer. */
   layers(): string[];
 }
+
+/** All snapshotters. */
+export interface Snapshotters {
+  /** A snapshotter by its name, the default one for an empty name; InvalidArgument for an unknown one. */
+  snapshotter(name: string): Snapshotter;
+}

@@ -2,7 +2,7 @@
 import type { containerd } from '../../api/full.js';
 import { encodeHeader, END, padding } from '../diff/tar-writer.js';
 import { fromText } from '../../sys/byte-string.js';
-import type { Image } from '../metadata/types.js';
+import type { Image } from './stores.js';
 import { IMAGE_NAME, REF_NAME, tagOf } from './names.js';
 import {
   isIndex,

@@ -12,7 +12,7 @@ import {
   type Manifest,
   type Platform,
 } from '../../oci/image.js';
-import { checkDigest } from '../metadata/validate.js';
+import { checkDigest } from '../db/validate.js';
 
 export * from '../../oci/image.js';
 

@@ -9,14 +9,14 @@ import {
 } from '../../api/full.js';
 import type { Differ } from '../diff/types.js';
 import { bindService, type BoundService, type Call } from '../grpc/service.js';
-import { isAlreadyExists, isNotFound } from '../metadata/failures.js';
-import type { Image, Labels, Metadata } from '../metadata/types.js';
+import { isAlreadyExists, isNotFound } from '../failures.js';
 import { receiveBytes, sendBytes } from './bytes.js';
 import { exportImages } from './export.js';
 import { importArchive } from './import.js';
 import { namesFor } from './names.js';
 import { Documents, isIndex, platformFrom, suits, type Descriptor } from './oci.js';
 import type { Streams } from './streams.js';
+import type { Image, TransferStores } from './stores.js';
 import { unpack } from './unpack.js';
 
 type Any = google.protobuf.Any.$Properties;
@@ -28,7 +28,7 @@ const PACKAGE = 'containerd.types.transfer';
 const LEASE_MS = 24 * 3600 * 1000;
 
 export interface TransferParts {
-  readonly metadata: Metadata;
+  readonly stores: TransferStores;
   readonly differ: Differ;
   readonly streams: Streams;
   /** The name of the snapshotter that an empty name means. */
@@ -60,7 +60,7 @@ async function run(parts: TransferParts, call: Call, source: Any, destination: A
   const bytes = (any: Any): Uint8Array => any.value ?? new Uint8Array(0);
   if (is(source, 'ImageImportStream') && is(destination, 'ImageStore')) {
     const { stream, forceCompress } = ImageImportStream.decode(bytes(source));
-    return withLease(parts.metadata, call, (lease) =>
+    return withLease(parts.stores, call, (lease) =>
       importStream(parts, call.namespace, lease, stream, forceCompress, ImageStore.decode(bytes(destination)), tell),
     );
   }
@@ -77,11 +77,8 @@ async function run(parts: TransferParts, call: Call, source: Any, destination: A
     const open = parts.streams.get(call.namespace, options.stream);
     tell('Exporting');
     try {
-      await withImages(parts.metadata, call.namespace, ImageStore.decode(bytes(source)), (images) =>
-        sendBytes(
-          open,
-          exportImages(new Documents(parts.metadata.content, call.namespace, undefined), images, options),
-        ),
+      await withImages(parts.stores, call.namespace, ImageStore.decode(bytes(source)), (images) =>
+        sendBytes(open, exportImages(new Documents(parts.stores.content, call.namespace, undefined), images, options)),
       );
     } finally {
       open.close();
@@ -90,12 +87,12 @@ async function run(parts: TransferParts, call: Call, source: Any, destination: A
   }
   if (is(source, 'ImageStore') && is(destination, 'ImageStore')) {
     const { name, labels, extraReferences } = ImageStore.decode(bytes(destination));
-    return withImages(parts.metadata, call.namespace, ImageStore.decode(bytes(source)), async ([image]) => {
+    return withImages(parts.stores, call.namespace, ImageStore.decode(bytes(source)), async ([image]) => {
       for (const one of [
         name,
         ...extraReferences.filter(({ isPrefix }) => !isPrefix).map((reference) => reference.name ?? ''),
       ].filter(Boolean)) {
-        await save(parts.metadata, call.namespace, {
+        await save(parts.stores, call.namespace, {
           name: one,
           target: image?.target ?? null,
           labels: { ...image?.labels, ...labels },
@@ -120,7 +117,7 @@ async function echo(streams: Streams, namespace: string, from: string, to: strin
 }
 
 async function importStream(
-  { metadata, differ, streams, defaultSnapshotter }: TransferParts,
+  { stores, differ, streams, defaultSnapshotter }: TransferParts,
   namespace: string,
   lease: string,
   stream: string,
@@ -129,7 +126,7 @@ async function importStream(
   tell: Tell,
 ): Promise<void> {
   const open = streams.get(namespace, stream);
-  const documents = new Documents(metadata.content, namespace, lease);
+  const documents = new Documents(stores.content, namespace, lease);
   tell('Importing');
   let index: Descriptor;
   try {
@@ -147,7 +144,7 @@ async function importStream(
     for (const manifest of await manifestsIn(documents, images)) {
       if (!suits(await documents.platformOf(manifest), platformFrom(platform))) continue;
       tell('unpacking', manifest.digest, manifest);
-      await unpack(documents, manifest, metadata.snapshotter(name), name, differ);
+      await unpack(documents, manifest, stores.snapshotter(name), name, differ);
     }
   }
   const names: [string, Descriptor][] = images.flatMap((image) =>
@@ -156,7 +153,7 @@ async function importStream(
   if (store.name !== '') names.push([store.name, index]);
   for (const [name, target] of names) {
     const { mediaType, digest, size, annotations = {} } = target;
-    await save(metadata, namespace, { name, labels: store.labels, target: { mediaType, digest, size, annotations } });
+    await save(stores, namespace, { name, labels: store.labels, target: { mediaType, digest, size, annotations } });
     tell('saved', name, target);
   }
   tell('Completed import');
@@ -165,7 +162,7 @@ async function importStream(
 /** Has everything refer to what it names, so that it is kept with it. Gives what the index names. */
 async function label(documents: Documents, one: Descriptor): Promise<Descriptor[]> {
   const children = (await documents.children(one)).filter(({ digest }) => documents.has(digest));
-  const labels: Labels = {};
+  const labels: Record<string, string> = {};
   let [manifests, layers] = [0, 0];
   for (const child of children) {
     const name = isIndex(one)
@@ -200,7 +197,7 @@ async function manifestsIn(documents: Documents, images: readonly Descriptor[]):
 }
 
 function lookUp(
-  { images }: Metadata,
+  { images }: TransferStores,
   namespace: string,
   { name, extraReferences, exportImages: more }: Store,
 ): Image[] {
@@ -210,7 +207,7 @@ function lookUp(
   return [...new Set(names)].map((one) => images.get(namespace, one));
 }
 
-async function save({ images }: Metadata, namespace: string, image: Image): Promise<void> {
+async function save({ images }: TransferStores, namespace: string, image: Image): Promise<void> {
   for (;;) {
     try {
       await images.create(namespace, image);
@@ -230,42 +227,42 @@ async function save({ images }: Metadata, namespace: string, image: Image): Prom
 
 /** Works with images that a client names. Their content is kept meanwhile, whatever becomes of their names. */
 async function withImages(
-  metadata: Metadata,
+  stores: TransferStores,
   namespace: string,
   store: Store,
   work: (images: Image[]) => Promise<void>,
 ): Promise<void> {
   // A lease of our own: that of the client is for what it makes.
-  await withOwnLease(metadata, namespace, async (lease) => {
-    for (const { target } of lookUp(metadata, namespace, store))
-      await metadata.content.keep(namespace, target?.digest ?? '', lease);
+  await withOwnLease(stores, namespace, async (lease) => {
+    for (const { target } of lookUp(stores, namespace, store))
+      await stores.content.keep(namespace, target?.digest ?? '', lease);
     // Named still, now that they are kept; another image under the name is kept by it, or its absence told.
-    await work(lookUp(metadata, namespace, store));
+    await work(lookUp(stores, namespace, store));
   });
 }
 
 async function withLease(
-  metadata: Metadata,
+  stores: TransferStores,
   { namespace, lease }: Call,
   work: (lease: string) => Promise<void>,
 ): Promise<void> {
-  return lease === undefined ? withOwnLease(metadata, namespace, work) : work(lease);
+  return lease === undefined ? withOwnLease(stores, namespace, work) : work(lease);
 }
 
 async function withOwnLease(
-  metadata: Metadata,
+  stores: TransferStores,
   namespace: string,
   work: (lease: string) => Promise<void>,
 ): Promise<void> {
   const id = `transfer-${randomUUID()}`;
-  await metadata.leases.create(namespace, {
+  await stores.leases.create(namespace, {
     id,
     labels: { 'containerd.io/gc.expire': new Date(Date.now() + LEASE_MS).toISOString() },
   });
   try {
     await work(id);
   } finally {
-    await metadata.leases.delete(namespace, id).catch((error: unknown) => {
+    await stores.leases.delete(namespace, id).catch((error: unknown) => {
       // It has expired, or a client has removed it.
       if (!isNotFound(error)) throw error;
     });

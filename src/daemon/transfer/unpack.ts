@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { errdefs } from '../../api/full.js';
 import type { Differ } from '../diff/types.js';
-import { isAlreadyExists, isNotFound } from '../metadata/failures.js';
+import { isAlreadyExists, isNotFound } from '../failures.js';
 import type { Mount, Snapshotter } from '../snapshots/types.js';
 import type { Config, Descriptor, Documents } from './oci.js';
 

@@ -2,9 +2,9 @@
 import type { AddressInfo } from 'node:net';
 import { PluginType, type Registration } from '../plugin/types.js';
 import type { ContainerRuntime } from '../tasks/container.js';
-import { Collector } from './collector.js';
-import { serveMetrics } from './endpoint.js';
-import { OomCounter } from './oom.js';
+import { Collector } from '../monitor/collector.js';
+import { serveMetrics } from '../monitor/endpoint.js';
+import { OomCounter } from '../monitor/oom.js';
 
 export interface MonitorConfig {
   /** As containerd's: no metrics of tasks. */

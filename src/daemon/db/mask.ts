@@ -1,7 +1,8 @@
 /** Field masks as containerd reads them: paths of whole fields, and `FIELD.KEY` for one entry of a map. */
 import { errdefs } from '../../api/full.js';
-import type { Labels } from './types.js';
 
+/** Of any record. */
+export type Labels = Record<string, string>;
 type Setter = (key: string | undefined) => void;
 
 /**

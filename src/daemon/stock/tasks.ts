@@ -2,18 +2,18 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { containerd, errdefs, isType } from '../../api/full.js';
-import { within } from '../metadata/validate.js';
-import { monitorPlugin } from '../monitor/plugins.js';
+import { within } from '../db/validate.js';
+import { monitorPlugin } from './monitor.js';
 import { PluginType, type GrpcPlugin, type InitContext, type Informative, type Registration } from '../plugin/types.js';
 import { defaultSearch, programDir } from '../shims/binary.js';
 import { ShimLauncher } from '../shims/launcher.js';
 import { TtrpcError } from '../../ttrpc/index.js';
-import { CheckpointStore } from './checkpoints.js';
-import { taskConfig, type TaskConfig } from './config.js';
-import { ContainerRuntime } from './container.js';
-import { TaskManager } from './manager.js';
-import { tasksService } from './service.js';
-import { timeoutsOf, type Timeouts } from './timeouts.js';
+import { CheckpointStore } from '../tasks/checkpoints.js';
+import { taskConfig, type TaskConfig } from '../tasks/config.js';
+import { ContainerRuntime } from '../tasks/container.js';
+import { TaskManager } from '../tasks/manager.js';
+import { tasksService } from '../tasks/service.js';
+import { timeoutsOf, type Timeouts } from '../tasks/timeouts.js';
 
 /** Runs tasks in shims. It makes a {@link ContainerRuntime}. */
 const taskPlugin: Registration<TaskConfig> = {

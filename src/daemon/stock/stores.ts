@@ -14,8 +14,14 @@ import type { SnapshotDriver } from '../snapshots/types.js';
 import { transferService } from '../transfer/service.js';
 import { Streams, streamingService } from '../transfer/streams.js';
 import { checkKeys, readNumber, readString } from './settings.js';
-import { containersService, imagesService, leasesService, namespacesService, sandboxStoreService } from './services.js';
-import { MetadataStore } from './store.js';
+import {
+  containersService,
+  imagesService,
+  leasesService,
+  namespacesService,
+  sandboxStoreService,
+} from '../metadata/services.js';
+import { MetadataStore } from '../metadata/store.js';
 
 interface MetadataConfig {
   readonly default_snapshotter: string;
@@ -135,7 +141,7 @@ export const storePlugins: readonly Registration[] = [
     'transfer',
     (context, store) =>
       transferService({
-        metadata: store,
+        stores: store,
         differ: context.get<Differ>(PluginType.Differ, 'walking'),
         streams: context.get<Streams>(PluginType.Transfer, 'streams'),
         defaultSnapshotter: store.options.defaultSnapshotter,

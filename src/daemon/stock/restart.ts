@@ -2,7 +2,7 @@
 import { parseDuration } from '../config/duration.js';
 import { PluginType, type Registration } from '../plugin/types.js';
 import type { ContainerRuntime } from '../tasks/container.js';
-import { RestartMonitor } from './monitor.js';
+import { RestartMonitor } from '../restart/monitor.js';
 
 /** As containerd has it, when the configuration does not say. */
 const INTERVAL = '10s';

@@ -2,7 +2,7 @@
 import type { containerd } from '../../api/full.js';
 import { errdefs } from '../../api/full.js';
 import { checkIdentifier } from '../../api/identifier.js';
-import type { Labels } from './types.js';
+import type { Labels } from './mask.js';
 
 type Descriptor = containerd.types.Descriptor.$Properties;
 

@@ -1,13 +1,13 @@
 /** Sandboxes as plugins: the controller that has shims run them, and the service of all controllers. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { isNotFound } from '../metadata/failures.js';
-import { publisher } from '../metadata/publisher.js';
+import { isNotFound } from '../failures.js';
+import { publisher } from '../events/publisher.js';
 import { PluginType, type GrpcPlugin, type InitContext, type Registration } from '../plugin/types.js';
 import type { ContainerRuntime } from '../tasks/container.js';
-import { ShimSandboxes } from './controller.js';
-import { sandboxControllerService } from './service.js';
-import type { SandboxController } from './types.js';
+import { ShimSandboxes } from '../sandboxes/controller.js';
+import { sandboxControllerService } from '../sandboxes/service.js';
+import type { SandboxController } from '../sandboxes/types.js';
 
 const controllerPlugin: Registration = {
   type: PluginType.SandboxController,

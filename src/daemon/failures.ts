@@ -1,5 +1,5 @@
 /** Telling errors of containerd's classes apart. */
-import { Code, TtrpcError } from '../../ttrpc/status.js';
+import { Code, TtrpcError } from '../ttrpc/status.js';
 
 export function isNotFound(error: unknown): boolean {
   return error instanceof TtrpcError && error.code === Code.NotFound;

@@ -1,6 +1,6 @@
 /** Events of the daemon's own records, under containerd's topics (contract §4.1). */
 import { containerd, pack } from '../../api/full.js';
-import type { Exchange } from '../events/types.js';
+import type { Exchange } from './types.js';
 
 type Events = typeof containerd.events;
 type EventName = { [Name in keyof Events]: Events[Name] extends { encode: unknown } ? Name : never }[keyof Events];

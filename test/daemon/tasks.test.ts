@@ -133,6 +133,7 @@ labTest('what a shim is told', async (lab) => {
     `GRPC_ADDRESS=${lab.dir}/d.sock`,
     `NAMESPACE=${lab.namespace}`,
     'MAX_SHIM_VERSION=2',
+    'LAB_VARIABLE=a=b',
     lab.bundle('told'),
   ]) {
     assert.ok(told.split('\n').includes(line), `${line} in ${told}`);

@@ -5,13 +5,14 @@ import type { Overrides } from './config/index.js';
 export const USAGE = `hawserd: runs containers' shims, and serves containerd's API
 
 Usage: hawserd [flags]
-       hawserd [flags] config default|check|dump
+       hawserd [flags] config default|check|dump|migrate
        hawserd [flags] publish --topic TOPIC --namespace NAME <EVENT
 
 Commands:
   config default   print a configuration file with every key explained
   config check     read the configuration, and say what is wrong with it
   config dump      print what holds, with the file and the flags taken together
+  config migrate   print the same in the newest form, version 4, with the settings of all plugins
   publish          have the hawserd that runs tell an event, for shims; standard input is the event as a google.protobuf.Any
 
 Flags:
@@ -29,7 +30,8 @@ Flags:
 Signals: SIGTERM and SIGINT end the daemon, and containers live on; SIGUSR1 writes its state to the log.
 `;
 
-export type Command = 'run' | 'version' | 'help' | 'config default' | 'config check' | 'config dump' | 'publish';
+export type Command =
+  'run' | 'version' | 'help' | 'config default' | 'config check' | 'config dump' | 'config migrate' | 'publish';
 
 export interface Invocation {
   readonly command: Command;
@@ -55,7 +57,7 @@ const VALUED: Readonly<Record<string, keyof Overrides | 'config' | 'topic' | 'na
   topic: 'topic',
   namespace: 'namespace',
 };
-const CONFIG_COMMANDS = ['default', 'check', 'dump'];
+const CONFIG_COMMANDS = ['default', 'check', 'dump', 'migrate'];
 
 /** @param args what stands after the program's name. Flags may have one dash or two, and their value after `=` or a space. */
 export function parseFlags(args: readonly string[]): Invocation {

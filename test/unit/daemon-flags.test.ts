@@ -21,6 +21,7 @@ for (const [text, expected] of [
   ['help', { command: 'help' }],
   ['config default', { command: 'config default' }],
   ['-c /c config check', { command: 'config check', config: '/c' }],
+  ['config migrate', { command: 'config migrate' }],
   ['config dump -c /c', { command: 'config dump', config: '/c' }],
   [
     '--address /a publish --topic /tasks/oom --namespace ns',
@@ -36,8 +37,8 @@ for (const [text, expected] of [
   ['--root=', 'flag --root needs a value'],
   ['-x', 'unknown flag -x'],
   ['confg', 'unknown command confg; did you mean config?'],
-  ['config', 'config needs one of default, check, dump'],
-  ['config foo', 'config needs one of default, check, dump'],
+  ['config', 'config needs one of default, check, dump, migrate'],
+  ['config foo', 'config needs one of default, check, dump, migrate'],
   ['config dump x', 'nothing can stand after config dump: x'],
   ['run', 'unknown command run'],
   ['publish --topic /t', 'publish needs the flag --namespace'],

@@ -15,7 +15,8 @@ const KNOWN_TIMEOUTS = new Set([
   'io.containerd.timeout.cri.defercleanup',
 ]);
 
-const PASSED = ['temp', 'plugin_dir', 'proxy_plugins', 'stream_processors'];
+/** What version 4 still has; the rest of what has no use here is a plugin's there. */
+const PASSED = ['temp', 'proxy_plugins', 'stream_processors'];
 
 /**
  * Single values replace, lists and sections grow, key by key. Empty ones say nothing.
@@ -41,6 +42,8 @@ function mergeTop(config: Config, file: ConfigFile): void {
   const external = top.list('external_plugins');
   for (const path of external) top.checkPath('external_plugins', path);
   add(config.externalPlugins, external);
+  const { log_trace_id: traced } = (file.table.debug ?? {}) as Table;
+  if (traced === true) config.passed = { ...config.passed, debug: { log_trace_id: traced } };
   for (const key of PASSED) {
     const value = file.table[key];
     if (value === undefined || value === '') continue;

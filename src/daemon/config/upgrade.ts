@@ -25,6 +25,8 @@ const TCP: readonly Move[] = [
   ['tcp_tls_cert', 'tls_cert'],
   ['tcp_tls_key', 'tls_key'],
   ['tcp_tls_common_name', 'tls_common_name'],
+  ['max_recv_message_size', 'max_recv_message_size'],
+  ['max_send_message_size', 'max_send_message_size'],
 ];
 const SOCKET: readonly Move[] = ['address', 'uid', 'gid'].map((key) => [key, key]);
 

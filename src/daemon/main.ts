@@ -13,6 +13,8 @@ async function main(args: readonly string[]): Promise<void> {
       return (await import('./run.js')).run(await configOf(invocation));
     case 'publish':
       return publish(invocation);
+    case 'oci-hook':
+      return (await import('./hook/index.js')).runHook(invocation.hook!);
     case 'config default':
       return print((await import('./config/print.js')).defaultConfig());
     case 'config dump':

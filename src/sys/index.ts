@@ -25,7 +25,7 @@ export {
   type Time,
 } from './files.js';
 export { realtime, realtimeMillis } from './clock.js';
-export { spawn, searchPath, execFailure, type Child, type SpawnOptions } from './spawn.js';
+export { exec, spawn, searchPath, execFailure, type Child, type SpawnOptions } from './spawn.js';
 export { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, unmount } from './mount.js';
 export { Relay, type Relayed } from './relay.js';
 export { isChild, reapableOrphans, reap } from './orphans.js';

@@ -37,6 +37,7 @@ export interface Native {
     dieWithParent: boolean,
     ownGroup: boolean,
   ): number;
+  exec(file: string, argv: readonly string[], env: readonly string[]): number;
   setChildrenNofile(soft: number): void;
   trimMemory(): void;
   read(fd: number, buffer: Uint8Array): number;

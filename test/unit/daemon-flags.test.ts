@@ -27,6 +27,8 @@ for (const [text, expected] of [
     '--address /a publish --topic /tasks/oom --namespace ns',
     { command: 'publish', address: '/a', event: { topic: '/tasks/oom', namespace: 'ns' } },
   ],
+  ['oci-hook /bin/echo -v --topic x', { command: 'oci-hook', hook: ['/bin/echo', '-v', '--topic', 'x'] }],
+  ['-l debug oci-hook -- --odd config', { command: 'oci-hook', logLevel: 'debug', hook: ['--odd', 'config'] }],
 ] as const) {
   test(`hawserd ${text}`, () => assert.deepEqual(parse(text), { config: undefined, ...expected }));
 }
@@ -47,6 +49,9 @@ for (const [text, expected] of [
   ['--topic /t', 'flag --topic goes with publish only'],
   ['config dump --namespace n', 'flag --namespace goes with publish only'],
   ['--', 'unknown command --'],
+  ['oci-hook', 'oci-hook needs the program that it is to run'],
+  ['oci-hook -x', 'unknown flag -x of oci-hook: put -- before the program that it is to run'],
+  ['--topic /t oci-hook /x', 'flag --topic goes with publish only'],
 ] as const) {
   test(`hawserd ${text}: refused`, () =>
     assert.throws(

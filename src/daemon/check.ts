@@ -19,7 +19,7 @@ export function checkSections(
       plugin.config?.(sections[name] ?? {});
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      const file = files.map(readConfigFile).findLast(({ table }) => Object.hasOwn(table.plugins ?? {}, name));
+      const file = files.map(readConfigFile).findLast((one) => Object.hasOwn(one.plugins, name));
       throw (
         file?.fault(['plugins', name], `plugin ${name}: ${error.message}`) ??
         new ConfigError(`plugin ${name}: ${error.message}`)

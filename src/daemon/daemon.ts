@@ -3,6 +3,7 @@ import { accessSync, constants, writeFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { joinCgroup } from './cgroup.js';
 import type { Config } from './config/index.js';
+import { METRICS_SERVER, SERVERS } from './config/schema.js';
 import { makeDirectory } from './directory.js';
 import { EventExchange } from './events/exchange.js';
 import { UnheardExits } from './events/unheard.js';
@@ -56,7 +57,9 @@ export class Daemon {
         address: config.grpc.address,
         ttrpcAddress: config.ttrpc.address,
         timeouts: config.timeouts,
-        ...(config.metrics.address === '' ? {} : { metricsAddress: config.metrics.address }),
+        ...(config.metrics.address === '' || config.disabledPlugins.includes(METRICS_SERVER)
+          ? {}
+          : { metricsAddress: config.metrics.address }),
       },
       sections: config.plugins,
       disabled: config.disabledPlugins,
@@ -169,6 +172,8 @@ export class Daemon {
 
   #checkRequired(): void {
     for (const required of this.options.config.requiredPlugins) {
+      // The daemon itself is those servers.
+      if (Object.hasOwn(SERVERS, required)) continue;
       const found = this.#plugins.list().find(({ registration }) => nameOf(registration) === required);
       if (found === undefined)
         throw new Error(`required_plugins names ${required}, and there is no such plugin, or it is disabled`);

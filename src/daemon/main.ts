@@ -13,10 +13,14 @@ async function main(args: readonly string[]): Promise<void> {
       return (await import('./run.js')).run(await configOf(invocation));
     case 'publish':
       return publish(invocation);
+    case 'oci-hook':
+      return (await import('./hook/index.js')).runHook(invocation.hook!);
     case 'config default':
       return print((await import('./config/print.js')).defaultConfig());
     case 'config dump':
       return print((await import('./config/print.js')).dumpConfig(await configOf(invocation)));
+    case 'config migrate':
+      return print(await migrate(await configOf(invocation)));
     case 'config check':
       return print(await check(await configOf(invocation)));
   }
@@ -35,6 +39,16 @@ async function check(config: Awaited<ReturnType<typeof configOf>>): Promise<stri
   const [{ checkSections }, { stockPlugins }] = await Promise.all([import('./check.js'), import('./plugins.js')]);
   checkSections(config, stockPlugins);
   return `${config.files.join(', ') || 'the defaults'}: good\n`;
+}
+
+async function migrate(config: Awaited<ReturnType<typeof configOf>>): Promise<string> {
+  const [{ migrateConfig }, { checkSections }, { stockPlugins }] = await Promise.all([
+    import('./config/print.js'),
+    import('./check.js'),
+    import('./plugins.js'),
+  ]);
+  checkSections(config, stockPlugins);
+  return migrateConfig(config, stockPlugins);
 }
 
 /** Shims are told the daemon's socket for events by their environment. */

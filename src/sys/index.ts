@@ -7,7 +7,7 @@
 export { SysError } from './error.js';
 export { goBuildInfo } from './build-info.js';
 export { becomeSubreaper, openPidfd, signalPidfd, trimMemory } from './process.js';
-export { spawn, searchPath, execFailure, limitChildrenNofile, type Child, type SpawnOptions } from './spawn.js';
+export { exec, spawn, searchPath, execFailure, limitChildrenNofile, type Child, type SpawnOptions } from './spawn.js';
 export { onExit, isWatched, type ExitStatus } from './exit.js';
 export { isChild, reapableOrphans, reap } from './orphans.js';
 export {

@@ -42,6 +42,7 @@ interface SpawnCalls {
     dieWithParent: boolean,
     ownGroup: boolean,
   ): number;
+  exec(file: string, argv: readonly string[], env: readonly string[]): number;
   setChildrenNofile(soft: number): void;
 }
 

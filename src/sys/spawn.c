@@ -42,7 +42,8 @@ static napi_value set_children_nofile(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* What the child does between vfork and exec: only async-signal-safe calls, as it borrows its parent's memory. */
+/* What the child does between vfork and exec: only async-signal-safe calls, as it borrows its parent's memory. With nfds -1
+ * it keeps 0, 1 and 2, which Node closes on exec as it does all that it has inherited. */
 static int become(char *const argv[], char *const envp[], const char *file, const char *cwd, const int *sources, int nfds,
                   bool die_with_parent, bool own_group) {
   sigset_t none;
@@ -63,7 +64,8 @@ static int become(char *const argv[], char *const envp[], const char *file, cons
   }
   for (int i = 0; i < nfds; i++)
     if (dup2(sources[i], i) == -1) return errno;
-  syscall(SYS_close_range, nfds, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+  for (int fd = 0; nfds < 0 && fd <= 2; fd++) fcntl(fd, F_SETFD, 0);
+  if (nfds >= 0) syscall(SYS_close_range, nfds, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
   execve(file, argv, envp);
   return errno;
 }
@@ -117,9 +119,22 @@ static napi_value spawn(napi_env env, napi_callback_info info) {
   return number(env, failed ? -failed : pid);
 }
 
+/* exec(file, argv, env): -errno, if it returns. Signals have been reset then, and the process is good for saying so. */
+static napi_value exec_program(napi_env env, napi_callback_info info) {
+  ARGS(3);
+  char *file = string(env, arg[0]);
+  char **argv = strings(env, arg[1]), **envp = strings(env, arg[2]);
+  int why = become(argv, envp, file, NULL, NULL, -1, false, false);
+  free(file);
+  free_strings(argv);
+  free_strings(envp);
+  return number(env, -why);
+}
+
 void register_spawn(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"spawn", spawn},
+      {"exec", exec_program},
       {"setChildrenNofile", set_children_nofile},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);

@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { checked } from './error.js';
+import { checked, SysError } from './error.js';
 import { onExit, type ExitStatus } from './exit.js';
 import { native } from './native.js';
 
@@ -49,6 +49,17 @@ export function spawn(file: string, argv: readonly string[], options: SpawnOptio
     file,
   );
   return { pid, exited: new Promise((resolve) => onExit(pid, resolve)) };
+}
+
+/**
+ * Makes this process another program (execve(2)): the pid, the process group and the descriptors 0, 1 and 2 stay. Signals are no longer ignored or held.
+ *
+ * @param file absolute, or relative to this process's cwd
+ * @param env NAME=VALUE each
+ * @throws SysError when that fails; signals end the process then
+ */
+export function exec(file: string, argv: readonly string[], env: readonly string[]): never {
+  throw new SysError(native.exec(file, argv, env), 'execve', file);
 }
 
 /**

@@ -21,6 +21,12 @@ export const withoutGo: string | undefined =
     ? undefined
     : 'Go is not installed (apt-get install golang-go, or go.dev/dl)';
 
+/** That of {@link containerdOf}, if it has been built; nothing is built. */
+export function builtContainerd(version: string): string | undefined {
+  const place = join(cache, `containerd@${version}`);
+  return existsSync(place) ? place : undefined;
+}
+
 /** The directory of containerd, ctr and its own shim, of a release. */
 export function containerdOf(version: string): string {
   const place = join(cache, `containerd@${version}`);

@@ -121,7 +121,7 @@ export class TaskLab {
         publishBinary: '/bin/true',
         search: { first: [], path: process.env.PATH ?? '', last: [] },
         debug: true,
-        schedCore: false,
+        env: { LAB_VARIABLE: 'a=b' },
         startMs: all.start,
         cleanupMs: all.cleanup,
       }),

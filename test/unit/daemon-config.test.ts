@@ -184,6 +184,22 @@ for (const [text, expected] of [
     '[timeouts]\n"io.containerd.timeout.shim.start" = "5s"',
     '2:1: unknown key io.containerd.timeout.shim.start in [timeouts]; did you mean io.containerd.timeout.shim.load?',
   ],
+  [
+    'version = 2\ndisabled_plugins = ["cri"]',
+    '2:1: disabled_plugins names "cri", which has no type: since version 2 it must be TYPE.ID, such as io.containerd.grpc.v1.cri',
+  ],
+  [
+    'version = 4\n[plugins."io.containerd.server.v1.grpc"]\naddress = "x"',
+    '3:1: plugins.io.containerd.server.v1.grpc.address must be an absolute path, not "x"',
+  ],
+  [
+    'version = 4\n[plugins."io.containerd.server.v1.ttrpc"]\nadress = "/x"',
+    '3:1: unknown key adress in [plugins.io.containerd.server.v1.ttrpc]; did you mean address?',
+  ],
+  [
+    'version = 4\n[plugins."io.containerd.server.v1.metrics"]\naddress = 1',
+    '3:1: plugins.io.containerd.server.v1.metrics.address must be a text in quotes, not a whole number',
+  ],
   ['[timeouts]\na = 5', '2:1: timeouts.a must be a text in quotes, not a whole number'],
   ['[plugins]\n"a.b" = 1', '2:1: plugins.a.b must be a section, not a whole number'],
   [
@@ -233,13 +249,13 @@ test('the command line comes last', () => {
 
 test('imported files come after the one that imports them, lists grow', () => {
   mkdirSync(join(directory, 'conf.d'));
-  write('root = "/two"\ndisabled_plugins = ["b"]\nimports = ["../main.toml"]', 'conf.d/2.toml');
+  write('root = "/two"\ndisabled_plugins = ["b.c", "a.b"]\nimports = ["../main.toml"]', 'conf.d/2.toml');
   write('root = "/one"\nstate = "/one"', 'conf.d/1.toml');
   write('junk', 'conf.d/readme');
   const config = loadConfig(
-    write('imports = ["conf.d/*.toml", "none.d/*"]\nroot = "/main"\ndisabled_plugins = ["a"]', 'main.toml'),
+    write('imports = ["conf.d/*.toml", "none.d/*"]\nroot = "/main"\ndisabled_plugins = ["a.b"]', 'main.toml'),
   );
-  assert.deepEqual([config.root, config.state, config.disabledPlugins], ['/two', '/one', ['a', 'b']]);
+  assert.deepEqual([config.root, config.state, config.disabledPlugins], ['/two', '/one', ['a.b', 'b.c']]);
   assert.equal(config.files.length, 3);
   assert.throws(() => load('imports = ["absent.toml"]'), /cannot read the configuration .*absent\.toml: ENOENT/);
 });
@@ -303,7 +319,8 @@ test('what dockerd writes for its containerd is read, and what is of no use is n
       .replace('"io.containerd.grpc.v1.cri"', '"cri"')
       .replace('[plugins]', '[plugins]\n[plugins.linux]\nshim = "x"'),
   );
-  assert.deepEqual(old.disabledPlugins, ['cri']);
+  assert.deepEqual(old.disabledPlugins, ['io.containerd.grpc.v1.cri']);
+  assert.deepEqual({ ...old.plugins['io.containerd.runtime.v1.linux'] }, { shim: 'x' });
 });
 
 test('durations as Go writes them', () => {

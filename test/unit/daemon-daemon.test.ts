@@ -306,7 +306,31 @@ test('a required plugin that is not there, or has not started, ends the daemon, 
     start({ root, address, toml: 'required_plugins = ["t.good", "t.bad"]', plugins: [good, bad] }),
     /required plugin t\.bad has not started: no luck/,
   );
-  await start({ root, address, toml: 'required_plugins = ["t.good"]', plugins: [good] });
+  const server = 'io.containerd.server.v1';
+  await start({
+    root,
+    address,
+    toml: `required_plugins = ["t.good", "${server}.grpc", "${server}.ttrpc", "${server}.metrics"]`,
+    plugins: [good],
+  });
+});
+
+test('metrics are not served where their server is disabled', async () => {
+  const given: unknown[] = [];
+  const seen: Registration = { type: 't', id: 'seen', init: ({ daemon }) => void given.push(daemon.metricsAddress) };
+  const metrics = '[metrics]\naddress = "127.0.0.1:1"';
+  await start({ toml: metrics, plugins: [seen] });
+  await start({ toml: `disabled_plugins = ["io.containerd.server.v1.metrics"]\n${metrics}`, plugins: [seen] });
+  assert.deepEqual(given, ['127.0.0.1:1', undefined]);
+});
+
+test('a plugin is required by the name that version 1 has for it', async () => {
+  const restart: Registration = { type: 'io.containerd.internal.v1', id: 'restart', init: () => undefined };
+  await start({ toml: 'required_plugins = ["restart"]', plugins: [restart] });
+  await start({
+    toml: 'version = 4\nrequired_plugins = ["io.containerd.monitor.container.v1.restart"]',
+    plugins: [restart],
+  });
 });
 
 test('a second daemon on a root or a socket is refused, and the first one does not notice', async () => {

@@ -21,11 +21,14 @@ for (const [text, expected] of [
   ['help', { command: 'help' }],
   ['config default', { command: 'config default' }],
   ['-c /c config check', { command: 'config check', config: '/c' }],
+  ['config migrate', { command: 'config migrate' }],
   ['config dump -c /c', { command: 'config dump', config: '/c' }],
   [
     '--address /a publish --topic /tasks/oom --namespace ns',
     { command: 'publish', address: '/a', event: { topic: '/tasks/oom', namespace: 'ns' } },
   ],
+  ['oci-hook /bin/echo -v --topic x', { command: 'oci-hook', hook: ['/bin/echo', '-v', '--topic', 'x'] }],
+  ['-l debug oci-hook -- --odd config', { command: 'oci-hook', logLevel: 'debug', hook: ['--odd', 'config'] }],
 ] as const) {
   test(`hawserd ${text}`, () => assert.deepEqual(parse(text), { config: undefined, ...expected }));
 }
@@ -36,8 +39,8 @@ for (const [text, expected] of [
   ['--root=', 'flag --root needs a value'],
   ['-x', 'unknown flag -x'],
   ['confg', 'unknown command confg; did you mean config?'],
-  ['config', 'config needs one of default, check, dump'],
-  ['config foo', 'config needs one of default, check, dump'],
+  ['config', 'config needs one of default, check, dump, migrate'],
+  ['config foo', 'config needs one of default, check, dump, migrate'],
   ['config dump x', 'nothing can stand after config dump: x'],
   ['run', 'unknown command run'],
   ['publish --topic /t', 'publish needs the flag --namespace'],
@@ -46,6 +49,9 @@ for (const [text, expected] of [
   ['--topic /t', 'flag --topic goes with publish only'],
   ['config dump --namespace n', 'flag --namespace goes with publish only'],
   ['--', 'unknown command --'],
+  ['oci-hook', 'oci-hook needs the program that it is to run'],
+  ['oci-hook -x', 'unknown flag -x of oci-hook: put -- before the program that it is to run'],
+  ['--topic /t oci-hook /x', 'flag --topic goes with publish only'],
 ] as const) {
   test(`hawserd ${text}: refused`, () =>
     assert.throws(

@@ -9,6 +9,8 @@ import { parseAnswer } from '../../src/daemon/shims/answer.js';
 import { ownShim } from '../../src/daemon/shim-path.js';
 import { programDir, resolveShim, shimName } from '../../src/daemon/shims/binary.js';
 import { taskConfig } from '../../src/daemon/tasks/config.js';
+import { shimPlugin, type ShimConfig } from '../../src/daemon/shims/plugin.js';
+import type { InitContext } from '../../src/daemon/plugin/types.js';
 import { DEFAULT_TIMEOUTS, timeoutsOf } from '../../src/daemon/tasks/timeouts.js';
 import { fileURLToPath } from 'node:url';
 
@@ -121,6 +123,12 @@ test('the plugin refuses keys and values that it does not know', () => {
   assert.throws(() => taskConfig({ shim_dir: '/x' }), /shim_dir is no key/);
   assert.throws(() => taskConfig({ sched_core: 'yes' }), /sched_core must be true or false/);
   assert.throws(() => taskConfig({ shim_dirs: ['x'] }), /shim_dirs must be a list of absolute paths/);
+});
+
+test('variables of all shims come from one plugin, sched_core from another, and both are given to each shim', () => {
+  const context = { config: shimPlugin.config!({ env: ['A=b=c', 'EMPTY='], socket_dir: '/run/s' }) };
+  assert.deepEqual(shimPlugin.init(context as InitContext<ShimConfig>), { A: 'b=c', EMPTY: '' });
+  assert.throws(() => shimPlugin.config!({ environment: [] }), /environment is no key of this plugin/);
 });
 
 test('timeouts by the keys of the configuration', () => {

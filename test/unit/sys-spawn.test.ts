@@ -12,6 +12,7 @@ import {
   SysError,
   type SpawnOptions,
 } from '../../src/sys/index.js';
+import { execa } from 'execa';
 import { captured, helper, leavesNothingOpen, openDescriptors, script, tempDir } from './fixtures/support.js';
 
 interface Inspection {
@@ -279,4 +280,21 @@ test('children get the limit of open files that they shall have, not the one tha
   const [soft, hard] = limits.trim().split('\n');
   assert.equal(soft, '777');
   assert.equal(hard, /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))![1]);
+});
+
+test('a process becomes another program, with its pid, standard descriptors and default signals, or is told why not', async () => {
+  const code = `
+    import { exec } from './src/sys/index.js';
+    try {
+      exec('/no/such/file', [], []);
+    } catch (error) {
+      console.log(error.code, error.syscall, process.pid);
+    }
+    exec('/bin/sh', ['named', '-c', 'echo $$ "$0" "$A"; grep SigIgn /proc/self/status'], ['A=b c']);
+  `;
+  const { stdout } = await execa(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code]);
+  const [failed, became, ignored] = stdout.split('\n');
+  const [, pid] = /^ENOENT execve (\d+)$/.exec(failed!)!;
+  assert.equal(became, `${pid} named b c`);
+  assert.match(ignored!, /^SigIgn:\t0+$/);
 });

@@ -26,7 +26,9 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
       version: {
         kind: 'integer',
         value: 2,
-        doc: "Version of this file's form, as containerd counts them: 2 or 3. Files of version 1 are read too.",
+        doc:
+          "Version of this file's form, as containerd counts them: 1 to 4; a file without one has version 1. In version 4 the sections\n" +
+          'grpc, ttrpc and metrics are [plugins."io.containerd.server.v1.grpc"] and so on.',
       },
       root: {
         kind: 'string',
@@ -105,7 +107,7 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
       address: {
         kind: 'string',
         value: '',
-        doc: 'Its path; the address of [grpc] with .ttrpc after it, when this is empty.',
+        doc: 'Its path; the address of [grpc] with .ttrpc after it, and with its uid and gid, when this is empty.',
       },
       uid: { kind: 'integer', value: 0, doc: 'The user that it belongs to.' },
       gid: { kind: 'integer', value: 0, doc: 'The group that it belongs to.' },
@@ -116,6 +118,7 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
     settings: {
       level: { kind: 'string', value: 'info', doc: 'trace, debug, info, warn, error, fatal or panic.' },
       format: { kind: 'string', value: '', doc: 'json, text, or nothing: text on a terminal and json anywhere else.' },
+      log_trace_id: theirs('boolean'),
       address: theirs('string'),
       uid: theirs('integer'),
       gid: theirs('integer'),
@@ -142,6 +145,15 @@ export const SECTIONS: Readonly<Record<string, Section>> = {
       },
     },
   },
+};
+
+export const METRICS_SERVER = 'io.containerd.server.v1.metrics';
+
+/** Sections that version 4 has at plugins, by the plugin's name. The keys are the same. */
+export const SERVERS: Readonly<Record<string, string>> = {
+  'io.containerd.server.v1.grpc': 'grpc',
+  'io.containerd.server.v1.ttrpc': 'ttrpc',
+  [METRICS_SERVER]: 'metrics',
 };
 
 /** Sections whose keys are names that the user chooses. */
@@ -178,6 +190,8 @@ export const TABLES: Readonly<Record<string, { readonly doc?: string; readonly e
       '[plugins."io.containerd.runtime.v2.task"]',
       '  sched_core = false        # each shim and its containers share cores with nobody else',
       '  shim_dirs = []            # directories that shims are looked for in before all others',
+      '[plugins."io.containerd.shim.v1.manager"]',
+      '  env = []                  # what shims have in their environment besides, as "NAME=VALUE"',
       '[plugins."io.containerd.monitor.task.v1.cgroups"]',
       '  no_prometheus = false     # no metrics of containers; those of the daemon itself are served all the same',
       '[plugins."io.containerd.internal.v1.restart"]',

@@ -13,7 +13,13 @@ if ! [ -e "$lib/hawserd.mjs" ]; then
   echo "hawserd: hawserd.mjs is neither in $top/dist nor in $top/lib/hawser${built_in:+, nor in $built_in, where it was when this was built or installed}: run 'make build' or 'make install', or link to this program instead of copying it" >&2
   exit 1
 fi
+# The program that a hook becomes gets back what is kept from Node, and the limit of open files that Node raises.
+case " $* " in
+  *" oci-hook "*) hook=yes HAWSERD_NOFILE=$(ulimit -Sn) && export HAWSERD_NOFILE ;;
+  *) hook= ;;
+esac
 for setting in $(env | sed -n 's/^\(NODE_[A-Za-z0-9_]*\)=.*/\1/p'); do
+  [ -z "$hook" ] || eval "[ -z \"\${$setting+x}\" ] || export HAWSERD_HELD_$setting=\"\$$setting\""
   unset "$setting"
 done
 [ -x "$lib/node" ] && exec "$lib/node" "$lib/hawserd.mjs" "$@"

@@ -18,6 +18,8 @@ export const PluginType = {
   Runtime: 'io.hawser.runtime.v1',
   /** What runs sandboxes; its id is what records have as their sandboxer. */
   SandboxController: 'io.containerd.sandbox.controller.v1',
+  /** What is the same for all shims: `manager`. */
+  Shim: 'io.containerd.shim.v1',
   Snapshotter: 'io.containerd.snapshotter.v1',
   /** The tasks of all runtimes: `task`. */
   Task: 'io.containerd.runtime.v2',

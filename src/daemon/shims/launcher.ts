@@ -18,8 +18,8 @@ export interface LauncherOptions {
   readonly search: ShimSearch;
   /** Shims log what they do. */
   readonly debug: boolean;
-  /** Each shim and its containers share cores with nobody else (prctl(2), PR_SCHED_CORE). */
-  readonly schedCore: boolean;
+  /** What shims have in their environment besides. SCHED_CORE=1, as they know it: each shim and its containers share cores with nobody else. */
+  readonly env: Readonly<Record<string, string>>;
   /** How long `start` may take, in milliseconds. */
   readonly startMs: number;
   /** How long `delete` may take. */
@@ -69,7 +69,7 @@ export class ShimLauncher {
     const { stdout } = await runShim(binary, {
       args: [...this.#flags(subject), ...this.#debugFlag(), 'start'],
       cwd: subject.path,
-      env: { ...this.#environment(subject), ...(this.options.schedCore ? { SCHED_CORE: '1' } : {}) },
+      env: this.#environment(subject),
       input: options?.type_url ? google.protobuf.Any.encode(options).finish() : undefined,
       merged: true,
       timeoutMs: this.options.startMs,
@@ -132,6 +132,7 @@ export class ShimLauncher {
       GRPC_ADDRESS: address,
       NAMESPACE: namespace,
       MAX_SHIM_VERSION: '2',
+      ...this.options.env,
     };
   }
 }

@@ -7,6 +7,7 @@ import { monitorPlugin } from './monitor.js';
 import { PluginType, type GrpcPlugin, type InitContext, type Informative, type Registration } from '../plugin/types.js';
 import { defaultSearch, programDir } from '../shims/binary.js';
 import { ShimLauncher } from '../shims/launcher.js';
+import { shimPlugin, type ShimEnvironment } from '../shims/plugin.js';
 import { TtrpcError } from '../../ttrpc/index.js';
 import { CheckpointStore } from '../tasks/checkpoints.js';
 import { taskConfig, type TaskConfig } from '../tasks/config.js';
@@ -19,7 +20,7 @@ import { timeoutsOf, type Timeouts } from '../tasks/timeouts.js';
 const taskPlugin: Registration<TaskConfig> = {
   type: PluginType.Task,
   id: 'task',
-  requires: [PluginType.Event, PluginType.Metadata],
+  requires: [PluginType.Event, PluginType.Metadata, `${PluginType.Shim}.manager`],
   config: taskConfig,
   init: async (context) => {
     const { events, log, signal, runtimes, metadata } = context;
@@ -72,6 +73,7 @@ const servicePlugin: Registration = {
 };
 
 export const taskPlugins: readonly Registration[] = [
+  shimPlugin as Registration,
   taskPlugin as Registration,
   servicePlugin,
   monitorPlugin as Registration,
@@ -82,7 +84,7 @@ function taskDirs({ daemon }: InitContext): { state: string; root: string } {
   return { state: join(daemon.state, name), root: join(daemon.root, name) };
 }
 
-function launcherOf({ config, daemon, log }: InitContext<TaskConfig>, timeouts: Timeouts): ShimLauncher {
+function launcherOf({ config, daemon, log, get }: InitContext<TaskConfig>, timeouts: Timeouts): ShimLauncher {
   const search = defaultSearch();
   return new ShimLauncher({
     address: daemon.address,
@@ -90,7 +92,10 @@ function launcherOf({ config, daemon, log }: InitContext<TaskConfig>, timeouts: 
     publishBinary: ownProgram(),
     search: { ...search, first: [...config.shim_dirs, ...search.first] },
     debug: log.isLevelEnabled('debug'),
-    schedCore: config.sched_core,
+    env: {
+      ...get<ShimEnvironment>(PluginType.Shim, 'manager'),
+      ...(config.sched_core ? { SCHED_CORE: '1' } : {}),
+    },
     startMs: timeouts.start,
     cleanupMs: timeouts.cleanup,
   });

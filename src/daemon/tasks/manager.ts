@@ -44,7 +44,7 @@ export class TaskManager {
   /** Throws NotFound. */
   get(namespace: string, id: string): Task {
     const task = this.find(namespace, id);
-    if (task === undefined) throw errdefs.notFound(`task ${id} not found`);
+    if (task === undefined) throw noTask(id);
     return task;
   }
 
@@ -82,7 +82,7 @@ export class TaskManager {
   async delete(task: Task, call: CallOptions = {}): Promise<Exit> {
     // Whoever comes first is told how it ended.
     while (task.deletion !== undefined) await task.deletion.catch(() => undefined);
-    if (this.find(task.namespace, task.id) !== task) throw errdefs.notFound(`task ${task.id} not found`);
+    if (this.find(task.namespace, task.id) !== task) throw noTask(task.id);
     const deletion = this.#delete(task, call);
     task.deletion = deletion;
     try {
@@ -249,4 +249,9 @@ export class TaskManager {
 
 function key(namespace: string, id: string): string {
   return `${namespace}/${id}`;
+}
+
+/** Without the class at its end, as containerd has it: clients of containerd 2 show the text as it is. */
+function noTask(id: string): TtrpcError {
+  return new TtrpcError(Code.NotFound, `task ${id} not found`);
 }

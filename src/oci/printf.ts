@@ -1,4 +1,4 @@
-import { stringifyExact } from '../../oci/json.js';
+import { stringifyExact } from './json.js';
 
 /** Go's `printf`, as far as templates use it: %s, %v, %q, %d, %t, %x, %f with width and precision. */
 export function printf(form: string, values: readonly unknown[]): string {

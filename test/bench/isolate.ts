@@ -7,6 +7,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { mountsBelow } from '../support/machine.js';
 import { sweep } from './cgroup.js';
 
 const CGROUP = 'HAWSER_BENCH_CGROUP';
@@ -22,6 +23,8 @@ export interface Place {
 
 async function clean({ cgroup, directory }: Place): Promise<void> {
   await sweep(cgroup);
+  // From within the namespace a mount point can't be removed.
+  for (const point of mountsBelow(directory).reverse()) run('umount', '-l', point);
   rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
 }
 
@@ -62,21 +65,27 @@ export async function isolated(work: (place: Place) => Promise<void>): Promise<v
     return;
   }
   // Who started us cleans up; when it has been killed, we do.
-  process.once('disconnect', () => void clean(place).finally(() => process.exit(1)));
+  process.once('disconnect', () => {
+    const failed = (error: unknown): void => console.error(error);
+    void clean(place)
+      .catch(failed)
+      .finally(() => process.exit(1));
+  });
   process.channel?.unref();
   for (const signal of SIGNALS) process.once(signal, () => process.exit(128 + constants.signals[signal]));
   await work(place);
   process.removeAllListeners('disconnect');
 }
 
-function mount(...args: string[]): void {
-  const { status, stderr, error } = spawnSync('mount', args, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`mount ${args.join(' ')}: ${error?.message ?? stderr.trim()}`, { cause: error });
+function run(program: string, ...args: string[]): void {
+  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status !== 0)
+    throw new Error(`${program} ${args.join(' ')}: ${error?.message ?? stderr.trim()}`, { cause: error });
 }
 
 /** Hides what the machine has in a directory, from us and from what we start. */
 export function mountEmpty(directory: string): void {
-  mount('-t', 'tmpfs', '-o', 'mode=755', 'hawser-bench', directory);
+  run('mount', '-t', 'tmpfs', '-o', 'mode=755', 'hawser-bench', directory);
 }
 
 /**
@@ -85,5 +94,5 @@ export function mountEmpty(directory: string): void {
  */
 export function copyInPlace(program: string, copy: string): void {
   copyFileSync(program, copy);
-  mount('--bind', copy, realpathSync(program));
+  run('mount', '--bind', copy, realpathSync(program));
 }

@@ -4,14 +4,11 @@ import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { makeFifo } from '../../src/sys/index.js';
-import { pause } from './lab.js';
 import { processOf } from './running.js';
 import type { Running, Shim } from './shim.js';
 import type { Row } from './statistics.js';
 import { pick, type Turns } from './turns.js';
 
-/** After a start the next spare boots and rehearses, which is not what is to be measured of what runs for long. */
-const AT_REST_MS = 1_500;
 const BLOCKS_IN_MEBIBYTE = 16;
 
 const writer = (mebibytes: number): string[] => [
@@ -37,7 +34,7 @@ interface Flow {
 
 type Way = 'fifo' | 'file' | 'terminal';
 
-/** From Start until all has arrived. */
+/** From Start until the container has written all, of which no more than a pipe's worth is under way then. */
 function flow(turns: Turns, shim: Shim, way: Way, mebibytes: number, logs: string): Promise<Flow> {
   const bundle = shim.bundle(writer(mebibytes), { terminal: way === 'terminal' });
   return shim.with(bundle, async ({ task, bundle: { id, path } }) => {
@@ -49,12 +46,12 @@ function flow(turns: Turns, shim: Shim, way: Way, mebibytes: number, logs: strin
       // The Go shim refuses an empty stderr beside a stdout.
       const stderr = terminal ? '' : stdout;
       await task.Create({ id, bundle: path, stdout, stderr, terminal, options: turns.lab.options() });
-      await pause(AT_REST_MS);
+      // After a start the next spare boots and rehearses, which is not what is to be measured of what runs for long.
+      await shim.cgroup.settle();
       const before = shim.cgroup.cpu('shims');
       const from = performance.now();
       await task.Start({ id });
       await task.Wait({ id });
-      // Who waits for the reader after Delete would count how fast a shim is that has gone.
       const seconds = (performance.now() - from) / 1000;
       await task.Delete({ id });
       await arrived;

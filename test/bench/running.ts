@@ -59,7 +59,7 @@ export async function sleeping<T>(lab: Lab, shim: Shim, work: (one: Sleeper) => 
   }
 }
 
-/** Containers of every shim that sleep at the same time, while turns are taken with them. */
+/** Containers of every shim that sleep at the same time, while turns are taken with them: what these shims start is in their cgroups. */
 async function withSleepers(
   turns: Turns,
   what: string,
@@ -97,7 +97,7 @@ export async function execRow(turns: Turns): Promise<Row[]> {
   let samples = {};
   await withSleepers(turns, 'exec', 1, async (of) => {
     await pause(SHORTLY_MS);
-    const measure = (shim: Shim): Promise<number> => shim.cgroup.inside(() => exec(of(shim)[0]!));
+    const measure = (shim: Shim): Promise<number> => exec(of(shim)[0]!);
     samples = await turns.take('exec', 2 * turns.rounds, measure, { warmUp: 2 });
   });
   return [{ name: 'exec: Exec, Start, Wait, Delete', unit: 'ms', samples, goal: { ratio: 0.9 } }];
@@ -113,7 +113,7 @@ async function afterRest(turns: Turns, what: string, work: (one: Sleeper) => Pro
       if (rested !== round) await pause(REST_MS);
       rested = round;
       const took: number[] = [];
-      for (const one of of(shim)) took.push(await shim.cgroup.inside(() => work(one)));
+      for (const one of of(shim)) took.push(await work(one));
       return took;
     };
     found = await turns.take(what, Math.ceil(turns.rounds / ASLEEP), measure, { warmUp: 1 });

@@ -83,7 +83,7 @@ export async function fifo(turns: Turns, logs: string): Promise<Row[]> {
       samples: pick(found, ({ rate }) => rate / 1024),
       goal: { ratio: 2.5 },
     },
-    { name: 'CPU of that, per GiB', unit: 's', samples: pick(found, ({ cpu }) => cpu), goal: { ratio: 0.25 } },
+    { name: 'CPU per GiB through a FIFO', unit: 's', samples: pick(found, ({ cpu }) => cpu), goal: { ratio: 0.25 } },
   ];
 }
 
@@ -92,7 +92,7 @@ export async function file(turns: Turns, logs: string): Promise<Row[]> {
   const samples = pick(found, ({ rate }) => rate / 1024);
   return [
     { name: 'stdout into a file', unit: 'GiB/s', less: false, samples, goal: { ratio: 1.5 } },
-    { name: 'CPU of that, per GiB', unit: 's', samples: pick(found, ({ cpu }) => cpu) },
+    { name: 'CPU per GiB into a file', unit: 's', samples: pick(found, ({ cpu }) => cpu) },
   ];
 }
 
@@ -101,7 +101,7 @@ export async function terminal(turns: Turns, logs: string): Promise<Row[]> {
   const samples = pick(found, ({ rate }) => rate);
   return [
     { name: 'output of a terminal', unit: 'MiB/s', less: false, samples, goal: { ratio: 1.5 } },
-    { name: 'CPU of that, per GiB', unit: 's', samples: pick(found, ({ cpu }) => cpu) },
+    { name: 'CPU per GiB of a terminal', unit: 's', samples: pick(found, ({ cpu }) => cpu) },
   ];
 }
 

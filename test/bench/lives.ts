@@ -13,7 +13,7 @@ const IN_A_ROW = 5;
 /** A container at a time, as most people start them. */
 const APART_MS = 400;
 const AT_ONCE = 16;
-/** For what a shim has left to do once a life is over: the next spare boots and rehearses, say. */
+/** For what a shim has left to do once a life is over: a zygote boots and rehearses, say. */
 const AFTERWARDS_MS = 5_000;
 const STEPS = ['start', 'Create', 'Start', 'Wait', 'Delete', 'total', 'delete action'] as const;
 

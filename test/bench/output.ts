@@ -46,7 +46,7 @@ function flow(turns: Turns, shim: Shim, way: Way, mebibytes: number, logs: strin
       // The Go shim refuses an empty stderr beside a stdout.
       const stderr = terminal ? '' : stdout;
       await task.Create({ id, bundle: path, stdout, stderr, terminal, options: turns.lab.options() });
-      // After a start the next spare boots and rehearses, which is not what is to be measured of what runs for long.
+      // The first start has a zygote boot and rehearse, which is not what is to be measured of what runs for long.
       await shim.cgroup.settle();
       const before = shim.cgroup.cpu('shims');
       const from = performance.now();

@@ -36,10 +36,10 @@ export interface Running {
   readonly task: Tasks;
 }
 
-/** Pids of the spares that wait in a directory. */
-export function sparesIn(runDir: string): number[] {
+/** Pids of the zygotes that wait in a directory. */
+export function zygotesIn(runDir: string): number[] {
   return allProcesses()
-    .filter(({ command }) => command.includes(` spare ${runDir}/`))
+    .filter(({ command }) => command.includes(` zygote ${runDir}/`))
     .map(({ pid }) => pid);
 }
 

@@ -11,7 +11,7 @@ import { shimDir, top, until } from '../support/daemons.js';
 import { allProcesses } from '../support/machine.js';
 import { sweep } from './cgroup.js';
 import { Lab, pause } from './lab.js';
-import { Shim, sparesIn } from './shim.js';
+import { Shim, zygotesIn } from './shim.js';
 
 const TOTAL = Number(process.argv[2] ?? 1000);
 const AT_ONCE = 4;
@@ -47,13 +47,13 @@ async function one(): Promise<void> {
 async function kill(): Promise<void> {
   while (!over) {
     await pause(Math.random() * 2 * KILL_EVERY_MS);
-    for (const pid of sparesIn(ours.runDir)) {
+    for (const pid of zygotesIn(ours.runDir)) {
       try {
         // Once it stands still it can't become a shim between the look and the kill.
         process.kill(pid, 'SIGSTOP');
-        const isSpare = sparesIn(ours.runDir).includes(pid);
-        process.kill(pid, isSpare ? 'SIGKILL' : 'SIGCONT');
-        if (isSpare) killed++;
+        const isZygote = zygotesIn(ours.runDir).includes(pid);
+        process.kill(pid, isZygote ? 'SIGKILL' : 'SIGCONT');
+        if (isZygote) killed++;
       } catch (error) {
         // It has ended by itself since we looked.
         if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
@@ -76,7 +76,7 @@ try {
   over = true;
   await killer;
   assert.equal(told, TOTAL);
-  for (const pid of sparesIn(ours.runDir)) process.kill(pid, 'SIGKILL');
+  for (const pid of zygotesIn(ours.runDir)) process.kill(pid, 'SIGKILL');
   await until('every process to be gone', () => allProcesses().every(({ command }) => !command.includes(lab.dir)));
   assert.equal(sockets.size, TOTAL);
   assert.deepEqual(

@@ -193,6 +193,8 @@ test-daemons:
 ctr-table: setup build
 	@$(TSX) test/support/ctr-table.ts
 
+# Beside Debian's Go shim and the newest, which is built where there is go: ROUNDS=5 is shorter, ONLY=exec,wake chooses rows, and
+# PEER=/path/to/a/shim puts another one in the Go shims' place.
 bench: setup build
 	$(TSX) test/bench/bench.ts
 

@@ -1,277 +1,136 @@
 /**
- * `make bench`: the built shim beside the Go shim and bare runc, in one run, taking turns. Times are of this machine at this
- * moment; only the ratios say something elsewhere.
+ * `make bench`: the built shim beside the Go shim, Debian's and the newest, and beside bare runc, in one run, taking turns. What is
+ * counted is counted by cgroup: everything that a shim has started, whatever it is called, also in the background and afterwards.
+ * Times are of this machine at this moment; only the ratios, which are to the better of the Go shims, say something elsewhere.
+ *
+ *   ROUNDS=20       samples of most rows
+ *   ONLY=exec,wake  these rows only; an unknown name says which there are
+ *   PEER=PROGRAM    another shim in the Go shims' place; how it wants to be started is found by trying
+ *   DENSITY=1,10    numbers of shims whose memory is looked at (1,10,50,200)
+ *   EXECS=500       execs whose memory must come back
  */
 import { loadavg, cpus, release } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Containerd, shimDir, stockDir, top } from '../support/daemons.js';
-import { Lab, pause, type Shim, type Times } from './lab.js';
-import * as measures from './measures.js';
-import { isReached, json, svg, table, type Row } from './report.js';
+import { shimDir, stockDir, top } from '../support/daemons.js';
+import { containerdOf, NEWEST_CONTAINERD, withoutGo } from '../support/go-programs.js';
+import { copyInPlace, isolated, mountEmpty, type Place } from './isolate.js';
+import { Lab } from './lab.js';
+import * as lives from './lives.js';
+import * as memory from './memory.js';
+import * as output from './output.js';
+import { json, missed, svg, table } from './report.js';
+import * as running from './running.js';
+import { Shim } from './shim.js';
+import { OURS, type Row } from './statistics.js';
+import { Turns } from './turns.js';
+import { underContainerd } from './under-containerd.js';
 
-const ROUNDS = Number(process.env.HAWSER_BENCH_ROUNDS ?? 20);
-const WARM_UP = 2;
-/** After a start the next zygote boots and rehearses; a container a second is as fast as most people start them. */
-const BETWEEN_MS = 400;
-const DENSITIES = (process.env.HAWSER_BENCH_DENSITY ?? '10,50,200').split(',').filter(Boolean).map(Number);
-const EXECS = Number(process.env.HAWSER_BENCH_EXECS ?? 500);
+const PROGRAM = 'containerd-shim-runc-v2';
 
-const rows: Row[] = [];
+function numberIn(name: string, otherwise: number): number {
+  const value = Number(process.env[name] || otherwise);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${name}=${process.env[name]}: a number from 1 on`);
+  return value;
+}
+
+const ROUNDS = numberIn('ROUNDS', 20);
+const EXECS = numberIn('EXECS', 500);
+const DENSITY = (process.env.DENSITY || '1,10,50,200').split(',').map(Number);
+
+type Part = (turns: Turns, place: { logs: string; cgroup: string }) => Promise<Row[]>;
+const PARTS: Record<string, Part> = {
+  first: lives.first,
+  apart: lives.apart,
+  newer: lives.newer,
+  next: lives.next,
+  sixteen: lives.sixteen,
+  cpu: lives.cpu,
+  exit: running.exit,
+  exec: running.execRow,
+  sleeping: running.execAfterRest,
+  wake: running.wake,
+  ctr: async (turns, { cgroup }) => {
+    const stock = turns.shims.find(({ binary }) => binary === join(stockDir, PROGRAM));
+    return stock ? underContainerd(turns, `${cgroup}/ctr`, stock.name) : [];
+  },
+  fifo: (turns, { logs }) => output.fifo(turns, logs),
+  file: (turns, { logs }) => output.file(turns, logs),
+  terminal: (turns, { logs }) => output.terminal(turns, logs),
+  calls: running.calls,
+  density: (turns) => memory.density(turns, DENSITY),
+  growth: (turns) => memory.growth(turns, EXECS),
+};
+
+function chosenParts(): [string, Part][] {
+  const only = (process.env.ONLY || '').split(',').filter(Boolean);
+  const unknown = only.filter((name) => !Object.hasOwn(PARTS, name));
+  if (unknown.length > 0)
+    throw new Error(`ONLY: no row is called ${unknown.join(', ')}; there are ${Object.keys(PARTS).join(', ')}`);
+  return Object.entries(PARTS).filter(([name]) => only.length === 0 || only.includes(name));
+}
+
 const say = (text: string): void =>
   void process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : text && `${text}\n`);
 
-/** Takes turns, so that whatever else the machine does happens to both. */
-async function both<T>(
-  rounds: number,
-  between: number,
-  measure: (shim: Shim) => Promise<T>,
-): Promise<{ ours: T[]; go: T[] }> {
-  const found = { ours: [] as T[], go: [] as T[] };
-  for (let i = 0; i < rounds; i++) {
-    for (const name of ['ours', 'go'] as const) {
-      await pause(between);
-      found[name].push(await measure(lab[name]));
-    }
-  }
-  return found;
+/** Ours, and what it is compared with; and what there is not, in a sentence. */
+function shimsFor(lab: Lab, cgroup: string): { shims: Shim[]; missing: string[] } {
+  const make = (name: string, binary: string): Shim =>
+    new Shim(lab, name, binary, `${cgroup}/${name.replaceAll(' ', '-')}`);
+  const ours = make(OURS, join(shimDir, PROGRAM));
+  if (process.env.PEER) return { shims: [ours, make('peer', process.env.PEER)], missing: [] };
+  const debian = make('Go 1.6', join(stockDir, PROGRAM));
+  if (withoutGo) return { shims: [ours, debian], missing: [`The newest Go shim is left out: ${withoutGo}.`] };
+  say(`building containerd ${NEWEST_CONTAINERD}, once`);
+  return { shims: [ours, debian, make('Go 2.4', join(containerdOf(NEWEST_CONTAINERD), PROGRAM))], missing: [] };
 }
 
-async function lives(): Promise<void> {
-  const found = { ours: [] as Times[], go: [] as Times[], floor: [] as Times[] };
-  for (let i = -WARM_UP; i < ROUNDS; i++) {
-    say(`lives: ${i + WARM_UP + 1} of ${ROUNDS + WARM_UP}`);
-    await pause(BETWEEN_MS);
-    const ours = await measures.life(lab, lab.ours);
-    await pause(BETWEEN_MS);
-    const go = await measures.life(lab, lab.go);
-    const floor = await measures.bareRunc(lab);
-    if (i < 0) continue;
-    found.ours.push(ours);
-    found.go.push(go);
-    found.floor.push(floor);
-  }
-  const goals: Record<string, number> = { start: 0.5, total: 0.8, 'delete action': 0.5 };
-  for (const name of ['start', 'Create', 'Start', 'Wait', 'Delete', 'total', 'delete action']) {
-    const of = (list: Times[]): number[] => list.flatMap((times) => times[name] ?? []);
-    const floor = of(found.floor);
-    rows.push({
-      name,
-      unit: 'ms',
-      ours: of(found.ours),
-      go: of(found.go),
-      ...(floor.length > 0 ? { floor } : {}),
-      ...(goals[name] ? { goal: { less: true, ratio: goals[name] } } : {}),
-    });
-  }
-}
-
-async function starts(): Promise<void> {
-  for (const [what, between, env] of [
-    ['without a zygote', 50, { HAWSER_ZYGOTE: 'off' }],
-    ['one life after the other', 0, {}],
-  ] as const) {
-    say(what);
-    const found = { ours: [] as Times[], go: [] as Times[] };
-    // Without a pause each has its own turn, or the other's life would be one.
-    if (between > 0)
-      Object.assign(found, await both(Math.ceil(ROUNDS / 2), between, (shim) => measures.life(lab, shim, env)));
-    else
-      for (const name of ['ours', 'go'] as const)
-        for (let i = 0; i < ROUNDS; i++) found[name].push(await measures.life(lab, lab[name], env));
-    const pick = (key: string) => ({
-      ours: found.ours.map((times) => times[key]!),
-      go: found.go.map((times) => times[key]!),
-    });
-    rows.push({
-      name: `start, ${what}`,
-      unit: 'ms',
-      ...pick('start'),
-      ...(between > 0 ? { goal: { less: true, ratio: 2.5 } } : {}),
-    });
-    rows.push({ name: `total, ${what}`, unit: 'ms', ...pick('total') });
-  }
-}
-
-/** In two containers that run at the same time, one of each shim. */
-async function execs(): Promise<void> {
-  for (const [name, between] of [
-    ['exec: Exec, Start, Wait, Delete', 0],
-    ['exec, one in 0.2 s', 200],
-  ] as const) {
-    say(name);
-    const found = { ours: [] as number[], go: [] as number[] };
-    await measures.sleeping(lab, lab.ours, (ours, { id: our }) =>
-      measures.sleeping(lab, lab.go, async (go, { id: its }) => {
-        await pause(measures.AT_REST_MS);
-        for (let i = -WARM_UP; i < 2 * ROUNDS; i++) {
-          for (const [list, task, id] of [
-            [found.ours, ours, our],
-            [found.go, go, its],
-          ] as const) {
-            await pause(between);
-            const took = await measures.execs(task, id, 1);
-            if (i >= 0) list.push(...took);
-          }
-        }
-      }),
-    );
-    rows.push({ name, unit: 'ms', ...found, goal: { less: true, ratio: 0.95 } });
-  }
-}
-
-async function exits(): Promise<void> {
-  say('exits');
-  rows.push({
-    name: 'exit to TaskExit',
-    unit: 'ms',
-    ...(await both(Math.ceil(ROUNDS / 2), BETWEEN_MS, (shim) => measures.exitLatency(lab, shim))),
-    goal: { less: true, ratio: 1 },
-  });
-}
-
-async function underContainerd(): Promise<void> {
-  say('ctr run --rm');
-  const daemon = new Containerd(shimDir);
-  const found = { ours: [] as number[], go: [] as number[] };
-  try {
-    await daemon.start();
-    for (let i = -WARM_UP; i < ROUNDS; i++) {
-      for (const [name, dir] of [
-        ['ours', shimDir],
-        ['go', stockDir],
-      ] as const) {
-        await pause(BETWEEN_MS);
-        const from = performance.now();
-        await daemon.run(`bench${i + WARM_UP}`, ['/bin/true'], {
-          flags: ['--runtime', join(dir, 'containerd-shim-runc-v2')],
-        });
-        if (i >= 0) found[name].push(performance.now() - from);
-      }
-    }
-  } finally {
-    await daemon.cleanUp();
-  }
-  rows.push({ name: 'ctr run --rm, one containerd', unit: 'ms', ...found, goal: { less: true, ratio: 0.95 } });
-}
-
-async function throughput(): Promise<void> {
-  say('output');
-  for (const [name, options, ratio] of [
-    ['stdout through a FIFO', { mebibytes: 1024, terminal: false }, 2],
-    ['output of a terminal', { mebibytes: 256, terminal: true }, 1.3],
-  ] as const) {
-    const found = await both(5, BETWEEN_MS, (shim) => measures.output(lab, shim, options));
-    const cpu = (list: { cpu: number }[]): string =>
-      (list.reduce((sum, one) => sum + one.cpu, 0) / list.length).toFixed(2);
-    rows.push({
-      name,
-      unit: 'MiB/s',
-      ours: found.ours.map(({ rate }) => rate),
-      go: found.go.map(({ rate }) => rate),
-      goal: { less: false, ratio },
-      note: `CPU of the shim ${cpu(found.ours)} s | ${cpu(found.go)} s`,
-    });
-  }
-}
-
-async function calls(): Promise<void> {
-  say('State calls');
-  // So that our own client has been compiled before anybody is measured with it.
-  await measures.stateLatency(lab, lab.go);
-  rows.push({
-    name: 'State calls, 64 on one connection',
-    unit: '/s',
-    ...(await both(3, BETWEEN_MS, (shim) => measures.stateRate(lab, shim))),
-    goal: { less: false, ratio: 0.8 },
-  });
-  rows.push({
-    name: 'State, 99th of 100, 64 connections',
-    unit: 'ms',
-    ...(await both(3, BETWEEN_MS, (shim) => measures.stateLatency(lab, shim))),
-    goal: { less: true, ratio: 1.5 },
-  });
-}
-
-async function memory(): Promise<void> {
-  for (const count of DENSITIES) {
-    say(`${count} shims`);
-    const found = await both(1, 0, (shim) => measures.density(lab, shim, count));
-    const pick = (key: 'private' | 'pss') => ({
-      ours: found.ours.map((one) => one[key]),
-      go: found.go.map((one) => one[key]),
-    });
-    rows.push({
-      name: `private memory, each of ${count} shims`,
-      unit: 'MB',
-      ...pick('private'),
-      ...(count === 10 ? { most: 8 } : {}),
-    });
-    rows.push({ name: `PSS, each of ${count} shims`, unit: 'MB', ...pick('pss') });
-  }
-  say('a group of ten');
-  const group = await both(1, 0, (shim) => measures.density(lab, shim, 10, 'g'));
-  rows.push({
-    name: 'private memory, each of 10 in a group',
-    unit: 'MB',
-    ours: group.ours.map((one) => one.private),
-    go: group.go.map((one) => one.private),
-    most: 1,
-  });
-  say('memory after a burst, and after execs');
-  rows.push({
-    name: 'growth by 1 GiB of output',
-    unit: 'MB',
-    ...(await both(1, 0, (shim) => measures.growth(lab, shim, (task, bundle) => measures.burst(task, bundle, 1024)))),
-    most: 2,
-  });
-  if (EXECS > 0)
-    rows.push({
-      name: `growth by ${EXECS} execs`,
-      unit: 'MB',
-      ...(await both(1, 0, (shim) =>
-        measures.growth(lab, shim, async (task, { id }) => void (await measures.execs(task, id, EXECS))),
-      )),
-      most: 2,
-    });
-}
-
-const PARTS = { lives, starts, execs, exits, ctr: underContainerd, output: throughput, calls, memory };
-const ONLY = (process.env.HAWSER_BENCH_ONLY ?? '').split(',').filter(Boolean);
-const unknown = ONLY.filter((name) => !Object.hasOwn(PARTS, name));
-if (unknown.length > 0)
-  throw new Error(
-    `HAWSER_BENCH_ONLY: no part is called ${unknown.join(', ')}; there are ${Object.keys(PARTS).join(', ')}`,
-  );
-const lab = await new Lab().open();
-const before = loadavg();
-try {
-  for (const [name, part] of Object.entries(PARTS)) if (ONLY.length === 0 || ONLY.includes(name)) await part();
-} finally {
+async function bench({ cgroup, directory }: Place): Promise<void> {
+  const parts = chosenParts();
+  const lab = await new Lab(directory).open();
+  const { shims, missing } = shimsFor(lab, cgroup);
+  const logs = join(directory, 'logs');
+  mkdirSync(logs);
+  mountEmpty(logs);
+  mountEmpty('/run');
+  for (const { library } of shims.slice(0, 1)) if (library) copyInPlace(join(library, 'node'), join(directory, 'node'));
+  // Ours is started as the machine's own daemon does it, and in a row of its own as newer ones do.
+  for (const shim of shims) await shim.findDialect(shim.name === OURS ? ['plain'] : ['params', 'plain']);
+  const told = shims.map(({ name, version, dialect }) => `${name} is ${version}, started with ${dialect}`);
+  const turns = new Turns(lab, shims, ROUNDS, say);
+  const loadBefore = loadavg();
+  const rows: Row[] = [];
+  for (const [, part] of parts) rows.push(...(await part(turns, { logs, cgroup })));
+  say('');
+  report(rows, turns, loadBefore, [...told, ...missing]);
   lab.close();
-  measures.removeCgroups();
+  if (turns.leftOut.length > 0) process.exitCode = 1;
 }
-say('');
-const title = `hawser beside the Go shim, ${ROUNDS} rounds: medians`;
-console.log(`${title}\n\n${table(rows)}\n`);
-const dir = join(top, 'dist/bench');
-const about = {
-  title,
-  date: new Date().toISOString(),
-  kernel: release(),
-  cpus: cpus().length,
-  node: process.version,
-  loadBefore: before,
-  loadAfter: loadavg(),
-};
-console.log(
-  `${measures.writeResults(dir, 'bench.json', json(rows, about))}\n${measures.writeResults(
-    dir,
-    'bench.svg',
-    svg(
-      rows.filter(({ name }) => !name.startsWith('growth')),
-      `${title}; ratio, log scale; dashed: to reach`,
-    ),
-  )}`,
-);
-const missed = rows.filter((row) => isReached(row) === false).map(({ name }) => name);
-if (missed.length > 0) console.log(`\nnot reached: ${missed.join(', ')}`);
+
+function report(rows: readonly Row[], { shims, leftOut }: Turns, loadBefore: number[], remarks: string[]): void {
+  const names = shims.map(({ name }) => name);
+  const title = `hawser beside ${names.slice(1).join(' and ')}, ${ROUNDS} rounds: medians`;
+  console.log(`${title}\n\n${table(rows, names)}\n`);
+  for (const remark of remarks) console.log(remark);
+  for (const what of leftOut) console.log(`left out: ${what}`);
+  const about = {
+    title,
+    date: new Date().toISOString(),
+    kernel: release(),
+    cpus: cpus().length,
+    node: process.version,
+    shims: Object.fromEntries(shims.map(({ name, version }) => [name, version])),
+    loadBefore,
+    loadAfter: loadavg(),
+    leftOut,
+  };
+  const dir = join(top, 'dist/bench');
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, 'bench.json'), json(rows, about));
+  const plotted = rows.filter(({ name }) => !name.startsWith('growth'));
+  writeFileSync(join(dir, 'bench.svg'), svg(plotted, `${title}; ratio, log scale; dashed: to reach`));
+  console.log(`\n${join(dir, 'bench.json')}\n${join(dir, 'bench.svg')}`);
+  if (missed(rows).length > 0) console.log(`\nnot reached: ${missed(rows).join(', ')}`);
+}
+
+await isolated(bench);

@@ -10,7 +10,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Containerd, shimDir, stockDir, top, until } from '../support/daemons.js';
 
-const ROUNDS = Number(process.env.HAWSER_BENCH_ROUNDS ?? 20);
+const ROUNDS = Number(process.env.ROUNDS || 20);
 const WARM_UP = 2;
 /** Long enough for what a daemon does once it is idle. */
 const IDLE_MS = 5000;

@@ -1,35 +1,21 @@
-/** What the benchmarks have in common: a daemon's part by direct ttrpc, and the shims to compare. */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+/** The daemon's part by direct ttrpc: directories, a socket for events that answers, a root file system, bundles. */
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import {
-  ContainerdServicesEventsTtrpcV1Events as Events,
-  ContainerdTaskV2Task as Task,
-  containerd,
-  pack,
-} from '../../src/api/index.js';
-import { makeFifo, makePipe, spawn, tryRead, bytesWaiting } from '../../src/sys/index.js';
-import { Code, connect, Server, TtrpcError, type Client, type ServiceClient } from '../../src/ttrpc/index.js';
-import { makeRootfs, shimDir, stockDir } from '../support/daemons.js';
-import { allProcesses } from '../support/machine.js';
-
-export type Tasks = ServiceClient<typeof Task>;
+import { ContainerdServicesEventsTtrpcV1Events as Events, containerd, pack } from '../../src/api/index.js';
+import { makeFifo } from '../../src/sys/index.js';
+import { Server } from '../../src/ttrpc/index.js';
+import { makeRootfs } from '../support/daemons.js';
 
 export interface Bundle {
   id: string;
   path: string;
+}
+
+export interface BundleOptions {
+  terminal?: boolean;
+  annotations?: Record<string, string>;
 }
 
 /** One life: how long each step took, in milliseconds. */
@@ -44,26 +30,32 @@ export async function timed<T>(times: Times, name: string, work: () => T | Promi
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Directories, the daemon's event socket, and root file system of one run. */
+/** What one run has in common. With nobody who answers events the Go shim would linger and spin. */
 export class Lab {
-  readonly dir = mkdtempSync(join(tmpdir(), 'hawser-bench-'));
-  readonly rootfs = makeRootfs(join(this.dir, 'rootfs'));
-  readonly events = join(this.dir, 'events.sock');
-  readonly runDir = join(this.dir, 'run');
-  readonly ours = new Shim(this, 'hawser', join(shimDir, 'containerd-shim-runc-v2'));
-  readonly go = new Shim(this, 'go', join(stockDir, 'containerd-shim-runc-v2'));
+  readonly rootfs: string;
+  readonly events: string;
+  readonly grpc: string;
   /** Called with the time at which a container's exit was told. */
   readonly exits = new Map<string, (at: number) => void>();
   readonly #server = new Server();
   #serial = 0;
 
+  /** @param dir is there, and is removed by who made it */
+  constructor(readonly dir: string) {
+    this.rootfs = makeRootfs(join(dir, 'rootfs'));
+    this.events = join(dir, 'events.sock');
+    this.grpc = join(dir, 'grpc.sock');
+  }
+
   async open(): Promise<this> {
-    mkdirSync(this.runDir, { mode: 0o700 });
     this.#server.add(Events, {
       Forward: ({ envelope }) => {
         const at = performance.now();
-        if (envelope?.topic === '/tasks/exit' && envelope.event?.value)
-          this.exits.get(containerd.events.TaskExit.decode(envelope.event.value).containerId)?.(at);
+        if (envelope?.topic === '/tasks/exit' && envelope.event?.value) {
+          const { containerId } = containerd.events.TaskExit.decode(envelope.event.value);
+          this.exits.get(containerId)?.(at);
+          this.exits.delete(containerId);
+        }
         return {};
       },
     });
@@ -71,11 +63,8 @@ export class Lab {
     return this;
   }
 
-  /** @param spec what is different in it */
-  bundle(
-    args: string[],
-    { terminal = false, annotations = {} }: { terminal?: boolean; annotations?: Record<string, string> } = {},
-  ): Bundle {
+  /** @param cgroup the parent of the container's own */
+  bundle(cgroup: string, args: string[], { terminal = false, annotations = {} }: BundleOptions = {}): Bundle {
     const id = `bench${process.pid}x${this.#serial++}`;
     const path = join(this.dir, 'bundles', id);
     mkdirSync(path, { recursive: true });
@@ -98,7 +87,7 @@ export class Lab {
             options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
           },
         ],
-        linux: { namespaces, cgroupsPath: `/hawser-bench/${id}` },
+        linux: { namespaces, cgroupsPath: `${cgroup}/${id}` },
       }),
     );
     // The daemon makes the FIFO for the shim's log, and reads it.
@@ -106,151 +95,13 @@ export class Lab {
     return { id, path };
   }
 
-  /** Where the shim of a bundle listens: what `start` has written there. */
-  address(bundle: string): string {
-    return readFileSync(join(bundle, 'address'), 'utf8').replace('unix://', '');
-  }
-
+  /** The runtime's options for Create. */
   options(binaryName = '', root = join(this.dir, 'runc')): ReturnType<typeof pack> {
     return pack('containerd.runc.v1.Options', containerd.runc.v1.Options, { root, binaryName });
   }
 
-  /** The zygote that waits in this run's directory goes, too. */
+  /** Hangs up. The directory is left to who made it. */
   close(): void {
     this.#server.close();
-    for (const pid of zygotesIn(this.runDir)) process.kill(pid, 'SIGKILL');
-    rmSync(this.dir, { recursive: true, force: true });
   }
-}
-
-/** Pids of the zygotes that wait in a directory. */
-export function zygotesIn(runDir: string): number[] {
-  return allProcesses()
-    .filter(({ command }) => command.includes(` zygote ${runDir}/`))
-    .map(({ pid }) => pid);
-}
-
-export class Shim {
-  constructor(
-    private readonly lab: Lab,
-    readonly name: string,
-    readonly binary: string,
-  ) {}
-
-  /** Runs the `start` action, as the daemon does: until the process and its output have ended. */
-  async start({ id, path }: Bundle, env: Record<string, string> = {}): Promise<string> {
-    const { text, status } = await this.#run(
-      path,
-      [
-        '-namespace',
-        'bench',
-        '-address',
-        join(this.lab.dir, 'grpc.sock'),
-        '-publish-binary',
-        '/bin/true',
-        '-id',
-        id,
-        'start',
-      ],
-      env,
-    );
-    if (status !== 0) throw new Error(`${this.name} start: exit status ${status}: ${text}`);
-    return text.trim().replace('unix://', '');
-  }
-
-  async delete({ id, path }: Bundle): Promise<void> {
-    const { status, text } = await this.#run(
-      path,
-      [
-        '-namespace',
-        'bench',
-        '-address',
-        join(this.lab.dir, 'grpc.sock'),
-        '-publish-binary',
-        '/bin/true',
-        '-id',
-        id,
-        '-bundle',
-        path,
-        'delete',
-      ],
-      {},
-    );
-    if (status !== 0) throw new Error(`${this.name} delete: exit status ${status}: ${text}`);
-  }
-
-  /** By vfork and pidfd: node:child_process would add some milliseconds to each. */
-  async #run(cwd: string, args: string[], env: Record<string, string>): Promise<{ status: number; text: string }> {
-    const { read, write } = makePipe();
-    const nothing = openSync('/dev/null', 'r');
-    try {
-      const child = spawn(this.binary, [this.binary, ...args], {
-        stdio: [nothing, write, write],
-        cwd,
-        dieWithParent: false,
-        env: {
-          PATH: process.env.PATH,
-          TTRPC_ADDRESS: this.lab.events,
-          HAWSER_RUN_DIR: this.lab.runDir,
-          GOMAXPROCS: '2',
-          ...env,
-        },
-      });
-      const status = await child.exited;
-      const buffer = Buffer.alloc(65536);
-      // Who has ended has written all; the pipe stays open here, so it is never read beyond that.
-      const length = bytesWaiting(read) > 0 ? (tryRead(read, buffer) ?? 0) : 0;
-      return { status, text: buffer.toString('utf8', 0, length) };
-    } finally {
-      for (const fd of [read, write, nothing]) closeSync(fd);
-    }
-  }
-
-  /** A shim for one bundle, ended and cleaned up after the work. */
-  async with<T>(
-    bundle: Bundle,
-    work: (task: Tasks, bundle: Bundle, client: Client) => Promise<T>,
-    times: Times = {},
-    env: Record<string, string> = {},
-  ): Promise<T> {
-    const log = openSync(join(bundle.path, 'log'), constants.O_RDWR | constants.O_NONBLOCK);
-    const address = await timed(times, 'start', () => this.start(bundle, env));
-    const client = await connect(address);
-    const task = client.service(Task);
-    try {
-      return await work(task, bundle, client);
-    } finally {
-      // The Go shim may be gone before it has answered.
-      await task.Shutdown({ id: bundle.id }).catch((error: unknown) => {
-        if (!(error instanceof TtrpcError) || error.code !== Code.Unavailable) throw error;
-      });
-      client.close();
-      if (existsSync(bundle.path)) {
-        await timed(times, 'delete action', () => this.delete(bundle));
-        rmSync(bundle.path, { recursive: true, force: true });
-      }
-      closeSync(log);
-    }
-  }
-}
-
-export async function killAndDelete(task: Tasks, id: string): Promise<void> {
-  await task.Kill({ id, signal: 9 });
-  await task.Wait({ id });
-  await task.Delete({ id });
-}
-
-/** Memory of a process in MB. */
-export function memoryOf(pid: number): { private: number; pss: number } {
-  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  const megabytes = (name: string): number => Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(rollup)?.[1]) / 1024;
-  return { private: megabytes('Private_Dirty'), pss: megabytes('Pss') };
-}
-
-/** User and system time of a process, in seconds. */
-export function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }

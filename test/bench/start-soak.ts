@@ -4,18 +4,23 @@
  * runtime is the stand-in of a zygote's rehearsal: it is the shims that are tried.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { top, until } from '../support/daemons.js';
+import { shimDir, top, until } from '../support/daemons.js';
 import { allProcesses } from '../support/machine.js';
-import { Lab, pause, zygotesIn } from './lab.js';
+import { sweep } from './cgroup.js';
+import { Lab, pause } from './lab.js';
+import { Shim, zygotesIn } from './shim.js';
 
 const TOTAL = Number(process.argv[2] ?? 1000);
 const AT_ONCE = 4;
 /** On average a zygote is killed so often. */
 const KILL_EVERY_MS = 400;
 
-const lab = await new Lab().open();
+const lab = await new Lab(mkdtempSync(join(tmpdir(), 'hawser-bench-'))).open();
+const cgroup = `/hawser-bench-${process.pid}`;
+const ours = new Shim(lab, 'hawser', join(shimDir, 'containerd-shim-runc-v2'), cgroup);
 const standIn = join(top, 'dist/hawser-stand-in');
 /** Of our shims: others may start some meanwhile. */
 const sockets = new Set<string>();
@@ -25,8 +30,8 @@ let killed = 0;
 let over = false;
 
 async function one(): Promise<void> {
-  await lab.ours.with(lab.bundle(['/bin/true']), async (task, { id, path }) => {
-    sockets.add(lab.address(path));
+  await ours.with(ours.bundle(['/bin/true']), async ({ task, address, bundle: { id, path } }) => {
+    sockets.add(address.replace('unix://', ''));
     const root = join(path, 'runc');
     mkdirSync(join(root, 'bench'), { recursive: true });
     const exit = new Promise<number>((resolve) => lab.exits.set(id, resolve));
@@ -34,7 +39,6 @@ async function one(): Promise<void> {
     await task.Start({ id });
     assert.equal((await task.Wait({ id })).exitStatus, 0);
     await exit;
-    lab.exits.delete(id);
     told++;
     await task.Delete({ id });
   });
@@ -43,11 +47,11 @@ async function one(): Promise<void> {
 async function kill(): Promise<void> {
   while (!over) {
     await pause(Math.random() * 2 * KILL_EVERY_MS);
-    for (const pid of zygotesIn(lab.runDir)) {
+    for (const pid of zygotesIn(ours.runDir)) {
       try {
         // Once it stands still it can't become a shim between the look and the kill.
         process.kill(pid, 'SIGSTOP');
-        const isZygote = zygotesIn(lab.runDir).includes(pid);
+        const isZygote = zygotesIn(ours.runDir).includes(pid);
         process.kill(pid, isZygote ? 'SIGKILL' : 'SIGCONT');
         if (isZygote) killed++;
       } catch (error) {
@@ -72,7 +76,7 @@ try {
   over = true;
   await killer;
   assert.equal(told, TOTAL);
-  for (const pid of zygotesIn(lab.runDir)) process.kill(pid, 'SIGKILL');
+  for (const pid of zygotesIn(ours.runDir)) process.kill(pid, 'SIGKILL');
   await until('every process to be gone', () => allProcesses().every(({ command }) => !command.includes(lab.dir)));
   assert.equal(sockets.size, TOTAL);
   assert.deepEqual(
@@ -85,4 +89,6 @@ try {
 } finally {
   over = true;
   lab.close();
+  await sweep(cgroup);
+  rmSync(lab.dir, { recursive: true, force: true });
 }

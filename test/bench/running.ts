@@ -1,0 +1,207 @@
+/** Rows about containers that run: exits, execs, calls, at work and after a rest. */
+import { performance } from 'node:perf_hooks';
+import { ContainerdTaskV2Task as TaskV2, ContainerdTaskV3Task as TaskV3 } from '../../src/api/index.js';
+import { connect } from '../../src/ttrpc/index.js';
+import { pause, type Lab } from './lab.js';
+import type { Running, Shim, Tasks } from './shim.js';
+import { quantile, type Row } from './statistics.js';
+import { flat, type Turns } from './turns.js';
+
+/** After it a shim has done all that it does once it is idle. */
+export const REST_MS = 15_000;
+/** Long enough for what comes right after a start. */
+const SHORTLY_MS = 1_000;
+/** Containers of each shim that rest at the same time. */
+const ASLEEP = 4;
+const CONNECTIONS = 64;
+
+/** What an exec runs. */
+export function processOf(args: readonly string[]): { type_url: string; value: Uint8Array } {
+  return {
+    type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process',
+    value: Buffer.from(JSON.stringify({ cwd: '/', args, env: ['PATH=/bin'], user: { uid: 0, gid: 0 } })),
+  };
+}
+const TRUE = processOf(['/bin/true']);
+
+export interface Sleeper extends Running {
+  init: number;
+  end: () => Promise<void>;
+}
+
+/** A container that sleeps, until its `end`. */
+export async function sleeper(lab: Lab, shim: Shim, annotations: Record<string, string> = {}): Promise<Sleeper> {
+  const { running, end } = await shim.begin(shim.bundle(['/bin/sleep', '1000'], { annotations }));
+  const { id, path } = running.bundle;
+  try {
+    await running.task.Create({ id, bundle: path, options: lab.options() });
+    const { pid: init = 0 } = await running.task.Start({ id });
+    return { ...running, init, end: () => killAndDelete(running.task, id).finally(end) };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+async function killAndDelete(task: Tasks, id: string): Promise<void> {
+  await task.Kill({ id, signal: 9 });
+  await task.Wait({ id });
+  await task.Delete({ id });
+}
+
+/** A container that sleeps, and what is done with it meanwhile. */
+export async function sleeping<T>(lab: Lab, shim: Shim, work: (one: Sleeper) => Promise<T>): Promise<T> {
+  const one = await sleeper(lab, shim);
+  try {
+    return await work(one);
+  } finally {
+    await one.end();
+  }
+}
+
+/** Containers of every shim that sleep at the same time, while turns are taken with them: what these shims start is in their cgroups. */
+async function withSleepers(
+  turns: Turns,
+  what: string,
+  count: number,
+  work: (of: (shim: Shim) => readonly Sleeper[]) => Promise<void>,
+): Promise<void> {
+  const all = new Map<Shim, Sleeper[]>(turns.shims.map((shim) => [shim, []]));
+  try {
+    await turns.take(`${what}, containers`, count, async (shim) =>
+      shim.cgroup.inside(async () => void all.get(shim)!.push(await sleeper(turns.lab, shim))),
+    );
+    await work((shim) => all.get(shim)!);
+  } finally {
+    await turns.take(`${what}, end`, 1, async (shim) => {
+      for (const one of all.get(shim)!) await shim.cgroup.inside(one.end);
+    });
+  }
+}
+
+let execs = 0;
+
+/** Exec, Start, Wait and Delete of one more process, in milliseconds. */
+export async function exec({ task, bundle: { id } }: Running): Promise<number> {
+  const one = { id, execId: `e${execs++}` };
+  const from = performance.now();
+  await task.Exec({ ...one, spec: TRUE });
+  await task.Start(one);
+  await task.Wait(one);
+  await task.Delete(one);
+  return performance.now() - from;
+}
+
+/** Of a shim that is at work. */
+export async function execRow(turns: Turns): Promise<Row[]> {
+  let samples = {};
+  await withSleepers(turns, 'exec', 1, async (of) => {
+    await pause(SHORTLY_MS);
+    const measure = (shim: Shim): Promise<number> => exec(of(shim)[0]!);
+    samples = await turns.take('exec', 2 * turns.rounds, measure, { warmUp: 2 });
+  });
+  return [{ name: 'exec: Exec, Start, Wait, Delete', unit: 'ms', samples, goal: { ratio: 0.9 } }];
+}
+
+/** The first of some work after a rest, of shims that nobody has asked for anything meanwhile. */
+async function afterRest(turns: Turns, what: string, work: (one: Sleeper) => Promise<number>): Promise<Row['samples']> {
+  let found: Record<string, number[][]> = {};
+  await withSleepers(turns, what, ASLEEP, async (of) => {
+    let rested: number | undefined;
+    const measure = async (shim: Shim, round: number): Promise<number[]> => {
+      // All rest at the same time.
+      if (rested !== round) await pause(REST_MS);
+      rested = round;
+      const took: number[] = [];
+      for (const one of of(shim)) took.push(await work(one));
+      return took;
+    };
+    found = await turns.take(what, Math.ceil(turns.rounds / ASLEEP), measure, { warmUp: 1 });
+  });
+  return flat(found);
+}
+
+export async function execAfterRest(turns: Turns): Promise<Row[]> {
+  const samples = await afterRest(turns, 'exec, sleeping', exec);
+  return [{ name: `exec, after ${REST_MS / 1000} s of rest`, unit: 'ms', samples, goal: { ratio: 1 } }];
+}
+
+export async function wake(turns: Turns): Promise<Row[]> {
+  const samples = await afterRest(turns, 'wake-up', async ({ task, bundle: { id } }) => {
+    const from = performance.now();
+    await task.State({ id });
+    return performance.now() - from;
+  });
+  return [{ name: `State, after ${REST_MS / 1000} s of rest`, unit: 'ms', samples }];
+}
+
+/** From the kill of an init until the daemon has been told. */
+export async function exit(turns: Turns): Promise<Row[]> {
+  const measure = (shim: Shim): Promise<number> =>
+    shim.with(shim.bundle(['/bin/sleep', '1000']), async ({ task, bundle: { id, path } }) => {
+      await task.Create({ id, bundle: path, options: turns.lab.options() });
+      const { pid = 0 } = await task.Start({ id });
+      await pause(SHORTLY_MS);
+      const told = new Promise<number>((resolve) => turns.lab.exits.set(id, resolve));
+      const from = performance.now();
+      process.kill(pid, 'SIGKILL');
+      const took = (await told) - from;
+      await task.Delete({ id });
+      return took;
+    });
+  const samples = await turns.alone('exit', turns.rounds, measure, { warmUp: 1 });
+  return [{ name: 'exit to TaskExit', unit: 'ms', samples, goal: { ratio: 0.7 } }];
+}
+
+/** State calls per second on one connection, with 64 under way. */
+async function stateRate({ task, bundle: { id } }: Running): Promise<number> {
+  const total = 40_000;
+  let left = total;
+  const from = performance.now();
+  await Promise.all(
+    Array.from({ length: CONNECTIONS }, async () => {
+      while (left-- > 0) await task.State({ id });
+    }),
+  );
+  return total / ((performance.now() - from) / 1000);
+}
+
+/** The latency of State that one call in a hundred exceeds, with one call under way on each of 64 connections. */
+async function stateLatency({ address, version, bundle: { id } }: Running): Promise<number> {
+  const clients = await Promise.all(Array.from({ length: CONNECTIONS }, () => connect(address)));
+  const took: number[] = [];
+  await Promise.all(
+    clients.map(async (one) => {
+      const task = version >= 3 ? one.service(TaskV3) : one.service(TaskV2);
+      for (let i = 0; i < 300; i++) {
+        const from = performance.now();
+        await task.State({ id });
+        took.push(performance.now() - from);
+      }
+    }),
+  );
+  for (const one of clients) one.close();
+  return quantile(took, 0.99);
+}
+
+export async function calls(turns: Turns): Promise<Row[]> {
+  const rounds = Math.ceil(turns.rounds / 4);
+  // The first turn has our own client compiled before anybody is measured with it.
+  const of = (what: string, measure: (one: Running) => Promise<number>): Promise<Row['samples']> =>
+    turns.alone(what, rounds, (shim) => sleeping(turns.lab, shim, measure), { warmUp: 1 });
+  return [
+    {
+      name: 'State calls, 64 on one connection',
+      unit: '/s',
+      less: false,
+      samples: await of('State calls', stateRate),
+      goal: { ratio: 1.2 },
+    },
+    {
+      name: 'State, 99th of 100, 64 connections',
+      unit: 'ms',
+      samples: await of('State latency', stateLatency),
+      goal: { ratio: 0.8 },
+    },
+  ];
+}

@@ -3,7 +3,7 @@
  * .proto files. Run by `make build`; what it writes (src/&#42;/gen) is not kept in git.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import protobuf from 'protobufjs';
@@ -14,9 +14,9 @@ const protoRoot = join(top, 'proto');
 
 /** Every .proto file below a directory, as paths relative to proto/, sorted. */
 function protoFiles(dir: string): string[] {
-  return readdirSync(join(protoRoot, dir), { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.proto'))
-    .map((entry) => relative(protoRoot, join(entry.path, entry.name)))
+  return readdirSync(join(protoRoot, dir), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.proto'))
+    .map((name) => join(dir, name))
     .sort();
 }
 

@@ -388,16 +388,18 @@ shimTest(
   async (lab) => {
     lab.bundle('a');
     lab.bundle('b');
-    const daemon = spawn('sh', ['-c', 'cd a && "$0" $a >a.out; cd ../b && "$0" $b >b.out; read forever', SHIM], {
-      cwd: join(lab.bundlePath('a'), '..'),
+    const script =
+      'for id in a b; do cd "$dir/$id"; "$shim" "$@" -id $id start </dev/null >$id.out; done; read forever';
+    const flags = lab.flags('a').filter((word, i, all) => word !== '-id' && all[i - 1] !== '-id');
+    const daemon = spawn('sh', ['-c', script, 'daemon', ...flags], {
       stdio: ['pipe', 'inherit', 'inherit'],
       env: {
         ...process.env,
         TTRPC_ADDRESS: lab.daemon.path,
         HAWSER_RUN_DIR: lab.runDir,
         HAWSER_ZYGOTE: '600',
-        a: [...lab.flags('a'), 'start'].join(' '),
-        b: [...lab.flags('b'), 'start'].join(' '),
+        dir: join(lab.bundlePath('a'), '..'),
+        shim: SHIM,
       },
     });
     const answer = (id: string): Promise<string> =>

@@ -3,26 +3,29 @@
  * and the C library keeps what was freed: what a start or a burst of requests has left would stay for as long as the
  * container lives.
  */
-import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { trimMemory } from '../../sys/index.js';
 
 /** How long nothing must have been asked before what was used is given back, and how long before it is looked at again. */
 const RESTS_MS = [2_000, 8_000];
 /** Fewer requests than this are not worth the milliseconds, as with a State now and then. */
 const WORTH_REQUESTS = 50;
+/** Growth of private memory that is worth it. */
+const WORTH_BYTES = 1 << 20;
 /**
- * Growth that is worth it, in bytes. A forked shim shares its heap with its zygote until it writes there, and moving things
- * together writes to all of it: 3 MB.
+ * A forked shim shares its heap with its zygote until it writes there. To move things together writes to all of it, which
+ * leaves it with more than this of its own; before, it has 3 MB.
  */
-const WORTH_BYTES = 3 << 20;
+const FORKED_BYTES = 4 << 20;
 
 let timer: NodeJS.Timeout | undefined;
 /** Which of the rests comes next. The second is for the room that V8 keeps for new objects: it gives that up only when little was asked of it for some seconds. */
 let next = 0;
 /** Since memory was last given back; the first rest comes after the start, which leaves the most. */
 let requests = WORTH_REQUESTS;
-/** What was in use when memory was last given back, in this process or in the zygote before it was forked. */
-let compacted = 0;
+/** Private memory after it was last given back. */
+let kept = 0;
 
 /** Something is being done; memory is looked at when it is over. */
 export function busy(): void {
@@ -50,7 +53,10 @@ function wait(): void {
 
 function rest(): void {
   requests = 0;
-  if (getHeapStatistics().used_heap_size > compacted + WORTH_BYTES) compact(next > 0 ? 2 : 1);
+  if (privateBytes() > kept + WORTH_BYTES) {
+    compact(next > 0 ? 2 : 1);
+    kept = privateBytes();
+  }
   timer = undefined;
   if (++next < RESTS_MS.length) wait();
   else next = 0;
@@ -70,5 +76,19 @@ export function compact(times = 2): void {
     setFlagsFromString('--no-compact-on-every-full-gc');
   }
   trimMemory();
-  compacted = getHeapStatistics().used_heap_size;
+}
+
+/** In a process that has just been forked. */
+export function restAsForked(): void {
+  kept = FORKED_BYTES;
+}
+
+/** Infinite where the kernel does not say it (before 4.14, or without /proc): then it is as if there were always much to give back. */
+function privateBytes(): number {
+  try {
+    const [, dirty] = /^Private_Dirty:\s+(\d+) kB/m.exec(readFileSync('/proc/self/smaps_rollup', 'latin1')) ?? [];
+    return dirty === undefined ? Infinity : Number(dirty) * 1024;
+  } catch {
+    return Infinity;
+  }
 }

@@ -7,7 +7,7 @@ import { closeSync, statSync } from 'node:fs';
 import { removeFile } from '../../oci/bundle.js';
 import { forkForJobs, openPidfd, READABLE, setIdentity, Watch, type Job } from '../../sys/index.js';
 import { mark } from '../observe/timeline.js';
-import { compact } from '../worker/rest.js';
+import { compact, restAsForked } from '../worker/rest.js';
 
 /** Where the installed files lie; set when the shim is bundled. */
 declare const HAWSER_LIBRARY: string;
@@ -60,6 +60,7 @@ export async function standIn(): Promise<StandIn | undefined> {
     removeFile(`${path}.lock`);
     return undefined;
   }
+  restAsForked();
   closeSync(listener);
   // Else nobody could make another zygote when this one's has ended.
   closeSync(lock);

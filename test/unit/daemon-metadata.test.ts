@@ -245,10 +245,10 @@ test('a lease keeps a list of what it keeps', async (t) => {
     leases.addResource('ns', 'l', { type: 'content', id: 'x' }),
     failure('invalid content resource id: x: invalid checksum digest format: invalid argument'),
   );
-  await assert.rejects(
-    leases.addResource('ns', 'none', { type: 'ingests', id: 'x' }),
-    failure('lease "none": not found'),
-  );
+  await assert.rejects(leases.addResource('ns', 'none', { type: 'what', id: 'x' }), failure('lease "none": not found'));
+  const { id: given } = await leases.create('ns', {});
+  assert.match(given!, /^[\w-]{36}$/);
+  await leases.delete('ns', given!);
   assert.deepEqual(
     leases.resources('ns', 'l').map(({ type, id }) => `${type} ${id}`),
     [`content ${DIGEST}`, 'snapshots/overlayfs snap'],

@@ -95,6 +95,8 @@ shimTest('a sandbox stays when Shutdown is asked for a container of it', async (
   await again.delete();
   await again.shim.task.Shutdown({ id: 'b' });
   await sandbox.StopSandbox({ sandboxId, timeoutSecs: 5 });
+  // As a client that stops and removes a sandbox asks.
+  await sandbox.ShutdownSandbox({ sandboxId });
   await ended(shim);
   await lab.assertNothingLeft();
 });

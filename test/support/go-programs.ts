@@ -6,6 +6,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -15,6 +16,7 @@ import {
   rmSync,
   statSync,
   utimesSync,
+  writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -31,11 +33,18 @@ const BUILD_MS = 20 * 60_000;
 const KEPT_MS = 14 * 24 * 3_600_000;
 const MODULE = 'github.com/containerd/containerd/v2';
 
+/** Since 1.21, Go fetches the release that a module asks for. */
+const OLDEST_MINOR = 21;
+
+function whyWithoutGo(): string | undefined {
+  const { status, stdout } = spawnSync('go', ['version'], { encoding: 'utf8' });
+  if (status !== 0) return `Go is not installed (go.dev/dl; 1.${OLDEST_MINOR} or later)`;
+  const minor = /\bgo1\.(\d+)/.exec(stdout)?.[1];
+  return Number(minor) < OLDEST_MINOR ? `Go 1.${minor} is too old (go.dev/dl; 1.${OLDEST_MINOR} or later)` : undefined;
+}
+
 /** Why there are no programs in Go here; undefined where there are. */
-export const withoutGo: string | undefined =
-  spawnSync('go', ['version']).status === 0
-    ? undefined
-    : 'Go is not installed (apt-get install golang-go, or go.dev/dl)';
+export const withoutGo: string | undefined = whyWithoutGo();
 
 /** Runs `go`, without cgo: what it builds runs on any machine. */
 function go(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): void {
@@ -114,16 +123,60 @@ export function containerdOf(version: string): string {
   });
 }
 
+/** Where packages of containerd's module of 2.x are in that of 1.7. */
+const FORMER: readonly (readonly [RegExp, string])[] = [
+  [/containerd\/v2\/client"/g, 'containerd"'],
+  [/containerd\/v2\/core\/runtime\//g, 'containerd/runtime/'],
+  [/containerd\/v2\/(core|pkg)\//g, 'containerd/'],
+];
+
+/** The sources of test/go/peer for the module of 1.7, with what is of its own in test/go/peer-1.7. */
+function formerSources(tree: string): void {
+  mkdirSync(tree);
+  for (const file of readdirSync(join(sources, 'peer')).filter((name) => name.endsWith('.go') && name !== 'newer.go')) {
+    const text = readFileSync(join(sources, 'peer', file), 'utf8');
+    writeFileSync(
+      join(tree, file),
+      FORMER.reduce((former, [path, place]) => former.replaceAll(path, place), text),
+    );
+  }
+  for (const file of readdirSync(join(sources, 'peer-1.7')))
+    copyFileSync(join(sources, 'peer-1.7', file), join(tree, file));
+}
+
+/** The path of test/go/peer on the client module of 1.7. */
+export function formerPeer(): string {
+  const dir = kept(`peer-1.7-${hashOf('peer', 'peer-1.7')}`, (place) => {
+    const tree = join(place, 'src');
+    formerSources(tree);
+    go(['vet', '.'], tree);
+    build(tree, join(place, 'peer'));
+    rmSync(tree, { recursive: true });
+  });
+  return join(dir, 'peer');
+}
+
+function hashOf(...names: readonly string[]): string {
+  const hash = createHash('sha256').update(execFileSync('go', ['version']));
+  for (const name of names) {
+    for (const file of readdirSync(join(sources, name)).sort())
+      hash.update(`${name}/${file}\n`).update(readFileSync(join(sources, name, file)));
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+function build(source: string, program: string): void {
+  go(['build', '-trimpath', '-ldflags', '-s -w', '-o', program, '.'], source);
+}
+
 /** The path of a program of ours, from test/go/NAME, which must be as gofmt and `go vet` want it. */
 export function goProgram(name: string): string {
   const source = join(sources, name);
-  const hash = createHash('sha256').update(execFileSync('go', ['version']));
-  for (const file of readdirSync(source).sort()) hash.update(`${file}\n`).update(readFileSync(join(source, file)));
-  const dir = kept(`${name}-${hash.digest('hex').slice(0, 16)}`, (place) => {
+  const dir = kept(`${name}-${hashOf(name)}`, (place) => {
     const unformatted = execFileSync('gofmt', ['-l', source], { encoding: 'utf8' });
     if (unformatted !== '') throw new Error(`gofmt would change ${unformatted.trim()}; run gofmt -w ${source}`);
     go(['vet', '.'], source);
-    go(['build', '-trimpath', '-ldflags', '-s -w', '-o', join(place, name), '.'], source);
+    build(source, join(place, name));
   });
   return join(dir, name);
 }

@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-framework test-docs docs run bench bench-daemon format soak-exec soak-gc soak-start soak-restart install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-daemon format soak-exec soak-gc soak-start soak-restart install uninstall clean
 
 all: build
 
@@ -137,7 +137,7 @@ lint: src/api/gen/services.ts
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible
 
-test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-daemons
+test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-go test-daemons
 	$(TSX) test/vm/suite.ts $(CGROUP2)
 
 TEST := $(TSX) test/support/suite.ts
@@ -168,6 +168,10 @@ test-cli:
 # What the command line shows on a terminal, written down: src/cli/RECORDING.md.
 recording: setup build
 	$(TSX) test/cli/record.ts
+
+# Programs on containerd's own Go modules, beside ours; left out where Go is missing. See test/go/README.md.
+test-go: build
+	$(TEST) test/go/*.test.ts
 
 # Shims made with hawser/shim, from outside of the repository.
 test-framework: setup build lib

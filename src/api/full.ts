@@ -2,5 +2,6 @@
 export { containerd, google, grpc, runtimeoptions } from './gen/full.js';
 export * from './gen/full-services.js';
 export * as errdefs from './errdefs.js';
+export { eventType, eventTypeName, type EventInit, type EventName } from './event-types.js';
 export { isType, pack } from './typeurl.js';
 export { millis, timestamp, ZERO_TIME } from './timestamp.js';

@@ -75,3 +75,28 @@ shimTest('containers join a sandbox, and Shutdown is not its end while one is le
   await ended(shim);
   await lab.assertNothingLeft();
 });
+
+// containerd 1.7's shim ends here; containerd 2.4 asks so on account of every container that it deletes.
+shimTest('a sandbox stays when Shutdown is asked for a container of it', async (lab) => {
+  const { shim, sandbox } = await sandboxIn(lab);
+  await sandbox.CreateSandbox({ sandboxId });
+  const task = await lab.task('a', undefined, { edit: member });
+  await task.start();
+  await task.kill(9);
+  await task.wait();
+  await task.delete();
+  await task.shim.task.Shutdown({ id: 'a' });
+  await sandbox.PingSandbox({ sandboxId });
+  const again = await lab.task('b', undefined, { edit: member });
+  assert.equal(again.shim.pid, shim.pid);
+  await again.start();
+  await again.kill(9);
+  await again.wait();
+  await again.delete();
+  await again.shim.task.Shutdown({ id: 'b' });
+  await sandbox.StopSandbox({ sandboxId, timeoutSecs: 5 });
+  // As a client that stops and removes a sandbox asks.
+  await sandbox.ShutdownSandbox({ sandboxId });
+  await ended(shim);
+  await lab.assertNothingLeft();
+});

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { containerd, type google } from '../../src/api/full.js';
+import { eventType, type google } from '../../src/api/full.js';
 import { BlobFiles } from '../../src/daemon/content/files.js';
 import { Content } from '../../src/daemon/content/store.js';
 import type { BoundService, Call } from '../../src/daemon/grpc/service.js';
@@ -21,18 +21,18 @@ import { publisher, type Publish } from '../../src/daemon/events/publisher.js';
 export interface Published {
   namespace: string;
   topic: string;
+  /** The full name of the event's message. */
+  type: string;
   event: Record<string, unknown>;
 }
 
 /** Keeps what is published, decoded. */
 export function recorder(): { published: Published[]; publish: Publish; exchange: Pick<Exchange, 'publish'> } {
   const published: Published[] = [];
-  const types = containerd.events as unknown as Record<string, { decode(bytes: Uint8Array): object }>;
   const exchange = {
     publish: (namespace: string, topic: string, event: google.protobuf.Any.$Properties): void => {
-      const name = event.type_url!.replace('containerd.events.', '');
-      const type = types[name]!;
-      published.push({ namespace, topic, event: { ...type.decode(event.value!) } });
+      const type = event.type_url!;
+      published.push({ namespace, topic, type, event: { ...eventType(type)!.decode(event.value!) } });
     },
   };
   return { published, publish: publisher(exchange), exchange };

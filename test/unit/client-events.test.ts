@@ -1,6 +1,8 @@
 /** What is told of containers, when some of it was heard and some has to be found out. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { containerd, pack } from '../../src/api/full.js';
+import { envelopeOf } from '../../src/client/events/decode.js';
 import { KnownContainers, type LookAtExec } from '../../src/client/events/known.js';
 import type { ContainerEvent, EventKind } from '../../src/client/types/events.js';
 import type { Exit, TaskState, TaskStatus } from '../../src/client/types/process.js';
@@ -110,4 +112,21 @@ test('what is there at the beginning is no news', async () => {
   known.learn([task('a', 'running', 1), task('b', 'stopped', 2)]);
   assert.deepEqual(await found(known, [task('a', 'running', 1), task('b', 'stopped', 2)]), []);
   assert.deepEqual(await found(known, [task('a', 'paused', 1), task('c', 'created', 3)]), ['paused a 1', 'create c 3']);
+});
+
+test('events are decoded by the names that containerd has for them', () => {
+  const decoded = (event: ReturnType<typeof pack>): unknown => ({ ...envelopeOf({ event }).event });
+  const { ImageDelete } = containerd.services.images.v1;
+  assert.deepEqual(decoded(pack('containerd.services.images.v1.ImageDelete', ImageDelete, { name: 'i' })), {
+    name: 'i',
+  });
+  const { TaskOOM } = containerd.events;
+  assert.deepEqual(decoded(pack('example.org/containerd.events.TaskOOM', TaskOOM, { containerId: 'c' })), {
+    containerId: 'c',
+  });
+  assert.equal(envelopeOf({ event: { type_url: 'example.Own', value: Buffer.from('x') } }).event, undefined);
+  assert.equal(
+    envelopeOf({ event: { type_url: 'containerd.events.toString', value: Buffer.from('x') } }).event,
+    undefined,
+  );
 });

@@ -72,10 +72,11 @@ for (const [filter, seen] of [
     exchange.publish(
       'moby',
       '/images/create',
-      pack('types.googleapis.com/containerd.events.ImageCreate', containerd.events.ImageCreate, {
-        name: 'i',
-        labels: { a: 'b' },
-      }),
+      pack(
+        'types.googleapis.com/containerd.services.images.v1.ImageCreate',
+        containerd.services.images.v1.ImageCreate,
+        { name: 'i', labels: { a: 'b' } },
+      ),
     );
     exchange.publish('other', '/other/thing', { type_url: 'their.Own', value: Buffer.from('x') });
     exchange.publish('other', '/tasks/bad', { type_url: 'containerd.events.TaskExit', value: Buffer.from([255]) });

@@ -130,7 +130,12 @@ test('containers are listed by their fields, and deleted once', async (t) => {
   await containers.delete('ns', 'a');
   await assert.rejects(containers.delete('ns', 'a'), failure('container "a" in namespace "ns": not found'));
   assert.equal(deletions(), 1);
-  assert.deepEqual(published.at(-1), { namespace: 'ns', topic: '/containers/delete', event: { id: 'a' } });
+  assert.deepEqual(published.at(-1), {
+    namespace: 'ns',
+    topic: '/containers/delete',
+    type: 'containerd.events.ContainerDelete',
+    event: { id: 'a' },
+  });
 });
 
 test('a namespace that was never made has no labels, and one is deleted when empty', async (t) => {
@@ -216,8 +221,13 @@ test('an image names content, which an update may change', async (t) => {
   await images.delete('ns', name);
   assert.throws(() => images.get('ns', name), failure(`image "${name}": not found`));
   assert.deepEqual(
-    published.map(({ topic }) => topic),
-    ['/images/create', '/images/update', '/images/update', '/images/delete'],
+    published.map(({ topic, type }) => [topic, type]),
+    [
+      ['/images/create', 'containerd.services.images.v1.ImageCreate'],
+      ['/images/update', 'containerd.services.images.v1.ImageUpdate'],
+      ['/images/update', 'containerd.services.images.v1.ImageUpdate'],
+      ['/images/delete', 'containerd.services.images.v1.ImageDelete'],
+    ],
   );
 });
 
@@ -235,10 +245,10 @@ test('a lease keeps a list of what it keeps', async (t) => {
     leases.addResource('ns', 'l', { type: 'content', id: 'x' }),
     failure('invalid content resource id: x: invalid checksum digest format: invalid argument'),
   );
-  await assert.rejects(
-    leases.addResource('ns', 'none', { type: 'ingests', id: 'x' }),
-    failure('lease "none": not found'),
-  );
+  await assert.rejects(leases.addResource('ns', 'none', { type: 'what', id: 'x' }), failure('lease "none": not found'));
+  const { id: given } = await leases.create('ns', {});
+  assert.match(given!, /^[\w-]{36}$/);
+  await leases.delete('ns', given!);
   assert.deepEqual(
     leases.resources('ns', 'l').map(({ type, id }) => `${type} ${id}`),
     [`content ${DIGEST}`, 'snapshots/overlayfs snap'],

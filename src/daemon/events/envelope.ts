@@ -1,12 +1,8 @@
 /** What an envelope must be like, and its fields as filters name them. */
-import { containerd, errdefs, isType, ZERO_TIME } from '../../api/full.js';
+import { errdefs, eventType, ZERO_TIME } from '../../api/full.js';
 import { checkIdentifier } from '../../api/identifier.js';
 import { entry, field, type Adapter } from '../filter/index.js';
 import type { Envelope } from './types.js';
-
-interface Decoder {
-  decode(bytes: Uint8Array): object;
-}
 
 /** `/tasks/exit`: each part an identifier (contract §4.2). */
 export function checkTopic(topic: string): void {
@@ -46,19 +42,11 @@ export function envelopeAdapter(envelope: Envelope): Adapter {
   };
 }
 
-const decoders = containerd.events as unknown as Readonly<Record<string, Decoder | undefined>>;
-
 function decode({ event }: Envelope): object {
-  const name = /containerd\.events\.(\w+)$/.exec(event?.type_url ?? '')?.[1];
-  if (
-    event == null ||
-    name === undefined ||
-    !isType(event, `containerd.events.${name}`) ||
-    !Object.hasOwn(decoders, name)
-  )
-    return {};
+  const type = eventType(event?.type_url ?? '');
+  if (type === undefined) return {};
   try {
-    return decoders[name]!.decode(event.value ?? new Uint8Array());
+    return type.decode(event?.value ?? new Uint8Array());
   } catch (error) {
     // An event that is not what it says it is has no fields; its subscribers get it all the same.
     if (error instanceof Error) return {};

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { containerd, errdefs } from '../../api/full.js';
 import { realtime } from '../../sys/index.js';
 import { compileFilters, entry, field, type Adapter } from '../filter/index.js';
@@ -22,10 +23,10 @@ export class Leases implements LeaseStore, LeaseRecords {
     this.#resources = new Table(db, 'leased', containerd.services.leases.v1.Resource);
   }
 
+  /** One that has no id is given one. */
   async create(namespace: string, lease: Lease): Promise<Lease> {
     checkName('', namespace);
-    const id = lease.id ?? '';
-    if (id === '') throw errdefs.invalidArgument('lease id must be provided');
+    const id = lease.id || randomUUID();
     checkLabels('lease.Labels', lease.labels);
     const made: Lease = { id, labels: kept(lease.labels), createdAt: realtime() };
     await this.db.write(() => {
@@ -54,17 +55,17 @@ export class Leases implements LeaseStore, LeaseRecords {
   }
 
   async addResource(namespace: string, id: string, resource: Resource): Promise<void> {
-    const { type, key } = checkResource(resource);
     await this.db.write(() => {
       this.#check(namespace, id);
+      const { type, key } = checkResource(resource);
       this.keep(namespace, id, type, key);
     });
   }
 
   async deleteResource(namespace: string, id: string, resource: Resource): Promise<void> {
-    const { type, key } = checkResource(resource);
     await this.db.write(() => {
       this.#check(namespace, id);
+      const { type, key } = checkResource(resource);
       this.#resources.remove(namespace, id, type, key);
     });
     this.changed();
@@ -104,7 +105,7 @@ function checkResource(resource: Resource): { type: string; key: string } {
       if (rest.length > 0) throw errdefs.invalidArgument(`invalid ${kind} resource type: ${type}`);
       break;
     case 'snapshots':
-      if (rest.length !== 1 || rest[0] === '') throw errdefs.invalidArgument(`invalid snapshot resource type: ${type}`);
+      if (rest.length !== 1 || rest[0] === '') throw errdefs.invalidArgument(`invalid snapshot resource type ${type}`);
       break;
     default:
       throw errdefs.notImplemented(`resource type ${type} not supported yet`);

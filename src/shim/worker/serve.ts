@@ -23,6 +23,11 @@ import { pendingWaits } from '../observe/pending.js';
 
 /** How long the last events and replies may take when the shim ends. */
 const DRAIN_MS = 5_000;
+/**
+ * How long the shim of a sandbox that has been stopped stays. When a reply and the end of its connection come together,
+ * containerd's client may take the call for failed; and what asks for the sandbox's shutdown next is to be answered.
+ */
+const STOPPED_SANDBOX_MS = 1_000;
 
 export interface ServeOptions {
   invocation: Invocation;
@@ -114,7 +119,9 @@ export class Service {
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
     const handlers = accountedFor(custom?.handlers?.(service) ?? service, () => shim.events.commanded());
     server.add(ContainerdTaskV2Task, handlers).add(ContainerdTaskV3Task, handlers);
-    server.add(Sandbox, sandboxService(containers.sandboxOwner(() => this.end('the daemon has stopped the sandbox'))));
+    const stopped = (): void =>
+      void setTimeout(() => this.end('the daemon has stopped the sandbox'), STOPPED_SANDBOX_MS);
+    server.add(Sandbox, sandboxService(containers.sandboxOwner(stopped)));
     this.#forgotten = new Forgotten(
       (forLong) => (forLong || server.connections === 0) && containers.endIfForgotten(),
       () => this.end('nobody needs it'),

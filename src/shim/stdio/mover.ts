@@ -135,15 +135,21 @@ export class BufferMover implements Mover {
   }
 
   startThread(onOver: () => void): boolean {
-    const { sink } = this;
-    if (!sink.forThread || this.waiting) return false;
-    const burst = new Burst(this.source, () => sink.forThread!(), ({ copied, left }) => {
-      sink.written?.(copied);
-      this.#burst = undefined;
-      this.#moved += copied;
-      if (left.length > 0) this.waiting = left;
-      if (!this.#closed) onOver();
-    });
+    const { sink, waiting } = this;
+    if (!sink.forThread) return false;
+    this.waiting = undefined;
+    const burst = new Burst(
+      this.source,
+      () => sink.forThread!(),
+      ({ copied, left }) => {
+        sink.written?.(copied);
+        this.#burst = undefined;
+        this.#moved += copied;
+        if (left.length > 0) this.waiting = left;
+        if (!this.#closed) onOver();
+      },
+      waiting,
+    );
     this.#burst = burst;
     return true;
   }

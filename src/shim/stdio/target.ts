@@ -58,9 +58,7 @@ export async function openTargets(
       case 'fifo':
         targets.set(
           name,
-          kindOf(text) === 'file'
-            ? await LogFileTarget.open(asItIs(text), warn)
-            : await FifoTarget.open(text, warn),
+          kindOf(text) === 'file' ? await LogFileTarget.open(asItIs(text), warn) : await FifoTarget.open(text, warn),
         );
         return;
       case 'file': {

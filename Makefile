@@ -30,7 +30,7 @@ node_modules/.ready: package.json package-lock.json
 
 # ---- build ---------------------------------------------------------------------------------------------------------
 
-SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.checkpoint.cjs shim.debug.cjs shim.failpoint.cjs shim.cache
+SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.debug.cjs shim.failpoint.cjs shim.cache
 NODE_FILES := find-node.sh node-version.cjs
 PROGRAMS := containerd-shim-runc-v2 hawserd hawser
 

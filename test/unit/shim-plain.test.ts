@@ -18,7 +18,7 @@ function request(dir: string, streams: ('stdin' | 'stdout' | 'stderr')[]): Stdio
     stdout: path('stdout'),
     stderr: path('stderr'),
     terminal: false,
-    label: 'x',
+
     uid: 0,
     gid: 0,
     id: 'c',
@@ -85,7 +85,7 @@ test('no streams at all: the process finds an empty input, and may write', async
       stdout: '',
       stderr: '',
       terminal: false,
-      label: 'x',
+
       uid: 0,
       gid: 0,
       id: 'c',

@@ -4,7 +4,7 @@ import { containerd, type google } from '../../api/gen/api.js';
 import { timestamp } from '../../api/timestamp.js';
 import { isType, pack } from '../../api/typeurl.js';
 import { Bundle } from '../../oci/bundle.js';
-import { sharesPidNamespace, type type Spec } from '../../oci/spec.js';
+import { sharesPidNamespace, type Spec } from '../../oci/spec.js';
 import type { Containers } from './containers.js';
 import type { ShimContext } from './context.js';
 import type { TaskHandlers } from './custom.js';

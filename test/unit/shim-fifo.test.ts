@@ -90,8 +90,8 @@ test('a FIFO that is removed while we wait is still the one', async (t) => {
 
 test('input waits for nobody, and has no end before our own writer goes', async (t) => {
   const path = fifo(t);
-  const { reader, observer } = await openInput(path);
-  const keeper = openKeeper(observer);
+  const reader = await openInput(path);
+  const keeper = openKeeper(reader);
   const buffer = Buffer.alloc(20);
   assert.equal(tryRead(reader, buffer), undefined, 'no end, though no client has come');
   const client = openSync(path, O_WRONLY);
@@ -101,27 +101,27 @@ test('input waits for nobody, and has no end before our own writer goes', async 
   assert.equal(tryRead(reader, buffer), undefined, 'no end, though the client is gone');
   closeSync(keeper);
   assert.equal(tryRead(reader, buffer), 0);
-  for (const fd of [reader, observer]) closeSync(fd);
+  for (const fd of [reader]) closeSync(fd);
 });
 
 test('no end of an input ever blocks', async (t) => {
-  const { reader, observer } = await openInput(fifo(t));
-  const keeper = openKeeper(observer);
-  assert.deepEqual([reader, observer, keeper].map(nonblocking), [true, true, true]);
-  for (const fd of [reader, observer, keeper]) closeSync(fd);
+  const reader = await openInput(fifo(t));
+  const keeper = openKeeper(reader);
+  assert.deepEqual([reader, keeper].map(nonblocking), [true, true]);
+  for (const fd of [reader, keeper]) closeSync(fd);
 });
 
-test('the observer is hung up when a client has been there and has left, and not before', async (t) => {
+test('an input is hung up when a client has been there and has left, and not before', async (t) => {
   const path = fifo(t);
-  const { reader, observer } = await openInput(path);
-  assert.equal(isHungUp(observer), false, 'nobody has come');
+  const reader = await openInput(path);
+  assert.equal(isHungUp(reader), false, 'nobody has come');
   const client = openSync(path, O_WRONLY);
-  assert.equal(isHungUp(observer), false);
+  assert.equal(isHungUp(reader), false);
   closeSync(client);
-  assert.equal(isHungUp(observer), true);
-  const keeper = openKeeper(observer);
-  assert.equal(isHungUp(observer), false);
-  for (const fd of [reader, observer, keeper]) closeSync(fd);
+  assert.equal(isHungUp(reader), true);
+  const keeper = openKeeper(reader);
+  assert.equal(isHungUp(reader), false);
+  for (const fd of [reader, keeper]) closeSync(fd);
 });
 
 test('input that is missing', async (t) => {
@@ -138,8 +138,8 @@ test('nothing stays open', (t) => {
     await assert.rejects(openOutput(path, 0));
     await assert.rejects(openOutput(missing));
     await assert.rejects(openInput(missing));
-    const { reader, observer } = await openInput(path);
+    const reader = await openInput(path);
     const output = await openOutput(path);
-    for (const fd of [reader, observer, openKeeper(observer), output.fd]) closeSync(fd);
+    for (const fd of [reader, openKeeper(reader), output.fd]) closeSync(fd);
   });
 });

@@ -20,16 +20,6 @@ export interface Output {
   isFifo: boolean;
 }
 
-/** The read ends of a FIFO that a process reads from. */
-export interface Input {
-  reader: number;
-  /**
-   * A read end of our own: a client that writes to a process which has ended gets no EPIPE, as with a pipe between. It
-   * is hung up once a client has been there and has left, and not before.
-   */
-  observer: number;
-}
-
 /**
  * Opens the FIFO, or the file to append to, that a process's output goes to. For a FIFO this waits, bounded, until its
  * client has it open for reading, as there is nobody else to tell that the client is missing.
@@ -51,26 +41,17 @@ export function openRest(both: number): number {
   return openSync(`/proc/self/fd/${both}`, O_RDONLY | O_NONBLOCK);
 }
 
-/** Opens the FIFO, or the file, that a process reads; waits for nobody. Both ends never block. */
-export async function openInput(path: string): Promise<Input> {
-  return withHandle(path, 'r/o', (handle) => {
-    const observer = openSync(handle, O_RDONLY | O_NONBLOCK);
-    let reader: number | undefined;
-    try {
-      // A blocking open would wait for a writer, and a writer of ours would hang the observer up when it goes.
-      reader = openSync(handle, O_RDONLY | O_NONBLOCK);
-      return { observer, reader };
-    } catch (error) {
-      closeSync(observer);
-      if (reader !== undefined) closeSync(reader);
-      throw error;
-    }
-  });
+/**
+ * Opens the FIFO, or the file, that a process reads; waits for nobody, and never blocks. While it is open, a client that writes
+ * to a process which has ended gets no EPIPE. A FIFO is hung up once a client has been there and has left, and not before.
+ */
+export async function openInput(path: string): Promise<number> {
+  return withHandle(path, 'r/o', (handle) => openSync(handle, O_RDONLY | O_NONBLOCK));
 }
 
 /** A write end of our own: the process sees the end only when this is closed too (CloseIO). */
-export function openKeeper(observer: number): number {
-  return openSync(`/proc/self/fd/${observer}`, O_WRONLY | O_NONBLOCK);
+export function openKeeper(input: number): number {
+  return openSync(`/proc/self/fd/${input}`, O_WRONLY | O_NONBLOCK);
 }
 
 /**

@@ -95,14 +95,13 @@ export class PlainStdio implements Stdio {
   }
 
   beforeStart(): void {
-    const observer = this.#fds.get('stdin-observer');
-    if (observer === undefined || this.#input || this.#fds.get('stdin-keeper') !== undefined) return;
+    const client = this.#fds.get('stdin-client');
+    if (client === undefined || this.#input || this.#fds.get('stdin-keeper') !== undefined) return;
     // Hung up: the client has been there and has left. One that has yet to come is waited for.
-    if (!this.#stdinClosed && fstatSync(observer).isFIFO() && !isHungUp(observer))
-      this.#fds.add('stdin-keeper', openKeeper(observer));
-    const [source, sink] = [this.#fds.get('stdin-client'), this.#fds.get('stdin-shim')];
-    if (source !== undefined && sink !== undefined)
-      this.#input = startFeed(source, new DescriptorSink(sink), () => this.#endInput());
+    if (!this.#stdinClosed && fstatSync(client).isFIFO() && !isHungUp(client))
+      this.#fds.add('stdin-keeper', openKeeper(client));
+    const sink = this.#fds.get('stdin-shim');
+    if (sink !== undefined) this.#input = startFeed(client, new DescriptorSink(sink), () => this.#endInput());
   }
 
   closeStdin(): void {
@@ -160,9 +159,7 @@ export class PlainStdio implements Stdio {
   }
 
   async #openInput(path: string): Promise<void> {
-    const input = await openInput(path);
-    this.#fds.add('stdin-observer', input.observer);
-    this.#fds.add('stdin-client', input.reader);
+    this.#fds.add('stdin-client', await openInput(path));
     const pipe = makePipe();
     this.#fds.add('stdin', pipe.read);
     setNonblock(this.#fds.add('stdin-shim', pipe.write), true);
@@ -187,6 +184,6 @@ export class PlainStdio implements Stdio {
     if (!this.#input) return;
     this.#input.stop();
     this.#input = undefined;
-    this.#fds.close('stdin-shim', 'stdin-client');
+    this.#fds.close('stdin-shim');
   }
 }

@@ -30,7 +30,7 @@ node_modules/.ready: package.json package-lock.json
 
 # ---- build ---------------------------------------------------------------------------------------------------------
 
-SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.checkpoint.cjs shim.debug.cjs shim.failpoint.cjs shim.cache
+SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.debug.cjs shim.failpoint.cjs shim.cache
 NODE_FILES := find-node.sh node-version.cjs
 PROGRAMS := containerd-shim-runc-v2 hawserd hawser
 
@@ -40,10 +40,11 @@ src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	$(TSX) src/build/gen.ts
 	@touch $@
 
-ADDON := $(wildcard src/sys/*.c)
+# What copies is the addon's today, and needs nothing of it.
+ADDON := $(wildcard src/sys/*.c) src/monitor/copy.c
 LAUNCHER := $(wildcard src/monitor/*.c)
 
-dist/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h)
+dist/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h) src/monitor/copy.h
 	@mkdir -p dist
 	$(CC) $(CWARN) $(CFLAGS) -fPIC -shared -s -I node_modules/node-api-headers/include -o $@ $(ADDON) -lpthread
 

@@ -35,7 +35,6 @@ const shared = {
 /** What few containers need, or only for a moment: loaded when it is. Each by its entry, and how the others import it. */
 const parts = [
   { name: 'metrics', entry: 'src/shim/cgroup/metrics.ts', imported: /cgroup\/metrics\.js$/ },
-  { name: 'checkpoint', entry: 'src/shim/checkpoint/index.ts', imported: /\/checkpoint\/index\.js$/ },
   { name: 'failpoint', entry: 'src/shim/program/failpoint.ts', imported: /\/failpoint\.js$/ },
   { name: 'debug', entry: 'src/shim/debug/index.ts', imported: /\/debug\/index\.js$/ },
 ];

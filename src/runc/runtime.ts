@@ -96,11 +96,6 @@ export class Runtime {
     this.binary = options.binary || 'runc';
   }
 
-  /** The same, with another state directory. */
-  withRoot(root: string): Runtime {
-    return new Runtime({ ...this.options, root });
-  }
-
   /** Makes the container; its init waits for `start`. Resolves to the init's pid. */
   async create(id: string, options: CreateOptions): Promise<number> {
     const args = ['create', '--bundle', options.bundle, '--pid-file', options.pidFile, ...consoleArgs(options)];

@@ -134,6 +134,13 @@ static napi_value set_nonblock(napi_env env, napi_callback_info info) {
   return result_of(env, fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK));
 }
 
+/* pipeSize(fd, size): how many bytes a pipe has room for, or -errno; with a size above 0 it is given that first. */
+static napi_value pipe_size(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  int fd = (int)integer(env, arg[0]), size = (int)integer(env, arg[1]);
+  return result_of(env, size > 0 ? fcntl(fd, F_SETPIPE_SZ, size) : fcntl(fd, F_GETPIPE_SZ));
+}
+
 /* lock(fd): an exclusive lock without waiting; 0 or -errno, EAGAIN when another has it. */
 static napi_value lock(napi_env env, napi_callback_info info) {
   ARGS(1);
@@ -152,6 +159,7 @@ void register_descriptors(napi_env env, napi_value exports) {
       {"duplicate", duplicate},
       {"copy", copy_fd},
       {"waiting", waiting_bytes},
+      {"pipeSize", pipe_size},
       {"setNonblock", set_nonblock},
       {"isHungUp", is_hung_up},
       {"lock", lock},

@@ -81,3 +81,13 @@ export function isHungUp(fd: number): boolean {
 export function bytesWaiting(fd: number): number {
   return checked(native.waiting(fd), 'ioctl', 'FIONREAD');
 }
+
+/** How many bytes a pipe or FIFO has room for (fcntl(2), F_GETPIPE_SZ). */
+export function pipeSize(fd: number): number {
+  return checked(native.pipeSize(fd, 0), 'fcntl', 'F_GETPIPE_SZ');
+}
+
+/** Gives a pipe or FIFO room for more; gives how much it has now. EPERM when that is more than this user may have. */
+export function growPipe(fd: number, size: number): number {
+  return checked(native.pipeSize(fd, size), 'fcntl', 'F_SETPIPE_SZ');
+}

@@ -14,11 +14,13 @@ export {
   bytesWaiting,
   copyDescriptor,
   duplicate,
+  growPipe,
   isHungUp,
   makeEventfd,
   makeFifo,
   makeMemfd,
   makePipe,
+  pipeSize,
   setNonblock,
   tryLock,
   tryRead,
@@ -41,6 +43,6 @@ export {
   type Time,
 } from './files.js';
 export { openTerminalPeer, sendTerminal, setWindowSize } from './terminal.js';
-export { Relay, type Relayed } from './relay.js';
+export { Relay, type RelayState } from './relay.js';
 export { expectMigration } from './migration.js';
 export { forkForJobs, setIdentity, setName, type Forked, type Job } from './job.js';

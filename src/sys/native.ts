@@ -58,6 +58,7 @@ interface DescriptorCalls {
   duplicate(fd: number, onto: number): number;
   copy(fd: number): number;
   waiting(fd: number): number;
+  pipeSize(fd: number, size: number): number;
   setNonblock(fd: number, on: boolean): number;
   isHungUp(fd: number): number;
   lock(fd: number): number;
@@ -121,8 +122,14 @@ interface TerminalCalls {
 
 /** relay.c */
 interface RelayCalls {
-  relayStart(source: number, sink: number, over: number): unknown;
-  relayEnd(relay: unknown): { copied: number; left: Buffer };
+  relayOpen(source: number, sink: number, first: Uint8Array | null): unknown;
+  relayStep(relay: unknown): number;
+  relayStart(relay: unknown, over: number): number;
+  relayStop(relay: unknown): void;
+  relayJoin(relay: unknown): void;
+  relayNumbers(relay: unknown): [copied: number, held: number, errno: number, state: number];
+  relayTake(relay: unknown): Buffer;
+  relayClose(relay: unknown): void;
 }
 
 /** migration.c */

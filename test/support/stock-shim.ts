@@ -4,7 +4,7 @@ import type { google } from '../../src/api/index.js';
 import { stockDir } from './daemons.js';
 import type { Lab } from './shim.js';
 
-const BINARY = process.env.HAWSER_TEST_STOCK_SHIM || join(stockDir, 'containerd-shim-runc-v2');
+export const STOCK_SHIM = process.env.HAWSER_TEST_STOCK_SHIM || join(stockDir, 'containerd-shim-runc-v2');
 
 /**
  * A function that asks the Go shim for the Stats of the container with this init. Its runtime is a script that creates
@@ -25,7 +25,7 @@ fi
 exit 0`,
   );
   lab.bundle(id);
-  const shim = await lab.shim(id, { binary: BINARY });
+  const shim = await lab.shim(id, { binary: STOCK_SHIM });
   await shim.create(id, { stdout: '', stderr: '', options: { binaryName } });
   return async () => (await shim.task.Stats({ id })).stats ?? {};
 }

@@ -1,11 +1,10 @@
-/** Stdio through pipes and a copy, for processes that may not use the client's FIFOs themselves. */
+/** Stdio without a terminal: pipes, and copies between them and what is the client's. */
 import assert from 'node:assert/strict';
 import { spawn as spawnClient } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { labelsMatter } from '../../src/shim/stdio/index.js';
 import { PlainStdio } from '../../src/shim/stdio/plain.js';
 import type { StdioRequest } from '../../src/shim/stdio/types.js';
 import { makeFifo, spawn } from '../../src/sys/index.js';
@@ -19,7 +18,7 @@ function request(dir: string, streams: ('stdin' | 'stdout' | 'stderr')[]): Stdio
     stdout: path('stdout'),
     stderr: path('stderr'),
     terminal: false,
-    label: 'x',
+
     uid: 0,
     gid: 0,
     id: 'c',
@@ -51,7 +50,7 @@ async function run(stdio: PlainStdio, command: string): Promise<number> {
 async function copies(t: TestContext): Promise<void> {
   const req = request(tempDir(t), ['stdin', 'stdout', 'stderr']);
   const [out, err] = [contents(req.stdout), contents(req.stderr)];
-  const stdio = await PlainStdio.open(req, true, assert.fail);
+  const stdio = await PlainStdio.open(req, assert.fail);
   const writer = spawnClient('sh', ['-c', `exec >"${req.stdin}"; head -c 300000 /dev/zero | tr '\\0' x`], {
     stdio: 'ignore',
   });
@@ -71,7 +70,7 @@ test('nothing stays open', (t) => leavesNothingOpen(() => copies(t)));
 test('a CloseIO that comes before the start leaves what the client wrote, and the end', async (t) => {
   const req = request(tempDir(t), ['stdin', 'stdout']);
   const out = contents(req.stdout);
-  const stdio = await PlainStdio.open(req, true, assert.fail);
+  const stdio = await PlainStdio.open(req, assert.fail);
   await once(spawnClient('sh', ['-c', `echo early > "${req.stdin}"`], { stdio: 'ignore' }), 'exit');
   stdio.closeStdin();
   assert.equal(await run(stdio, 'cat'), 0);
@@ -86,14 +85,13 @@ test('no streams at all: the process finds an empty input, and may write', async
       stdout: '',
       stderr: '',
       terminal: false,
-      label: 'x',
+
       uid: 0,
       gid: 0,
       id: 'c',
       namespace: 'n',
       onDeath: '',
     },
-    true,
     assert.fail,
   );
   assert.equal(await run(stdio, 'cat && echo something && echo else >&2'), 0);
@@ -103,17 +101,10 @@ test('no streams at all: the process finds an empty input, and may write', async
 test('one who goes on writing after the process has ended holds drained() up no longer than allowed', async (t) => {
   const req = request(tempDir(t), ['stdout']);
   const reader = openSync(req.stdout, constants.O_RDONLY | constants.O_NONBLOCK);
-  const stdio = await PlainStdio.open(req, true, assert.fail);
+  const stdio = await PlainStdio.open(req, assert.fail);
   assert.equal(await run(stdio, 'sleep 1000 & echo $! > /dev/null'), 0);
   assert.equal(await stdio.drained(50), false);
   await stdio.close();
   assert.equal(await stdio.drained(20_000), true);
   closeSync(reader);
-});
-
-test('pipes are for labelled processes where SELinux is on', (t) => {
-  const dir = tempDir(t);
-  assert.equal(labelsMatter('', dir), false);
-  assert.equal(labelsMatter('system_u:system_r:container_t:s0', dir), true);
-  assert.equal(labelsMatter('system_u:system_r:container_t:s0', join(dir, 'missing')), false);
 });

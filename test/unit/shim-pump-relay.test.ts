@@ -6,6 +6,7 @@ import { counters } from '../../src/shim/observe/counters.js';
 import { Pump } from '../../src/shim/stdio/pump.js';
 import type { Sink } from '../../src/shim/stdio/sink.js';
 import {
+  bytesWaiting,
   makePipe,
   Relay,
   setNonblock,
@@ -13,7 +14,6 @@ import {
   tryRead,
   tryWrite,
   type Child,
-  type Relayed,
 } from '../../src/sys/index.js';
 import { native } from '../../src/sys/native.js';
 import { eventually } from '../support/eventually.js';
@@ -23,6 +23,8 @@ import { leavesNothingOpen } from './fixtures/support.js';
 const relays = (): number => threadsNamed('hawser-relay');
 /** A thread that has been waited for may still be seen for a moment. */
 const noRelay = (): Promise<boolean> => eventually('no thread is left', () => relays() === 0);
+
+type Pipe = ReturnType<typeof makePipe>;
 
 const NUMBERS = ['seq', '1', '1000000000'];
 
@@ -187,38 +189,85 @@ test('what goes into no descriptor is copied without a thread', async (t) => {
   await s.endWriter();
 });
 
-test('a relay gives back what it could not write', async (t) => {
-  const [source, sink] = [makePipe(), makePipe()];
-  t.after(() => [source, sink].forEach((pipe) => [pipe.read, pipe.write].forEach((fd) => closeSync(fd))));
-  for (const fd of [source.read, source.write, sink.write, sink.read]) setNonblock(fd, true);
+/** Two pipes, none of whose ends blocks. */
+function pipes(t: TestContext): { source: Pipe; sink: Pipe } {
+  const both = { source: makePipe(), sink: makePipe() };
+  const all = Object.values(both).flatMap(({ read, write }) => [read, write]);
+  for (const fd of all) setNonblock(fd, true);
+  t.after(() => all.forEach((fd) => closeSync(fd)));
+  return both;
+}
+
+test('a relay leaves what it cannot write where it is', async (t) => {
+  const { source, sink } = pipes(t);
   while (tryWrite(sink.write, Buffer.alloc(4096, 'f')) !== undefined);
   tryWrite(source.write, Buffer.from('what is left'));
-  const relayed = await new Promise<Relayed>((resolve) => {
-    const relay = new Relay(source.read, sink.write, () => resolve(relay.end()));
-  });
-  assert.deepEqual({ copied: relayed.copied, left: relayed.left.toString() }, { copied: 0, left: 'what is left' });
-});
-
-test('a relay cannot be ended twice', async (t) => {
-  const pipe = makePipe();
-  t.after(() => [pipe.read, pipe.write].forEach((fd) => closeSync(fd)));
-  for (const fd of [pipe.read, pipe.write]) setNonblock(fd, true);
-  const relay = new Relay(pipe.read, pipe.write, () => undefined);
-  assert.deepEqual(relay.end(), { copied: 0, left: Buffer.alloc(0) });
-  assert.throws(() => relay.end(), /has ended already/);
-  await Promise.resolve();
+  const relay = new Relay(source.read, sink.write, Buffer.from('first, '));
+  await new Promise<void>((resolve) => relay.start(resolve));
+  assert.ok(relay.isRunning);
+  assert.equal(relay.held, 0, 'what a thread has is its own');
+  assert.throws(() => relay.step(), /is with its thread/);
+  relay.join();
+  assert.deepEqual([relay.copied, relay.held, relay.state], [0, 7, 'wants-sink']);
+  assert.equal(bytesWaiting(source.read), 12);
+  assert.equal(relay.take().toString(), 'first, ');
+  assert.deepEqual([relay.held, relay.take().length], [0, 0]);
+  relay.close();
+  relay.close();
+  assert.throws(() => relay.step(), /is closed/);
 });
 
 test('a relay that cannot be watched has taken nothing', async (t) => {
-  const [source, sink] = [makePipe(), makePipe()];
-  t.after(() => [source, sink].forEach((pipe) => [pipe.read, pipe.write].forEach((fd) => closeSync(fd))));
-  for (const fd of [source.read, source.write, sink.write, sink.read]) setNonblock(fd, true);
+  const { source, sink } = pipes(t);
   tryWrite(source.write, Buffer.from('all of it'));
   await leavesNothingOpen(() => {
+    const relay = new Relay(source.read, sink.write);
     t.mock.method(native, 'watchOpen', () => -28);
-    assert.throws(() => new Relay(source.read, sink.write, () => undefined), { code: 'ENOSPC' });
+    assert.throws(() => relay.start(() => undefined), { code: 'ENOSPC' });
     t.mock.restoreAll();
+    relay.close();
   });
-  const buffer = Buffer.alloc(64);
-  assert.equal(buffer.toString('utf8', 0, tryRead(source.read, buffer)), 'all of it');
+  assert.equal(bytesWaiting(source.read), 9);
+});
+
+test('between pipes pages are handed over: nothing is read, and few lines of a slow reader do not fill a pipe', (t) => {
+  const { source, sink } = pipes(t);
+  const relay = new Relay(source.read, sink.write);
+  t.after(() => relay.close());
+  for (let line = 0; line < 1000; line++) {
+    tryWrite(source.write, Buffer.from(`line ${String(line).padStart(5)}\n`));
+    assert.equal(relay.step(), 'wants-source');
+  }
+  assert.equal(bytesWaiting(sink.read), 11_000);
+  const all = Buffer.alloc(20_000);
+  let have = 0;
+  for (let n = 0; (n = tryRead(sink.read, all.subarray(have)) ?? 0) > 0;) have += n;
+  const lines = all.toString('utf8', 0, have).split('\n').slice(0, -1);
+  assert.ok(lines.length === 1000 && lines.every((line, at) => Number(line.slice(5)) === at));
+});
+
+test('a step says what it needs: data, room, an end, a reader', (t) => {
+  const { source, sink } = pipes(t);
+  const state = (): string => relay.step();
+  const relay = new Relay(source.read, sink.write);
+  assert.equal(state(), 'wants-source');
+  while (tryWrite(source.write, Buffer.alloc(4096, 'x')) !== undefined);
+  assert.equal(state(), 'wants-source');
+  assert.equal(bytesWaiting(sink.read), 65_536);
+  tryWrite(source.write, Buffer.from('more'));
+  assert.equal(state(), 'wants-sink');
+  tryRead(sink.read, Buffer.alloc(4096));
+  assert.equal(state(), 'wants-source');
+  relay.close();
+  const [ended, unread] = [makePipe(), makePipe()];
+  for (const fd of [ended.write, unread.read]) closeSync(fd);
+  const other = new Relay(ended.read, sink.write);
+  assert.equal(other.step(), 'ended', 'though there is no room in the sink');
+  other.close();
+  tryWrite(source.write, Buffer.from('x'));
+  setNonblock(unread.write, true);
+  const last = new Relay(source.read, unread.write);
+  assert.deepEqual([last.step(), last.error.code], ['sink-failed', 'EPIPE']);
+  last.close();
+  for (const fd of [ended.read, unread.write]) closeSync(fd);
 });

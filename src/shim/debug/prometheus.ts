@@ -70,7 +70,7 @@ export function prometheus(metrics: Metrics, { record }: Sources): string {
   gauge('resident_memory_bytes', 'Resident memory, what is shared with other shims included.', m.rssBytes);
   gauge('private_dirty_bytes', "Memory that is the shim's alone.", m.privateDirtyBytes);
   gauge('open_fds', 'Open descriptors.', m.openDescriptors);
-  counter('copied_bytes_total', 'Bytes of stdio copied by the shim; stdio without a terminal is not.', m.bytesCopied);
+  counter('copied_bytes_total', 'Bytes of stdio moved by the shim, spliced or copied.', m.bytesCopied);
   counter('log_lines_dropped_total', "Lines of the shim's own log that found no room.", m.logLinesDropped);
   gauge('connections', 'Clients that are connected.', m.connections);
   return `${lines.join('\n')}\n`;

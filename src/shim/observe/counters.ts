@@ -3,6 +3,6 @@ export const counters = {
   execsStarted: 0,
   /** Of those started, whose exit has been told. */
   execsFinished: 0,
-  /** Through pumps: terminals, and stdio that cannot be the client's own. */
+  /** Between processes and their clients, handed over by the kernel or not; a logger's standard output is its own. */
   bytesCopied: 0,
 };

@@ -13,8 +13,6 @@ export interface ProcessRecord {
   stdout: string;
   stderr: string;
   terminal: boolean;
-  /** Its SELinux label; empty for none. */
-  label: string;
   /** CloseIO has been called. */
   stdinClosed: boolean;
   exitStatus: number;

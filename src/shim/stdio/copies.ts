@@ -6,6 +6,7 @@ import type { Target } from './target.js';
 
 interface Copy {
   readonly source: number;
+  readonly target: Target;
   readonly pump: Pump;
   readonly done: Promise<void>;
   readonly end: () => void;
@@ -41,6 +42,7 @@ export class Copies {
     });
     this.#copies.set(name, {
       source,
+      target,
       pump,
       done,
       end: () => {
@@ -75,6 +77,7 @@ export class Copies {
   /** True when all output is where the client finds it; false when it is not within the time. */
   async drained(timeoutMs: number): Promise<boolean> {
     const deadline = Date.now() + timeoutMs;
+    for (const { source, target } of this.#copies.values()) target.lastCall(source);
     if (!(await settled(timeoutMs, ...[...this.#copies.values()].map(({ done }) => done)))) return false;
     const results = await Promise.all(
       [...this.#targets].map((target) => target.drained(Math.max(0, deadline - Date.now()))),

@@ -1,12 +1,11 @@
-/** Input that comes from a file: the process gets a pipe, as it could reopen the file itself, for writing too. */
-import { close, read } from 'node:fs';
-import { promisify } from 'node:util';
+/** Input for a process, whatever its client has it from: by a pipe, as who has a file could reopen it, for writing too. */
 import { copyDescriptor, SysError } from '../../sys/index.js';
+import { Burst, type Done } from './burst.js';
 import { Pump } from './pump.js';
-import type { Sink } from './sink.js';
+import type { DescriptorSink } from './sink.js';
 
-const CHUNK = 64 * 1024;
-const [readFile, closeFile] = [promisify(read), promisify(close)];
+/** How soon a thread that was not to be had is asked for again. */
+const RETRY_MS = 100;
 
 /** A copy under way, from a client's input to its process. */
 export interface Feed {
@@ -20,7 +19,7 @@ export interface Feed {
  * @param source a FIFO or a terminal that does not block, or what is always ready: a file, /dev/null
  * @param onEnd called once, when the source has ended, or the process has closed its input. Not after stop()
  */
-export function startFeed(source: number, sink: Sink, onEnd: () => void): Feed {
+export function startFeed(source: number, sink: DescriptorSink, onEnd: () => void): Feed {
   try {
     return new Pump(source, sink, { onEnd });
   } catch (error) {
@@ -30,51 +29,55 @@ export function startFeed(source: number, sink: Sink, onEnd: () => void): Feed {
   }
 }
 
+/** A thread reads, as a disk may make it wait; while the process reads nothing there is none. */
 class FileFeed implements Feed {
-  /** Its own, as a read may be under way when the caller closes theirs. */
-  readonly #fd: number;
+  #burst: Burst | undefined;
+  #left: Buffer | undefined;
   #stopped = false;
-  #wake: () => void = () => undefined;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(
-    source: number,
-    private readonly sink: Sink,
+    private readonly source: number,
+    private readonly sink: DescriptorSink,
     private readonly onEnd: () => void,
   ) {
-    this.#fd = copyDescriptor(source);
-    void this.#run();
+    this.#goOn();
   }
 
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    clearTimeout(this.#retry);
+    this.#burst?.stop();
     this.sink.close();
-    this.#wake();
   }
 
-  async #run(): Promise<void> {
-    try {
-      await this.#copy();
-    } catch {
-      // A file that cannot be read is at its end, and so is one that nobody reads any more.
-    }
-    await closeFile(this.#fd);
+  #goOn(): void {
     if (this.#stopped) return;
+    const { descriptor } = this.sink;
+    this.#burst = new Burst(
+      this.source,
+      // eslint-disable-next-line @typescript-eslint/require-await -- an exception is to be the promise's
+      async () => copyDescriptor(descriptor),
+      (done) => this.#done(done),
+      this.#left,
+    );
+  }
+
+  #done({ left, state }: Done): void {
+    this.#burst = undefined;
+    if (this.#stopped) return;
+    this.#left = left;
+    if (state === undefined) {
+      this.#retry = setTimeout(() => this.#goOn(), RETRY_MS);
+      return;
+    }
+    if (state === 'goes-on' || state === 'wants-sink' || state === 'wants-source') {
+      this.sink.whenRoom(() => this.#goOn());
+      return;
+    }
+    // A file that cannot be read is at its end, and so is one that nobody reads any more.
     this.stop();
     this.onEnd();
-  }
-
-  async #copy(): Promise<void> {
-    const buffer = Buffer.allocUnsafe(CHUNK);
-    for (;;) {
-      const { bytesRead } = await readFile(this.#fd, buffer, 0, CHUNK, null);
-      if (this.#stopped || bytesRead === 0) return;
-      for (let at = 0; at < bytesRead;) {
-        const n = this.sink.write(buffer, at, bytesRead);
-        at += n;
-        if (n === 0) await new Promise<void>((resolve) => this.sink.whenRoom((this.#wake = resolve)));
-        if (this.#stopped) return;
-      }
-    }
   }
 }

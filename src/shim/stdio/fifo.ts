@@ -10,77 +10,48 @@ const O_PATH = 0o10000000;
 /** How long a client may take to open its end (contract appendix B). */
 export const OPEN_TIMEOUT_MS = 30_000;
 
-/** Both ends of a FIFO that a process writes to. */
+/** Where a process's output is copied to. */
 export interface Output {
-  /** Never blocks when it is no FIFO's, as it is not for a process then. */
-  writer: number;
   /**
-   * A read end of our own, for FIFOs only: while it is open, a client that goes away costs the process no EPIPE, and
+   * Never blocks. Of a FIFO it is both ends: while a read end of our own is open, a client that goes away costs no EPIPE, and
    * what was written waits for the client's return.
    */
-  keeper?: number;
-}
-
-/** The read ends of a FIFO that a process reads from. */
-export interface Input {
-  reader: number;
-  /**
-   * A read end of our own: a client that writes to a process which has ended gets no EPIPE, as with a pipe between. It
-   * is hung up once a client has been there and has left, and not before.
-   */
-  observer: number;
-}
-
-export interface OpenOptions {
-  /** Open an end of a FIFO that never blocks, to be copied into by us; without it, it is for the process itself. */
-  nonblocking?: boolean;
-  timeoutMs?: number;
+  fd: number;
+  isFifo: boolean;
 }
 
 /**
  * Opens the FIFO, or the file to append to, that a process's output goes to. For a FIFO this waits, bounded, until its
  * client has it open for reading, as there is nobody else to tell that the client is missing.
  */
-export async function openOutput(path: string, options: OpenOptions = {}): Promise<Output> {
-  const blocking = options.nonblocking ? O_NONBLOCK : 0;
-  return withHandle(path, 'w/o', async (handle, fifo) => {
-    if (!fifo) return { writer: openSync(handle, O_WRONLY | O_APPEND | O_NONBLOCK) };
-    const probe = await waitingFor('fifo reader', path, openWhenRead(handle, options.timeoutMs ?? OPEN_TIMEOUT_MS));
+export async function openOutput(path: string, timeoutMs = OPEN_TIMEOUT_MS): Promise<Output> {
+  return withHandle(path, 'w/o', async (handle, isFifo) => {
+    if (!isFifo) return { fd: openSync(handle, O_WRONLY | O_APPEND | O_NONBLOCK), isFifo };
+    const probe = await waitingFor('fifo reader', path, openWhenRead(handle, timeoutMs));
     try {
-      const keeper = openSync(handle, O_RDONLY | O_NONBLOCK);
-      try {
-        // Opened anew, as O_NONBLOCK belongs to the open file, which the process would share. It has a reader: ours.
-        return { keeper, writer: openSync(handle, O_WRONLY | blocking) };
-      } catch (error) {
-        closeSync(keeper);
-        throw error;
-      }
+      return { fd: openSync(handle, O_RDWR | O_NONBLOCK), isFifo };
     } finally {
       closeSync(probe);
     }
   });
 }
 
-/** Opens the FIFO, or the file, that a process reads; waits for nobody. Both ends never block. */
-export async function openInput(path: string): Promise<Input> {
-  return withHandle(path, 'r/o', (handle) => {
-    const observer = openSync(handle, O_RDONLY | O_NONBLOCK);
-    let reader: number | undefined;
-    try {
-      // A blocking open would wait for a writer, and a writer of ours would hang the observer up when it goes.
-      reader = openSync(handle, O_RDONLY | O_NONBLOCK);
-      return { observer, reader };
-    } catch (error) {
-      closeSync(observer);
-      if (reader !== undefined) closeSync(reader);
-      throw error;
-    }
-  });
+/** A read end alone, of a FIFO of which both are open: without ours its client finds the end, and what lies in it stays. */
+export function openRest(both: number): number {
+  return openSync(`/proc/self/fd/${both}`, O_RDONLY | O_NONBLOCK);
+}
+
+/**
+ * Opens the FIFO, or the file, that a process reads; waits for nobody, and never blocks. While it is open, a client that writes
+ * to a process which has ended gets no EPIPE. A FIFO is hung up once a client has been there and has left, and not before.
+ */
+export async function openInput(path: string): Promise<number> {
+  return withHandle(path, 'r/o', (handle) => openSync(handle, O_RDONLY | O_NONBLOCK));
 }
 
 /** A write end of our own: the process sees the end only when this is closed too (CloseIO). */
-export function openKeeper(observer: number): number {
-  return openSync(`/proc/self/fd/${observer}`, O_WRONLY | O_NONBLOCK);
+export function openKeeper(input: number): number {
+  return openSync(`/proc/self/fd/${input}`, O_WRONLY | O_NONBLOCK);
 }
 
 /**

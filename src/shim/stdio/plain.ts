@@ -1,11 +1,10 @@
 /**
- * Stdio without a terminal. Where it can be, standard output is zero-copy: the process gets the client's own FIFO, or its
- * logger's pipe, and no byte passes through the shim, which only keeps an end of each open. Where it cannot, the process
- * gets a pipe and the shim copies, as the Go shim always does: for files; for what goes where standard error goes; and for
- * everything where a security label forbids the process what is the client's. Standard error comes by a pipe, as a runtime
- * has it too, and complains there of a create or exec that fails, in words that are none of the container's. Input always
- * comes by a pipe: who opens /dev/stdin when all has been written finds it and its end there, while a FIFO would make it
- * wait for a writer that never comes, and a file could be written.
+ * Stdio without a terminal. The process has pipes, and nothing that has a name on the host: what it may do to its streams it
+ * does to those. The shim moves what is in them to where the client says, and the end of a pipe is that of all who wrote to
+ * it in the container. A logger has the other end of the process's own pipe for standard output. Standard error always has
+ * one of its own, as a runtime has it too, and complains there of a create or exec that fails, in words that are none of the
+ * container's. Input: who opens /dev/stdin when all has been written finds it and its end there, while a FIFO would make it
+ * wait for a writer that never comes.
  */
 import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
 import { isHungUp, makePipe, setNonblock } from '../../sys/index.js';
@@ -35,15 +34,13 @@ export class PlainStdio implements Stdio {
 
   private constructor(
     private readonly request: StdioRequest,
-    private readonly copying: boolean,
     private readonly warn: (text: string) => void,
   ) {
     this.#copies = new Copies(request.id, warn);
   }
 
-  /** @param copying the process may have nothing that is the client's */
-  static async open(request: StdioRequest, copying: boolean, warn: (text: string) => void): Promise<PlainStdio> {
-    const stdio = new PlainStdio(request, copying, warn);
+  static async open(request: StdioRequest, warn: (text: string) => void): Promise<PlainStdio> {
+    const stdio = new PlainStdio(request, warn);
     try {
       await stdio.#open();
       return stdio;
@@ -98,14 +95,13 @@ export class PlainStdio implements Stdio {
   }
 
   beforeStart(): void {
-    const observer = this.#fds.get('stdin-observer');
-    if (observer === undefined || this.#input || this.#fds.get('stdin-keeper') !== undefined) return;
+    const client = this.#fds.get('stdin-client');
+    if (client === undefined || this.#input || this.#fds.get('stdin-keeper') !== undefined) return;
     // Hung up: the client has been there and has left. One that has yet to come is waited for.
-    if (!this.#stdinClosed && fstatSync(observer).isFIFO() && !isHungUp(observer))
-      this.#fds.add('stdin-keeper', openKeeper(observer));
-    const [source, sink] = [this.#fds.get('stdin-client'), this.#fds.get('stdin-shim')];
-    if (source !== undefined && sink !== undefined)
-      this.#input = startFeed(source, new DescriptorSink(sink), () => this.#endInput());
+    if (!this.#stdinClosed && fstatSync(client).isFIFO() && !isHungUp(client))
+      this.#fds.add('stdin-keeper', openKeeper(client));
+    const sink = this.#fds.get('stdin-shim');
+    if (sink !== undefined) this.#input = startFeed(client, new DescriptorSink(sink), () => this.#endInput());
   }
 
   closeStdin(): void {
@@ -129,16 +125,10 @@ export class PlainStdio implements Stdio {
     );
   }
 
-  /** Who goes on writing to standard error in the background is waited for where output is always copied, as into a file. */
+  /** Who goes on writing in the background is waited for, but not one who has standard error alone, unless that is a file. */
   drained(timeoutMs: number): Promise<boolean> {
-    for (const target of this.#targets.values()) target.lastCall();
-    if (this.#onlyHeld()) this.#copies.finish(this.#complaints());
+    if (!this.#isShared && this.#targets.get('stderr')?.kind !== 'file') this.#copies.finish('stderr');
     return this.#copies.drained(timeoutMs);
-  }
-
-  /** Standard error is copied for the runtime's sake alone, and the client's FIFO or logger would do for the process. */
-  #onlyHeld(): boolean {
-    return !this.copying && this.#targets.get('stderr')?.kind !== 'file';
   }
 
   async close(): Promise<void> {
@@ -162,16 +152,14 @@ export class PlainStdio implements Stdio {
   async #open(): Promise<void> {
     const { stdin, uid, gid } = this.request;
     if (stdin) await this.#openInput(stdin);
-    this.#targets = await openTargets(this.request, this.copying, this.warn);
+    this.#targets = await openTargets(this.request, false, this.warn);
     this.#given = [this.#fds.get('stdin') ?? this.#nowhere('stdin'), ...STREAMS.map((name) => this.#outputEnd(name))];
-    // Only what is the client's and made for this, and our pipes: never the host's /dev/null, nor somebody's log file.
+    // Never the host's /dev/null.
     if (uid || gid) for (const fd of this.#given) if (fstatSync(fd).isFIFO()) fchownSync(fd, uid, gid);
   }
 
   async #openInput(path: string): Promise<void> {
-    const input = await openInput(path);
-    this.#fds.add('stdin-observer', input.observer);
-    this.#fds.add('stdin-client', input.reader);
+    this.#fds.add('stdin-client', await openInput(path));
     const pipe = makePipe();
     this.#fds.add('stdin', pipe.read);
     setNonblock(this.#fds.add('stdin-shim', pipe.write), true);
@@ -196,6 +184,6 @@ export class PlainStdio implements Stdio {
     if (!this.#input) return;
     this.#input.stop();
     this.#input = undefined;
-    this.#fds.close('stdin-shim', 'stdin-client');
+    this.#fds.close('stdin-shim');
   }
 }

@@ -1,19 +1,24 @@
 /** What a {@link Pump} copies into. */
-import { tryWrite, Watch, WRITABLE } from '../../sys/index.js';
+import { Watch, WRITABLE } from '../../sys/index.js';
 
 export interface Sink {
   /** Takes these bytes, or as many of the first as there is room for. Throws when it will never take any more. */
   write(buffer: Buffer, from: number, to: number): number;
   /** Calls back once when there is room again. */
   whenRoom(callback: () => void): void;
-  /** A non-blocking descriptor that may be written to instead. */
-  readonly descriptor?: number;
+  /**
+   * For a thread that writes instead, once all that was taken before is where it goes: a descriptor, which is the caller's to
+   * close. Undefined when all that comes has to be looked at just now.
+   */
+  forThread?(): Promise<number | undefined>;
+  /** A thread has written so many bytes. */
+  written?(bytes: number): void;
   /** No callback comes after this. */
   close(): void;
 }
 
 /** A non-blocking descriptor, which stays the caller's: a FIFO, a pipe, a terminal. */
-export class DescriptorSink implements Sink {
+export class DescriptorSink {
   #watch: Watch | undefined;
   #waiting: (() => void) | undefined;
 
@@ -23,10 +28,7 @@ export class DescriptorSink implements Sink {
     private readonly shared = false,
   ) {}
 
-  write(buffer: Buffer, from: number, to: number): number {
-    return tryWrite(this.descriptor, buffer, from, to) ?? 0;
-  }
-
+  /** Calls back once when there is room. */
   whenRoom(callback: () => void): void {
     this.#waiting = callback;
     this.#watch ??= new Watch(
@@ -42,6 +44,7 @@ export class DescriptorSink implements Sink {
     this.#watch.want(WRITABLE);
   }
 
+  /** No callback comes after this. */
   close(): void {
     this.#watch?.close();
     this.#waiting = undefined;

@@ -1,8 +1,8 @@
 /** Where a process's output goes: a FIFO, a log file, or a logging binary. */
 import { constants, openSync, statSync } from 'node:fs';
-import { bytesWaiting, setNonblock } from '../../sys/index.js';
+import { bytesWaiting, growPipe, pipeSize, setNonblock, SysError } from '../../sys/index.js';
 import { Descriptors } from './descriptors.js';
-import { openOutput } from './fifo.js';
+import { openOutput, openRest, type Output } from './fifo.js';
 import { LogFile } from './log/log-file.js';
 import { Logger } from './log/logger.js';
 import { loggerSettings, logFileSettings, unknownFileKeys, type LogFileSettings } from './log/settings.js';
@@ -15,17 +15,17 @@ const { O_APPEND, O_NONBLOCK, O_WRONLY } = constants;
 /** One stream's way out. Every method may be called in any state. */
 export interface Target {
   readonly kind: 'fifo' | 'file' | 'logger';
-  /** For the process itself, blocking; undefined when what it writes must pass through the shim, as it must into a file. */
+  /** A pipe for the process itself, which only a logger's is; undefined when what it writes is to be copied. */
   readonly direct: number | undefined;
   /** To copy into; only when it was opened for that. */
-  sink(): Sink;
+  sink(): Sink | DescriptorSink;
   /** The process has the descriptor. */
   handedOver(): void;
   processExited(): void;
   /** The copy into it has come to its end: whoever reads finds the end, at once. */
   ended(): void;
-  /** The process is about to be deleted: nothing is kept for a client that has gone away. */
-  lastCall(): void;
+  /** The process is about to be deleted: what lies in the source is to have room, whether or not a client reads. */
+  lastCall(source: number): void;
   /** True when all is where the client finds it; false when it is not within the time. */
   drained(timeoutMs: number): Promise<boolean>;
   /** Bytes that lie in the client's FIFO. */
@@ -38,10 +38,10 @@ export interface Target {
 export type Targets = Map<StreamName, Target>;
 
 /**
- * Opens the targets of a process. A stream that goes nowhere has none. No process is given a file or a device: it could wipe
- * it, change its mode, or be killed for its size.
+ * Opens the targets of a process. A stream that goes nowhere has none. No process is given what has a name on the host: it
+ * could wipe a file, change its mode or owner, or be killed for its size.
  *
- * @param copyAll everything passes through the shim, as with a terminal; else standard error does, and what goes into files
+ * @param copyAll even a logger's pipe is copied into, as from a terminal; else standard output's is the process's own
  */
 export async function openTargets(
   request: StdioRequest,
@@ -58,9 +58,7 @@ export async function openTargets(
       case 'fifo':
         targets.set(
           name,
-          kindOf(text) === 'file'
-            ? await LogFileTarget.open(asItIs(text), warn)
-            : await FifoTarget.open(text, isCopied(name) || stdout === stderr),
+          kindOf(text) === 'file' ? await LogFileTarget.open(asItIs(text), warn) : await FifoTarget.open(text, warn),
         );
         return;
       case 'file': {
@@ -71,7 +69,7 @@ export async function openTargets(
         targets.set(
           name,
           kindOf(uri.path) === 'other' && isPlain(settings)
-            ? FifoTarget.device(uri.path)
+            ? FifoTarget.device(uri.path, warn)
             : await LogFileTarget.open(settings, warn),
         );
         return;
@@ -116,52 +114,63 @@ export function checkTargets({ stdout, stderr, onDeath }: Pick<StdioRequest, 'st
   }
 }
 
-/** A FIFO, for the process itself or to be copied into, or a device, to be copied into. */
+/** More room than this is not made in a client's FIFO: it is what the kernel gives anybody (pipe(7), pipe-max-size). */
+const MOST_ROOM = 1 << 20;
+
+/** A FIFO or a device, to be copied into. */
 class FifoTarget implements Target {
   readonly kind = 'fifo';
+  readonly direct = undefined;
   readonly #fds = new Descriptors();
 
   private constructor(
-    writer: number,
-    keeper: number | undefined,
-    private readonly copying: boolean,
+    { fd, isFifo }: Output,
+    private readonly warn: (text: string) => void,
   ) {
-    this.#fds.add('writer', writer);
-    if (keeper !== undefined) this.#fds.add('keeper', keeper);
+    this.#fds.add(isFifo ? 'both' : 'device', fd);
   }
 
-  static async open(path: string, copying: boolean): Promise<FifoTarget> {
-    const { writer, keeper } = await openOutput(path, { nonblocking: copying });
-    return new FifoTarget(writer, keeper, copying || keeper === undefined);
+  static async open(path: string, warn: (text: string) => void): Promise<FifoTarget> {
+    return new FifoTarget(await openOutput(path), warn);
   }
 
   /** What a `file://` names, and is no file. A FIFO that nobody reads is an error. */
-  static device(path: string): FifoTarget {
-    return new FifoTarget(openSync(path, O_WRONLY | O_APPEND | O_NONBLOCK), undefined, true);
+  static device(path: string, warn: (text: string) => void): FifoTarget {
+    return new FifoTarget({ fd: openSync(path, O_WRONLY | O_APPEND | O_NONBLOCK), isFifo: false }, warn);
   }
 
-  get direct(): number | undefined {
-    return this.copying ? undefined : this.#fds.get('writer');
-  }
-
-  sink(): Sink {
-    return new DescriptorSink(this.#fds.get('writer')!);
+  sink(): DescriptorSink {
+    return new DescriptorSink(this.#fds.get('both') ?? this.#fds.get('device')!);
   }
 
   handedOver(): void {
-    this.#fds.close('writer');
+    /* The process has a pipe. */
   }
 
   processExited(): void {
-    /* The kernel gives the client its end when the last writer in the container is gone. */
+    /* Others may still write. */
   }
 
+  /** Whoever comes for it by the time of Delete finds what is left in it. */
   ended(): void {
-    this.#fds.close('writer');
+    const both = this.#fds.get('both');
+    try {
+      if (both !== undefined) this.#fds.add('rest', openRest(both));
+    } catch (error) {
+      this.warn(`a FIFO cannot be kept for a client that has gone away: ${(error as Error).message}`);
+    }
+    this.#fds.close('both', 'device');
   }
 
-  lastCall(): void {
-    this.#fds.close('keeper');
+  lastCall(source: number): void {
+    const both = this.#fds.get('both');
+    if (both === undefined || bytesWaiting(source) === 0) return;
+    try {
+      growPipe(both, Math.max(pipeSize(both), Math.min(pipeSize(both) + pipeSize(source), MOST_ROOM)));
+    } catch (error) {
+      // Its client has to make room by reading.
+      if (!(error instanceof SysError)) throw error;
+    }
   }
 
   drained(): Promise<boolean> {
@@ -169,8 +178,8 @@ class FifoTarget implements Target {
   }
 
   unread(): number {
-    const keeper = this.#fds.get('keeper');
-    return keeper === undefined ? 0 : bytesWaiting(keeper);
+    const fifo = this.#fds.get('both') ?? this.#fds.get('rest');
+    return fifo === undefined ? 0 : bytesWaiting(fifo);
   }
 
   close(): Promise<void> {
@@ -247,7 +256,7 @@ class LoggerTarget implements Target {
     return this.copying ? undefined : this.logger.writer(this.name);
   }
 
-  sink(): Sink {
+  sink(): DescriptorSink {
     return new DescriptorSink(this.logger.writer(this.name)!);
   }
 

@@ -126,10 +126,8 @@ export class TerminalStdio implements Stdio {
   async #open(): Promise<void> {
     const { stdin, stdout, stderr } = this.request;
     if (stdin) {
-      const input = await openInput(stdin);
-      this.#fds.add('stdin', input.reader);
-      this.#fds.add('stdin-observer', input.observer);
-      if (fstatSync(input.reader).isFIFO()) this.#fds.add('stdin-keeper', openKeeper(input.observer));
+      const input = this.#fds.add('stdin', await openInput(stdin));
+      if (fstatSync(input).isFIFO()) this.#fds.add('stdin-keeper', openKeeper(input));
     }
     this.#targets = await openTargets({ ...this.request, stdout: stdout || '/dev/null' }, true, this.warn);
     this.#openUnused(stderr);
@@ -173,7 +171,7 @@ export class TerminalStdio implements Stdio {
   #stopInput(): void {
     this.#input?.stop();
     this.#input = undefined;
-    this.#fds.close('stdin', 'stdin-keeper', 'stdin-observer');
+    this.#fds.close('stdin', 'stdin-keeper');
   }
 
   #closeMaster(): void {

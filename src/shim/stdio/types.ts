@@ -11,8 +11,6 @@ export interface StdioRequest {
   /** Owner of what the process gets, for containers with a user namespace. */
   uid: number;
   gid: number;
-  /** The SELinux label the process runs under; empty for none. */
-  label: string;
   /** For logging binaries: the container's or exec's id, and the namespace. */
   id: string;
   namespace: string;

@@ -302,14 +302,13 @@ export class Container {
 
   async #openStdio(live: LiveProcess, id: string): Promise<Stdio> {
     const { ioUid: uid, ioGid: gid } = this.record.runtime;
-    const { stdin, stdout, stderr, terminal, label } = live.record;
+    const { stdin, stdout, stderr, terminal } = live.record;
     live.stdio = await openStdio(
       {
         stdin,
         stdout,
         stderr,
         terminal,
-        label,
         uid,
         gid,
         id,
@@ -703,17 +702,13 @@ export class Container {
   checkpoint(options: Omit<CheckpointOptions, 'workPath'> & { workPath: string | undefined }): Promise<void> {
     return this.#serial.run(async () => {
       checkInit('checkpoint', this.record.init.state);
-      const { id, bundle, init, cgroup } = this.record;
       const ownWork = join(this.#bundle.work, 'criu-work');
       const workPath = options.workPath || ownWork;
       // What the container's end leaves to do is little, but it must be done: without it there is no checkpoint.
       const late = new AbortController();
       this.#over.signal.addEventListener('abort', () => setTimeout(() => late.abort(), CLEAN_UP_MS).unref());
       try {
-        // Large, and most containers never need it.
-        const { takeCheckpoint } = await import('../checkpoint/index.js');
-        const pids = [init.pid, ...(cgroup ? processesIn(cgroup) : [])];
-        await takeCheckpoint({ id, bundle, pids, runtime: this.#runtimeUntil(late.signal) }, { ...options, workPath });
+        await this.#runtimeUntil(late.signal).checkpoint(this.record.id, { ...options, workPath });
       } catch (error) {
         throw this.#checkpointFailure(error, workPath);
       } finally {

@@ -4,7 +4,7 @@ import { containerd, type google } from '../../api/gen/api.js';
 import { timestamp } from '../../api/timestamp.js';
 import { isType, pack } from '../../api/typeurl.js';
 import { Bundle } from '../../oci/bundle.js';
-import { sharesPidNamespace, type Process, type Spec } from '../../oci/spec.js';
+import { sharesPidNamespace, type Spec } from '../../oci/spec.js';
 import type { Containers } from './containers.js';
 import type { ShimContext } from './context.js';
 import type { TaskHandlers } from './custom.js';
@@ -84,7 +84,7 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
         id: execId,
         state: 'created',
         startFailed: false,
-        ...processSpec(spec),
+        spec: processSpec(spec),
         ...newProcess({ stdin, stdout, stderr, terminal }),
       });
       return empty;
@@ -217,7 +217,6 @@ function newRecord(request: CreateRequest, namespace: string): ContainerRecord {
     cgroup: undefined,
     init: {
       state: checkpoint ? 'createdCheckpoint' : 'created',
-      label: spec.process?.selinuxLabel ?? '',
       // `ctr containers restore` does not say that it is one; the runtime goes by the spec, and needs to be given a place for it.
       ...newProcess({
         stdin,
@@ -240,17 +239,16 @@ function readSpec(bundle: Bundle): Spec {
   }
 }
 
-function newProcess(io: Pick<ProcessRecord, 'stdin' | 'stdout' | 'stderr' | 'terminal'>): Omit<ProcessRecord, 'label'> {
+function newProcess(io: Pick<ProcessRecord, 'stdin' | 'stdout' | 'stderr' | 'terminal'>): ProcessRecord {
   return { pid: 0, ...io, stdinClosed: false, exitStatus: 0 };
 }
 
 /** The OCI process of an exec, as text. Its type URL is not looked at (contract §5.4). */
-function processSpec(spec: Any | null | undefined): { spec: string; label: string } {
+function processSpec(spec: Any | null | undefined): string {
   const text = Buffer.from(spec?.value ?? []).toString('utf8');
   try {
     const process: unknown = JSON.parse(text);
-    if (typeof process === 'object' && process !== null)
-      return { spec: text, label: String((process as Process).selinuxLabel ?? '') };
+    if (typeof process === 'object' && process !== null) return text;
   } catch (error) {
     throw invalidArgument(`the process to run is not valid JSON: ${(error as Error).message}`, error);
   }

@@ -77,7 +77,16 @@ export class LogFile {
         callback = undefined;
         this.#waiting.delete(wake);
       },
+      // What is rotated has to be looked at, byte by byte.
+      ...(this.settings.maxSize === undefined ? { forThread: () => this.#forThread() } : {}),
+      written: (bytes) => this.#file.grew(bytes),
     };
+  }
+
+  /** A thread that meets an error gives back what it could not write, which then comes this way. */
+  async #forThread(): Promise<number | undefined> {
+    await this.#work;
+    return this.#failure || this.#givenUp ? undefined : this.#file.copy();
   }
 
   /** Everything that was taken is in a file, or has been given up. */

@@ -2,6 +2,7 @@
 import { close, constants, fstat, open, promises, write, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { copyDescriptor } from '../../../sys/index.js';
 
 const [closeFile, statFile, openFile, writeFile] = [
   promisify(close),
@@ -61,6 +62,16 @@ export class RotatingFile {
     this.#size += bytesWritten;
     if (bytesWritten > 0) this.#lineOpen = bytes[from + bytesWritten - 1] !== NEWLINE;
     return bytesWritten;
+  }
+
+  /** A descriptor of the file as it is open now, which is the caller's. Undefined when it is closed. */
+  copy(): number | undefined {
+    return this.#fd === undefined ? undefined : copyDescriptor(this.#fd);
+  }
+
+  /** Somebody has written so many bytes by a copy of the descriptor. */
+  grew(bytes: number): void {
+    this.#size += bytes;
   }
 
   async close(): Promise<void> {

@@ -51,6 +51,25 @@ const boundaries = floors.map(([room, forbidden]) => ({
   },
 }));
 
+/** The record is the ground of the shim: from src/shim/record, `../x` is another room of it. */
+const ground = {
+  files: ['src/shim/record/**/*.ts'],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            regex: '^\\.\\./(?!\\.\\./api/errdefs\\.js$)',
+            message:
+              'src/shim/record holds types and pure functions, and imports nothing but its own files and api/errdefs.',
+          },
+        ],
+      },
+    ],
+  },
+};
+
 export default tseslint.config(
   { ignores: ['dist/**', 'bin/**', '**/gen/**', 'node_modules/**', '**/*.cjs', '**/*.mjs', '.eslint.config.js'] },
   ...tseslint.configs.recommendedTypeChecked,
@@ -93,4 +112,5 @@ export default tseslint.config(
     },
   },
   ...boundaries,
+  ground,
 );

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeEventfd, READABLE, tryRead, Watch } from '../../sys/index.js';
 import { keyed } from './files.js';
-import type { CgroupPaths } from './paths.js';
+import type { CgroupPaths } from '../record/cgroup-paths.js';
 
 export class OomWatch {
   #open = true;

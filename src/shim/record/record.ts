@@ -2,9 +2,9 @@
  * All that a serving shim knows about its containers: plain data, fit for JSON. Descriptors, watches and waiters are
  * kept beside it. What a crash dump shows and what a successor would need is exactly this.
  */
-import type { CgroupPaths } from '../cgroup/paths.js';
+import type { CgroupPaths } from './cgroup-paths.js';
 import type { ExecState, InitState } from './states.js';
-import type { Mount } from '../rootfs/rootfs.js';
+import type { Mount } from './mount.js';
 
 export interface ProcessRecord {
   /** 0 until known. */

@@ -1,6 +1,5 @@
 /** The states of an init and of an exec, and what may be done in each: the contract's tables (§3.3, §3.4). */
 import { failedPrecondition, notFound, unknown } from '../../api/errdefs.js';
-import type { TtrpcError } from '../../ttrpc/status.js';
 
 export type InitState = 'created' | 'createdCheckpoint' | 'running' | 'paused' | 'stopped' | 'deleted';
 export type ExecState = 'created' | 'running' | 'stopped' | 'deleted';
@@ -10,7 +9,7 @@ export type InitOperation =
 export type ExecOperation = 'start' | 'delete' | 'kill' | 'resize';
 
 /** Allowed, or the error it is. */
-type Rule = true | (() => TtrpcError);
+type Rule = true | (() => Error);
 
 const no =
   (text: string): Rule =>

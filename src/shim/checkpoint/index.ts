@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 // Only types: the rooms below live in the shim's main file, once.
-import type { CheckpointOptions, Runtime } from '../../runc/index.js';
+import type { CheckpointOptions, RuntimePort } from '../../runc/index.js';
 import { describeAsPipes } from './as-pipes.js';
 import { clientFiles } from './client-files.js';
 
@@ -19,7 +19,9 @@ const DEFAULT_CONFIG = '/etc/criu/runc.conf';
 export interface CheckpointSubject {
   id: string;
   bundle: string;
-  runtime: Runtime;
+  runtime: RuntimePort;
+  /** The runtime's state directory. */
+  root: string;
   /** Of all processes, the init first. */
   pids: readonly number[];
 }
@@ -30,11 +32,11 @@ export interface CheckpointSubject {
  * @throws RuntimeError when the runtime fails
  */
 export async function takeCheckpoint(
-  { id, bundle, runtime, pids }: CheckpointSubject,
+  { id, bundle, runtime, root: own, pids }: CheckpointSubject,
   options: CheckpointOptions,
 ): Promise<void> {
   const files = clientFiles(pids);
-  const state = files.length > 0 ? tryState(runtime, id) : undefined;
+  const state = files.length > 0 ? tryState(own, id) : undefined;
   if (state === undefined) {
     await runtime.checkpoint(id, options);
     return;
@@ -51,9 +53,9 @@ export async function takeCheckpoint(
     const root = join(scratch, 'root');
     mkdirSync(join(root, id), { recursive: true, mode: 0o700 });
     writeFileSync(join(root, id, 'state.json'), text, { mode: 0o600 });
-    await runtime.withRoot(root).checkpoint(id, options);
+    await runtime.checkpoint(id, { ...options, root });
     // A container that ended with its checkpoint is deleted by the runtime, which here only had the copy to delete.
-    if (!existsSync(join(root, id))) rmSync(join(runtime.options.root ?? '', id), { recursive: true, force: true });
+    if (!existsSync(join(root, id))) rmSync(join(own, id), { recursive: true, force: true });
     describeAsPipes(options.imagePath, files);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -61,9 +63,9 @@ export async function takeCheckpoint(
 }
 
 /** runc's state of a container; undefined when another runtime keeps it, in another way. */
-function tryState({ options }: Runtime, id: string): string | undefined {
-  const file = join(options.root ?? '', id, 'state.json');
-  if (!options.root || !existsSync(file)) return undefined;
+function tryState(root: string, id: string): string | undefined {
+  const file = join(root, id, 'state.json');
+  if (!existsSync(file)) return undefined;
   const text = readFileSync(file, 'utf8');
   return LABELS.test(text) ? text : undefined;
 }

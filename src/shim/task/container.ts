@@ -13,7 +13,7 @@ import { Bundle, removeFile, tryReadPidFile } from '../../oci/bundle.js';
 import { cgroupMounts, type CgroupMount } from '../../oci/cgroup-mounts.js';
 import { parseExact } from '../../oci/json.js';
 import type { Process } from '../../oci/spec.js';
-import { isAnothers, Runtime, type CheckpointOptions, type ProcessIo } from '../../runc/index.js';
+import { isAnothers, type CheckpointOptions, type ProcessIo, type RuntimePort } from '../../runc/index.js';
 import { expectMigration, isChild, openPidfd, realtimeMillis, signalPidfd, type ExitStatus } from '../../sys/index.js';
 import { Code } from '../../ttrpc/status.js';
 import { BreakOff } from './cancellation.js';
@@ -30,6 +30,7 @@ import { checkExec, checkInit } from '../record/states.js';
 import type { ContainerRecord, ExecRecord, ProcessRecord } from '../record/record.js';
 import { mountRootfs, unmountRootfs } from '../rootfs/rootfs.js';
 import { isUnknownContainer, killFailure, runtimeFailure } from '../runtime/errors.js';
+import { OciRuntime } from '../runtime/oci.js';
 import { Serial } from './queue.js';
 import { openBothEnds } from '../stdio/fifo.js';
 import { checkTargets, openStdio, type Stdio } from '../stdio/index.js';
@@ -62,7 +63,7 @@ export class Container {
   /** State-changing operations of the init, one at a time. Reading never waits for them. */
   readonly #serial = new Serial();
   /** For what only concerns a container that lives: ended with it, however the runtime hangs. */
-  readonly #runtime: Runtime;
+  readonly #runtime: RuntimePort;
   readonly #over = new AbortController();
   readonly #bundle: Bundle;
   readonly #events: TaskEvents;
@@ -95,16 +96,13 @@ export class Container {
   }
 
   /** The container's runtime, its commands killed when the signal aborts. */
-  #runtimeUntil(signal: AbortSignal): Runtime {
-    const { binary, root, systemdCgroup, criu } = this.record.runtime;
-    return (
-      this.shim.custom?.runtime?.(this.record, signal) ??
-      new Runtime({ binary, root, log: this.#bundle.log, systemdCgroup, criu, signal })
-    );
+  #runtimeUntil(signal: AbortSignal): RuntimePort {
+    const { record, shim } = this;
+    return shim.custom?.runtime?.(record, signal) ?? new OciRuntime(record.runtime, this.#bundle.log, signal);
   }
 
   /** For cleaning up, which outlives the container, but not by much. */
-  #cleaner(): Runtime {
+  #cleaner(): RuntimePort {
     return this.#runtimeUntil(AbortSignal.timeout(CLEAN_UP_MS));
   }
 
@@ -131,19 +129,13 @@ export class Container {
   }
 
   async #createInit(stdio: Stdio): Promise<void> {
-    const { id, bundle, runtime } = this.record;
+    const { id, bundle } = this.record;
     this.#lookForForeign();
     let mounts: CgroupMount[] | undefined;
     await this.shim.orphans.adopting(async () => {
       this.#isAsked = true;
       const creating = this.#runtime
-        .create(id, {
-          bundle,
-          pidFile: this.#bundle.initPid,
-          noPivotRoot: runtime.noPivotRoot,
-          noNewKeyring: runtime.noNewKeyring,
-          ...ioOf(stdio),
-        })
+        .create({ container: id, bundle, pidFile: this.#bundle.initPid, io: ioOf(stdio) })
         .catch((error: unknown) => {
           throw runtimeFailure('OCI runtime create failed', error);
         });
@@ -247,15 +239,14 @@ export class Container {
     await this.shim.orphans
       .adopting(async () => {
         const pid = await this.#runtime
-          .restore(id, {
-            bundle,
-            pidFile: this.#bundle.initPid,
-            imagePath: checkpoint,
-            workPath: runtime.criuWorkPath || this.#bundle.work,
-            parentPath: parentCheckpoint,
-            noPivotRoot: runtime.noPivotRoot,
-            ...ioOf(stdio),
-          })
+          .restore(
+            { container: id, bundle, pidFile: this.#bundle.initPid, io: ioOf(stdio) },
+            {
+              imagePath: checkpoint,
+              workPath: runtime.criuWorkPath || this.#bundle.work,
+              parentPath: parentCheckpoint,
+            },
+          )
           .catch((error: unknown) => {
             throw runtimeFailure('OCI runtime restore failed', error);
           });
@@ -457,7 +448,7 @@ export class Container {
     const { id, init } = this.record;
     if (init.exitedAt === undefined) return false;
     try {
-      return this.#runtime.removeEnded(id, init.pid);
+      return this.#runtime.removeEnded?.(id, init.pid) ?? false;
     } catch (error) {
       this.shim.log.debug('the runtime is to delete what could not be removed without it', { id, error });
       return false;
@@ -519,12 +510,14 @@ export class Container {
     stdio.beforeStart();
     await this.shim.orphans.adopting(async () => {
       const running = this.#runtime
-        .exec(this.record.id, spec, {
-          execId: record.id,
+        .exec({
+          container: this.record.id,
+          exec: record.id,
+          bundle: this.record.bundle,
           pidFile: this.#bundle.execPid(record.id),
-          processFile: join(this.record.bundle, `.${record.id}.process.json`),
+          spec,
+          io: ioOf(stdio),
           signal,
-          ...ioOf(stdio),
         })
         .catch((error: unknown) => {
           // A runtime that was killed may have made the process by then, which must not run on unseen.
@@ -713,7 +706,11 @@ export class Container {
         // Large, and most containers never need it.
         const { takeCheckpoint } = await import('../checkpoint/index.js');
         const pids = [init.pid, ...(cgroup ? processesIn(cgroup) : [])];
-        await takeCheckpoint({ id, bundle, pids, runtime: this.#runtimeUntil(late.signal) }, { ...options, workPath });
+        const { root } = this.record.runtime;
+        await takeCheckpoint(
+          { id, bundle, pids, root, runtime: this.#runtimeUntil(late.signal) },
+          { ...options, workPath },
+        );
       } catch (error) {
         throw this.#checkpointFailure(error, workPath);
       } finally {

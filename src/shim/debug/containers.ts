@@ -1,4 +1,5 @@
 import type { ContainerRecord, ProcessRecord } from '../record/record.js';
+import { isOver, type ExecState as ExecPhase, type InitState } from '../record/states.js';
 import { inspect, type ProcessInfo } from './procfs.js';
 import type { Reason, Reasons } from './reasons.js';
 import type { ContainerSnapshot, ProcessSnapshot, Sources } from './sources.js';
@@ -46,32 +47,42 @@ export interface ContainerState extends ProcessState {
 /** Of /proc, at most so many processes are looked at for one dump. */
 const MOST_INSPECTED = 200;
 
-export function describeContainer(
-  snapshot: ContainerSnapshot,
-  creating: boolean,
-  sources: Sources,
-  reasons: Reasons,
-): ContainerState {
+/** What the dump calls each state. */
+const states: Record<InitState | ExecPhase, string> = {
+  creating: 'creating',
+  unwanted: 'creating',
+  abandoned: 'creating',
+  created: 'created',
+  restorable: 'createdCheckpoint',
+  restoring: 'createdCheckpoint',
+  failed: 'created',
+  running: 'running',
+  pausing: 'pausing',
+  paused: 'paused',
+  stopped: 'stopped',
+  deleted: 'deleted',
+};
+
+export function describeContainer(snapshot: ContainerSnapshot, sources: Sources, reasons: Reasons): ContainerState {
   const { record } = snapshot;
   const { id, bundle, runtime, cgroup, init } = record;
-  const state = creating ? 'creating' : record.pausing ? 'pausing' : init.state;
   let left = MOST_INSPECTED;
   const describe = (one: ProcessRecord, its: ProcessSnapshot | undefined, told: boolean) =>
     describeProcess(one, its, told, sources, reasons, left-- > 0);
   const waitsFor = reasons.ofUntoldExit(snapshot);
   return {
     id,
-    state,
+    state: states[init.state],
     bundle,
-    ...describe(init, snapshot.init, init.state === 'stopped' || init.state === 'deleted'),
+    ...describe(init, snapshot.init, isOver(init.state)),
     runtime: { binary: runtime.binary, root: runtime.root },
     ...(cgroup ? { cgroup } : {}),
     ...(waitsFor ? { exitWaitsFor: waitsFor } : {}),
     // Neither arguments nor environment: a dump is shown to others.
     execs: Object.values(record.execs).map((exec) => ({
       id: exec.id,
-      state: exec.state,
-      startFailed: exec.startFailed,
+      state: states[exec.state],
+      startFailed: exec.state === 'failed',
       ...describe(exec, snapshot.execs.get(exec.id), exec.state === 'stopped'),
     })),
   };

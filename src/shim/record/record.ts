@@ -31,8 +31,6 @@ export interface ExecRecord extends ProcessRecord {
   state: ExecState;
   /** The OCI process to run, as the client's JSON text. */
   spec: string;
-  /** It was started once, in vain: it can only be deleted. */
-  startFailed: boolean;
 }
 
 /** How this container's runtime is called. */
@@ -62,9 +60,6 @@ export interface ContainerRecord {
   onLogDeath: string;
   /** The spec's; what the runtime makes of it is in `cgroup`. */
   cgroupsPath: string;
-  pausing: boolean;
-  /** Set as soon as the init's end is seen: no exec may start any more. */
-  initExited: boolean;
   cgroup: CgroupPaths | undefined;
   init: InitRecord;
   execs: Record<string, ExecRecord>;

@@ -1,14 +1,7 @@
 /** One container: its init, its execs, its cgroup and rootfs, and the order of its events. */
 import { closeSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  alreadyExists,
-  failedPrecondition,
-  invalidArgument,
-  notFound,
-  unavailable,
-  unknown,
-} from '../../api/errdefs.js';
+import { alreadyExists, failedPrecondition, invalidArgument, notFound, unknown } from '../../api/errdefs.js';
 import { Bundle, removeFile, tryReadPidFile } from '../../oci/bundle.js';
 import { cgroupMounts, type CgroupMount } from '../../oci/cgroup-mounts.js';
 import { parseExact } from '../../oci/json.js';
@@ -26,7 +19,7 @@ import { counters } from '../observe/counters.js';
 import type { ContainerSnapshot, ProcessSnapshot } from '../debug/sources.js';
 import { encodeDeleteResponse } from '../program/delete-response.js';
 import { LiveProcess } from './process.js';
-import { checkExec, checkInit } from '../record/states.js';
+import { check, isOver, move } from '../record/states.js';
 import type { ContainerRecord, ExecRecord, ProcessRecord } from '../record/record.js';
 import { mountRootfs, unmountRootfs } from '../rootfs/rootfs.js';
 import { isUnknownContainer, killFailure, runtimeFailure } from '../runtime/errors.js';
@@ -70,17 +63,12 @@ export class Container {
   #oom: OomWatch | undefined;
   #initIsGone: () => void = () => undefined;
   readonly #initGone = new Promise<void>((resolve) => (this.#initIsGone = resolve));
-  #restoreTried = false;
-  /** See abandon(). */
-  #unwanted = false;
   /** The runtime has a container of this name that is not this one's doing. */
   #foreign = false;
   /** Cgroups of its path that were there before it; undefined when nobody has looked, or nothing has been made. */
   #cgroupsBefore: readonly string[] | undefined;
   /** The runtime has been asked to make it. */
   #isAsked = false;
-  /** Its create failed: nobody knows of it, so nobody is told how its init ended. */
-  #abandoned = false;
   /** Execs started, or being started, whose exit has not been told. */
   #activeExecs = 0;
   #execsIdle: (() => void)[] = [];
@@ -118,7 +106,7 @@ export class Container {
     try {
       const stdio = await this.#openStdio(this.#init, record.id);
       if (!record.checkpoint) await this.#createInit(stdio);
-      if (this.#unwanted) throw unavailable('the shim was told to shut down');
+      move(record, record.checkpoint ? 'created from checkpoint' : 'created');
       this.#events.create(record);
     } catch (error) {
       await this.#undoCreate();
@@ -171,8 +159,7 @@ export class Container {
     // One that was killed early has not written down what it had made by then.
     const before = this.#cgroupsBefore;
     if (before && !this.#foreign) await attempt('remove cgroups', () => removeCgroups(this.record.cgroupsPath, before));
-    init.state = 'deleted';
-    this.#abandoned = true;
+    move(this.record, 'undone');
     this.#oom?.stop();
     await attempt('close stdio', async () => this.#init.stdio?.close());
     if (mounts.length > 0) await attempt('unmount', () => unmountRootfs(this.#bundle.rootfs, { lazy: true }));
@@ -199,24 +186,26 @@ export class Container {
 
   /** The client has given up on a create that is under way: it is undone as soon as may be, and nobody is told of it. */
   abandon(): void {
-    this.#unwanted = true;
+    move(this.record, 'give up');
     this.#over.abort();
   }
 
   /** Starts the init, or restores it from its checkpoint. Its start is told before its exit. */
   start(): Promise<number> {
     return this.#serial.run(async () => {
-      const { init } = this.record;
-      checkInit('start', init.state);
+      const { record } = this;
+      const { init } = record;
+      check(record, 'start');
       this.#init.hold();
       try {
         this.#init.stdio?.beforeStart();
-        if (init.state === 'createdCheckpoint') await this.#restore();
-        else
+        if (init.state === 'restorable') await this.#restore();
+        else {
           await this.#runtime.start(this.record.id, this.#initGone).catch((error: unknown) => {
             throw runtimeFailure('OCI runtime start failed', error);
           });
-        init.state = 'running';
+          move(record, 'start');
+        }
         this.#events.start(init.pid);
         return init.pid;
       } finally {
@@ -228,10 +217,7 @@ export class Container {
   async #restore(): Promise<void> {
     const { id, bundle, checkpoint, parentCheckpoint, runtime } = this.record;
     const stdio = this.#init.stdio!;
-    // Its descriptors went with the first attempt.
-    if (this.#restoreTried)
-      throw failedPrecondition(`container ${id} could not be restored before; delete it and create it anew`);
-    this.#restoreTried = true;
+    move(this.record, 'start');
     this.#lookForForeign();
     this.#expectMigration();
     // criu opens stdin anew, and would wait for a client that has written and left.
@@ -258,6 +244,7 @@ export class Container {
       });
     this.#loadCgroup();
     await stdio.attach();
+    move(this.record, 'restored');
   }
 
   #watchInit(pid: number): void {
@@ -275,13 +262,16 @@ export class Container {
   /** Stats and out-of-memory need it; a container without them is still a container. */
   #loadCgroup(mounts?: CgroupMount[]): void {
     const { record } = this;
-    if (this.#abandoned || this.shim.custom?.hasCgroup?.(record.init.pid) === false) return;
+    if (record.init.state === 'abandoned' || this.shim.custom?.hasCgroup?.(record.init.pid) === false) return;
     try {
       record.cgroup = cgroupsOf(record.init.pid, mounts);
       if (record.cgroup) this.#oom = OomWatch.start(record.cgroup, () => this.#init.whenFree(() => this.#events.oom()));
     } catch (error) {
       // An init that is dead already has no cgroup any more.
-      this.shim.log[record.initExited ? 'debug' : 'warn']('cgroup cannot be loaded', { id: record.id, error });
+      this.shim.log[record.init.exitedAt !== undefined ? 'debug' : 'warn']('cgroup cannot be loaded', {
+        id: record.id,
+        error,
+      });
     }
   }
 
@@ -321,12 +311,11 @@ export class Container {
   /** At once: no exec may start any more, and the truth goes to disk before anybody is told. */
   #initEnded(status: ExitStatus): void {
     const { record } = this;
-    record.initExited = true;
     this.#initIsGone();
     setTimeout(() => this.#over.abort(), AFTER_EXIT_MS).unref();
     record.init.exitStatus = status;
     record.init.exitedAt = realtimeMillis();
-    if (record.init.state === 'deleted') return;
+    if (isOver(record.init.state)) return;
     try {
       this.#bundle.writeExit({ pid: record.init.pid, status, exitedAt: record.init.exitedAt });
     } catch (error) {
@@ -337,7 +326,7 @@ export class Container {
   /** The last exit of a container: after its execs', whatever it takes to end them (contract §4.5). */
   async #tellInitExit(): Promise<void> {
     const { record } = this;
-    if (this.#abandoned) return;
+    if (record.init.state === 'abandoned') return;
     const quietly = (what: string) => (error: unknown) => this.shim.log.warn(what, { id: record.id, error });
     if (record.sharesPidNamespace && record.init.state !== 'deleted')
       await this.#killAll().catch(quietly('processes left by the init could not be killed'));
@@ -348,7 +337,7 @@ export class Container {
     this.#quietly('the last look for want of memory', () => this.#oom?.stop());
     const reading = this.#init.stdio?.beingRead();
     if (reading) await reading.catch(quietly('looking for unread output'));
-    if (record.init.state !== 'deleted') record.init.state = 'stopped';
+    move(record, 'stopped');
     this.#quietly('finishing the output', () => this.#init.stdio?.processExited());
     this.#init.wake();
     this.#events.exit(record.id, record.init);
@@ -403,7 +392,7 @@ export class Container {
     return this.#serial.run(async () => {
       const { record } = this;
       const { init } = record;
-      checkInit('delete', init.state);
+      check(record, 'delete');
       if (!(await this.#drained(this.#init, record.id)))
         this.shim.log.warn('output was still being copied at delete', { id: record.id });
       let failure: unknown;
@@ -422,7 +411,7 @@ export class Container {
         });
       }
       if (failure !== undefined) throw failure as Error;
-      init.state = 'deleted';
+      move(record, 'delete');
       this.#oom?.stop();
       // A created container's init is being killed right now, and not only if the runtime does what it says; nobody waits
       // for a container that was never started to stop.
@@ -459,7 +448,7 @@ export class Container {
 
   /** Registers an exec; nothing is run. */
   addExec(exec: ExecRecord): void {
-    checkInit('exec', this.record.init.state);
+    check(this.record, 'exec');
     if (this.#execs.has(exec.id)) throw alreadyExists(`id ${exec.id}`);
     checkTargets({ ...exec, onDeath: this.record.onLogDeath });
     // After the reply.
@@ -474,10 +463,9 @@ export class Container {
     const exec = this.#exec(execId);
     return exec.serial.run(async () => {
       const { record, process } = exec;
-      checkExec('start', record.state);
-      if (record.startFailed)
-        throw failedPrecondition(`exec ${execId} could not be started before; delete it and add it anew`);
-      if (this.record.initExited) throw failedPrecondition(`container ${this.record.id} init process is not running`);
+      check(record, 'start');
+      if (this.record.init.exitedAt !== undefined)
+        throw failedPrecondition(`container ${this.record.id} init process is not running`);
       this.#activeExecs++;
       process.hold();
       // A client that only hangs up, as a daemon that restarts, may still want it.
@@ -488,7 +476,7 @@ export class Container {
       exec.starting = { over: new Promise((resolve) => (over = resolve)), breakOff };
       try {
         await this.#runExec(exec, breakOff.signal);
-        record.state = 'running';
+        move(record, 'start');
         counters.execsStarted++;
         this.#events.execStarted(execId, record.pid);
         return record.pid;
@@ -532,20 +520,21 @@ export class Container {
       process.watch(
         pid,
         (status) => {
-          if (record.startFailed) return;
+          if (record.state === 'failed' || record.state === 'deleted') return;
           record.exitStatus = status;
           record.exitedAt = realtimeMillis();
         },
         () => this.#tellExecExit(record, process),
       );
       // It came too late to be killed with the others (see #tellInitExit).
-      if (this.record.initExited && this.record.sharesPidNamespace) this.#killNow(record);
+      if (this.record.init.exitedAt !== undefined && this.record.sharesPidNamespace) this.#killNow(record);
     });
     await stdio.attach();
   }
 
   #tellExecExit(record: ExecRecord, process: LiveProcess): void {
-    if (record.startFailed) return;
+    // It failed to start, and may have been deleted since.
+    if (record.state !== 'running') return;
     this.#quietly('looking for want of memory', () => this.#oom?.look());
     const reading = process.stdio?.beingRead();
     const tell = (): void => this.#execStopped(record, process);
@@ -554,7 +543,7 @@ export class Container {
   }
 
   #execStopped(record: ExecRecord, process: LiveProcess): void {
-    record.state = 'stopped';
+    move(record, 'stopped');
     counters.execsFinished++;
     this.#quietly('finishing the output', () => process.stdio?.processExited());
     process.wake();
@@ -564,7 +553,7 @@ export class Container {
 
   /** It stays as created, with no pid, and those who wait for it are let go with status 0 (contract §3.5). */
   async #execStartFailed({ record, process }: LiveExec): Promise<void> {
-    record.startFailed = true;
+    move(record, 'start failed');
     // The runtime had started it, but its terminal never came: it must not run on unseen.
     this.#killNow(record);
     record.pid = 0;
@@ -589,12 +578,12 @@ export class Container {
     const exec = this.#exec(execId);
     return exec.serial.run(async () => {
       const { record, process } = exec;
-      checkExec('delete', record.state);
+      check(record, 'delete');
       if (!(await this.#drained(process, execId)))
         this.shim.log.warn('output was still being copied at delete', { id: this.record.id, exec: execId });
       await process.stdio?.close();
       removeFile(this.#bundle.execPid(execId));
-      record.state = 'deleted';
+      move(record, 'delete');
       process.wake();
       this.#execs.delete(execId);
       delete this.record.execs[execId];
@@ -607,7 +596,7 @@ export class Container {
   /** Not queued behind a start: a start that hangs must be killable. */
   async kill(signal: number, all: boolean): Promise<void> {
     const { id, init } = this.record;
-    checkInit('kill', init.state);
+    check(this.record, 'kill');
     // The runtime would only say the same, at the cost of a process.
     if (init.state === 'stopped' && !all) throw notFound('process already finished');
     // Not restored yet: of that name there can only be somebody else's.
@@ -631,7 +620,7 @@ export class Container {
       clearTimeout(timer);
       if (signal === SIGKILL && starting.breakOff.signal.aborted) return;
     }
-    checkExec('kill', record.state);
+    check(record, 'kill');
     if (record.exitedAt !== undefined) throw notFound('exec kill error: process already finished');
     this.#signal(record.pid, signal);
   }
@@ -655,38 +644,34 @@ export class Container {
   pause(): Promise<void> {
     return this.#serial.run(async () => {
       const { record } = this;
-      checkInit('pause', record.init.state);
-      record.pausing = true;
+      move(record, 'pause');
       try {
-        await this.#runtime.pause(record.id).catch((error: unknown) => {
-          throw runtimeFailure('OCI runtime pause failed', error);
-        });
-      } finally {
-        record.pausing = false;
+        await this.#runtime.pause(record.id);
+      } catch (error) {
+        move(record, 'pause failed');
+        throw runtimeFailure('OCI runtime pause failed', error);
       }
-      // It may have ended meanwhile.
-      checkInit('pause', record.init.state);
-      record.init.state = 'paused';
+      move(record, 'paused');
       this.#events.paused();
     });
   }
 
   resume(): Promise<void> {
     return this.#serial.run(async () => {
-      const { id, init } = this.record;
-      checkInit('resume', init.state);
-      await this.#runtime.resume(id).catch((error: unknown) => {
+      const { record } = this;
+      check(record, 'resume');
+      await this.#runtime.resume(record.id).catch((error: unknown) => {
         throw runtimeFailure('OCI runtime resume failed', error);
       });
-      checkInit('resume', init.state);
-      init.state = 'running';
+      // It may have ended meanwhile.
+      move(record, 'resume');
       this.#events.resumed();
     });
   }
 
   update(resources: Uint8Array): Promise<void> {
     return this.#serial.run(async () => {
-      checkInit('update', this.record.init.state);
+      check(this.record, 'update');
       await this.#runtime.update(this.record.id, resources).catch((error: unknown) => {
         throw unknown((error as Error).message, error);
       });
@@ -695,7 +680,7 @@ export class Container {
 
   checkpoint(options: Omit<CheckpointOptions, 'workPath'> & { workPath: string | undefined }): Promise<void> {
     return this.#serial.run(async () => {
-      checkInit('checkpoint', this.record.init.state);
+      check(this.record, 'checkpoint');
       const { id, bundle, init, cgroup } = this.record;
       const ownWork = join(this.#bundle.work, 'criu-work');
       const workPath = options.workPath || ownWork;
@@ -747,7 +732,7 @@ export class Container {
     const exec = execId ? this.#exec(execId) : undefined;
     const live = exec?.process ?? this.#init;
     const over = exec
-      ? exec.record.startFailed || exec.record.state === 'stopped'
+      ? exec.record.state === 'failed' || exec.record.state === 'stopped'
       : this.record.init.state === 'stopped';
     if (!over) await live.wait(signal);
     return live.record;
@@ -756,10 +741,10 @@ export class Container {
   resize(execId: string, columns: number, rows: number): void {
     if (execId) {
       const { record, process } = this.#exec(execId);
-      checkExec('resize', record.state);
+      check(record, 'resize');
       process.stdio?.resize(columns, rows);
     } else {
-      checkInit('resize', this.record.init.state);
+      check(this.record, 'resize');
       this.#init.stdio?.resize(columns, rows);
     }
   }

@@ -1,5 +1,5 @@
-import type { ContainerRecord, ProcessRecord } from '../record/record.js';
-import { isOver, type ExecState as ExecPhase, type InitState } from '../record/states.js';
+import { isOver, type ContainerRecord, type ProcessRecord } from '../record/record.js';
+import type { ExecState as ExecPhase, InitState } from '../record/states.js';
 import { inspect, type ProcessInfo } from './procfs.js';
 import type { Reason, Reasons } from './reasons.js';
 import type { ContainerSnapshot, ProcessSnapshot, Sources } from './sources.js';
@@ -74,7 +74,7 @@ export function describeContainer(snapshot: ContainerSnapshot, sources: Sources,
     id,
     state: states[init.state],
     bundle,
-    ...describe(init, snapshot.init, isOver(init.state)),
+    ...describe(init, snapshot.init, isOver(init)),
     runtime: { binary: runtime.binary, root: runtime.root },
     ...(cgroup ? { cgroup } : {}),
     ...(waitsFor ? { exitWaitsFor: waitsFor } : {}),

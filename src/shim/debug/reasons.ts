@@ -1,7 +1,6 @@
 /** What a request waits for: put together from what is under way, as the parts of the shim note it. */
 import type { RunningCommand } from '../../runc/index.js';
-import type { ProcessRecord } from '../record/record.js';
-import { isOver } from '../record/states.js';
+import { isOver, type ProcessRecord } from '../record/record.js';
 import type { PendingRequest } from '../observe/requests.js';
 import type { Wait } from '../observe/pending.js';
 import type { ContainerSnapshot, Sources } from './sources.js';
@@ -91,7 +90,7 @@ export class Reasons {
 
   /** Undefined when its exit is not known, or has been told. */
   ofUntoldExit({ record, init, activeExecs }: ContainerSnapshot): Reason[] | undefined {
-    if (record.init.exitedAt === undefined || isOver(record.init.state)) return undefined;
+    if (record.init.exitedAt === undefined || isOver(record.init)) return undefined;
     const reasons = this.#commands
       .filter((command) => command.container === record.id && AFTER_EXIT.includes(command.name))
       .map((command) => this.#command(command));

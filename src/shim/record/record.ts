@@ -26,6 +26,11 @@ export interface InitRecord extends ProcessRecord {
   state: InitState;
 }
 
+/** No exit of this init is still to be published. */
+export function isOver({ state }: InitRecord): boolean {
+  return state === 'stopped' || state === 'deleted' || state === 'abandoned';
+}
+
 export interface ExecRecord extends ProcessRecord {
   id: string;
   state: ExecState;

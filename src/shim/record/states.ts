@@ -265,8 +265,3 @@ function following(record: InitSubject | ExecSubject, operation: InitOperation |
 function asked<State extends string, Subject>(rule: Rule<State, Subject>, subject: Subject): State | Error {
   return typeof rule === 'function' ? rule(subject) : rule;
 }
-
-/** No exit of this init is still to be published. */
-export function isOver(state: InitState): boolean {
-  return state === 'stopped' || state === 'deleted' || state === 'abandoned';
-}

@@ -59,7 +59,8 @@ export class ExitOrder {
 
   /** Nothing has to come before the init's exit any more. */
   initFree(): void {
-    const { shim, record } = this.parts;
+    const { shim, record, memory } = this.parts;
+    memory.initFree();
     this.#finishInit().catch((error: unknown) =>
       shim.log.error('publishing the exit of the init failed', { id: record.id, error }),
     );

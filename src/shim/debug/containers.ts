@@ -13,7 +13,7 @@ export interface ProcessState {
   process?: ProcessInfo;
   /** Whether its end will be noticed; false is a defect while it lives. */
   exitWatched: boolean;
-  /** Absent while it has not ended. */
+  /** Absent while it has not ended. `told`: its event has been published. */
   exit?: { status: number; at: string; told: boolean };
   /** How many Wait for it. */
   waiters: number;
@@ -39,7 +39,7 @@ export interface ContainerState extends ProcessState {
   bundle: string;
   runtime: { binary: string; root: string };
   cgroup?: ContainerRecord['cgroup'];
-  /** Why an exit that is known has not been told. */
+  /** Why the event of an exit that is known has not been published. */
   exitWaitsFor?: Reason[];
   execs: ExecState[];
 }
@@ -67,9 +67,9 @@ export function describeContainer(snapshot: ContainerSnapshot, sources: Sources,
   const { record } = snapshot;
   const { id, bundle, runtime, cgroup, init } = record;
   let left = MOST_INSPECTED;
-  const describe = (one: ProcessRecord, its: ProcessSnapshot | undefined, told: boolean) =>
-    describeProcess(one, its, told, sources, reasons, left-- > 0);
-  const waitsFor = reasons.ofUntoldExit(snapshot);
+  const describe = (one: ProcessRecord, its: ProcessSnapshot | undefined, isPublished: boolean) =>
+    describeProcess(one, its, isPublished, sources, reasons, left-- > 0);
+  const waitsFor = reasons.ofUnpublishedExit(snapshot);
   return {
     id,
     state: states[init.state],
@@ -91,7 +91,7 @@ export function describeContainer(snapshot: ContainerSnapshot, sources: Sources,
 function describeProcess(
   record: ProcessRecord,
   snapshot: ProcessSnapshot | undefined,
-  told: boolean,
+  isPublished: boolean,
   sources: Sources,
   reasons: Reasons,
   look: boolean,
@@ -102,7 +102,9 @@ function describeProcess(
     pid,
     ...(process ? { process } : {}),
     exitWatched: sources.isWatched(pid),
-    ...(exitedAt === undefined ? {} : { exit: { status: exitStatus, at: new Date(exitedAt).toISOString(), told } }),
+    ...(exitedAt === undefined
+      ? {}
+      : { exit: { status: exitStatus, at: new Date(exitedAt).toISOString(), told: isPublished } }),
     waiters: snapshot?.waiters ?? 0,
     terminal,
     stdin: plain(record.stdin),

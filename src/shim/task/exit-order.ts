@@ -3,7 +3,7 @@
  *
  * 1. seen: the record has its status and time; no exec may start any more, and commands of the runtime under way have
  *    seconds left;
- * 2. on disk: `exit.json` in the bundle, before anybody is told;
+ * 2. on disk: `exit.json` in the bundle, before any reply or event says so;
  *    (what was asked for before, and is being answered, comes first: the reply and event of Create, Start)
  * 3. rest killed: what shares the init's pid namespace with others does not end with it;
  * 4. execs published: their exits, whatever it takes to end them;

@@ -187,7 +187,7 @@ function statusOf(record: ContainerRecord, execId: string): containerd.task.v2.S
   return statuses[execId ? record.execs[execId]!.state : init.state];
 }
 
-/** Its exit may be known a little before it is told; until then it is not to be seen. */
+/** Its exit may be known a little before its event is published; until then State does not show it. */
 function hasEnded(record: ContainerRecord, execId: string): boolean {
   return (execId ? record.execs[execId]!.state : record.init.state) === 'stopped';
 }

@@ -66,7 +66,7 @@ export async function killRest({ record, runtime }: Pick<Parts, 'record' | 'runt
   }
 }
 
-/** Without its init an exec must not run on, whatever the runtime made of being told so. */
+/** Without its init an exec must not run on, whatever the runtime's `kill --all` has achieved. */
 export function killExecs(parts: Pick<Parts, 'record' | 'shim' | 'host' | 'execs'>): void {
   for (const { record } of parts.execs.values()) killNow(parts, record);
 }

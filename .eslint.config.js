@@ -51,6 +51,40 @@ const boundaries = floors.map(([room, forbidden]) => ({
   },
 }));
 
+/** The record is the ground of the shim: from src/shim/record, `../x` is another room of it. */
+const ground = {
+  files: ['src/shim/record/**/*.ts'],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            regex: '^\\.\\./(?!\\.\\./api/errdefs\\.js$)',
+            message:
+              'src/shim/record holds types and pure functions, and imports nothing but its own files and api/errdefs.',
+          },
+        ],
+      },
+    ],
+  },
+};
+
+/** States change by the table alone. */
+const states = {
+  files: ['src/shim/**/*.ts'],
+  ignores: ['src/shim/record/states.ts'],
+  rules: {
+    'no-restricted-syntax': [
+      'error',
+      {
+        selector: "AssignmentExpression[left.property.name='state']",
+        message: 'A state is changed by move() of record/states.ts, which knows what may follow.',
+      },
+    ],
+  },
+};
+
 export default tseslint.config(
   { ignores: ['dist/**', 'bin/**', '**/gen/**', 'node_modules/**', '**/*.cjs', '**/*.mjs', '.eslint.config.js'] },
   ...tseslint.configs.recommendedTypeChecked,
@@ -93,4 +127,6 @@ export default tseslint.config(
     },
   },
   ...boundaries,
+  ground,
+  states,
 );

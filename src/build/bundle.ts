@@ -3,6 +3,7 @@
  * files of their own. Run by `make build`.
  */
 import { copyFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { build, type BuildOptions } from 'esbuild';
 import { noteLicenses } from './licenses.js';
 import { revision, top, version } from './version.js';
@@ -32,11 +33,11 @@ const shared = {
   },
 } satisfies BuildOptions;
 
-/** What few containers need, or only for a moment: loaded when it is. Each by its entry, and how the others import it. */
+/** What few containers need, or only for a moment: loaded when it is. Each by its entry. */
 const parts = [
-  { name: 'metrics', entry: 'src/shim/cgroup/metrics.ts', imported: /cgroup\/metrics\.js$/ },
-  { name: 'failpoint', entry: 'src/shim/program/failpoint.ts', imported: /\/failpoint\.js$/ },
-  { name: 'debug', entry: 'src/shim/debug/index.ts', imported: /\/debug\/index\.js$/ },
+  { name: 'metrics', entry: 'src/shim/cgroup/metrics.ts' },
+  { name: 'failpoint', entry: 'src/shim/program/failpoint.ts' },
+  { name: 'debug', entry: 'src/shim/debug/index.ts' },
 ];
 
 for (const { name, entry } of parts)
@@ -53,8 +54,12 @@ const { metafile } = await build({
     {
       name: 'on-demand',
       setup(build) {
-        for (const { name, imported } of parts)
-          build.onResolve({ filter: imported }, () => ({ path: `./shim.${name}.cjs`, external: true }));
+        // By the file that is meant, however it is written: `./index.js` is another one from each room.
+        build.onResolve({ filter: /^\..*\.js$/ }, ({ path, resolveDir }) => {
+          const file = resolve(resolveDir, path).replace(/\.js$/, '.ts');
+          const part = parts.find(({ entry }) => join(top, entry) === file);
+          return part && { path: `./shim.${part.name}.cjs`, external: true };
+        });
       },
     },
   ],

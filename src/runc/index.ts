@@ -13,6 +13,7 @@ export type {
   RestoreOptions,
   RuntimeOptions,
 } from './runtime.js';
+export type { ExecLaunch, Launch, RestoreImages, RuntimePort } from './port.js';
 export { RuntimeError } from './error.js';
 export { ConsoleSocket } from './console.js';
 export { LogTail } from './log.js';

@@ -649,7 +649,7 @@ shimTest(
       recentErrors.map(({ level }) => level),
       ['warning'],
     );
-    assert.match(recentErrors[0]!.text, /processes left by the init could not be killed.*the moon is full/);
+    assert.match(recentErrors[0]!.text, /killing the processes that the init has left failed.*the moon is full/);
   },
   only,
 );

@@ -542,8 +542,6 @@ test('the events of tasks: topic, type and content', async (t) => {
     sharesPidNamespace: false,
     onLogDeath: '',
     cgroupsPath: '',
-    pausing: false,
-    initExited: false,
     cgroup: undefined,
     execs: {},
   });

@@ -2,7 +2,7 @@
 import type { google } from '../../api/gen/api.js';
 import { encodeMetricsV1 } from './metrics-v1.js';
 import { encodeMetricsV2 } from './metrics-v2.js';
-import type { CgroupPaths } from './paths.js';
+import type { CgroupPaths } from '../record/cgroup-paths.js';
 
 export function encodeMetrics(cgroup: CgroupPaths): google.protobuf.Any.$Properties {
   return cgroup.version === 1

@@ -1,9 +1,9 @@
-/** Tells when the kernel kills in a container for want of memory (contract §4.6). */
+/** Notices when the kernel kills in a container for want of memory (contract §4.6). */
 import { closeSync, existsSync, openSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeEventfd, READABLE, tryRead, Watch } from '../../sys/index.js';
 import { keyed } from './files.js';
-import type { CgroupPaths } from './paths.js';
+import type { CgroupPaths } from '../record/cgroup-paths.js';
 
 export class OomWatch {
   #open = true;
@@ -13,15 +13,15 @@ export class OomWatch {
     private readonly release: () => void,
   ) {}
 
-  /** Begins to watch; `told` is called for each time. Undefined when the cgroup has no memory controller. */
-  static start(cgroup: CgroupPaths, told: () => void): OomWatch | undefined {
+  /** Begins to watch; `killed` is called for each time. Undefined when the cgroup has no memory controller. */
+  static start(cgroup: CgroupPaths, killed: () => void): OomWatch | undefined {
     const dir = cgroup.version === 2 ? cgroup.dir : cgroup.controllers.memory;
     if (dir === undefined || !existsSync(join(dir, cgroup.version === 2 ? 'memory.events' : 'memory.oom_control')))
       return undefined;
-    return cgroup.version === 2 ? OomWatch.#unified(dir, told) : OomWatch.#eventfd(dir, told);
+    return cgroup.version === 2 ? OomWatch.#unified(dir, killed) : OomWatch.#eventfd(dir, killed);
   }
 
-  /** Looks at once, so that what has happened is told before the exit that it caused. */
+  /** Looks at once, so that what has happened is published before the exit that it caused. */
   look(): void {
     if (this.#open) this.lookNow();
   }
@@ -38,7 +38,7 @@ export class OomWatch {
   }
 
   /** The kernel counts up an eventfd, before it kills (Linux' Documentation/admin-guide/cgroup-v1/memory.rst, section 10). */
-  static #eventfd(dir: string, told: () => void): OomWatch {
+  static #eventfd(dir: string, killed: () => void): OomWatch {
     const eventfd = makeEventfd();
     try {
       const control = openSync(join(dir, 'memory.oom_control'), 'r');
@@ -54,7 +54,7 @@ export class OomWatch {
     const counter = Buffer.alloc(8);
     const look = (): void => {
       // Removing the cgroup wakes too, and is no want of memory.
-      if (tryRead(eventfd, counter) !== undefined && existsSync(join(dir, 'memory.oom_control'))) told();
+      if (tryRead(eventfd, counter) !== undefined && existsSync(join(dir, 'memory.oom_control'))) killed();
     };
     const readable = new Watch(eventfd, look);
     readable.want(READABLE);
@@ -65,14 +65,14 @@ export class OomWatch {
   }
 
   /** The counter `oom` also grows when nothing is killed; `oom_kill` counts for the cgroups below as well. */
-  static #unified(dir: string, told: () => void): OomWatch {
+  static #unified(dir: string, killed: () => void): OomWatch {
     const kills = (): bigint => keyed(dir, 'memory.events').get('oom_kill') ?? 0n;
     let before = kills();
     const look = (): void => {
       const now = kills();
       if (now <= before) return;
       before = now;
-      told();
+      killed();
     };
     const watcher = watch(join(dir, 'memory.events'), look);
     watcher.on('error', () => watcher.close());

@@ -2,9 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { cgroupMounts, type CgroupMount } from '../../oci/cgroup-mounts.js';
-
-/** v1: a directory for each controller. v2: one. */
-export type CgroupPaths = { version: 1; controllers: Record<string, string> } | { version: 2; dir: string };
+import type { CgroupPaths } from '../record/cgroup-paths.js';
 
 /**
  * The cgroups of a process, as of now. Undefined when it is in the root of all hierarchies, i.e. has none of its own.

@@ -1,7 +1,7 @@
 /** Pids of all processes of a container, from its cgroup: no runtime is run, so the answer never fails for a while. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CgroupPaths } from './paths.js';
+import type { CgroupPaths } from '../record/cgroup-paths.js';
 
 /** v1 controllers in the order of trust: the runtime always makes a `devices` cgroup of the container's own. */
 const PREFERRED = ['devices', 'freezer', 'memory', 'pids', 'cpu', 'systemd'];

@@ -1,4 +1,5 @@
-import type { ContainerRecord, ProcessRecord } from '../record/record.js';
+import { isOver, type ContainerRecord, type ProcessRecord } from '../record/record.js';
+import type { ExecState as ExecPhase, InitState } from '../record/states.js';
 import { inspect, type ProcessInfo } from './procfs.js';
 import type { Reason, Reasons } from './reasons.js';
 import type { ContainerSnapshot, ProcessSnapshot, Sources } from './sources.js';
@@ -12,7 +13,7 @@ export interface ProcessState {
   process?: ProcessInfo;
   /** Whether its end will be noticed; false is a defect while it lives. */
   exitWatched: boolean;
-  /** Absent while it has not ended. */
+  /** Absent while it has not ended. `told`: its event has been published. */
   exit?: { status: number; at: string; told: boolean };
   /** How many Wait for it. */
   waiters: number;
@@ -38,7 +39,7 @@ export interface ContainerState extends ProcessState {
   bundle: string;
   runtime: { binary: string; root: string };
   cgroup?: ContainerRecord['cgroup'];
-  /** Why an exit that is known has not been told. */
+  /** Why the event of an exit that is known has not been published. */
   exitWaitsFor?: Reason[];
   execs: ExecState[];
 }
@@ -46,32 +47,42 @@ export interface ContainerState extends ProcessState {
 /** Of /proc, at most so many processes are looked at for one dump. */
 const MOST_INSPECTED = 200;
 
-export function describeContainer(
-  snapshot: ContainerSnapshot,
-  creating: boolean,
-  sources: Sources,
-  reasons: Reasons,
-): ContainerState {
+/** What the dump calls each state. */
+const states: Record<InitState | ExecPhase, string> = {
+  creating: 'creating',
+  unwanted: 'creating',
+  abandoned: 'creating',
+  created: 'created',
+  restorable: 'createdCheckpoint',
+  restoring: 'createdCheckpoint',
+  failed: 'created',
+  running: 'running',
+  pausing: 'pausing',
+  paused: 'paused',
+  stopped: 'stopped',
+  deleted: 'deleted',
+};
+
+export function describeContainer(snapshot: ContainerSnapshot, sources: Sources, reasons: Reasons): ContainerState {
   const { record } = snapshot;
   const { id, bundle, runtime, cgroup, init } = record;
-  const state = creating ? 'creating' : record.pausing ? 'pausing' : init.state;
   let left = MOST_INSPECTED;
-  const describe = (one: ProcessRecord, its: ProcessSnapshot | undefined, told: boolean) =>
-    describeProcess(one, its, told, sources, reasons, left-- > 0);
-  const waitsFor = reasons.ofUntoldExit(snapshot);
+  const describe = (one: ProcessRecord, its: ProcessSnapshot | undefined, isPublished: boolean) =>
+    describeProcess(one, its, isPublished, sources, reasons, left-- > 0);
+  const waitsFor = reasons.ofUnpublishedExit(snapshot);
   return {
     id,
-    state,
+    state: states[init.state],
     bundle,
-    ...describe(init, snapshot.init, init.state === 'stopped' || init.state === 'deleted'),
+    ...describe(init, snapshot.init, isOver(init)),
     runtime: { binary: runtime.binary, root: runtime.root },
     ...(cgroup ? { cgroup } : {}),
     ...(waitsFor ? { exitWaitsFor: waitsFor } : {}),
     // Neither arguments nor environment: a dump is shown to others.
     execs: Object.values(record.execs).map((exec) => ({
       id: exec.id,
-      state: exec.state,
-      startFailed: exec.startFailed,
+      state: states[exec.state],
+      startFailed: exec.state === 'failed',
       ...describe(exec, snapshot.execs.get(exec.id), exec.state === 'stopped'),
     })),
   };
@@ -80,7 +91,7 @@ export function describeContainer(
 function describeProcess(
   record: ProcessRecord,
   snapshot: ProcessSnapshot | undefined,
-  told: boolean,
+  isPublished: boolean,
   sources: Sources,
   reasons: Reasons,
   look: boolean,
@@ -91,7 +102,9 @@ function describeProcess(
     pid,
     ...(process ? { process } : {}),
     exitWatched: sources.isWatched(pid),
-    ...(exitedAt === undefined ? {} : { exit: { status: exitStatus, at: new Date(exitedAt).toISOString(), told } }),
+    ...(exitedAt === undefined
+      ? {}
+      : { exit: { status: exitStatus, at: new Date(exitedAt).toISOString(), told: isPublished } }),
     waiters: snapshot?.waiters ?? 0,
     terminal,
     stdin: plain(record.stdin),

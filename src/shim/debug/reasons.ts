@@ -1,6 +1,6 @@
 /** What a request waits for: put together from what is under way, as the parts of the shim note it. */
 import type { RunningCommand } from '../../runc/index.js';
-import type { ProcessRecord } from '../record/record.js';
+import { isOver, type ProcessRecord } from '../record/record.js';
 import type { PendingRequest } from '../observe/requests.js';
 import type { Wait } from '../observe/pending.js';
 import type { ContainerSnapshot, Sources } from './sources.js';
@@ -32,7 +32,7 @@ const COMMANDS: Record<string, readonly string[]> = {
   Checkpoint: ['checkpoint'],
   Pids: ['ps'],
 };
-/** Those that may run when an init has ended, before that is told. */
+/** Those that may run when an init has ended, before its exit event is published. */
 const AFTER_EXIT = ['kill', 'resume'];
 
 const TEXTS: Record<string, (subject: string) => string> = {
@@ -88,15 +88,14 @@ export class Reasons {
     ];
   }
 
-  /** Undefined when its exit is not known, or has been told. */
-  ofUntoldExit({ record, init, activeExecs }: ContainerSnapshot): Reason[] | undefined {
-    if (record.init.exitedAt === undefined || record.init.state === 'stopped' || record.init.state === 'deleted')
-      return undefined;
+  /** Undefined when its exit is not known, or its event has been published. */
+  ofUnpublishedExit({ record, init, activeExecs }: ContainerSnapshot): Reason[] | undefined {
+    if (record.init.exitedAt === undefined || isOver(record.init)) return undefined;
     const reasons = this.#commands
       .filter((command) => command.container === record.id && AFTER_EXIT.includes(command.name))
       .map((command) => this.#command(command));
     if (activeExecs > 0)
-      reasons.push({ what: 'execs', text: `${activeExecs} execs to end, as the init's exit is told last` });
+      reasons.push({ what: 'execs', text: `${activeExecs} execs to end, as the init's exit is published last` });
     if (init.isHeld) reasons.push({ what: 'reply', text: 'its Create or Start to be answered, which comes first' });
     return reasons;
   }
@@ -105,7 +104,7 @@ export class Reasons {
     const { pid } = process;
     if (pid === 0) return [{ what: 'exit', text: `${execId || 'the init'} to be started, and to end` }];
     if (process.exitedAt === undefined) return [{ what: 'exit', text: `process ${pid} to end`, pid }];
-    if (!execId) return this.ofUntoldExit(container) ?? [];
+    if (!execId) return this.ofUnpublishedExit(container) ?? [];
     return [{ what: 'reply', text: 'its Start to be answered, which comes first' }];
   }
 

@@ -13,7 +13,7 @@ import type { Wait } from '../observe/pending.js';
 export interface ProcessSnapshot {
   /** How many Wait for it. */
   readonly waiters: number;
-  /** Its exit may not be told yet, as something else must be told first. */
+  /** Its exit event may not be published yet, as a reply or another event comes first. */
   readonly isHeld: boolean;
   /** What changes it; the first runs, the others wait for their turn. */
   readonly operations: readonly SerialEntry[];

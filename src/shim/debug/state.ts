@@ -105,8 +105,8 @@ export async function takeState(sources: Sources): Promise<State> {
     startedAt: new Date(record.startedAt).toISOString(),
     uptimeSeconds: metrics.uptimeSeconds,
     containers: [
-      ...creating.map((one) => describeContainer(one, true, sources, reasons)),
-      ...created.map((one) => describeContainer(one, false, sources, reasons)),
+      ...creating.map((one) => describeContainer(one, sources, reasons)),
+      ...created.map((one) => describeContainer(one, sources, reasons)),
     ],
     requests: sources.requests().map((request) => {
       const {

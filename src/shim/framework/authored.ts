@@ -6,7 +6,7 @@ import { containerd } from '../../api/gen/api.js';
 import { pack } from '../../api/typeurl.js';
 import { Bundle, writeAtomic } from '../../oci/bundle.js';
 import { parseExact } from '../../oci/json.js';
-import { Runtime, type CreateOptions, type ExecOptions, type ProcessIo } from '../../runc/index.js';
+import type { ExecLaunch, Launch, ProcessIo, RuntimePort } from '../../runc/index.js';
 import { isChild } from '../../sys/index.js';
 import { TtrpcError } from '../../ttrpc/index.js';
 import type { Custom, TaskHandlers } from '../task/custom.js';
@@ -79,7 +79,7 @@ class LiveExec extends Live implements Exec {
 }
 
 /** The calls that a container makes of its runtime, answered by the author. */
-class AuthoredRuntime extends Runtime implements CallOptions {
+class AuthoredRuntime implements RuntimePort, CallOptions {
   readonly #name: string;
 
   constructor(
@@ -88,44 +88,38 @@ class AuthoredRuntime extends Runtime implements CallOptions {
     private readonly container: LiveContainer,
     readonly signal: AbortSignal,
   ) {
-    super({ binary: around.name });
     this.#name = around.name;
   }
 
-  override async create(_id: string, options: CreateOptions): Promise<number> {
+  async create({ io, pidFile }: Launch): Promise<number> {
     const { container } = this;
-    const pid = await this.#ask('create', () =>
-      container.withIo(options, async () => this.shim.create(container, this)),
-    );
+    const pid = await this.#ask('create', () => container.withIo(io, async () => this.shim.create(container, this)));
     this.#check('create', pid);
     writeInit(container.bundle, pid);
-    writeAtomic(options.pidFile, String(pid), 0o644);
+    writeAtomic(pidFile, String(pid), 0o644);
     // What outlives the init is killed then; in a pid namespace of its own the kernel does it.
     container.record.sharesPidNamespace = pidNamespace(pid) === pidNamespace(process.pid);
     return pid;
   }
 
-  override async start(): Promise<void> {
+  async start(): Promise<void> {
     await this.#ask('start', async () => this.shim.start(this.container, this));
   }
 
-  override async exec(_id: string, spec: ProcessSpec, options: ExecOptions): Promise<number> {
-    const record = this.container.record.execs[options.execId!]!;
-    const exec = new LiveExec(record.id, record, spec);
-    const call = { signal: options.signal ?? this.signal };
-    const pid = await this.#ask('exec', () =>
-      exec.withIo(options, async () => this.shim.exec!(this.container, exec, call)),
-    );
+  async exec({ exec: id, spec, io, signal }: ExecLaunch): Promise<number> {
+    const exec = new LiveExec(id, this.container.record.execs[id]!, spec);
+    const call = { signal: signal ?? this.signal };
+    const pid = await this.#ask('exec', () => exec.withIo(io, async () => this.shim.exec!(this.container, exec, call)));
     this.#check('exec', pid);
     return pid;
   }
 
-  override async kill(_id: string, signal: number, { all = false }: { all?: boolean } = {}): Promise<void> {
+  async kill(_container: string, signal: number, { all }: { all: boolean }): Promise<void> {
     await this.#ask('kill', async () => this.shim.kill(this.container, signal, { all }));
   }
 
   /** With `force` for a container whose making has failed. One that was never started has an init yet, as with runc. */
-  override async delete(): Promise<void> {
+  async delete(): Promise<void> {
     const { container } = this;
     if (container.record.init.exitedAt === undefined && container.pid > 0) {
       await this.#ask('kill', async () => this.shim.kill(container, SIGKILL, { all: true })).catch((error: unknown) => {
@@ -135,30 +129,30 @@ class AuthoredRuntime extends Runtime implements CallOptions {
     await this.#ask('delete', async () => this.shim.delete(container));
   }
 
-  override async pause(): Promise<void> {
+  async pause(): Promise<void> {
     await this.#ask('pause', async () => this.shim.pause!(this.container));
   }
 
-  override async resume(): Promise<void> {
+  async resume(): Promise<void> {
     await this.#ask('resume', async () => this.shim.resume!(this.container));
   }
 
-  override async update(_id: string, resources: Uint8Array): Promise<void> {
+  async update(_container: string, resources: Uint8Array): Promise<void> {
     const parsed = parseExact(Buffer.from(resources).toString('utf8')) as Record<string, unknown>;
     await this.#ask('update', async () => this.shim.update!(this.container, parsed));
   }
 
-  override ps(): Promise<number[]> {
+  ps(): Promise<number[]> {
     const { init, execs } = this.container.record;
     const live = [init, ...Object.values(execs)].filter(({ pid, exitedAt }) => pid > 0 && exitedAt === undefined);
     return Promise.resolve(live.map(({ pid }) => pid));
   }
 
-  override checkpoint(): Promise<void> {
+  checkpoint(): Promise<void> {
     return Promise.reject(notImplemented(`checkpoint of ${this.#name}`));
   }
 
-  override restore(): Promise<number> {
+  restore(): Promise<number> {
     return Promise.reject(notImplemented(`restore of ${this.#name}`));
   }
 

@@ -2,9 +2,9 @@
  * All that a serving shim knows about its containers: plain data, fit for JSON. Descriptors, watches and waiters are
  * kept beside it. What a crash dump shows and what a successor would need is exactly this.
  */
-import type { CgroupPaths } from '../cgroup/paths.js';
+import type { CgroupPaths } from './cgroup-paths.js';
 import type { ExecState, InitState } from './states.js';
-import type { Mount } from '../rootfs/rootfs.js';
+import type { Mount } from './mount.js';
 
 export interface ProcessRecord {
   /** 0 until known. */
@@ -24,13 +24,16 @@ export interface InitRecord extends ProcessRecord {
   state: InitState;
 }
 
+/** No exit of this init is still to be published. */
+export function isOver({ state }: InitRecord): boolean {
+  return state === 'stopped' || state === 'deleted' || state === 'abandoned';
+}
+
 export interface ExecRecord extends ProcessRecord {
   id: string;
   state: ExecState;
   /** The OCI process to run, as the client's JSON text. */
   spec: string;
-  /** It was started once, in vain: it can only be deleted. */
-  startFailed: boolean;
 }
 
 /** How this container's runtime is called. */
@@ -60,9 +63,6 @@ export interface ContainerRecord {
   onLogDeath: string;
   /** The spec's; what the runtime makes of it is in `cgroup`. */
   cgroupsPath: string;
-  pausing: boolean;
-  /** Set as soon as the init's end is seen: no exec may start any more. */
-  initExited: boolean;
   cgroup: CgroupPaths | undefined;
   init: InitRecord;
   execs: Record<string, ExecRecord>;

@@ -1,7 +1,7 @@
 /** File systems in user space are mounted by a program of their own (mount.fuse(8)). */
 import { runCommand } from '../../runc/index.js';
 import { searchPath } from '../../sys/index.js';
-import type { Mount } from './mount.js';
+import type { Mount } from '../record/mount.js';
 
 /** Type prefix and program. */
 const helpers = [

@@ -1,7 +1,7 @@
 /** Where in a rootfs something is mounted: never outside of it, whatever links lie in the image. */
 import { lstatSync, mkdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Mount } from './mount.js';
+import type { Mount } from '../record/mount.js';
 
 /** As many as the kernel follows for containerd's own code. */
 const MAX_LINKS = 255;

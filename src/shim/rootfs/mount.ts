@@ -2,20 +2,12 @@
 import { closeSync, existsSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { attachLoop, mount, SysError } from '../../sys/index.js';
+import type { Mount } from '../record/mount.js';
 import { mountWithHelper } from './fuse.js';
 import { mapLowers, openMaps, remap } from './idmap.js';
 import { lockedFlags } from './mountinfo.js';
 import { mountFlags, parseOptions, type MountOptions } from '../../oci/mount-options.js';
 import { fitLowers, PAGE, type Lowers } from '../../oci/overlay.js';
-
-/** One mount, as the daemon describes it (containerd.types.Mount). */
-export interface Mount {
-  type: string;
-  source: string;
-  /** Where inside the rootfs; empty for the rootfs itself. */
-  target: string;
-  options: string[];
-}
 
 /** What begins the name, after that of the rootfs, of a directory that is needed for as long as mounting takes. */
 export const SCRATCH = '.lower-';

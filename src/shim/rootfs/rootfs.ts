@@ -2,12 +2,11 @@
 import { mkdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unmount, type SysError } from '../../sys/index.js';
-import { mountOne, SCRATCH, type Mount } from './mount.js';
+import type { Mount } from '../record/mount.js';
+import { mountOne, SCRATCH } from './mount.js';
 import { mountPoints } from './mountinfo.js';
 import { targetOf } from './mount-target.js';
 import { waitingFor } from '../observe/pending.js';
-
-export type { Mount } from './mount.js';
 
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;

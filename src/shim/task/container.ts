@@ -1,807 +1,177 @@
-/** One container: its init, its execs, its cgroup and rootfs, and the order of its events. */
-import { closeSync, existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import {
-  alreadyExists,
-  failedPrecondition,
-  invalidArgument,
-  notFound,
-  unavailable,
-  unknown,
-} from '../../api/errdefs.js';
-import { Bundle, removeFile, tryReadPidFile } from '../../oci/bundle.js';
-import { cgroupMounts, type CgroupMount } from '../../oci/cgroup-mounts.js';
-import { parseExact } from '../../oci/json.js';
-import type { Process } from '../../oci/spec.js';
-import { isAnothers, Runtime, type CheckpointOptions, type ProcessIo } from '../../runc/index.js';
-import { expectMigration, isChild, openPidfd, realtimeMillis, signalPidfd, type ExitStatus } from '../../sys/index.js';
-import { Code } from '../../ttrpc/status.js';
-import { BreakOff } from './cancellation.js';
-import { OomWatch } from '../cgroup/oom.js';
-import { cgroupsOf } from '../cgroup/paths.js';
-import { processesIn } from '../cgroup/processes.js';
-import { cgroupsThere, removeCgroups } from '../cgroup/remove.js';
-import type { ShimContext } from './context.js';
-import { counters } from '../observe/counters.js';
+/** One container: which operation is done when, and by whom; what each does is in the files beside this one. */
+import { notFound } from '../../api/errdefs.js';
+import { Bundle } from '../../oci/bundle.js';
 import type { ContainerSnapshot, ProcessSnapshot } from '../debug/sources.js';
-import { encodeDeleteResponse } from '../program/delete-response.js';
-import { LiveProcess } from './process.js';
-import { checkExec, checkInit } from '../record/states.js';
-import type { ContainerRecord, ExecRecord, ProcessRecord } from '../record/record.js';
-import { mountRootfs, unmountRootfs } from '../rootfs/rootfs.js';
-import { isUnknownContainer, killFailure, runtimeFailure } from '../runtime/errors.js';
-import { Serial } from './queue.js';
-import { openBothEnds } from '../stdio/fifo.js';
-import { checkTargets, openStdio, type Stdio } from '../stdio/index.js';
 import { TaskEvents } from '../events/task-events.js';
-import { waitingFor } from '../observe/pending.js';
-
-/** How long Delete waits for output that is still being copied (contract appendix B). */
-const DRAIN_MS = 10_000;
-const SIGKILL = 9;
-/** How long a command of the runtime may go on once the init has ended: nothing that it could still do is of use. */
-const AFTER_EXIT_MS = 5_000;
-/** How long the runtime may go on starting an exec that is to be killed. */
-const STARTING_MS = 5_000;
-/** How long the runtime may take to clean up after an init that has ended. */
-const CLEAN_UP_MS = 30_000;
-
-/** An exec, and what is going on with it. */
-interface LiveExec {
-  readonly record: ExecRecord;
-  readonly process: LiveProcess;
-  /** Start and Delete of one exec don't overlap; those of different execs do. */
-  readonly serial: Serial;
-  /** While it is being started: when that is over, and what breaks it off. */
-  starting?: { readonly over: Promise<void>; readonly breakOff: BreakOff } | undefined;
-}
+import type { ContainerRecord, ExecRecord, ProcessRecord } from '../record/record.js';
+import { check } from '../record/states.js';
+import { ContainerRuntime } from './container-runtime.js';
+import type { ShimContext } from './context.js';
+import { checkpoint, pause, resume, update, type CheckpointRequest } from './control.js';
+import { ExitOrder } from './exit-order.js';
+import { thisHost, type Host } from './host.js';
+import { abandon, create, startCreated } from './lifecycle/created.js';
+import { addExec, startExec } from './lifecycle/exec.js';
+import { restore } from './lifecycle/restored.js';
+import { MemoryWatch } from './memory.js';
+import type { LiveExec, Parts } from './parts.js';
+import { pidsOf, type ContainerPid } from './pids.js';
+import { LiveProcess } from './process.js';
+import { Serial } from './queue.js';
+import { removeContainer, removeExec } from './remove.js';
+import { kill, killExec } from './signal.js';
 
 export class Container {
-  readonly #init: LiveProcess;
-  readonly #execs = new Map<string, LiveExec>();
+  readonly #parts: Parts;
   /** State-changing operations of the init, one at a time. Reading never waits for them. */
   readonly #serial = new Serial();
-  /** For what only concerns a container that lives: ended with it, however the runtime hangs. */
-  readonly #runtime: Runtime;
-  readonly #over = new AbortController();
-  readonly #bundle: Bundle;
-  readonly #events: TaskEvents;
-  #oom: OomWatch | undefined;
-  #initIsGone: () => void = () => undefined;
-  readonly #initGone = new Promise<void>((resolve) => (this.#initIsGone = resolve));
-  #restoreTried = false;
-  /** See abandon(). */
-  #unwanted = false;
-  /** The runtime has a container of this name that is not this one's doing. */
-  #foreign = false;
-  /** Cgroups of its path that were there before it; undefined when nobody has looked, or nothing has been made. */
-  #cgroupsBefore: readonly string[] | undefined;
-  /** The runtime has been asked to make it. */
-  #isAsked = false;
-  /** Its create failed: nobody knows of it, so nobody is told how its init ended. */
-  #abandoned = false;
-  /** Execs started, or being started, whose exit has not been told. */
-  #activeExecs = 0;
-  #execsIdle: (() => void)[] = [];
 
   constructor(
     readonly record: ContainerRecord,
-    private readonly shim: ShimContext,
+    shim: ShimContext,
+    machine: Host = thisHost,
   ) {
-    this.#bundle = new Bundle(record.bundle);
-    this.#runtime = this.#runtimeUntil(this.#over.signal);
-    this.#init = new LiveProcess(record.init);
-    this.#events = new TaskEvents(shim.events, record.id);
+    // A zygote does nothing that others could feel, and will be moved itself.
+    const host = shim.isRehearsal ? { ...machine, expectMigration: () => undefined } : machine;
+    const bundle = new Bundle(record.bundle);
+    const init = new LiveProcess(record.init, host);
+    const events = new TaskEvents(shim.events, record.id);
+    const runtime = new ContainerRuntime(record, shim, bundle);
+    const execs = new Map<string, LiveExec>();
+    const some = { record, shim, host, bundle, events, runtime, init, execs };
+    const memory = new MemoryWatch(some);
+    this.#parts = { ...some, memory, exits: new ExitOrder({ ...some, memory }) };
   }
 
-  /** The container's runtime, its commands killed when the signal aborts. */
-  #runtimeUntil(signal: AbortSignal): Runtime {
-    const { binary, root, systemdCgroup, criu } = this.record.runtime;
-    return (
-      this.shim.custom?.runtime?.(this.record, signal) ??
-      new Runtime({ binary, root, log: this.#bundle.log, systemdCgroup, criu, signal })
-    );
+  // ---- its life --------------------------------------------------------------------------------------------------
+
+  /** On failure nothing is left. */
+  create(): Promise<void> {
+    return create(this.#parts);
   }
 
-  /** For cleaning up, which outlives the container, but not by much. */
-  #cleaner(): Runtime {
-    return this.#runtimeUntil(AbortSignal.timeout(CLEAN_UP_MS));
-  }
-
-  // ---- create and start ------------------------------------------------------------------------------------------
-
-  /** Mounts the rootfs, opens stdio, and lets the runtime create the container. On failure nothing is left. */
-  async create(): Promise<void> {
-    const { record } = this;
-    this.#expectMigration();
-    this.#bundle.removeEnd();
-    await mountRootfs(record.mounts, this.#bundle.rootfs);
-    this.#init.hold();
-    try {
-      const stdio = await this.#openStdio(this.#init, record.id);
-      if (!record.checkpoint) await this.#createInit(stdio);
-      if (this.#unwanted) throw unavailable('the shim was told to shut down');
-      this.#events.create(record);
-    } catch (error) {
-      await this.#undoCreate();
-      throw error;
-    } finally {
-      this.#init.release();
-    }
-  }
-
-  async #createInit(stdio: Stdio): Promise<void> {
-    const { id, bundle, runtime } = this.record;
-    this.#lookForForeign();
-    let mounts: CgroupMount[] | undefined;
-    await this.shim.orphans.adopting(async () => {
-      this.#isAsked = true;
-      const creating = this.#runtime
-        .create(id, {
-          bundle,
-          pidFile: this.#bundle.initPid,
-          noPivotRoot: runtime.noPivotRoot,
-          noNewKeyring: runtime.noNewKeyring,
-          ...ioOf(stdio),
-        })
-        .catch((error: unknown) => {
-          throw runtimeFailure('OCI runtime create failed', error);
-        });
-      // The runtime takes long enough for all this.
-      this.#quietly('preparing for what comes next', () => {
-        mounts = cgroupMounts();
-        // The runtime is not that far yet.
-        this.#cgroupsBefore = cgroupsThere(this.record.cgroupsPath, mounts);
-        this.shim.events.prepare();
-      });
-      const pid = await creating;
-      checkChild('OCI runtime create failed', pid);
-      this.#watchInit(pid);
-    });
-    // Nobody waits for this, but it comes before any further request does.
-    setImmediate(() => this.#loadCgroup(mounts));
-    await stdio.attach();
-  }
-
-  /** The error that led here is what the caller is told; what goes wrong with undoing is for the log. */
-  async #undoCreate(): Promise<void> {
-    const { id, init, mounts } = this.record;
-    const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
-      try {
-        await work();
-      } catch (error) {
-        this.shim.log.warn(`undoing a failed create: ${what}`, { id, error });
-      }
-    };
-    // A runtime undoes its own failures, unless it was killed or told us nonsense.
-    if (init.pid > 0 || (this.#isAsked && !this.#foreign && this.#isKnownToRuntime() && !this.#isAnothers()))
-      await attempt('delete', () => this.#cleaner().delete(id, { force: true }));
-    // One that was killed early has not written down what it had made by then.
-    const before = this.#cgroupsBefore;
-    if (before && !this.#foreign) await attempt('remove cgroups', () => removeCgroups(this.record.cgroupsPath, before));
-    init.state = 'deleted';
-    this.#abandoned = true;
-    this.#oom?.stop();
-    await attempt('close stdio', async () => this.#init.stdio?.close());
-    if (mounts.length > 0) await attempt('unmount', () => unmountRootfs(this.#bundle.rootfs, { lazy: true }));
-  }
-
-  /** Before the runtime is asked to make it: what is there then is not to be removed, by `delete` either. */
-  #lookForForeign(): void {
-    this.#foreign = this.#isKnownToRuntime();
-    if (this.#foreign) this.#bundle.writeForeign();
-  }
-
-  #isAnothers(): boolean {
-    return isAnothers(this.#stateDirectory, this.record.bundle);
-  }
-
-  /** Runtimes keep a directory for each container. */
-  #isKnownToRuntime(): boolean {
-    return existsSync(this.#stateDirectory);
-  }
-
-  get #stateDirectory(): string {
-    return join(this.record.runtime.root, this.record.id);
-  }
-
-  /** The client has given up on a create that is under way: it is undone as soon as may be, and nobody is told of it. */
+  /** The client has given up on the create that is under way. */
   abandon(): void {
-    this.#unwanted = true;
-    this.#over.abort();
+    abandon(this.#parts);
   }
 
-  /** Starts the init, or restores it from its checkpoint. Its start is told before its exit. */
+  /** Starts the init, or restores it from its checkpoint. Its start event comes before its exit event. */
   start(): Promise<number> {
     return this.#serial.run(async () => {
-      const { init } = this.record;
-      checkInit('start', init.state);
-      this.#init.hold();
+      const { record, init, events } = this.#parts;
+      check(record, 'start');
+      init.hold();
       try {
-        this.#init.stdio?.beforeStart();
-        if (init.state === 'createdCheckpoint') await this.#restore();
-        else
-          await this.#runtime.start(this.record.id, this.#initGone).catch((error: unknown) => {
-            throw runtimeFailure('OCI runtime start failed', error);
-          });
-        init.state = 'running';
-        this.#events.start(init.pid);
-        return init.pid;
+        init.stdio?.beforeStart();
+        if (record.init.state === 'restorable') await restore(this.#parts);
+        else await startCreated(this.#parts);
+        events.start(record.init.pid);
+        return record.init.pid;
       } finally {
-        this.#init.release();
+        init.release();
       }
     });
   }
-
-  async #restore(): Promise<void> {
-    const { id, bundle, checkpoint, parentCheckpoint, runtime } = this.record;
-    const stdio = this.#init.stdio!;
-    // Its descriptors went with the first attempt.
-    if (this.#restoreTried)
-      throw failedPrecondition(`container ${id} could not be restored before; delete it and create it anew`);
-    this.#restoreTried = true;
-    this.#lookForForeign();
-    this.#expectMigration();
-    // criu opens stdin anew, and would wait for a client that has written and left.
-    const stdin = this.record.init.terminal ? undefined : openBothEnds(this.record.init.stdin);
-    await this.shim.orphans
-      .adopting(async () => {
-        const pid = await this.#runtime
-          .restore(id, {
-            bundle,
-            pidFile: this.#bundle.initPid,
-            imagePath: checkpoint,
-            workPath: runtime.criuWorkPath || this.#bundle.work,
-            parentPath: parentCheckpoint,
-            noPivotRoot: runtime.noPivotRoot,
-            ...ioOf(stdio),
-          })
-          .catch((error: unknown) => {
-            throw runtimeFailure('OCI runtime restore failed', error);
-          });
-        checkChild('OCI runtime restore failed', pid);
-        this.#watchInit(pid);
-      })
-      .finally(() => {
-        if (stdin !== undefined) closeSync(stdin);
-      });
-    this.#loadCgroup();
-    await stdio.attach();
-  }
-
-  #watchInit(pid: number): void {
-    this.#init.watch(
-      pid,
-      (status) => this.#initEnded(status),
-      () => {
-        void this.#tellInitExit().catch((error: unknown) =>
-          this.shim.log.error('telling an exit failed', { id: this.record.id, error }),
-        );
-      },
-    );
-  }
-
-  /** Stats and out-of-memory need it; a container without them is still a container. */
-  #loadCgroup(mounts?: CgroupMount[]): void {
-    const { record } = this;
-    if (this.#abandoned || this.shim.custom?.hasCgroup?.(record.init.pid) === false) return;
-    try {
-      record.cgroup = cgroupsOf(record.init.pid, mounts);
-      if (record.cgroup) this.#oom = OomWatch.start(record.cgroup, () => this.#init.whenFree(() => this.#events.oom()));
-    } catch (error) {
-      // An init that is dead already has no cgroup any more.
-      this.shim.log[record.initExited ? 'debug' : 'warn']('cgroup cannot be loaded', { id: record.id, error });
-    }
-  }
-
-  /** The runtime is about to move a process into the container's cgroup. */
-  #expectMigration(): void {
-    // A zygote does nothing that others could feel, and will be moved itself.
-    if (!this.shim.isRehearsal) expectMigration();
-  }
-
-  async #openStdio(live: LiveProcess, id: string): Promise<Stdio> {
-    const { ioUid: uid, ioGid: gid } = this.record.runtime;
-    const { stdin, stdout, stderr, terminal } = live.record;
-    live.stdio = await openStdio(
-      {
-        stdin,
-        stdout,
-        stderr,
-        terminal,
-        uid,
-        gid,
-        id,
-        namespace: this.shim.record.namespace,
-        onDeath: this.record.onLogDeath,
-      },
-      (text) => this.shim.log.warn(text),
-    );
-    this.shim.log.debug('stdio is open', { id: this.record.id, process: id, ...live.stdio.describe() });
-    // CloseIO may come before there is anything to close, even while it is being opened: the process then gets what the
-    // client wrote, and the end.
-    if (live.record.stdinClosed) live.stdio.closeStdin();
-    return live.stdio;
-  }
-
-  // ---- the init's end --------------------------------------------------------------------------------------------
-
-  /** At once: no exec may start any more, and the truth goes to disk before anybody is told. */
-  #initEnded(status: ExitStatus): void {
-    const { record } = this;
-    record.initExited = true;
-    this.#initIsGone();
-    setTimeout(() => this.#over.abort(), AFTER_EXIT_MS).unref();
-    record.init.exitStatus = status;
-    record.init.exitedAt = realtimeMillis();
-    if (record.init.state === 'deleted') return;
-    try {
-      this.#bundle.writeExit({ pid: record.init.pid, status, exitedAt: record.init.exitedAt });
-    } catch (error) {
-      this.shim.log.error('the exit status could not be kept on disk', { id: record.id, error });
-    }
-  }
-
-  /** The last exit of a container: after its execs', whatever it takes to end them (contract §4.5). */
-  async #tellInitExit(): Promise<void> {
-    const { record } = this;
-    if (this.#abandoned) return;
-    const quietly = (what: string) => (error: unknown) => this.shim.log.warn(what, { id: record.id, error });
-    if (record.sharesPidNamespace && record.init.state !== 'deleted')
-      await this.#killAll().catch(quietly('processes left by the init could not be killed'));
-    if (record.sharesPidNamespace) this.#killExecs();
-    await this.#untilExecsEnded();
-    if (record.init.state === 'paused')
-      await this.#cleaner().resume(record.id).catch(quietly('a paused container that ended could not be resumed'));
-    this.#quietly('the last look for want of memory', () => this.#oom?.stop());
-    const reading = this.#init.stdio?.beingRead();
-    if (reading) await reading.catch(quietly('looking for unread output'));
-    if (record.init.state !== 'deleted') record.init.state = 'stopped';
-    this.#quietly('finishing the output', () => this.#init.stdio?.processExited());
-    this.#init.wake();
-    this.#events.exit(record.id, record.init);
-  }
-
-  /** What goes wrong on the way must not keep an exit from being told. */
-  #quietly(what: string, work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.shim.log.error(`${what} failed`, { id: this.record.id, error });
-    }
-  }
-
-  async #killAll(): Promise<void> {
-    try {
-      await this.#cleaner().kill(this.record.id, SIGKILL, { all: true });
-    } catch (error) {
-      // Nothing was left to kill.
-      if (killFailure(error).code !== Code.NotFound) throw error;
-    }
-  }
-
-  /** Without its init an exec must not run on, whatever the runtime made of being told so. */
-  #killExecs(): void {
-    for (const { record } of this.#execs.values()) this.#killNow(record);
-  }
-
-  /** Kills a process that runs; one that has just ended is as good. */
-  #killNow({ pid, exitedAt }: Pick<ProcessRecord, 'pid' | 'exitedAt'>): void {
-    if (pid === 0 || exitedAt !== undefined) return;
-    try {
-      this.#signal(pid, SIGKILL);
-    } catch (error) {
-      this.shim.log.debug('a process that was to be killed is gone', { id: this.record.id, pid, error });
-    }
-  }
-
-  #untilExecsEnded(): Promise<void> {
-    return this.#activeExecs === 0 ? Promise.resolve() : new Promise((resolve) => this.#execsIdle.push(resolve));
-  }
-
-  #execEnded(): void {
-    if (--this.#activeExecs > 0) return;
-    for (const wake of this.#execsIdle.splice(0)) wake();
-  }
-
-  // ---- delete ----------------------------------------------------------------------------------------------------
 
   /** Removes the container. It stays, and may be deleted again, when something could not be cleaned up. */
   delete(): Promise<void> {
-    return this.#serial.run(async () => {
-      const { record } = this;
-      const { init } = record;
-      checkInit('delete', init.state);
-      if (!(await this.#drained(this.#init, record.id)))
-        this.shim.log.warn('output was still being copied at delete', { id: record.id });
-      let failure: unknown;
-      if (!this.#removedEnded() && !this.#isAnothers()) {
-        await this.#cleaner()
-          .delete(record.id)
-          .catch((error: unknown) => {
-            if (!isUnknownContainer(error)) failure = runtimeFailure('failed to delete task', error);
-          });
-      }
-      for (const exec of this.#execs.values()) await exec.process.stdio?.close();
-      await this.#init.stdio?.close();
-      if (record.mounts.length > 0) {
-        await unmountRootfs(this.#bundle.rootfs).catch((error: unknown) => {
-          failure ??= unknown(`failed rootfs umount: ${(error as Error).message}`, error);
-        });
-      }
-      if (failure !== undefined) throw failure as Error;
-      init.state = 'deleted';
-      this.#oom?.stop();
-      // A created container's init is being killed right now, and not only if the runtime does what it says; nobody waits
-      // for a container that was never started to stop.
-      if (init.exitedAt === undefined) {
-        this.#killNow(init);
-        this.#init.wake();
-      }
-      for (const exec of this.#execs.values()) exec.process.wake();
-      this.#events.delete(init);
-      // The last thing, as it says that there is nothing left to do. A runtime that only says so leaves the rest to `delete`.
-      if (this.#isKnownToRuntime()) return;
-      const { pid, exitStatus, exitedAt } = init;
-      this.#quietly('leaving word of the deletion', () =>
-        this.#bundle.writeDeleted(
-          encodeDeleteResponse(exitedAt === undefined ? { pid } : { pid, status: exitStatus, exitedAt }),
-        ),
-      );
-    });
-  }
-
-  /** What goes wrong with it goes wrong with the runtime's own deletion too, which has the words for it. */
-  #removedEnded(): boolean {
-    const { id, init } = this.record;
-    if (init.exitedAt === undefined) return false;
-    try {
-      return this.#runtime.removeEnded(id, init.pid);
-    } catch (error) {
-      this.shim.log.debug('the runtime is to delete what could not be removed without it', { id, error });
-      return false;
-    }
+    return this.#serial.run(() => removeContainer(this.#parts));
   }
 
   // ---- execs -----------------------------------------------------------------------------------------------------
 
   /** Registers an exec; nothing is run. */
   addExec(exec: ExecRecord): void {
-    checkInit('exec', this.record.init.state);
-    if (this.#execs.has(exec.id)) throw alreadyExists(`id ${exec.id}`);
-    checkTargets({ ...exec, onDeath: this.record.onLogDeath });
-    // After the reply.
-    setImmediate(() => this.#expectMigration());
-    this.record.execs[exec.id] = exec;
-    this.#execs.set(exec.id, { record: exec, process: new LiveProcess(exec), serial: new Serial() });
-    this.#events.execAdded(exec.id);
+    addExec(this.#parts, exec);
   }
 
   /** @param deadline when it passes, what the runtime is still doing for it is broken off: nobody waits for it any more */
   startExec(execId: string, deadline?: AbortSignal): Promise<number> {
-    const exec = this.#exec(execId);
-    return exec.serial.run(async () => {
-      const { record, process } = exec;
-      checkExec('start', record.state);
-      if (record.startFailed)
-        throw failedPrecondition(`exec ${execId} could not be started before; delete it and add it anew`);
-      if (this.record.initExited) throw failedPrecondition(`container ${this.record.id} init process is not running`);
-      this.#activeExecs++;
-      process.hold();
-      // A client that only hangs up, as a daemon that restarts, may still want it.
-      const breakOff = new BreakOff()
-        .when(this.#over.signal)
-        .when(deadline, (reason) => (reason as Error).name === 'TimeoutError');
-      let over: () => void = () => undefined;
-      exec.starting = { over: new Promise((resolve) => (over = resolve)), breakOff };
-      try {
-        await this.#runExec(exec, breakOff.signal);
-        record.state = 'running';
-        counters.execsStarted++;
-        this.#events.execStarted(execId, record.pid);
-        return record.pid;
-      } catch (error) {
-        await this.#execStartFailed(exec);
-        throw error;
-      } finally {
-        process.release();
-        breakOff.release();
-        exec.starting = undefined;
-        over();
-      }
-    });
-  }
-
-  async #runExec({ record, process }: LiveExec, signal: AbortSignal): Promise<void> {
-    const stdio = await this.#openStdio(process, record.id);
-    const spec: Process = { ...(parseExact(record.spec) as Process), terminal: record.terminal };
-    stdio.beforeStart();
-    await this.shim.orphans.adopting(async () => {
-      const running = this.#runtime
-        .exec(this.record.id, spec, {
-          execId: record.id,
-          pidFile: this.#bundle.execPid(record.id),
-          processFile: join(this.record.bundle, `.${record.id}.process.json`),
-          signal,
-          ...ioOf(stdio),
-        })
-        .catch((error: unknown) => {
-          // A runtime that was killed may have made the process by then, which must not run on unseen.
-          const stray = tryReadPidFile(this.#bundle.execPid(record.id));
-          if (stray !== undefined && isChild(stray)) this.#killNow({ pid: stray });
-          throw runtimeFailure('OCI runtime exec failed', error);
-        });
-      // The client may have taken its time since it added the exec.
-      this.#expectMigration();
-      const pid = await running;
-      checkChild('OCI runtime exec failed', pid);
-      process.watch(
-        pid,
-        (status) => {
-          if (record.startFailed) return;
-          record.exitStatus = status;
-          record.exitedAt = realtimeMillis();
-        },
-        () => this.#tellExecExit(record, process),
-      );
-      // It came too late to be killed with the others (see #tellInitExit).
-      if (this.record.initExited && this.record.sharesPidNamespace) this.#killNow(record);
-    });
-    await stdio.attach();
-  }
-
-  #tellExecExit(record: ExecRecord, process: LiveProcess): void {
-    if (record.startFailed) return;
-    this.#quietly('looking for want of memory', () => this.#oom?.look());
-    const reading = process.stdio?.beingRead();
-    const tell = (): void => this.#execStopped(record, process);
-    if (reading) reading.then(tell, tell);
-    else tell();
-  }
-
-  #execStopped(record: ExecRecord, process: LiveProcess): void {
-    record.state = 'stopped';
-    counters.execsFinished++;
-    this.#quietly('finishing the output', () => process.stdio?.processExited());
-    process.wake();
-    this.#events.exit(record.id, record);
-    this.#execEnded();
-  }
-
-  /** It stays as created, with no pid, and those who wait for it are let go with status 0 (contract §3.5). */
-  async #execStartFailed({ record, process }: LiveExec): Promise<void> {
-    record.startFailed = true;
-    // The runtime had started it, but its terminal never came: it must not run on unseen.
-    this.#killNow(record);
-    record.pid = 0;
-    record.exitStatus = 0;
-    delete record.exitedAt;
-    try {
-      await process.stdio?.close();
-    } finally {
-      process.stdio = undefined;
-      process.wake();
-      this.#execEnded();
-    }
-  }
-
-  /** False when output is still being copied after all the time that there is. */
-  #drained(process: LiveProcess, id: string): Promise<boolean> {
-    return waitingFor('output', id, process.stdio?.drained(DRAIN_MS) ?? Promise.resolve(true));
+    return startExec(this.#parts, this.#exec(execId), deadline);
   }
 
   /** Removes an exec that has ended or was never started. */
   async deleteExec(execId: string): Promise<ExecRecord> {
-    const exec = this.#exec(execId);
-    return exec.serial.run(async () => {
-      const { record, process } = exec;
-      checkExec('delete', record.state);
-      if (!(await this.#drained(process, execId)))
-        this.shim.log.warn('output was still being copied at delete', { id: this.record.id, exec: execId });
-      await process.stdio?.close();
-      removeFile(this.#bundle.execPid(execId));
-      record.state = 'deleted';
-      process.wake();
-      this.#execs.delete(execId);
-      delete this.record.execs[execId];
-      return record;
-    });
+    return removeExec(this.#parts, this.#exec(execId));
   }
 
   // ---- signals, freezing, limits ---------------------------------------------------------------------------------
 
-  /** Not queued behind a start: a start that hangs must be killable. */
-  async kill(signal: number, all: boolean): Promise<void> {
-    const { id, init } = this.record;
-    checkInit('kill', init.state);
-    // The runtime would only say the same, at the cost of a process.
-    if (init.state === 'stopped' && !all) throw notFound('process already finished');
-    // Not restored yet: of that name there can only be somebody else's.
-    if (init.pid === 0 && this.#isAnothers()) throw notFound('no such container');
-    // The end of its init is the end of its pid namespace. runc up to 1.1 signals the cgroup instead, in which there may be
-    // another daemon's container of the same name; and thaws it, which a paused one needs.
-    const isEnough = signal === SIGKILL && !this.record.sharesPidNamespace && init.state !== 'paused';
-    await this.#cleaner()
-      .kill(id, signal, { all: all && !isEnough })
-      .catch((error: unknown) => {
-        throw killFailure(error);
-      });
+  kill(signal: number, all: boolean): Promise<void> {
+    return kill(this.#parts, signal, all);
   }
 
-  /** An exec that is being started is signalled when that is done; SIGKILL ends a start that hangs, too. */
   async killExec(execId: string, signal: number): Promise<void> {
-    const { record, starting } = this.#exec(execId);
-    if (starting) {
-      const timer = signal === SIGKILL ? setTimeout(() => starting.breakOff.now(), STARTING_MS) : undefined;
-      await starting.over;
-      clearTimeout(timer);
-      if (signal === SIGKILL && starting.breakOff.signal.aborted) return;
-    }
-    checkExec('kill', record.state);
-    if (record.exitedAt !== undefined) throw notFound('exec kill error: process already finished');
-    this.#signal(record.pid, signal);
-  }
-
-  #signal(pid: number, signal: number): void {
-    let pidfd: number | undefined;
-    try {
-      // It is not collected before its exit is seen, so the pid is still its own.
-      pidfd = openPidfd(pid);
-      signalPidfd(pidfd, signal);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ESRCH') throw notFound('exec kill error: process already finished', error);
-      if (code === 'EINVAL') throw invalidArgument(`exec kill error: signal ${signal}`, error);
-      throw unknown(`exec kill error: ${(error as Error).message}`, error);
-    } finally {
-      if (pidfd !== undefined) closeSync(pidfd);
-    }
+    await killExec(this.#parts, this.#exec(execId), signal);
   }
 
   pause(): Promise<void> {
-    return this.#serial.run(async () => {
-      const { record } = this;
-      checkInit('pause', record.init.state);
-      record.pausing = true;
-      try {
-        await this.#runtime.pause(record.id).catch((error: unknown) => {
-          throw runtimeFailure('OCI runtime pause failed', error);
-        });
-      } finally {
-        record.pausing = false;
-      }
-      // It may have ended meanwhile.
-      checkInit('pause', record.init.state);
-      record.init.state = 'paused';
-      this.#events.paused();
-    });
+    return this.#serial.run(() => pause(this.#parts));
   }
 
   resume(): Promise<void> {
-    return this.#serial.run(async () => {
-      const { id, init } = this.record;
-      checkInit('resume', init.state);
-      await this.#runtime.resume(id).catch((error: unknown) => {
-        throw runtimeFailure('OCI runtime resume failed', error);
-      });
-      checkInit('resume', init.state);
-      init.state = 'running';
-      this.#events.resumed();
-    });
+    return this.#serial.run(() => resume(this.#parts));
   }
 
   update(resources: Uint8Array): Promise<void> {
-    return this.#serial.run(async () => {
-      checkInit('update', this.record.init.state);
-      await this.#runtime.update(this.record.id, resources).catch((error: unknown) => {
-        throw unknown((error as Error).message, error);
-      });
-    });
+    return this.#serial.run(() => update(this.#parts, resources));
   }
 
-  checkpoint(options: Omit<CheckpointOptions, 'workPath'> & { workPath: string | undefined }): Promise<void> {
-    return this.#serial.run(async () => {
-      checkInit('checkpoint', this.record.init.state);
-      const ownWork = join(this.#bundle.work, 'criu-work');
-      const workPath = options.workPath || ownWork;
-      // What the container's end leaves to do is little, but it must be done: without it there is no checkpoint.
-      const late = new AbortController();
-      this.#over.signal.addEventListener('abort', () => setTimeout(() => late.abort(), CLEAN_UP_MS).unref());
-      try {
-        await this.#runtimeUntil(late.signal).checkpoint(this.record.id, { ...options, workPath });
-      } catch (error) {
-        throw this.#checkpointFailure(error, workPath);
-      } finally {
-        if (workPath === ownWork) rmSync(ownWork, { recursive: true, force: true });
-      }
-    });
-  }
-
-  /** criu's own log says why; it is kept in the bundle, as its work directory is removed. */
-  #checkpointFailure(error: unknown, workPath: string): Error {
-    const kept = join(this.record.bundle, 'criu-dump.log');
-    try {
-      this.#bundle.keepFile(join(workPath, 'dump.log'), kept);
-    } catch (second) {
-      this.shim.log.warn('the log of a failed checkpoint could not be kept', { id: this.record.id, error: second });
-    }
-    const [first = ''] = (error as Error).message.split('\n');
-    return unknown(`${first} path= ${kept}`, error);
+  checkpoint(options: CheckpointRequest): Promise<void> {
+    return this.#serial.run(() => checkpoint(this.#parts, options));
   }
 
   // ---- questions and small changes, answered from memory ---------------------------------------------------------
 
   /** The init's record, or that of one of its execs. */
   process(execId: string): ProcessRecord {
-    return execId ? this.#exec(execId).record : this.record.init;
+    return this.#process(execId).record;
   }
 
-  execRecord(execId: string): ExecRecord {
-    return this.#exec(execId).record;
-  }
-
-  /** Resolves when the process has ended and everybody may know; with its record as it is then. */
+  /** Resolves when the process has ended and its exit may be known; with its record as it is then. */
   async wait(execId: string, signal: AbortSignal): Promise<ProcessRecord> {
-    const exec = execId ? this.#exec(execId) : undefined;
-    const live = exec?.process ?? this.#init;
-    const over = exec
-      ? exec.record.startFailed || exec.record.state === 'stopped'
-      : this.record.init.state === 'stopped';
-    if (!over) await live.wait(signal);
+    const live = this.#process(execId);
+    const { state } = execId ? this.#exec(execId).record : this.record.init;
+    if (state !== 'stopped' && state !== 'failed') await live.wait(signal);
     return live.record;
   }
 
+  /** Does nothing for a process without a terminal. */
   resize(execId: string, columns: number, rows: number): void {
-    if (execId) {
-      const { record, process } = this.#exec(execId);
-      checkExec('resize', record.state);
-      process.stdio?.resize(columns, rows);
-    } else {
-      checkInit('resize', this.record.init.state);
-      this.#init.stdio?.resize(columns, rows);
-    }
+    if (execId) check(this.#exec(execId).record, 'resize');
+    else check(this.record, 'resize');
+    this.#process(execId).stdio?.resize(columns, rows);
   }
 
   closeStdin(execId: string): void {
-    const live = execId ? this.#exec(execId).process : this.#init;
+    const live = this.#process(execId);
     live.record.stdinClosed = true;
     live.stdio?.closeStdin();
   }
 
-  /**
-   * Pids of all its processes, and which exec each is.
-   *
-   * @param connectedAt when who asks has connected, by performance.now()
-   */
-  async pids(connectedAt: number): Promise<{ pid: number; execId: string | undefined }[]> {
-    const { init, cgroup, id } = this.record;
-    if (init.state === 'stopped') {
-      // A daemon that restarts asks for pids before it can be told of an exit, and since 1.7 removes a task that has none,
-      // status and all. So the init counts until its exit is told.
-      return this.#events.isInitExitWaiting(connectedAt) ? [{ pid: init.pid, execId: undefined }] : [];
-    }
-    let pids = cgroup ? processesIn(cgroup) : await this.#runtime.ps(id);
-    // A live container must never look empty: a daemon that restarts would take it for a leftover (contract §1.13). Nor
-    // must one whose init has ended, and whose exit is about to be told.
-    if (pids.length === 0 && init.pid > 0) pids = [init.pid];
-    // The pid of one that has ended may be somebody else's by now.
-    const running = Object.values(this.record.execs).filter(({ exitedAt }) => exitedAt === undefined);
-    const execs = new Map(running.map((exec) => [exec.pid, exec.id]));
-    return pids.map((pid) => ({ pid, execId: execs.get(pid) }));
+  /** @param connectedAt when who asks has connected, by performance.now() */
+  pids(connectedAt: number): Promise<ContainerPid[]> {
+    return pidsOf(this.#parts, connectedAt);
   }
 
   /** What is going on in it, for the state dump. */
   describe(): ContainerSnapshot {
+    const { record, init, execs, exits } = this.#parts;
     return {
-      record: this.record,
-      activeExecs: this.#activeExecs,
-      init: snapshot(this.#init, this.#serial),
-      execs: new Map([...this.#execs].map(([id, { process, serial }]) => [id, snapshot(process, serial)])),
+      record,
+      activeExecs: exits.activeExecs,
+      init: snapshot(init, this.#serial),
+      execs: new Map([...execs].map(([id, { process, serial }]) => [id, snapshot(process, serial)])),
     };
   }
 
+  #process(execId: string): LiveProcess {
+    return execId ? this.#exec(execId).process : this.#parts.init;
+  }
+
+  /** @throws NotFound */
   #exec(execId: string): LiveExec {
-    const exec = this.#execs.get(execId);
+    const exec = this.#parts.execs.get(execId);
     if (!exec) throw notFound(`process does not exist ${execId}`);
     return exec;
   }
@@ -815,19 +185,4 @@ function snapshot(process: LiveProcess, serial: Serial): ProcessSnapshot {
     operations: serial.entries,
     stdio: process.stdio?.describe(),
   };
-}
-
-function ioOf(stdio: Stdio): ProcessIo {
-  return {
-    ...(stdio.given === undefined ? {} : { stdio: stdio.given }),
-    ...(stdio.consoleSocket === undefined ? {} : { consoleSocket: stdio.consoleSocket }),
-    onSpawn: () => stdio.handedOver(),
-    printed: () => stdio.printed(),
-  };
-}
-
-/** A pid that is none of our children would never be told as ended, and signals for it would hit somebody else. */
-function checkChild(prefix: string, pid: number): void {
-  if (!isChild(pid))
-    throw unknown(`${prefix}: the runtime says that the process is ${pid}, which is none that it has started`);
 }

@@ -7,15 +7,15 @@ import type { ContainerSnapshot } from '../debug/sources.js';
 import type { ContainerRecord } from '../record/record.js';
 import type { SandboxOwner } from './sandbox-service.js';
 
-/** Answers kept for clients that have not asked again. */
-const MAX_UNTOLD = 64;
+/** Deleted containers kept for clients that have not asked again. */
+const MAX_UNANSWERED = 64;
 
 export class Containers {
   readonly #containers = new Map<string, Container>();
   /** Ids whose create is under way: as good as taken, but nobody may see them yet. */
   readonly #creating = new Map<string, Container>();
   /** Deleted, but whoever asked for it had given up by then: the answer is kept for when it asks again. */
-  readonly #untold = new Map<string, ContainerRecord>();
+  readonly #unanswered = new Map<string, ContainerRecord>();
   /** Called whenever there is no container any more. */
   onEmpty: () => void = () => undefined;
   /** The daemon knows of the shim as of a sandbox. */
@@ -32,7 +32,7 @@ export class Containers {
     if (this.#containers.has(id) || this.#creating.has(id)) throw alreadyExists(`container ${id}`);
     const container = new Container(record, this.shim);
     this.#creating.set(id, container);
-    this.#untold.delete(id);
+    this.#unanswered.delete(id);
     try {
       await container.create();
       this.#containers.set(id, container);
@@ -57,40 +57,40 @@ export class Containers {
 
   /**
    * Deletes a container, and forgets it when that succeeded. A client whose patience ends before, on a host whose disks
-   * are slow, asks again, and is told how its container ended, not that there is none.
+   * are slow, asks again: the reply is how its container ended, not that there is none.
    *
    * @param caller aborted when nobody waits for the answer
    */
   async delete(id: string, caller: AbortSignal): Promise<ContainerRecord> {
-    const told = this.#takeUntold(id);
-    if (told) return told;
+    const deleted = this.#takeUnanswered(id);
+    if (deleted) return deleted;
     const container = this.get(id);
     try {
       await container.delete();
     } catch (error) {
       // It waited for another's Delete of the same container, whose client has gone.
-      const record = isGone(error) ? this.#takeUntold(id) : undefined;
+      const record = isGone(error) ? this.#takeUnanswered(id) : undefined;
       if (record) return record;
       throw error;
     }
     // A new container of the same name cannot have come meanwhile: the id was taken until here.
     this.#containers.delete(id);
     delete this.shim.record.containers[id];
-    this.#tellIfEmpty();
-    if (caller.aborted) this.#keepUntold(id, container.record);
+    this.#noteIfEmpty();
+    if (caller.aborted) this.#keepUnanswered(id, container.record);
     return container.record;
   }
 
-  #takeUntold(id: string): ContainerRecord | undefined {
-    const record = this.#untold.get(id);
-    this.#untold.delete(id);
+  #takeUnanswered(id: string): ContainerRecord | undefined {
+    const record = this.#unanswered.get(id);
+    this.#unanswered.delete(id);
     return record;
   }
 
-  #keepUntold(id: string, record: ContainerRecord): void {
-    this.#untold.set(id, record);
-    const [oldest] = this.#untold.keys();
-    if (this.#untold.size > MAX_UNTOLD) this.#untold.delete(oldest!);
+  #keepUnanswered(id: string, record: ContainerRecord): void {
+    this.#unanswered.set(id, record);
+    const [oldest] = this.#unanswered.keys();
+    if (this.#unanswered.size > MAX_UNANSWERED) this.#unanswered.delete(oldest!);
   }
 
   /**
@@ -108,12 +108,12 @@ export class Containers {
     else if (this.endIfEmpty()) onEnd();
   }
 
-  #tellIfEmpty(): void {
+  #noteIfEmpty(): void {
     if (this.#containers.size === 0 && this.#creating.size === 0) this.onEmpty();
   }
 
   #settled(): void {
-    this.#tellIfEmpty();
+    this.#noteIfEmpty();
     const onEnd = this.#onSettled;
     if (!onEnd || !this.endIfEmpty()) return;
     this.#onSettled = undefined;
@@ -141,7 +141,7 @@ export class Containers {
       shutDown: () => {
         this.#isSandbox = false;
         // A daemon closes its connection now, and asks for nothing more.
-        this.#tellIfEmpty();
+        this.#noteIfEmpty();
       },
       stop,
     };

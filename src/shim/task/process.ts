@@ -1,28 +1,32 @@
 import type { ExitStatus } from '../../sys/index.js';
 import { onExit } from '../../sys/index.js';
+import type { Host } from './host.js';
 import type { ProcessRecord } from '../record/record.js';
 import type { Stdio } from '../stdio/index.js';
 
-/** What belongs to a process but is no data: its stdio, those who wait for it, and when its exit may be told. */
+/** What belongs to a process but is no data: its stdio, the Waits for it, and when its exit may be published. */
 export class LiveProcess {
   stdio: Stdio | undefined;
   readonly #waiters = new Set<() => void>();
   #holds = 0;
   #held: (() => void)[] = [];
 
-  constructor(readonly record: ProcessRecord) {}
+  constructor(
+    readonly record: ProcessRecord,
+    private readonly host: Pick<Host, 'onExit'> = { onExit },
+  ) {}
 
-  /** Nothing is told of it before release() has been called as often: what comes first must be told first. */
+  /** Nothing is published of it before release() has been called as often: what comes first is being answered. */
   hold(): void {
     this.#holds++;
   }
 
   release(): void {
     if (--this.#holds > 0) return;
-    for (const tell of this.#held.splice(0)) {
-      // One that fails must not keep the others from being told; it is a defect, and seen as one.
+    for (const publish of this.#held.splice(0)) {
+      // One that fails must not keep the others from being published; it is a defect, and seen as one.
       try {
-        tell();
+        publish();
       } catch (error) {
         setImmediate(() => {
           throw error;
@@ -32,20 +36,20 @@ export class LiveProcess {
   }
 
   /** Calls now, or when nothing holds it back any more; in the order in which it was asked for. */
-  whenFree(tell: () => void): void {
-    if (this.#holds > 0) this.#held.push(tell);
-    else tell();
+  whenFree(publish: () => void): void {
+    if (this.#holds > 0) this.#held.push(publish);
+    else publish();
   }
 
   /**
-   * Learns the pid. `seen` is called as soon as the process has ended, `told` after that, when nothing holds it back.
+   * Learns the pid. `seen` is called as soon as the process has ended, `free` after that, when nothing holds it back.
    * A process that has ended already is no special case.
    */
-  watch(pid: number, seen: (status: ExitStatus) => void, told: () => void): void {
+  watch(pid: number, seen: (status: ExitStatus) => void, free: () => void): void {
     this.record.pid = pid;
-    onExit(pid, (status) => {
+    this.host.onExit(pid, (status) => {
       seen(status);
-      this.whenFree(told);
+      this.whenFree(free);
     });
   }
 
@@ -80,7 +84,7 @@ export class LiveProcess {
     return this.#waiters.size;
   }
 
-  /** True while something else must be told first. */
+  /** True while something else must be published first. */
   get isHeld(): boolean {
     return this.#holds > 0;
   }

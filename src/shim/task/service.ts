@@ -10,7 +10,7 @@ import type { ShimContext } from './context.js';
 import type { TaskHandlers } from './custom.js';
 import { checkIdentifier } from '../../api/identifier.js';
 import { decodeOptions, optionsFile, runtimeSettings } from '../runtime/options.js';
-import type { InitState } from '../record/states.js';
+import type { ExecState, InitState } from '../record/states.js';
 import type { ContainerRecord, ProcessRecord } from '../record/record.js';
 import { ON_DEATH_ANNOTATION } from '../stdio/index.js';
 
@@ -83,7 +83,6 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
       container.addExec({
         id: execId,
         state: 'created',
-        startFailed: false,
         spec: processSpec(spec),
         ...newProcess({ stdin, stdout, stderr, terminal }),
       });
@@ -165,10 +164,17 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
   };
 }
 
-const statuses: Record<InitState, containerd.task.v2.Status> = {
+const statuses: Record<InitState | ExecState, containerd.task.v2.Status> = {
+  // Those that nobody can ask for.
+  creating: Status.UNKNOWN,
+  unwanted: Status.UNKNOWN,
+  abandoned: Status.UNKNOWN,
   created: Status.CREATED,
-  createdCheckpoint: Status.CREATED,
+  restorable: Status.CREATED,
+  restoring: Status.CREATED,
+  failed: Status.CREATED,
   running: Status.RUNNING,
+  pausing: Status.PAUSING,
   paused: Status.PAUSED,
   stopped: Status.STOPPED,
   deleted: Status.UNKNOWN,
@@ -176,13 +182,12 @@ const statuses: Record<InitState, containerd.task.v2.Status> = {
 
 function statusOf(record: ContainerRecord, execId: string): containerd.task.v2.Status {
   const { init } = record;
-  if (record.pausing && init.state === 'running') return Status.PAUSING;
   // An exec in a frozen container is frozen, whatever else it is.
-  if (init.state === 'paused') return Status.PAUSED;
+  if (init.state === 'pausing' || init.state === 'paused') return statuses[init.state];
   return statuses[execId ? record.execs[execId]!.state : init.state];
 }
 
-/** Its exit may be known a little before it is told; until then it is not to be seen. */
+/** Its exit may be known a little before its event is published; until then State does not show it. */
 function hasEnded(record: ContainerRecord, execId: string): boolean {
   return (execId ? record.execs[execId]!.state : record.init.state) === 'stopped';
 }
@@ -212,11 +217,9 @@ function newRecord(request: CreateRequest, namespace: string): ContainerRecord {
     sharesPidNamespace: sharesPidNamespace(spec),
     onLogDeath: spec.annotations?.[ON_DEATH_ANNOTATION] ?? '',
     cgroupsPath: spec.linux?.cgroupsPath ?? '',
-    pausing: false,
-    initExited: false,
     cgroup: undefined,
     init: {
-      state: checkpoint ? 'createdCheckpoint' : 'created',
+      state: 'creating',
       // `ctr containers restore` does not say that it is one; the runtime goes by the spec, and needs to be given a place for it.
       ...newProcess({
         stdin,

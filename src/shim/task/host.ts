@@ -1,0 +1,47 @@
+/** The machine as the parts of a container see it: processes, cgroups, and the client's streams. */
+import { closeSync } from 'node:fs';
+import type { CgroupMount } from '../../oci/cgroup-mounts.js';
+import { expectMigration, isChild, onExit, openPidfd, realtimeMillis, signalPidfd } from '../../sys/index.js';
+import type { ExitStatus } from '../../sys/index.js';
+import { OomWatch } from '../cgroup/oom.js';
+import { cgroupsOf } from '../cgroup/paths.js';
+import type { CgroupPaths } from '../record/cgroup-paths.js';
+import { openStdio, type Stdio, type StdioRequest } from '../stdio/index.js';
+
+/** A test has one of its own, in which nothing happens by itself. */
+export interface Host {
+  /** True for a child of this process whose status has not been collected. */
+  isChild(pid: number): boolean;
+  /** Calls back once, never at once, when a child has ended. */
+  onExit(pid: number, seen: (status: ExitStatus) => void): void;
+  /** Sends a signal to a child. Throws an error with its errno's name as `code`. */
+  signal(pid: number, signal: number): void;
+  /** The runtime is about to move a process into a cgroup. */
+  expectMigration(): void;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** The cgroups of a process; undefined when it has none of its own. */
+  cgroupsOf(pid: number, mounts?: CgroupMount[]): CgroupPaths | undefined;
+  /** Calls back each time that the kernel kills for want of memory; undefined where that cannot be known. */
+  watchMemory(cgroup: CgroupPaths, killed: () => void): Pick<OomWatch, 'look' | 'stop'> | undefined;
+  openStdio(request: StdioRequest, warn: (text: string) => void): Promise<Stdio>;
+}
+
+export const thisHost: Host = {
+  isChild,
+  onExit,
+  signal(pid, signal) {
+    // It is not collected before its exit is seen, so the pid is still its own.
+    const pidfd = openPidfd(pid);
+    try {
+      signalPidfd(pidfd, signal);
+    } finally {
+      closeSync(pidfd);
+    }
+  },
+  expectMigration,
+  now: realtimeMillis,
+  cgroupsOf,
+  watchMemory: (cgroup, killed) => OomWatch.start(cgroup, killed),
+  openStdio,
+};

@@ -27,7 +27,8 @@ export function table(rows: readonly Row[], names: readonly string[]): string {
     return [
       row.name,
       ...all.map((values) => (values.length === 0 ? '–' : `${digits(median(values))} ${row.unit}`)),
-      Number.isFinite(ratioOf(row)) ? ratioOf(row).toFixed(2) : '',
+      // What has grown by less than nothing has no ratio to anything.
+      ratioOf(row) > 0 && Number.isFinite(ratioOf(row)) ? ratioOf(row).toFixed(2) : '',
       goalOf(row),
       reached === undefined ? '' : reached ? 'yes' : 'no',
       ...(hasFloor ? [row.floor ? digits(median(row.floor)) : ''] : []),

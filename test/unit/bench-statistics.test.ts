@@ -63,6 +63,7 @@ test('the table has a column for each shim, and says what is missing', () => {
   const rows = [
     row({ goal: { ratio: 0.4 }, floor: [1] }),
     row({ name: 'private', unit: 'MB', samples: { hawser: [0.5], 'Go 2.4': [2] }, goal: { most: 0.5 } }),
+    row({ name: 'growth', unit: 'MB', samples: { hawser: [1], 'Go 2.4': [-1] } }),
   ];
   assert.deepEqual(
     table(rows, ['hawser', 'Go 1.6', 'Go 2.4'])
@@ -72,6 +73,7 @@ test('the table has a column for each shim, and says what is missing', () => {
       ['hawser', 'Go 1.6', 'Go 2.4', 'ratio', 'to reach', 'bare runc', 'quartiles'],
       ['total', '2.00 ms', '4.00 ms', '8.00 ms', '0.50', '≤ 0.40', 'no', '1.00'],
       ['private', '0.50 MB', '–', '2.00 MB', '0.25', '≤ 0.5 MB', 'yes'],
+      ['growth', '1.00 MB', '–', '-1.00 MB'],
     ],
   );
   assert.deepEqual(missed(rows), ['total']);

@@ -25,6 +25,8 @@
 /* How long a launcher may take between two words: it does nothing else meanwhile. */
 #define WORD_MS 2000
 #define MAX_JOB (16u << 20)
+/* Milliseconds. */
+#define SETTLE_TRIES 100
 /* Input, directory, the pipe for the reply. */
 #define DESCRIPTORS 3
 
@@ -139,6 +141,71 @@ static bool let_memory_be_forked(void) {
   return is_all;
 }
 
+/* What worker threads of Node's wait at while there is nothing to do. */
+#define MAX_CONDITIONS 16
+struct condition {
+  unsigned char *at;
+  unsigned waiters;
+};
+
+/* How glibc lays out a condition variable (2.25 and later, on all that Node runs on): counted from its beginning. */
+enum { WSEQ = 0, GROUP_REFS = 16, WREFS = 36, GROUP_SIGNALS = 40, CONDITION_SIZE = 48 };
+
+static uint32_t word_at(const unsigned char *at) {
+  uint32_t word;
+  memcpy(&word, at, sizeof word);
+  return word;
+}
+
+/* Where another thread of ours waits for a futex; NULL where it does something else. */
+static unsigned char *futex_of(const char *task) {
+  char path[300], text[256];
+  unsigned long number, address;
+  snprintf(path, sizeof path, "/proc/self/task/%s/syscall", task);
+  ssize_t length = read_path(path, text, sizeof text - 1);
+  if (length <= 0) return NULL;
+  text[length] = '\0';
+  return sscanf(text, "%lu %lx", &number, &address) == 2 && number == SYS_futex ? (unsigned char *)address : NULL;
+}
+
+/*
+ * A condition variable counts who waits at it. In a forked process they are not there, and whoever signals it again and again
+ * would in the end wait for them, for good: V8 does so when it collects garbage. So those conditions are found, by what the
+ * threads wait for, and made anew in what is forked. 0 when none was found that can be understood.
+ */
+static size_t find_conditions(struct condition found[MAX_CONDITIONS]) {
+  size_t count = 0, understood = 0;
+  char own[16];
+  snprintf(own, sizeof own, "%d", (int)syscall(SYS_gettid));
+  DIR *tasks = opendir("/proc/self/task");
+  if (!tasks) return 0;
+  for (struct dirent *entry; (entry = readdir(tasks));) {
+    unsigned char *futex = *entry->d_name == '.' || strcmp(entry->d_name, own) == 0 ? NULL : futex_of(entry->d_name);
+    if (!futex) continue;
+    unsigned char *at = (unsigned char *)((uintptr_t)futex & ~(uintptr_t)7) - GROUP_SIGNALS;
+    size_t i = 0;
+    while (i < count && found[i].at != at) i++;
+    if (i == MAX_CONDITIONS) break;
+    if (i == count) found[count++] = (struct condition){.at = at};
+    found[i].waiters++;
+  }
+  closedir(tasks);
+  /* Other things are waited for by a futex, too. */
+  for (size_t i = 0; i < count; i++) {
+    unsigned char *at = found[i].at;
+    unsigned in_groups = (word_at(at + GROUP_REFS) >> 1) + (word_at(at + GROUP_REFS + 4) >> 1);
+    if (word_at(at + WREFS) >> 3 == found[i].waiters && in_groups == found[i].waiters) found[understood++] = found[i];
+  }
+  return understood;
+}
+
+/* As if nobody had ever waited; which clock it goes by stays. */
+static void renew_condition(unsigned char *at) {
+  uint32_t flags = word_at(at + WREFS) & 7;
+  memset(at, 0, CONDITION_SIZE);
+  memcpy(at + WREFS, &flags, sizeof flags);
+}
+
 /*
  * A process of the parent's parent, as the zygote must not have zombies: 0 in the new one. The one in the middle shares our
  * memory, so that the page tables are copied once. By fork() and not by clone(), as the C library and libuv prepare for it.
@@ -176,8 +243,9 @@ static napi_value job_object(napi_env env, struct job *job) {
 }
 
 /* The forked process: it is to have the job, or to end. */
-static napi_value take_on(napi_env env, uv_loop_t *loop, int fd) {
+static napi_value take_on(napi_env env, uv_loop_t *loop, int fd, const struct condition *conditions, size_t count) {
   struct job job = {.descriptors = {-1, -1, -1}, .listener = -1};
+  for (size_t i = 0; i < count; i++) renew_condition(conditions[i].at);
   int status = uv_loop_fork(loop);
   setpgid(0, 0);
   end_idle_class(getpid());
@@ -213,6 +281,13 @@ static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
   napi_get_value_int32(env, arg[1], &watched);
   napi_get_value_int32(env, arg[2], &wait);
   int why = napi_get_uv_event_loop(env, (struct uv_loop_s **)&loop) != napi_ok || !let_memory_be_forked() ? EIO : 0;
+  struct condition conditions[MAX_CONDITIONS];
+  size_t found = 0;
+  /* A thread that still does something comes to rest. */
+  for (int tries = 0; !why && !(found = find_conditions(conditions)); tries++) {
+    if (tries == SETTLE_TRIES) why = ENOTSUP;
+    poll(NULL, 0, 1);
+  }
   /* What it forks shall not be adopted by it again. */
   if (!why && prctl(PR_SET_CHILD_SUBREAPER, 0) == -1) why = errno;
   while (!why) {
@@ -223,7 +298,7 @@ static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd == -1) continue;
     pid_t child = fork_away();
-    if (child == 0) return outcome(env, take_on(env, loop, fd), 0, false);
+    if (child == 0) return outcome(env, take_on(env, loop, fd, conditions, found), 0, false);
     if (child == -1) why = errno;
     forked++;
     close(fd);

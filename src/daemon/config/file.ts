@@ -1,7 +1,7 @@
 /** One configuration file: read and checked, every complaint with its place. */
 import { readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
-import { didYouMean } from '../nearest.js';
+import { didYouMean } from '../../text/nearest.js';
 import { locate } from './locate.js';
 import { SECTIONS, SERVERS, TABLES, type Kind, type Section } from './schema.js';
 import { upgrade } from './upgrade.js';

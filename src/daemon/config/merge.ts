@@ -1,6 +1,6 @@
 /** A file's settings over those of the files before it. */
 import { isAbsolute } from 'node:path';
-import { didYouMean } from '../nearest.js';
+import { didYouMean } from '../../text/nearest.js';
 import { TIMEOUT_KEYS } from '../tasks/timeouts.js';
 import { asFormat, asLevel, type Config } from './config.js';
 import { parseDuration } from './duration.js';

@@ -1,5 +1,5 @@
 /** One `[runtimes.NAME]` section. */
-import { didYouMean } from '../nearest.js';
+import { didYouMean } from '../../text/nearest.js';
 import type { Runtime } from '../runtime/types.js';
 import type { ConfigFile, Table } from './file.js';
 import { runtimeOptions } from './runtime-options.js';

@@ -4,9 +4,8 @@ import { parse, TomlError } from 'smol-toml';
 import { didYouMean } from '../../text/nearest.js';
 import { locate } from './locate.js';
 import { SECTIONS, SERVERS, TABLES, type Kind, type Section } from './schema.js';
+import type { Table } from './table.js';
 import { upgrade } from './upgrade.js';
-
-export type Table = Readonly<Record<string, unknown>>;
 
 /** Something in the configuration that cannot be: `FILE:LINE:COLUMN: what`. */
 export class ConfigError extends Error {

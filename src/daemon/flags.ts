@@ -1,5 +1,5 @@
 /** The command line, in containerd's form. */
-import { didYouMean } from './nearest.js';
+import { didYouMean } from '../text/nearest.js';
 import type { Overrides } from './config/index.js';
 
 export const USAGE = `hawserd: runs containers' shims, and serves containerd's API

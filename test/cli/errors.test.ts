@@ -86,7 +86,11 @@ const cases = (): readonly [args: string[], exitCode: number, says: RegExp][] =>
     125,
     /^hawser: --filter "color=red": there are id, name, label, status, exited and ancestor, as name=web\. See 'hawser ps --help'$/,
   ],
-  [['ps', '-a', '--format', '{{.Nmae}}'], 125, /^hawser: --format: there is no field \.Nmae; there are \.ID, /],
+  [
+    ['ps', '-a', '--format', '{{.Nmae}}'],
+    125,
+    /^hawser: --format "\{\{\.Nmae\}\}": there is no field \.Nmae; there are \.ID, /,
+  ],
   [['update', 'x'], 125, /^hawser: update: there is nothing to change: give a limit such as --memory 512m/],
   [['images', 'import', '/no/such.tar'], 1, /^hawser: images import: there is no file \/no\/such\.tar; /],
   [['images', 'rm', 'nothing'], 1, /^hawser: image nothing is not there: `hawser images` lists what is$/],

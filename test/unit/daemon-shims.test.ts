@@ -9,7 +9,7 @@ import { parseAnswer } from '../../src/daemon/shims/answer.js';
 import { ownShim } from '../../src/daemon/shim-path.js';
 import { programDir, resolveShim, shimName } from '../../src/daemon/shims/binary.js';
 import { taskConfig } from '../../src/daemon/tasks/config.js';
-import { shimPlugin, type ShimConfig } from '../../src/daemon/shims/plugin.js';
+import { shimPlugin, type ShimConfig } from '../../src/daemon/stock/shims.js';
 import type { InitContext } from '../../src/daemon/plugin/types.js';
 import { DEFAULT_TIMEOUTS, timeoutsOf } from '../../src/daemon/tasks/timeouts.js';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /** What the daemon is told by its configuration, and what holds when that says nothing. */
 import type { Runtime } from '../runtime/types.js';
-import type { Table } from './file.js';
+import type { Table } from './table.js';
 import { SECTIONS } from './schema.js';
 
 export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'panic'] as const;

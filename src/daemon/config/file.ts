@@ -1,12 +1,11 @@
 /** One configuration file: read and checked, every complaint with its place. */
 import { readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
-import { didYouMean } from '../nearest.js';
+import { didYouMean } from '../../text/nearest.js';
 import { locate } from './locate.js';
 import { SECTIONS, SERVERS, TABLES, type Kind, type Section } from './schema.js';
+import type { Table } from './table.js';
 import { upgrade } from './upgrade.js';
-
-export type Table = Readonly<Record<string, unknown>>;
 
 /** Something in the configuration that cannot be: `FILE:LINE:COLUMN: what`. */
 export class ConfigError extends Error {

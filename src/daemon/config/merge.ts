@@ -1,10 +1,11 @@
 /** A file's settings over those of the files before it. */
 import { isAbsolute } from 'node:path';
-import { didYouMean } from '../nearest.js';
+import { didYouMean } from '../../text/nearest.js';
 import { TIMEOUT_KEYS } from '../tasks/timeouts.js';
 import { asFormat, asLevel, type Config } from './config.js';
 import { parseDuration } from './duration.js';
-import type { ConfigFile, Table } from './file.js';
+import type { ConfigFile } from './file.js';
+import type { Table } from './table.js';
 import { asRuntime } from './runtime.js';
 import { SERVERS } from './schema.js';
 

@@ -4,7 +4,7 @@ import { containerd } from '../../api/full.js';
 import { nameOf } from '../plugin/order.js';
 import type { Registration } from '../plugin/types.js';
 import { TIMEOUT_KEYS, timeoutsOf, type Timeouts } from '../tasks/timeouts.js';
-import type { Table } from './file.js';
+import type { Table } from './table.js';
 import type { Config } from './index.js';
 import { newestName, TASK_PLUGIN } from './names.js';
 import { METRICS_SERVER, SECTIONS, TABLES, type Setting } from './schema.js';

@@ -1,6 +1,6 @@
 /** Options of a configured runtime, as the message that its shim is given. */
 import { containerd, pack, type google } from '../../api/full.js';
-import { didYouMean } from '../nearest.js';
+import { didYouMean } from '../../text/nearest.js';
 
 const { Options } = containerd.runc.v1;
 

@@ -1,7 +1,8 @@
 /** One `[runtimes.NAME]` section. */
-import { didYouMean } from '../nearest.js';
+import { didYouMean } from '../../text/nearest.js';
 import type { Runtime } from '../runtime/types.js';
-import type { ConfigFile, Table } from './file.js';
+import type { ConfigFile } from './file.js';
+import type { Table } from './table.js';
 import { runtimeOptions } from './runtime-options.js';
 
 /** @throws ConfigError with the place of what is wrong */

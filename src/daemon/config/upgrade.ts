@@ -2,7 +2,7 @@
  * A file's content in the form of version 4, whichever version it has, with hawserd's own names of plugins. The rules are those by
  * which containerd 2.4 reads older files (`config migrate`), but for one: there, `sched_core` is lost on the way from version 1 or 2.
  */
-import type { Table } from './file.js';
+import type { Table } from './table.js';
 import { ownName, SHIM_PLUGIN, TASK_PLUGIN } from './names.js';
 import { SERVERS } from './schema.js';
 

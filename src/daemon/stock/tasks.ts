@@ -7,7 +7,7 @@ import { monitorPlugin } from './monitor.js';
 import { PluginType, type GrpcPlugin, type InitContext, type Informative, type Registration } from '../plugin/types.js';
 import { defaultSearch, programDir } from '../shims/binary.js';
 import { ShimLauncher } from '../shims/launcher.js';
-import { shimPlugin, type ShimEnvironment } from '../shims/plugin.js';
+import { shimPlugin, type ShimEnvironment } from './shims.js';
 import { TtrpcError } from '../../ttrpc/index.js';
 import { CheckpointStore } from '../tasks/checkpoints.js';
 import { taskConfig, type TaskConfig } from '../tasks/config.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { busy, forgetWork } from '../../src/shim/worker/rest.js';
+import { busy, forgetWork, memory, restAsForked } from '../../src/shim/worker/rest.js';
 
 test('memory is given back when nothing has been asked for two seconds, once more after eight, and not for a trifle', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -8,6 +8,9 @@ test('memory is given back when nothing has been asked for two seconds, once mor
   t.after(() => void (globalThis.gc = before));
   let collected = 0;
   globalThis.gc = (() => void collected++) as unknown as typeof globalThis.gc;
+
+  let own = 10 << 20;
+  t.mock.method(memory, 'ownBytes', () => own);
 
   busy();
   t.mock.timers.tick(1_000);
@@ -26,8 +29,14 @@ test('memory is given back when nothing has been asked for two seconds, once mor
   assert.equal(collected, 3, '49 requests are not worth it');
 
   busy();
+  t.mock.timers.tick(20_000);
+  assert.equal(collected, 3, 'nor are fifty, where nothing has grown');
+
+  own += 2 << 20;
+  for (let n = 0; n < 50; n++) busy();
   t.mock.timers.tick(2_000);
   assert.equal(collected, 4);
+  own += 2 << 20;
   for (let n = 0; n < 50; n++) busy();
   t.mock.timers.tick(2_000);
   assert.equal(collected, 5, 'much that is asked between the two is looked at as at first');
@@ -36,4 +45,10 @@ test('memory is given back when nothing has been asked for two seconds, once mor
   forgetWork();
   t.mock.timers.tick(20_000);
   assert.equal(collected, 5);
+
+  restAsForked();
+  own = 4 << 20;
+  busy();
+  t.mock.timers.tick(20_000);
+  assert.equal(collected, 5, 'what is shared with a zygote is best left as it is');
 });

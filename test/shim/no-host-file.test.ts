@@ -36,7 +36,7 @@ class Intrusion {
   report(name: string): Report {
     const report: Report = { 0: {}, 1: {}, 2: {} };
     for (const line of readFileSync(join(this.#dir, name), 'utf8').trim().split('\n')) {
-      const [, fd, what, result] = /^([012]) (.+) (\S+)$/.exec(line)!;
+      const [, fd, what, result] = /^([012]) (\S+) (.+)$/.exec(line)!;
       report[fd as '0'][what!] = result!;
     }
     return report;
@@ -114,7 +114,7 @@ async function intrude(
     reports.push(report);
     if (exec) await task.remove();
   }
-  assert.doesNotMatch(lab.log, /still being copied/);
+  assert.doesNotMatch(lab.log, /copying the output to its end/);
   return reports;
 }
 
@@ -236,6 +236,43 @@ shimTest("a terminal is the container's own, and its client has all that is writ
 });
 
 shimTest(
+  "what stands for a stream that is not there is the container's own",
+  async (lab) => {
+    const intrusion = new Intrusion(lab);
+    const before = intrusion.host();
+    const none = { stdout: '', stderr: '' };
+    // When it is gone, something else takes its place: the runtime wants something to be there.
+    const task = await lab.task('c', sh('while [ -e /dev/null ]; do sleep 0.05; done; echo >/dev/null; sleep 1000'), {
+      ...none,
+      edit: intrusion.edit,
+    });
+    await task.start();
+    const [own, has] = (await task.run('f', sh('stat -L -c %d:%i /dev/null /proc/self/fd/0'))).stdout
+      .trim()
+      .split('\n');
+    // Whoever is given the host's must not go on: it would be changed.
+    assert.equal(has, own);
+    const { dev, ino } = statSync('/dev/null');
+    assert.notEqual(has, `${dev}:${ino}`);
+    // The first removes it, and the second has to do without.
+    for (const [id, kind] of [
+      ['e', /^\/dev\/null( \(deleted\))?$/],
+      ['g', PIPES],
+    ] as const) {
+      await task.exec(id, intrusion.args(id), none);
+      await task.start(id);
+      assert.equal((await within('the exit', task.wait(id))).exitStatus, 0);
+      await task.delete(id);
+      await eventually('there is something in its place', () => existsSync(`/proc/${task.pid}/root/dev/null`));
+      for (const { is } of Object.values(intrusion.report(id))) assert.match(is!, kind);
+    }
+    assert.deepEqual(intrusion.host()['/dev/null'], before['/dev/null']);
+    await task.remove();
+  },
+  { skip: hawserOnly },
+);
+
+shimTest(
   'what goes by FIFOs is copied by nobody: pages are handed on, in and out',
   async (lab) => {
     const size = 32 << 20;
@@ -296,7 +333,7 @@ shimTest(
     await task.delete();
     task.out.resume();
     assert.equal((await within('the end', task.out.ended)).length, size);
-    assert.doesNotMatch(lab.log, /still being copied/);
+    assert.doesNotMatch(lab.log, /copying the output to its end/);
   },
   { skip: hawserOnly },
 );

@@ -59,7 +59,7 @@ static void try(int fd) {
   tell(fd, "owner", fcntl(fd, F_SETOWN, getpid()));
   tell(fd, "small", fcntl(fd, F_SETPIPE_SZ, 4096));
   tell(fd, "large", fcntl(fd, F_SETPIPE_SZ, 1 << 18));
-  tell(fd, "small again", fcntl(fd, F_SETPIPE_SZ, 4096));
+  tell(fd, "small-again", fcntl(fd, F_SETPIPE_SZ, 4096));
   tell(fd, "nonblocking", fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK));
   tell(fd, "ioctl", ioctl(fd, FIONBIO, &(int){1}));
 }

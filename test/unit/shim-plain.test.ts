@@ -21,6 +21,7 @@ function request(dir: string, streams: ('stdin' | 'stdout' | 'stderr')[]): Stdio
 
     uid: 0,
     gid: 0,
+    init: undefined,
     id: 'c',
     namespace: 'n',
     onDeath: '',
@@ -88,6 +89,7 @@ test('no streams at all: the process finds an empty input, and may write', async
 
       uid: 0,
       gid: 0,
+      init: undefined,
       id: 'c',
       namespace: 'n',
       onDeath: '',

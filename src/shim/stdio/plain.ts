@@ -6,7 +6,7 @@
  * container's. Input: who opens /dev/stdin when all has been written finds it and its end there, while a FIFO would make it
  * wait for a writer that never comes.
  */
-import { constants, fchownSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, fchownSync, fstatSync } from 'node:fs';
 import { isHungUp, makePipe, setNonblock } from '../../sys/index.js';
 import { beingRead } from './being-read.js';
 import { Copies } from './copies.js';
@@ -14,7 +14,9 @@ import { Descriptors } from './descriptors.js';
 import { startFeed, type Feed } from './feed.js';
 import { openInput, openKeeper } from './fifo.js';
 import { Held } from './held.js';
-import { DescriptorSink } from './sink.js';
+import { openNowhere } from './nowhere.js';
+import { Pump } from './pump.js';
+import { CountingSink, DescriptorSink } from './sink.js';
 import { closeTargets, openTargets, type Targets } from './target.js';
 import type { Stdio, StdioRequest, StreamName } from './types.js';
 
@@ -28,6 +30,8 @@ export class PlainStdio implements Stdio {
   #targets: Targets = new Map();
   #given: number[] = [];
   #input: Feed | undefined;
+  /** Read for the sake of who writes to it: streams that go nowhere, of a container without a /dev/null. */
+  readonly #lost: Pump[] = [];
   /** What the runtime says in its process's standard error. */
   #held: Held | undefined;
   #stdinClosed = false;
@@ -136,6 +140,7 @@ export class PlainStdio implements Stdio {
     this.#endInput();
     this.#held?.stop();
     this.#copies.stopAll();
+    for (const pump of this.#lost) pump.stop();
     this.#fds.closeAll();
     await closeTargets(this.#targets);
   }
@@ -154,7 +159,7 @@ export class PlainStdio implements Stdio {
     if (stdin) await this.#openInput(stdin);
     this.#targets = await openTargets(this.request, false, this.warn);
     this.#given = [this.#fds.get('stdin') ?? this.#nowhere('stdin'), ...STREAMS.map((name) => this.#outputEnd(name))];
-    // Never the host's /dev/null.
+    // Never a /dev/null.
     if (uid || gid) for (const fd of this.#given) if (fstatSync(fd).isFIFO()) fchownSync(fd, uid, gid);
   }
 
@@ -175,8 +180,22 @@ export class PlainStdio implements Stdio {
     return this.#fds.add(name, pipe.write);
   }
 
-  #nowhere(name: string): number {
-    return this.#fds.add(name, openSync('/dev/null', constants.O_RDWR));
+  #nowhere(name: 'stdin' | StreamName): number {
+    const nowhere = openNowhere(this.request.init);
+    if (nowhere !== undefined) return this.#fds.add(name, nowhere);
+    const pipe = makePipe();
+    if (name === 'stdin') {
+      closeSync(pipe.write);
+      return this.#fds.add(name, pipe.read);
+    }
+    const lost = this.#fds.add(`${name}-lost`, pipe.read);
+    setNonblock(lost, true);
+    this.#lost.push(
+      new Pump(lost, new CountingSink(), {
+        onEnd: () => this.#fds.close(`${name}-lost`),
+      }),
+    );
+    return this.#fds.add(name, pipe.write);
   }
 
   /** The process finds the end of its input. What its client still writes stays in the FIFO, which is open until Delete. */

@@ -11,6 +11,8 @@ export interface StdioRequest {
   /** Owner of what the process gets, for containers with a user namespace. */
   uid: number;
   gid: number;
+  /** The init of the container that an exec's process is to run in; undefined for an init. */
+  init: number | undefined;
   /** For logging binaries: the container's or exec's id, and the namespace. */
   id: string;
   namespace: string;

@@ -7,16 +7,20 @@ import type { LiveProcess } from './process.js';
 /** How long Delete waits for output that is still being copied (contract appendix B). */
 const DRAIN_MS = 10_000;
 
-/** @param id the container's, or the exec's */
+/**
+ * @param id the container's, or the exec's
+ * @param init of the container that an exec is to run in
+ */
 export async function openStreams(
   { record, shim, host }: Pick<Parts, 'record' | 'shim' | 'host'>,
   live: LiveProcess,
   id: string,
+  init?: number,
 ): Promise<Stdio> {
   const { ioUid: uid, ioGid: gid } = record.runtime;
   const { stdin, stdout, stderr, terminal } = live.record;
   const { namespace } = shim.record;
-  const request = { stdin, stdout, stderr, terminal, uid, gid, id, namespace, onDeath: record.onLogDeath };
+  const request = { stdin, stdout, stderr, terminal, uid, gid, init, id, namespace, onDeath: record.onLogDeath };
   live.stdio = await host.openStdio(request, (text) => shim.log.warn(text));
   shim.log.debug('stdio is open', { id: record.id, process: id, ...live.stdio.describe() });
   // CloseIO may come before there is anything to close, even while it is being opened: the process then gets what the

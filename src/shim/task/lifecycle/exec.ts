@@ -50,7 +50,7 @@ export function startExec(parts: Parts, exec: LiveExec, deadline?: AbortSignal):
     let over: () => void = () => undefined;
     exec.starting = { over: new Promise((resolve) => (over = resolve)), breakOff };
     try {
-      const stdio = await openStreams(parts, process, record.id);
+      const stdio = await openStreams(parts, process, record.id, parts.record.init.pid);
       const strategy = running(parts, exec, breakOff.signal);
       stdio.beforeStart();
       await launch(parts, process, stdio, strategy);

@@ -62,8 +62,10 @@ export class PlainStdio implements Stdio {
     this.#given = [];
     this.#fds.close('stdin', ...STREAMS);
     for (const target of this.#targets.values()) if (target.direct !== undefined) target.handedOver();
+    // A runtime must not be made to wait: not for what it says in its standard output, which is the process's, ...
+    for (const name of this.#targets.keys()) if (name !== this.#complaints()) this.#startCopy(name);
     const source = this.#fds.get(`${this.#complaints()}-shim`);
-    // A runtime that says more than can be held must not be made to wait.
+    // ... nor where it says more in its standard error than can be held.
     if (source !== undefined) this.#held ??= new Held(source, () => this.#startCopy(this.#complaints()));
   }
 

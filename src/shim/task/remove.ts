@@ -14,7 +14,8 @@ import { drain } from './streams.js';
 export async function removeContainer(parts: Parts): Promise<void> {
   const { record, bundle, runtime, init, execs, memory, events } = parts;
   check(record, 'delete');
-  await drain(parts, init);
+  // One that was never started has said nothing, and its init holds its pipes until the runtime kills it.
+  if (record.init.exitedAt !== undefined) await drain(parts, init);
   let failure = await removeFromRuntime(parts);
   for (const exec of execs.values()) await exec.process.stdio?.close();
   await init.stdio?.close();

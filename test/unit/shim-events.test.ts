@@ -258,7 +258,7 @@ test('a daemon that came back long ago is told at once', async (t) => {
   utimesSync(path, then, then);
   publish('late');
   await eventually('it arrives', () => received.length === 1);
-  assert.equal(publisher.describe().sender.doing, 'idle');
+  await eventually('it waits for nothing more', () => publisher.describe().sender.doing === 'idle');
   await stop();
 });
 

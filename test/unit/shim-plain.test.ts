@@ -44,7 +44,7 @@ async function run(stdio: PlainStdio, command: string): Promise<number> {
   stdio.handedOver();
   await stdio.attach();
   const status = await child.exited;
-  stdio.processExited();
+  stdio.processExited(false);
   return status;
 }
 

@@ -119,9 +119,10 @@ export class PlainStdio implements Stdio {
     /* A process without a terminal has no size; asking is no error (contract §3.5). */
   }
 
-  /** Others in the container may still write; its pipes end when the last of them is gone. */
-  processExited(): void {
+  /** Others in the container may still write; its pipes end when the last of them is gone. Where none is left, nobody of it holds them. */
+  processExited(noneLeft: boolean): void {
     this.#endInput();
+    if (noneLeft) for (const name of this.#copies.names()) this.#copies.finish(name);
     for (const target of this.#targets.values()) target.processExited();
   }
 

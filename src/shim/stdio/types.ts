@@ -44,8 +44,12 @@ export interface Stdio {
   closeStdin(): void;
   /** Does nothing without a terminal. */
   resize(columns: number, rows: number): void;
-  /** The process has ended: what it wrote is copied to its end, then the client gets the end. */
-  processExited(): void;
+  /**
+   * The process has ended: what it wrote is copied to its end, then the client gets the end.
+   *
+   * @param noneLeft no process of the container is left, so whoever still holds the other ends is none of it
+   */
+  processExited(noneLeft: boolean): void;
   /**
    * The client still has output to read: resolves when it has read it, or does not go on reading. Undefined when there
    * is nothing to wait for.

@@ -126,7 +126,9 @@ export class ExitOrder {
   }
 
   #publish(id: string, record: ProcessRecord & { state: string }, process: LiveProcess): void {
-    quietly(this.parts, 'closing the output at exit', () => process.stdio?.processExited());
+    // With the init of a pid namespace all processes of the container have ended (pid_namespaces(7)).
+    const noneLeft = record === this.parts.record.init && !this.parts.record.sharesPidNamespace;
+    quietly(this.parts, 'closing the output at exit', () => process.stdio?.processExited(noneLeft));
     process.wake();
     this.parts.events.exit(id, record);
   }

@@ -44,7 +44,12 @@ export function threadsNamed(name: string, pid: number | 'self' = 'self'): numbe
 /** Running, or at least not a zombie. */
 export function isAlive(pid: number): boolean {
   const info = processInfo(pid);
-  return info !== undefined && info.state !== 'Z';
+  return info !== undefined && (info.state !== 'Z' || threadsOf(pid) > 1);
+}
+
+/** The first thread of a killed process may be a zombie while others still hold what is open. */
+function threadsOf(pid: number): number {
+  return quietly(() => readdirSync(`/proc/${pid}/task`).length) ?? 0;
 }
 
 export function zombiesOf(parent: number): ProcessInfo[] {

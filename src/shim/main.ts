@@ -94,11 +94,11 @@ function takeSettings(): { daemonPid: number; nofile: number; socket: string } {
 
 async function main(): Promise<number> {
   // Who counts shims by their name must not count what has no container.
-  setName(isZygote() ? ZYGOTE_NAME : PROCESS_NAME);
-  const isForked = isZygote();
-  const task = isForked ? await standIn() : ownTask();
+  const zygote = isZygote();
+  setName(zygote ? ZYGOTE_NAME : PROCESS_NAME);
+  const task = zygote ? await standIn() : ownTask();
   if (!task) return 0;
-  mark(isForked ? 'forked' : 'booted');
+  mark(zygote ? 'forked' : 'booted');
   setName(PROCESS_NAME);
   const reply = replyFunction(task.reply);
   const { daemonPid, nofile, socket } = takeSettings();

@@ -149,7 +149,7 @@ struct condition {
 };
 
 /* How glibc lays out a condition variable (2.25 and later, on all that Node runs on): counted from its beginning. */
-enum { WSEQ = 0, GROUP_REFS = 16, WREFS = 36, GROUP_SIGNALS = 40, CONDITION_SIZE = 48 };
+enum { GROUP_REFS = 16, WREFS = 36, GROUP_SIGNALS = 40, CONDITION_SIZE = 48 };
 
 static uint32_t word_at(const unsigned char *at) {
   uint32_t word;
@@ -190,12 +190,15 @@ static size_t find_conditions(struct condition found[MAX_CONDITIONS]) {
     found[i].waiters++;
   }
   closedir(tasks);
-  /* Other things are waited for by a futex, too. */
+  /* Other things are waited for by a futex, too, and before those there may be no memory. */
+  int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
   for (size_t i = 0; i < count; i++) {
-    unsigned char *at = found[i].at;
-    unsigned in_groups = (word_at(at + GROUP_REFS) >> 1) + (word_at(at + GROUP_REFS + 4) >> 1);
-    if (word_at(at + WREFS) >> 3 == found[i].waiters && in_groups == found[i].waiters) found[understood++] = found[i];
+    unsigned char content[CONDITION_SIZE];
+    if (pread(memory, content, sizeof content, (off_t)(uintptr_t)found[i].at) != sizeof content) continue;
+    unsigned in_groups = (word_at(content + GROUP_REFS) >> 1) + (word_at(content + GROUP_REFS + 4) >> 1);
+    if (word_at(content + WREFS) >> 3 == found[i].waiters && in_groups == found[i].waiters) found[understood++] = found[i];
   }
+  if (memory != -1) close(memory);
   return understood;
 }
 
@@ -226,18 +229,13 @@ static __attribute__((noinline)) pid_t fork_away(void) {
 static napi_value job_object(napi_env env, struct job *job) {
   static const char *const names[DESCRIPTORS] = {"input", "directory", "reply"};
   const char *text = job->text;
-  napi_value object, value;
+  napi_value object;
   napi_create_object(env, &object);
   napi_set_named_property(env, object, "words", texts(env, &text, job->words));
   napi_set_named_property(env, object, "settings", texts(env, &text, job->settings));
-  for (int i = 0; i < DESCRIPTORS; i++) {
-    napi_create_int32(env, job->descriptors[i], &value);
-    napi_set_named_property(env, object, names[i], value);
-  }
-  napi_create_int32(env, job->listener, &value);
-  napi_set_named_property(env, object, "listener", value);
-  napi_create_int32(env, getpid(), &value);
-  napi_set_named_property(env, object, "pid", value);
+  for (int i = 0; i < DESCRIPTORS; i++) set_number(env, object, names[i], job->descriptors[i]);
+  set_number(env, object, "listener", job->listener);
+  set_number(env, object, "pid", getpid());
   free(job->text);
   return object;
 }
@@ -258,8 +256,7 @@ static napi_value outcome(napi_env env, napi_value job, uint32_t forked, bool is
   napi_value object, value;
   napi_create_object(env, &object);
   if (job) napi_set_named_property(env, object, "job", job);
-  napi_create_uint32(env, forked, &value);
-  napi_set_named_property(env, object, "forked", value);
+  set_number(env, object, "forked", forked);
   napi_get_boolean(env, is_over, &value);
   napi_set_named_property(env, object, "isOver", value);
   return object;
@@ -271,15 +268,10 @@ static napi_value outcome(napi_env env, napi_value job, uint32_t forked, bool is
  * `watched`, a descriptor or -1, is readable. It blocks: a zygote has nothing else to do.
  */
 static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
-  size_t count = 3;
-  napi_value arg[3], value;
-  int32_t listener, watched, wait;
+  ARGS(3);
+  int listener = (int)integer(env, arg[0]), watched = (int)integer(env, arg[1]), wait = (int)integer(env, arg[2]);
   uint32_t forked = 0;
   uv_loop_t *loop;
-  napi_get_cb_info(env, info, &count, arg, NULL, NULL);
-  napi_get_value_int32(env, arg[0], &listener);
-  napi_get_value_int32(env, arg[1], &watched);
-  napi_get_value_int32(env, arg[2], &wait);
   int why = napi_get_uv_event_loop(env, (struct uv_loop_s **)&loop) != napi_ok || !let_memory_be_forked() ? EIO : 0;
   struct condition conditions[MAX_CONDITIONS];
   size_t found = 0;
@@ -303,18 +295,13 @@ static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
     forked++;
     close(fd);
   }
-  napi_create_int32(env, -why, &value);
-  return value;
+  return number(env, -why);
 }
 
 /* exitNow(status): without what a process does at its end that has threads: a forked one has them not, and would wait for them. */
 static napi_value exit_now(napi_env env, napi_callback_info info) {
-  size_t count = 1;
-  napi_value arg[1];
-  int32_t status = 0;
-  napi_get_cb_info(env, info, &count, arg, NULL, NULL);
-  napi_get_value_int32(env, arg[0], &status);
-  _exit(status);
+  ARGS(1);
+  _exit((int)integer(env, arg[0]));
 }
 
 /*

@@ -46,20 +46,16 @@ export async function standIn(): Promise<StandIn | undefined> {
   const daemon = pidfdOf(Number(process.env.HAWSER_DAEMON_PID));
   const path = process.argv[3]!;
   const program = process.argv[1]!;
+  let job: Job | undefined;
   try {
     // A process that can't take on another's looks must not take its place: this tries it.
     setIdentity([process.argv0, ...process.execArgv, program, 'zygote', path], []);
     await Promise.all([import('../program/start.js'), import('../worker/serve.js')]);
-  } catch (error) {
-    removeFile(path);
-    throw error;
+    job = (await rehearseUntilWanted(listener)) ?? waitForJobs(path, listener, daemon, idleMs);
+  } finally {
+    if (!job) for (const file of [path, `${path}.lock`]) removeFile(file);
   }
-  const job = (await rehearseUntilWanted(listener)) ?? waitForJobs(path, listener, daemon, idleMs);
-  if (!job) {
-    removeFile(path);
-    removeFile(`${path}.lock`);
-    return undefined;
-  }
+  if (!job) return undefined;
   restAsForked();
   closeSync(listener);
   // Else nobody could make another zygote when this one's has ended.

@@ -26,8 +26,6 @@ let next = 0;
 let requests = WORTH_REQUESTS;
 /** Private memory after it was last given back. */
 let kept = 0;
-/** Was it given back when it was last looked at? */
-let isWorth = false;
 
 /** Something is being done; memory is looked at when it is over. */
 export function busy(): void {
@@ -55,13 +53,11 @@ function wait(): void {
 
 function rest(): void {
   requests = 0;
-  // The second look is for what the first has left.
-  isWorth = next > 0 ? isWorth : memory.ownBytes() > kept + WORTH_BYTES;
-  if (isWorth) {
-    compact(next > 0 ? 2 : 1);
-    kept = memory.ownBytes();
-  }
   timer = undefined;
+  // The second look is for what the first has left.
+  if (next === 0 && memory.ownBytes() <= kept + WORTH_BYTES) return;
+  compact(next > 0 ? 2 : 1);
+  kept = memory.ownBytes();
   if (++next < RESTS_MS.length) wait();
   else next = 0;
 }

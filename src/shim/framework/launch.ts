@@ -1,12 +1,12 @@
 /** From `start` to the process that serves: the same program, detached, with the listening socket as a descriptor. */
 import { spawn } from 'node:child_process';
-import { closeSync, fstatSync, openSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import type { Readable } from 'node:stream';
-import { Bundle, removeFile } from '../../oci/bundle.js';
+import { Bundle } from '../../oci/bundle.js';
 import { duplicate } from '../../sys/index.js';
 import { addressOf } from '../program/delete.js';
-import type { Listening } from '../program/listen.js';
+import { unlinkOf, type Listening } from '../program/listen.js';
 
 /** What the serving process gets: its socket, and a pipe to say on that it serves. */
 const LISTENER_FD = 3;
@@ -76,17 +76,10 @@ export function inheritedListener(): Listening {
     );
   const path = addressOf(new Bundle(process.cwd()));
   if (path === undefined) throw new Error(`there is no file address in ${process.cwd()}, which start makes`);
-  const { ino, dev } = statSync(path);
+  const unlink = unlinkOf(path);
   const server = createServer();
   server.listen({ fd: LISTENER_FD });
-  return {
-    server,
-    path,
-    unlink: () => {
-      const now = statSync(path, { throwIfNoEntry: false });
-      if (now?.ino === ino && now.dev === dev) removeFile(path);
-    },
-  };
+  return { server, path, unlink };
 }
 
 /** Tells `start` that it may answer. From here on nobody reads what is said but the daemon, in its log. */

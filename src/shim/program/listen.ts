@@ -97,7 +97,7 @@ async function listen(path: string): Promise<Listening> {
 
 /** Serves where somebody has bound and listens already: a part of us, or the launcher before Node was there. */
 export async function adopt(fd: number, path: string): Promise<Listening> {
-  const { ino, dev } = statSync(path);
+  const unlink = unlinkOf(path);
   const server = createServer({ pauseOnConnect: false });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -108,13 +108,15 @@ export async function adopt(fd: number, path: string): Promise<Listening> {
     listenOn(server, fd);
   });
   acceptAll(server, fd);
-  return {
-    server,
-    path,
-    unlink: () => {
-      const now = statSync(path, { throwIfNoEntry: false });
-      if (now?.ino === ino && now.dev === dev) removeFile(path);
-    },
+  return { server, path, unlink };
+}
+
+/** Removes the socket that is at the path now, unless somebody else has made a new one there by then. */
+export function unlinkOf(path: string): () => void {
+  const { ino, dev } = statSync(path);
+  return () => {
+    const now = statSync(path, { throwIfNoEntry: false });
+    if (now?.ino === ino && now.dev === dev) removeFile(path);
   };
 }
 

@@ -4,7 +4,6 @@ import { converse, firstSize } from '../container/converse.js';
 import { fifoIo, tidied } from '../container/io.js';
 import { CliError, Exit, UsageError } from '../errors.js';
 import { startFailure } from '../explain.js';
-import { bound } from '../options/capabilities.js';
 import { environment } from '../options/environment.js';
 import { shortId, withSession } from '../session.js';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../terminal/detach-keys.js';
@@ -44,7 +43,7 @@ export async function execCommand(
           env: tty && !env.some((one) => one.startsWith('TERM=')) ? ['TERM=xterm', ...env] : env,
           cwd: flags.workdir,
           user: flags.user,
-          ...(flags.privileged ? { capAdd: bound() } : {}),
+          ...(flags.privileged ? { capAdd: ['ALL'] } : {}),
           terminal: tty,
           stdin: interactive && !detach ? 'pipe' : 'ignore',
           stdout: out,

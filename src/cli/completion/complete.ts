@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import type { Command, Option } from 'commander';
 import { existsSync } from 'node:fs';
-import { CAPABILITIES } from '../options/capabilities.js';
+import { CAPABILITIES } from '../../oci/capabilities.js';
 import { addressOf, type Globals } from '../address.js';
 import { nameOf, shortId, withSession } from '../session.js';
 

@@ -4,7 +4,7 @@ import { basename, resolve } from 'node:path';
 import type { CreateOptions } from '../../client/index.js';
 import { CliError, FAILED, UsageError } from '../errors.js';
 import type { RunFlags } from '../program/run-flags.js';
-import { expand, withinBounds } from './capabilities.js';
+import { withinBounds } from './capabilities.js';
 import { environment, pairs } from './environment.js';
 import { limitsOf } from './limits.js';
 import { mount, tmpfs, volume } from './mounts.js';
@@ -64,7 +64,7 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     cwd: flags.workdir,
     user: flags.user,
     terminal: flags.tty ?? false,
-    capAdd: expand(flags.capAdd),
+    capAdd: flags.capAdd,
     capDrop: flags.capDrop,
     privileged: flags.privileged,
     ...(flags.privileged ? { spec: withinBounds } : {}),

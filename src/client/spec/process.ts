@@ -1,7 +1,8 @@
 /** The process part of a spec, for a container's first process and for an exec. */
 import { Code } from '../../ttrpc/status.js';
 import { InvalidArgumentError } from '../errors.js';
-import { allCapabilities, changeCapabilities } from './capabilities.js';
+import { boundCapabilities } from '../../oci/capabilities.js';
+import { changeCapabilities } from './capabilities.js';
 import { needsRoot, resolveUser } from './user.js';
 import type { ProcessOptions, SpecProcess } from './types.js';
 
@@ -28,7 +29,7 @@ export async function applyProcess(process: SpecProcess, options: ProcessOptions
   if (process.terminal === true) process.env = mergeEnv(['TERM=xterm'], process.env);
   if (noNewPrivileges !== undefined) process.noNewPrivileges = noNewPrivileges;
   if (privileged === true) {
-    const all = allCapabilities();
+    const all = boundCapabilities();
     process.capabilities = { bounding: all, effective: all, permitted: all };
     process.noNewPrivileges = noNewPrivileges ?? false;
   }

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { ContainerdTaskV2Task as TaskV2, ContainerdTaskV3Task as TaskV3 } from '../../src/api/index.js';
 import { bytesWaiting, makePipe, spawn, tryRead, tryWrite } from '../../src/sys/index.js';
 import { Code, connect, TtrpcError, type Client, type ServiceClient } from '../../src/ttrpc/index.js';
-import { allProcesses, processInfo, quietly } from '../support/machine.js';
+import { processInfo, quietly } from '../support/machine.js';
 import { Cgroup } from './cgroup.js';
 import { inputFor, parseAnswer, type Answer, type Dialect } from './dialect.js';
 import { timed, type Bundle, type BundleOptions, type Lab, type Times } from './lab.js';
@@ -34,13 +34,6 @@ export interface Running {
   readonly version: number;
   readonly client: Client;
   readonly task: Tasks;
-}
-
-/** Pids of the zygotes that wait in a directory. */
-export function zygotesIn(runDir: string): number[] {
-  return allProcesses()
-    .filter(({ command }) => command.includes(` zygote ${runDir}/`))
-    .map(({ pid }) => pid);
 }
 
 /** One shim program. All that it starts is in a cgroup of its own, and waits, if at all, in a directory of its own. */

@@ -8,10 +8,10 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { shimDir, top, until } from '../support/daemons.js';
-import { allProcesses } from '../support/machine.js';
+import { allProcesses, zygotesIn } from '../support/machine.js';
 import { sweep } from './cgroup.js';
 import { Lab, pause } from './lab.js';
-import { Shim, zygotesIn } from './shim.js';
+import { Shim } from './shim.js';
 
 const TOTAL = Number(process.argv[2] ?? 1000);
 const AT_ONCE = 4;

@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { execa } from 'execa';
 import { makeRootfs, temporaryDirectory, top, until } from '../support/daemons.js';
-import { allProcesses } from '../support/machine.js';
+import { allProcesses, zygotesIn } from '../support/machine.js';
 
 const PROGRAM = `
 import { cgroupMetrics, holdProcess, runRuncShim, runShim, signalProcess, startProcess, type Container, type Shim } from 'hawser/shim';
@@ -305,7 +305,7 @@ test(
       own.kill('SIGTERM');
       await own;
       // A zygote waits for some minutes.
-      for (const { pid, command } of allProcesses()) if (command.includes(` zygote ${state}/`)) process.kill(pid);
+      for (const pid of zygotesIn(state)) process.kill(pid);
     }
   },
 );

@@ -22,8 +22,8 @@ import { dirname, join, relative } from 'node:path';
 import { runtimePath } from '../support/runtime.js';
 import { eventually } from '../support/eventually.js';
 import { Containerd, top } from '../support/daemons.js';
-import { allProcesses, isAlive } from '../support/machine.js';
-import { stateOf } from '../support/debug.js';
+import { isAlive, zygotesIn } from '../support/machine.js';
+import { isForked } from '../support/debug.js';
 import { hawserOnly, SHIM, shimTest, type Lab } from '../support/shim.js';
 
 const options: { skip: string | false } = { skip: hawserOnly };
@@ -84,15 +84,11 @@ shimTest(
     assert.equal((await task.wait()).exitStatus, 7);
     await task.delete();
     await shim.shutdown();
-    const zygote = await eventually(
-      'a zygote',
-      () =>
-        allProcesses().find(({ command, state }) => state !== 'Z' && command.includes(` zygote ${lab.runDir}/`))?.pid,
-    );
+    const zygote = await eventually('a zygote', () => zygotesIn(lab.runDir)[0]);
     // What it runs from is the library, so it serves when the copy has gone, and the next copy gets it.
     rmSync(dirname(binary), { recursive: true });
     const next = await lab.shim('c', { binary: copy(SHIM, binary), env });
-    assert.ok((await stateOf(next)).timeline.some(({ what }) => what === 'forked'));
+    assert.ok(await isForked(next));
     assert.equal(isAlive(zygote), true);
     assert.deepEqual((await lab.deleteAction('c', { binary })).status, 0);
   },

@@ -10,7 +10,7 @@ import { containerd, google } from '../../src/api/index.js';
 import { listenUnix } from '../../src/sys/index.js';
 import { eventually } from '../support/eventually.js';
 import { stateOf } from '../support/debug.js';
-import { allProcesses } from '../support/machine.js';
+import { allProcesses, zygotesIn } from '../support/machine.js';
 import { addressIn, hawserOnly, SHIM, shimTest, type ActionOptions, type Lab } from '../support/shim.js';
 
 const options: { skip: string | false } = { skip: hawserOnly };
@@ -202,8 +202,7 @@ shimTest(
         spec.annotations = { [SANDBOX]: 'pod' };
       });
     const first = await lab.shim('a', { env });
-    const zygote = (): number | undefined =>
-      allProcesses().find(({ command, state }) => state !== 'Z' && command.includes(` zygote ${lab.runDir}/`))?.pid;
+    const zygote = (): number | undefined => zygotesIn(lab.runDir)[0];
     const waiting = await eventually('a zygote', zygote);
     assert.equal((await lab.shim('b', { env })).pid, first.pid);
     assert.equal(readFileSync(join(lab.bundlePath('b'), 'address'), 'utf8'), first.address);

@@ -9,15 +9,15 @@ import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { containerd, google, pack } from '../../src/api/index.js';
 import { eventually } from '../support/eventually.js';
-import { stateOf } from '../support/debug.js';
-import { allProcesses, isAlive, processInfo } from '../support/machine.js';
+import { isForked, stateOf } from '../support/debug.js';
+import { allProcesses, isAlive, processInfo, zygotesIn } from '../support/machine.js';
 import { hawserOnly, SHIM, shimTest, type ActionOptions, type Lab, type Shim } from '../support/shim.js';
 
 const ZYGOTES = { HAWSER_ZYGOTE: '600' };
 const options: { skip: string | false } = { skip: hawserOnly };
 
 function zygoteOf(lab: Lab): number | undefined {
-  return allProcesses().find(({ command, state }) => state !== 'Z' && command.includes(` zygote ${lab.runDir}/`))?.pid;
+  return zygotesIn(lab.runDir)[0];
 }
 
 /** The zygote, once it has rehearsed: it shows its own words, and waits in poll(2), not in the event loop's epoll_wait(2). */
@@ -35,11 +35,6 @@ function readyZygote(lab: Lab): Promise<number> {
 /** With all of its threads, and so with what it had open and locked. */
 function gone(pid: number): Promise<boolean> {
   return eventually('it is gone', () => !existsSync(`/proc/${pid}`));
-}
-
-/** Has the zygote forked this shim? Else it has been started anew. */
-async function isForked(shim: Shim): Promise<boolean> {
-  return (await stateOf(shim)).timeline.some(({ what }) => what === 'forked');
 }
 
 /** Where the zygote waits. */
@@ -366,10 +361,7 @@ shimTest(
     const shims = await Promise.all(Array.from({ length: 8 }, (_, i) => start(lab, `c${i}`)));
     assert.equal(new Set(shims.map(({ pid }) => pid)).size, 8);
     await readyZygote(lab);
-    const zygotes = allProcesses().filter(
-      ({ command, state }) => state !== 'Z' && command.includes(` zygote ${lab.runDir}/`),
-    );
-    assert.equal(zygotes.length, 1);
+    assert.equal(zygotesIn(lab.runDir).length, 1);
     await end(first, ...shims);
   },
   options,

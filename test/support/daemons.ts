@@ -26,7 +26,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa, type Options, type Result } from 'execa';
 import { patiently } from './eventually.js';
-import { removeCgroups } from './machine.js';
+import { quietly, removeCgroups, zygotesIn } from './machine.js';
 import { runtimePath } from './runtime.js';
 
 export const top = fileURLToPath(new URL('../..', import.meta.url));
@@ -316,7 +316,7 @@ ${basename(daemonPath) === 'hawserd' ? hawserdConfig(shims) : ''}`,
     }
     await until('the shims to end', async () => (await this.shimPids()).length === 0);
     // A zygote waits for some minutes.
-    await execa('pkill', ['-f', '--', `zygote ${this.dir}/`], { reject: false });
+    for (const pid of zygotesIn(this.dir)) quietly(() => process.kill(pid));
     // The daemon has the containers of a shim that ended removed.
     const bundles = join(this.state, 'io.containerd.runtime.v2.task', this.namespace);
     await until('the bundles to go', () => !existsSync(bundles) || readdirSync(bundles).length === 0);

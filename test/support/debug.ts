@@ -70,3 +70,8 @@ export function containerIn(state: State, id: string): ContainerState {
   if (!found) throw new Error(`no container ${id} in ${JSON.stringify(state)}`);
   return found;
 }
+
+/** Has a zygote forked this shim? Else Node has been started for it. */
+export async function isForked(shim: Parameters<typeof stateOf>[0]): Promise<boolean> {
+  return (await stateOf(shim)).timeline.some(({ what }) => what === 'forked');
+}

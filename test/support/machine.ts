@@ -34,6 +34,13 @@ export function allProcesses(): ProcessInfo[] {
     .flatMap((pid) => processInfo(pid) ?? []);
 }
 
+/** Pids of the zygotes that wait below a directory. */
+export function zygotesIn(dir: string): number[] {
+  return allProcesses()
+    .filter(({ command }) => command.includes(` zygote ${dir}/`))
+    .map(({ pid }) => pid);
+}
+
 /** How many threads of a process have a name. */
 export function threadsNamed(name: string, pid: number | 'self' = 'self'): number {
   return readdirSync(`/proc/${pid}/task`).filter(

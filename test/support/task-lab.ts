@@ -1,6 +1,5 @@
 /** The daemon's tasks without the daemon: a manager of shims, real ones or made up, with the exchange and the socket that they send events to. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server as NetServer } from 'node:net';
@@ -23,7 +22,7 @@ import { DEFAULT_TIMEOUTS, type Timeouts } from '../../src/daemon/tasks/timeouts
 import { Code, Server, TtrpcError } from '../../src/ttrpc/index.js';
 import type { Handlers } from '../../src/ttrpc/handlers.js';
 import { patiently } from './eventually.js';
-import { removeCgroups } from './machine.js';
+import { quietly, removeCgroups, zygotesIn } from './machine.js';
 import { makeSpec, type TestSpec } from './spec.js';
 
 export const OWN_SHIM =
@@ -229,7 +228,7 @@ export class TaskLab {
     for (const server of this.#servers) server.close();
     await this.deafen();
     // A zygote waits for some minutes.
-    spawnSync('pkill', ['-f', '--', `zygote ${this.dir}/`]);
+    for (const pid of zygotesIn(this.dir)) quietly(() => process.kill(pid));
     this.#stop.abort();
     removeCgroups(this.cgroup);
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });

@@ -179,10 +179,15 @@ func (r *report) fifos() cio.Opt { return cio.WithFIFODir(filepath.Join(r.dir, "
 func (r *report) started(c containerd.Container, io cio.Creator, opts ...containerd.NewTaskOpts) (containerd.Task, <-chan containerd.ExitStatus) {
 	task, err := c.NewTask(r.ctx, io, opts...)
 	r.must("new task", err)
-	ended, err := task.Wait(r.ctx)
+	return task, r.launched(task)
+}
+
+// launched starts a process, and gives what tells its end.
+func (r *report) launched(process containerd.Process) <-chan containerd.ExitStatus {
+	ended, err := process.Wait(r.ctx)
 	r.must("wait", err)
-	r.must("start", task.Start(r.ctx))
-	return task, ended
+	r.must("start", process.Start(r.ctx))
+	return ended
 }
 
 // ends says how a process ended.

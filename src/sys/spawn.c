@@ -47,11 +47,13 @@ static napi_value set_children_nofile(napi_env env, napi_callback_info info) {
 static int become(char *const argv[], char *const envp[], const char *file, const char *cwd, const int *sources, int nfds,
                   bool die_with_parent, bool own_group) {
   sigset_t none;
-  /* The kernel's own structure, all zero: SIG_DFL. The C library would keep two signals to itself, which may have been
-   * ignored by whoever started this process. */
+  /* The kernel's own structure, all zero: SIG_DFL. The C library keeps two signals, 32 and 33, to itself, which may have
+   * been ignored by whoever started this process: no concern of a child's. A program that takes this one's place gets
+   * them as they were, as from a Go program. */
   unsigned long fallback[8] = {0};
   for (int s = 1; s < NSIG; s++)
-    if (s != SIGKILL && s != SIGSTOP) syscall(SYS_rt_sigaction, s, fallback, NULL, 8);
+    if (s != SIGKILL && s != SIGSTOP && (nfds >= 0 || (s != 32 && s != 33)))
+      syscall(SYS_rt_sigaction, s, fallback, NULL, 8);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   if (own_group && setpgid(0, 0) == -1) return errno;

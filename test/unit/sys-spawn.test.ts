@@ -296,5 +296,7 @@ test('a process becomes another program, with its pid, standard descriptors and 
   const [failed, became, ignored] = stdout.split('\n');
   const [, pid] = /^ENOENT execve (\d+)$/.exec(failed!)!;
   assert.equal(became, `${pid} named b c`);
-  assert.match(ignored!, /^SigIgn:\t0+$/);
+  // Signals 32 and 33, the C library's own, are as whoever runs the tests has them.
+  const others = BigInt(`0x${ignored!.slice('SigIgn:\t'.length)}`) & ~0x1_8000_0000n;
+  assert.equal(others, 0n);
 });

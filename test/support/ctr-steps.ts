@@ -1,6 +1,7 @@
 /** Every command of ctr that makes sense without a registry, in an order in which each finds what it needs. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import type { Containerd } from './daemons.js';
 import { eventually } from './eventually.js';
@@ -91,9 +92,9 @@ const typing =
     }
   };
 
-/** What is heard while a container comes and goes. */
+/** What is heard while a container comes and goes; `last` is how the last of its events begins. */
 const listening =
-  (last: RegExp) =>
+  (last: (id: string) => string) =>
   async ({ daemon }: World, args: string[]): Promise<Outcome> => {
     const id = `heard${args.length}`;
     const hearing = spawn(...daemon.command(args), { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -104,11 +105,11 @@ const listening =
     // It says nothing when it begins to listen.
     await eventually('it listens', async () => {
       await daemon.ctr(['run', '--rm', '--rootfs', daemon.rootfs, `try${id}`, '/bin/true']);
-      return last.test(heard);
+      return heard.includes(last(`try${id}`));
     });
     heard = '';
     await daemon.ctr(['run', '--rm', IMAGE, id, '/bin/true']);
-    await eventually(`the last event: ${heard}`, () => last.test(heard) && heard.includes(id));
+    await eventually(`the last event: ${heard}`, () => heard.includes(last(id)));
     hearing.kill('SIGKILL');
     return {
       exitCode: 0,
@@ -119,6 +120,20 @@ const listening =
       stderr: '',
     };
   };
+
+/**
+ * ctr 2.x ends before the archive is written when its machine is slow, and says nothing: what follows needs a whole one. From
+ * hawserd it has to be whole at once.
+ */
+const exportedWhole = async ({ daemon }: World, args: string[]): Promise<Outcome> => {
+  const isWhole = async (): Promise<boolean> =>
+    (await execa('tar', ['-tf', join(daemon.dir, 'out.tar')], { reject: false })).exitCode === 0;
+  for (;;) {
+    const { exitCode, stdout, stderr } = await daemon.ctr(args, { reject: false });
+    const outcome = { exitCode, stdout, stderr };
+    if (exitCode !== 0 || basename(daemon.daemonPath) === 'hawserd' || (await isWhole())) return outcome;
+  }
+};
 
 /** Only how it ended, and what its output has of this. */
 const only =
@@ -228,7 +243,7 @@ const images: Step[] = [
   step('images tag nobody example.org/x:1'),
   step('images inspect $IMAGE', { only: 2 }),
   step('images usage $IMAGE', { only: 2 }),
-  step('images export $DIR/out.tar $IMAGE'),
+  step('images export $DIR/out.tar $IMAGE', { play: exportedWhole }),
   step('images export $DIR/none.tar nobody'),
   step('images rm example.org/other:1'),
   step('images rm nobody'),
@@ -468,8 +483,8 @@ const checkpoints: Step[] = [
 ];
 
 const events: Step[] = [
-  step('events', { play: listening(/snapshot\/remove|containers\/delete/) }),
-  step(`events 'topic=="/tasks/exit"'`, { play: listening(/tasks\/exit/) }),
+  step('events', { play: listening((id) => `/containers/delete {"id":"${id}"`) }),
+  step(`events 'topic=="/tasks/exit"'`, { play: listening((id) => `/tasks/exit {"container_id":"${id}"`) }),
   step('events ==='),
 ];
 

@@ -9,7 +9,8 @@ import { parseFlags, usage, UsageError, type Invocation } from './program/flags.
 import type { Listening } from './program/listen.js';
 import { FifoLogger } from './observe/log.js';
 import { isZygote, standIn, type StandIn } from './zygote/zygote.js';
-import { mark, note } from './observe/timeline.js';
+import { Observations } from './observe/observations.js';
+import type { Timeline } from './observe/timeline.js';
 import { VERSION, REVISION } from './observe/version.js';
 import { duplicate, limitChildrenNofile, peerCredentials, setName } from '../sys/index.js';
 
@@ -37,6 +38,9 @@ interface Caller {
   daemonPid: number;
   /** Where we are to serve, when it has been told so already: a listening descriptor, and its path. */
   place?: { fd: number; path: string } | undefined;
+  /** It has been forked by a zygote. */
+  isForked: boolean;
+  observations: Observations;
 }
 
 /**
@@ -72,7 +76,7 @@ function ownTask(): StandIn {
 }
 
 /** What the launcher says by the environment, which goes no further: the runtime and its hooks have no business with it. */
-function takeSettings(): { daemonPid: number; nofile: number; socket: string } {
+function takeSettings(timeline: Timeline): { daemonPid: number; nofile: number; socket: string } {
   const {
     HAWSER_DAEMON_PID: daemonPid,
     HAWSER_NOFILE: nofile,
@@ -83,7 +87,7 @@ function takeSettings(): { daemonPid: number; nofile: number; socket: string } {
     ['launched', process.env.HAWSER_LAUNCHED_AT],
     ['answered', process.env.HAWSER_ANSWERED_AT],
   ] as const) {
-    if (at) note({ what, at: Number(at) });
+    if (at) timeline.note({ what, at: Number(at) });
   }
   if (ours !== undefined) delete process.env.MALLOC_ARENA_MAX;
   for (const name of Object.keys(process.env)) {
@@ -95,13 +99,15 @@ function takeSettings(): { daemonPid: number; nofile: number; socket: string } {
 async function main(): Promise<number> {
   // Who counts shims by their name must not count what has no container.
   const zygote = isZygote();
+  const observations = new Observations();
+  const { timeline } = observations;
   setName(zygote ? ZYGOTE_NAME : PROCESS_NAME);
-  const task = zygote ? await standIn() : ownTask();
+  const task = zygote ? await standIn(timeline) : ownTask();
   if (!task) return 0;
-  mark(zygote ? 'forked' : 'booted');
+  timeline.mark(zygote ? 'forked' : 'booted');
   setName(PROCESS_NAME);
   const reply = replyFunction(task.reply);
-  const { daemonPid, nofile, socket } = takeSettings();
+  const { daemonPid, nofile, socket } = takeSettings(timeline);
   limitChildrenNofile(nofile);
   let invocation: Invocation;
   try {
@@ -113,7 +119,8 @@ async function main(): Promise<number> {
   }
   try {
     const place = task.listener === undefined ? undefined : { fd: task.listener, path: socket };
-    return await dispatch(invocation, reply, { name: task.name, input: task.input, daemonPid, place });
+    const { name, input } = task;
+    return await dispatch(invocation, reply, { name, input, daemonPid, place, isForked: zygote, observations });
   } catch (error) {
     // A person asks for this one; daemons put the others into texts of their own, as the Go shim's.
     const end = invocation.action === 'debug' ? '\n' : '';
@@ -155,31 +162,29 @@ async function dispatch(invocation: Invocation, reply: Reply, caller: Caller): P
     reply(0, response);
     return 0;
   }
-  await serveInvocation(invocation, inheritedListener(), openLog(invocation.debug), await faults(caller.name));
+  await serveInvocation(invocation, inheritedListener(), openLog(invocation.debug), await faults(caller.name), caller);
   return 0;
 }
 
 /** One process does both: it becomes the shim once the daemon has its answer. Nothing of the daemon's stays open. */
-async function startAndServe(
-  invocation: Invocation,
-  reply: Reply,
-  { name, input, daemonPid, place }: Caller,
-): Promise<number> {
+async function startAndServe(invocation: Invocation, reply: Reply, caller: Caller): Promise<number> {
+  const { name, input, daemonPid, place, observations } = caller;
+  const { timeline } = observations;
   if (place) {
     leaveStandard();
     if (input > 2) closeSync(input);
     const log = openLog(invocation.debug);
     const { startAt } = await import('./program/start.js');
-    const listening = await startAt(place.fd, place.path, daemonPid, log);
+    const listening = await startAt(place.fd, place.path, daemonPid, { log, timeline });
     // The launcher that has found a zygote waits for this, and would else have somebody new serve there.
     reply(0, '');
-    await serveInvocation(invocation, listening, log, []);
+    await serveInvocation(invocation, listening, log, [], caller);
     return 0;
   }
   // Before anything is there that would have to be taken back when they can't be understood.
   const interceptors = await faults(name);
   const { start } = await import('./program/start.js');
-  const { answer, listening, debug } = await start(invocation, readInput(input), daemonPid);
+  const { answer, listening, debug } = await start(invocation, readInput(input), daemonPid, timeline);
   if (input > 2) closeSync(input);
   if (!listening) {
     reply(0, answer);
@@ -187,14 +192,14 @@ async function startAndServe(
   }
   try {
     reply(0, answer);
-    mark('answered');
+    timeline.mark('answered');
   } catch (error) {
     // The daemon gave up on us.
     listening.unlink();
     throw error;
   }
   leaveStandard();
-  await serveInvocation(invocation, listening, openLog(debug), interceptors);
+  await serveInvocation(invocation, listening, openLog(debug), interceptors, caller);
   return 0;
 }
 
@@ -231,12 +236,15 @@ async function serveInvocation(
   listening: Listening,
   log: FifoLogger,
   interceptors: readonly ServerInterceptor[],
+  { isForked, observations }: Caller,
 ): Promise<void> {
   const { serve } = await import('./worker/serve.js');
   await serve({
     invocation,
     listening,
     log,
+    observations,
+    isForked,
     interceptors,
     ttrpcAddress: process.env.TTRPC_ADDRESS ?? (invocation.address ? `${invocation.address}.ttrpc` : ''),
   });

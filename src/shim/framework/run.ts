@@ -9,7 +9,8 @@ import { deleteAction } from '../program/delete.js';
 import { parseFlags, usage, UsageError, type Invocation } from '../program/flags.js';
 import { info } from '../program/info.js';
 import { FifoLogger, type Logger } from '../observe/log.js';
-import { pendingRequests } from '../observe/requests.js';
+import { Observations } from '../observe/observations.js';
+import { Timeline } from '../observe/timeline.js';
 import { serve } from '../worker/serve.js';
 import { start } from '../program/start.js';
 import { aroundRunc } from './around-runc.js';
@@ -139,7 +140,7 @@ async function dispatch(
 
 /** Answers when another process serves. */
 async function startAction(invocation: Invocation, args: readonly string[]): Promise<string | Uint8Array> {
-  const { answer, listening } = await start(invocation, readInput(), process.ppid);
+  const { answer, listening } = await start(invocation, readInput(), process.ppid, new Timeline());
   if (!listening) return answer;
   try {
     await launch(listening, args.slice(0, args.lastIndexOf('start')));
@@ -155,15 +156,17 @@ async function serveAction(program: Program, invocation: Invocation): Promise<vo
   const listening = inheritedListener();
   const { namespace } = invocation;
   const log = new FifoLogger(invocation.debug, program.name);
+  const observations = new Observations();
   // What makes an author's code end the process is hard to find otherwise: containerd only sees that nobody answers.
   process.on('exit', (status) => {
-    const [request] = pendingRequests();
+    const [request] = observations.requests.pending();
     if (request) log.error(`the shim ends with status ${status} during ${request.method}`, { id: request.id });
   });
   await serve({
     invocation,
     listening,
     log,
+    observations,
     interceptors: [],
     ttrpcAddress: process.env.TTRPC_ADDRESS ?? (invocation.address ? `${invocation.address}.ttrpc` : ''),
     custom: program.custom({

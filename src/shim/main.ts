@@ -5,14 +5,15 @@ import { basename } from 'node:path';
 import { Bundle } from '../oci/bundle.js';
 import type { ServerInterceptor } from '../ttrpc/index.js';
 import { readInput } from './program/bootstrap.js';
-import { parseFlags, usage, UsageError, type Invocation } from './program/flags.js';
+import { dispatch, type Program } from './program/dispatch.js';
+import { ttrpcAddress, type Invocation } from './program/flags.js';
 import type { Listening } from './program/listen.js';
 import { FifoLogger } from './observe/log.js';
 import { isZygote, standIn, type StandIn } from './zygote/zygote.js';
 import { Observations } from './observe/observations.js';
 import type { Timeline } from './observe/timeline.js';
 import { VERSION, REVISION } from './observe/version.js';
-import { duplicate, limitChildrenNofile, peerCredentials, setName } from '../sys/index.js';
+import { duplicate, limitChildrenNofile, setName } from '../sys/index.js';
 
 /** Set when the shim is bundled: the directory that it runs from. */
 declare const HAWSER_LIBRARY: string;
@@ -109,65 +110,36 @@ async function main(): Promise<number> {
   const reply = replyFunction(task.reply);
   const { daemonPid, nofile, socket } = takeSettings(timeline);
   limitChildrenNofile(nofile);
-  let invocation: Invocation;
-  try {
-    invocation = parseFlags(task.args);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    reply(2, `${error.message}\n${usage(PROGRAM)}`);
-    return 2;
-  }
-  try {
-    const place = task.listener === undefined ? undefined : { fd: task.listener, path: socket };
-    const { name, input } = task;
-    return await dispatch(invocation, reply, { name, input, daemonPid, place, isForked: zygote, observations });
-  } catch (error) {
-    // A person asks for this one; daemons put the others into texts of their own, as the Go shim's.
-    const end = invocation.action === 'debug' ? '\n' : '';
-    reply(1, `${RUNTIME}: ${(error as Error).message}${end}`);
-    return 1;
-  }
+  const place = task.listener === undefined ? undefined : { fd: task.listener, path: socket };
+  const { name, input } = task;
+  return dispatch(program(reply, { name, input, daemonPid, place, isForked: zygote, observations }), task.args);
 }
 
-async function dispatch(invocation: Invocation, reply: Reply, caller: Caller): Promise<number> {
-  if (invocation.help) {
-    reply(0, usage(PROGRAM));
-    return 0;
-  }
-  if (invocation.version) {
-    reply(
-      0,
-      `${PROGRAM}:\n  Version:  ${VERSION}\n  Revision: ${REVISION}\n  Node version: ${process.version}\n  Library: ${HAWSER_LIBRARY}\n\n`,
-    );
-    return 0;
-  }
-  if (invocation.info) {
-    const { info } = await import('./program/info.js');
-    reply(0, await info(readInput()));
-    return 0;
-  }
-  if (invocation.action === 'debug') {
-    const { ask } = await import('./debug/index.js');
-    reply(0, await ask(invocation, peerCredentials));
-    return 0;
-  }
-  if (!invocation.namespace) throw new Error('shim namespace cannot be empty');
-  if (invocation.action === 'start') return startAndServe(invocation, reply, caller);
-  if (invocation.action === 'delete') {
-    ignoreSignals();
-    const { deleteAction } = await import('./program/delete.js');
-    const warnings: string[] = [];
-    const response = await deleteAction(invocation, (text) => warnings.push(text));
-    if (warnings.length > 0) writeAll(2, Buffer.from(`${warnings.join('\n')}\n`));
-    reply(0, response);
-    return 0;
-  }
-  await serveInvocation(invocation, inheritedListener(), openLog(invocation.debug), await faults(caller.name), caller);
-  return 0;
+function program(reply: Reply, caller: Caller): Program {
+  return {
+    name: PROGRAM,
+    version: VERSION,
+    revision: REVISION,
+    origin: () => `Library: ${HAWSER_LIBRARY}`,
+    noNamespace: 'shim namespace cannot be empty',
+    // A person asks for the state; daemons put the others into texts of their own, as the Go shim's.
+    failure: (message, action) => `${RUNTIME}: ${message}${action === 'debug' ? '\n' : ''}`,
+    reply,
+    warn: (text) => writeAll(2, Buffer.from(text)),
+    // Their code is loaded when it is asked for.
+    info: async (bytes) => (await import('./program/info.js')).info(bytes),
+    delete: async (invocation, warn) => (await import('./program/delete.js')).deleteAction(invocation, warn),
+    start: (invocation) => startAndServe(invocation, reply, caller),
+    async serve(invocation) {
+      const listening = inheritedListener();
+      const log = openLog(invocation.debug);
+      await serveInvocation(invocation, listening, log, await faults(caller.name), caller);
+    },
+  };
 }
 
 /** One process does both: it becomes the shim once the daemon has its answer. Nothing of the daemon's stays open. */
-async function startAndServe(invocation: Invocation, reply: Reply, caller: Caller): Promise<number> {
+async function startAndServe(invocation: Invocation, reply: Reply, caller: Caller): Promise<void> {
   const { name, input, daemonPid, place, observations } = caller;
   const { timeline } = observations;
   if (place) {
@@ -179,7 +151,7 @@ async function startAndServe(invocation: Invocation, reply: Reply, caller: Calle
     // The launcher that has found a zygote waits for this, and would else have somebody new serve there.
     reply(0, '');
     await serveInvocation(invocation, listening, log, [], caller);
-    return 0;
+    return;
   }
   // Before anything is there that would have to be taken back when they can't be understood.
   const interceptors = await faults(name);
@@ -188,7 +160,7 @@ async function startAndServe(invocation: Invocation, reply: Reply, caller: Calle
   if (input > 2) closeSync(input);
   if (!listening) {
     reply(0, answer);
-    return 0;
+    return;
   }
   try {
     reply(0, answer);
@@ -200,7 +172,6 @@ async function startAndServe(invocation: Invocation, reply: Reply, caller: Calle
   }
   leaveStandard();
   await serveInvocation(invocation, listening, openLog(debug), interceptors, caller);
-  return 0;
 }
 
 /** The daemon waits for the end of what it gave us. */
@@ -246,7 +217,7 @@ async function serveInvocation(
     observations,
     isForked,
     interceptors,
-    ttrpcAddress: process.env.TTRPC_ADDRESS ?? (invocation.address ? `${invocation.address}.ttrpc` : ''),
+    ttrpcAddress: ttrpcAddress(invocation),
   });
 }
 
@@ -257,11 +228,6 @@ function inheritedListener(): Listening {
   const server = createServer();
   server.listen({ fd: LISTENER_FD });
   return { server, path: '', unlink: () => undefined };
-}
-
-/** systemd stops a unit by signalling all its processes, and cleaning up must get to its end (contract §1.8). */
-function ignoreSignals(): void {
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGPIPE'] as const) process.on(signal, () => undefined);
 }
 
 void main().then(

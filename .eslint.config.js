@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import tseslint from 'typescript-eslint';
+import { moduleState } from './.eslint.module-state.js';
 
 /** A room of src/ and the rooms it must not look into: imports point downwards only. */
 const above = {
@@ -85,8 +86,16 @@ const states = {
   },
 };
 
+/** A shim's state belongs to its service; examples are a program each. */
+const state = {
+  files: ['src/shim/**/*.ts'],
+  ignores: ['src/shim/example/**'],
+  plugins: { hawser: { rules: { 'module-state': moduleState } } },
+  rules: { 'hawser/module-state': 'error' },
+};
+
 export default tseslint.config(
-  { ignores: ['dist/**', 'bin/**', '**/gen/**', 'node_modules/**', '**/*.cjs', '**/*.mjs', '.eslint.config.js'] },
+  { ignores: ['dist/**', 'bin/**', '**/gen/**', 'node_modules/**', '**/*.cjs', '**/*.mjs', '.eslint.*.js'] },
   ...tseslint.configs.recommendedTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
   {
@@ -129,4 +138,5 @@ export default tseslint.config(
   ...boundaries,
   ground,
   states,
+  state,
 );

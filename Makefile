@@ -130,7 +130,7 @@ dist/docs/README.md: src/api/gen/services.ts .typedoc.mjs $(TS)
 # ---- checks --------------------------------------------------------------------------------------------------------
 
 lint: src/api/gen/services.ts
-	node_modules/.bin/prettier --check --log-level warn src test .eslint.config.js
+	node_modules/.bin/prettier --check --log-level warn src test '.eslint.*.js'
 	node_modules/.bin/tsc -p .
 	node_modules/.bin/eslint -c .eslint.config.js src test
 	node_modules/.bin/typedoc --options .typedoc.mjs --emit none
@@ -226,7 +226,7 @@ soak-gc: setup build
 
 # Lines of 120 columns, as `make lint` wants them.
 format: node_modules/.ready
-	node_modules/.bin/prettier --write --log-level warn src test .eslint.config.js
+	node_modules/.bin/prettier --write --log-level warn src test '.eslint.*.js'
 
 # ---- use -----------------------------------------------------------------------------------------------------------
 

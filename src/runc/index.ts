@@ -18,4 +18,4 @@ export { RuntimeError } from './error.js';
 export { ConsoleSocket } from './console.js';
 export { LogTail } from './log.js';
 export { runCommand, runningCommands, type CommandSubject, type RunningCommand } from './command.js';
-export { commandTotals, forgetCommands, observeCommands, type CommandObserver, type CommandTotal } from './totals.js';
+export { CommandTotals, type CommandObserver, type CommandTotal } from './totals.js';

@@ -10,7 +10,7 @@ import { CommandLog } from './command-log.js';
 import { RuntimeError } from './error.js';
 import { removeEnded } from './ended.js';
 import { isRunc, releaseInit } from './exec-fifo.js';
-import { commandBegins, noteCommand } from './totals.js';
+import type { CommandObserver } from './totals.js';
 
 /** Which runtime, and how all its commands are called. */
 export interface RuntimeOptions {
@@ -29,6 +29,8 @@ export interface RuntimeOptions {
   signal?: AbortSignal;
   /** The criu binary, for runtimes that still take `--criu`. */
   criu?: string;
+  /** Is told of each command, as `CommandTotals` is to count them. */
+  observer?: CommandObserver;
 }
 
 /** Where a new process's standard streams go. */
@@ -264,7 +266,7 @@ export class Runtime {
   async #run(id: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const log = this.options.log === undefined ? undefined : new CommandLog(this.options.log);
     const begun = Date.now();
-    commandBegins(args[0]!);
+    this.options.observer?.begins(args[0]!);
     let failed = true;
     try {
       const result = await this.#runCommand([...this.#globals(log?.file), ...args], {
@@ -277,7 +279,7 @@ export class Runtime {
       return result;
     } finally {
       log?.release();
-      noteCommand(args[0]!, Date.now() - begun, failed);
+      this.options.observer?.ended(args[0]!, Date.now() - begun, failed);
     }
   }
 

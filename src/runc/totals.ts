@@ -1,4 +1,4 @@
-/** How often each of the runtime's commands was run, and how it went, since this process began. */
+/** How often each of a runtime's commands was run, and how it went. */
 
 export interface CommandTotal {
   count: number;
@@ -7,37 +7,40 @@ export interface CommandTotal {
   totalMs: number;
 }
 
-/** Told when a command begins and when its end has been seen. */
-export type CommandObserver = (phase: 'begins' | 'ended', name: string) => void;
-
-let observer: CommandObserver | undefined;
-
-/** Sets who is told of every command of this process's runtimes; one at most. */
-export function observeCommands(observe: CommandObserver): void {
-  observer = observe;
+/** Is told of every command of the runtimes that are given it. */
+export interface CommandObserver {
+  /** The command is about to be run. */
+  begins(name: string): void;
+  /** Its end has been seen, or it could not be run. `ms`: since begins(). */
+  ended(name: string, ms: number, failed: boolean): void;
 }
 
-export function commandBegins(name: string): void {
-  observer?.('begins', name);
-}
+/** Counts the commands of those runtimes that have it as their observer. */
+export class CommandTotals implements CommandObserver {
+  readonly #totals = new Map<string, CommandTotal>();
 
-const totals = new Map<string, CommandTotal>();
+  /**
+   * Nothing is counted yet.
+   *
+   * @param onPhase called when a command begins and when its end has been seen
+   */
+  constructor(private readonly onPhase: (phase: 'begins' | 'ended', name: string) => void = () => undefined) {}
 
-export function noteCommand(name: string, ms: number, failed: boolean): void {
-  observer?.('ended', name);
-  let total = totals.get(name);
-  if (!total) totals.set(name, (total = { count: 0, failed: 0, totalMs: 0 }));
-  total.count++;
-  total.totalMs += ms;
-  if (failed) total.failed++;
-}
+  begins(name: string): void {
+    this.onPhase('begins', name);
+  }
 
-/** Those so far do not count. */
-export function forgetCommands(): void {
-  totals.clear();
-}
+  ended(name: string, ms: number, failed: boolean): void {
+    this.onPhase('ended', name);
+    let total = this.#totals.get(name);
+    if (!total) this.#totals.set(name, (total = { count: 0, failed: 0, totalMs: 0 }));
+    total.count++;
+    total.totalMs += ms;
+    if (failed) total.failed++;
+  }
 
-/** By the command's name: `create`, `start`, … */
-export function commandTotals(): ReadonlyMap<string, Readonly<CommandTotal>> {
-  return totals;
+  /** By the command's name: `create`, `start`, … */
+  byName(): ReadonlyMap<string, Readonly<CommandTotal>> {
+    return this.#totals;
+  }
 }

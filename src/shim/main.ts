@@ -5,13 +5,15 @@ import { basename } from 'node:path';
 import { Bundle } from '../oci/bundle.js';
 import type { ServerInterceptor } from '../ttrpc/index.js';
 import { readInput } from './program/bootstrap.js';
-import { parseFlags, usage, UsageError, type Invocation } from './program/flags.js';
+import { dispatch, type Program } from './program/dispatch.js';
+import { ttrpcAddress, type Invocation } from './program/flags.js';
 import type { Listening } from './program/listen.js';
 import { FifoLogger } from './observe/log.js';
 import { isZygote, standIn, type StandIn } from './zygote/zygote.js';
-import { mark, note } from './observe/timeline.js';
+import { Observations } from './observe/observations.js';
+import type { Timeline } from './observe/timeline.js';
 import { VERSION, REVISION } from './observe/version.js';
-import { duplicate, limitChildrenNofile, peerCredentials, setName } from '../sys/index.js';
+import { duplicate, limitChildrenNofile, setName } from '../sys/index.js';
 
 /** Set when the shim is bundled: the directory that it runs from. */
 declare const HAWSER_LIBRARY: string;
@@ -37,6 +39,9 @@ interface Caller {
   daemonPid: number;
   /** Where we are to serve, when it has been told so already: a listening descriptor, and its path. */
   place?: { fd: number; path: string } | undefined;
+  /** It has been forked by a zygote. */
+  isForked: boolean;
+  observations: Observations;
 }
 
 /**
@@ -72,7 +77,7 @@ function ownTask(): StandIn {
 }
 
 /** What the launcher says by the environment, which goes no further: the runtime and its hooks have no business with it. */
-function takeSettings(): { daemonPid: number; nofile: number; socket: string } {
+function takeSettings(timeline: Timeline): { daemonPid: number; nofile: number; socket: string } {
   const {
     HAWSER_DAEMON_PID: daemonPid,
     HAWSER_NOFILE: nofile,
@@ -83,7 +88,7 @@ function takeSettings(): { daemonPid: number; nofile: number; socket: string } {
     ['launched', process.env.HAWSER_LAUNCHED_AT],
     ['answered', process.env.HAWSER_ANSWERED_AT],
   ] as const) {
-    if (at) note({ what, at: Number(at) });
+    if (at) timeline.note({ what, at: Number(at) });
   }
   if (ours !== undefined) delete process.env.MALLOC_ARENA_MAX;
   for (const name of Object.keys(process.env)) {
@@ -95,107 +100,78 @@ function takeSettings(): { daemonPid: number; nofile: number; socket: string } {
 async function main(): Promise<number> {
   // Who counts shims by their name must not count what has no container.
   const zygote = isZygote();
+  const observations = new Observations();
+  const { timeline } = observations;
   setName(zygote ? ZYGOTE_NAME : PROCESS_NAME);
-  const task = zygote ? await standIn() : ownTask();
+  const task = zygote ? await standIn(timeline) : ownTask();
   if (!task) return 0;
-  mark(zygote ? 'forked' : 'booted');
+  timeline.mark(zygote ? 'forked' : 'booted');
   setName(PROCESS_NAME);
   const reply = replyFunction(task.reply);
-  const { daemonPid, nofile, socket } = takeSettings();
+  const { daemonPid, nofile, socket } = takeSettings(timeline);
   limitChildrenNofile(nofile);
-  let invocation: Invocation;
-  try {
-    invocation = parseFlags(task.args);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    reply(2, `${error.message}\n${usage(PROGRAM)}`);
-    return 2;
-  }
-  try {
-    const place = task.listener === undefined ? undefined : { fd: task.listener, path: socket };
-    return await dispatch(invocation, reply, { name: task.name, input: task.input, daemonPid, place });
-  } catch (error) {
-    // A person asks for this one; daemons put the others into texts of their own, as the Go shim's.
-    const end = invocation.action === 'debug' ? '\n' : '';
-    reply(1, `${RUNTIME}: ${(error as Error).message}${end}`);
-    return 1;
-  }
+  const place = task.listener === undefined ? undefined : { fd: task.listener, path: socket };
+  const { name, input } = task;
+  return dispatch(program(reply, { name, input, daemonPid, place, isForked: zygote, observations }), task.args);
 }
 
-async function dispatch(invocation: Invocation, reply: Reply, caller: Caller): Promise<number> {
-  if (invocation.help) {
-    reply(0, usage(PROGRAM));
-    return 0;
-  }
-  if (invocation.version) {
-    reply(
-      0,
-      `${PROGRAM}:\n  Version:  ${VERSION}\n  Revision: ${REVISION}\n  Node version: ${process.version}\n  Library: ${HAWSER_LIBRARY}\n\n`,
-    );
-    return 0;
-  }
-  if (invocation.info) {
-    const { info } = await import('./program/info.js');
-    reply(0, await info(readInput()));
-    return 0;
-  }
-  if (invocation.action === 'debug') {
-    const { ask } = await import('./debug/index.js');
-    reply(0, await ask(invocation, peerCredentials));
-    return 0;
-  }
-  if (!invocation.namespace) throw new Error('shim namespace cannot be empty');
-  if (invocation.action === 'start') return startAndServe(invocation, reply, caller);
-  if (invocation.action === 'delete') {
-    ignoreSignals();
-    const { deleteAction } = await import('./program/delete.js');
-    const warnings: string[] = [];
-    const response = await deleteAction(invocation, (text) => warnings.push(text));
-    if (warnings.length > 0) writeAll(2, Buffer.from(`${warnings.join('\n')}\n`));
-    reply(0, response);
-    return 0;
-  }
-  await serveInvocation(invocation, inheritedListener(), openLog(invocation.debug), await faults(caller.name));
-  return 0;
+function program(reply: Reply, caller: Caller): Program {
+  return {
+    name: PROGRAM,
+    version: VERSION,
+    revision: REVISION,
+    origin: () => `Library: ${HAWSER_LIBRARY}`,
+    noNamespace: 'shim namespace cannot be empty',
+    // A person asks for the state; daemons put the others into texts of their own, as the Go shim's.
+    failure: (message, action) => `${RUNTIME}: ${message}${action === 'debug' ? '\n' : ''}`,
+    reply,
+    warn: (text) => writeAll(2, Buffer.from(text)),
+    // Their code is loaded when it is asked for.
+    info: async (bytes) => (await import('./program/info.js')).info(bytes),
+    delete: async (invocation, warn) => (await import('./program/delete.js')).deleteAction(invocation, warn),
+    start: (invocation) => startAndServe(invocation, reply, caller),
+    async serve(invocation) {
+      const listening = inheritedListener();
+      const log = openLog(invocation.debug);
+      await serveInvocation(invocation, listening, log, await faults(caller.name), caller);
+    },
+  };
 }
 
 /** One process does both: it becomes the shim once the daemon has its answer. Nothing of the daemon's stays open. */
-async function startAndServe(
-  invocation: Invocation,
-  reply: Reply,
-  { name, input, daemonPid, place }: Caller,
-): Promise<number> {
+async function startAndServe(invocation: Invocation, reply: Reply, caller: Caller): Promise<void> {
+  const { name, input, daemonPid, place, observations } = caller;
+  const { timeline } = observations;
   if (place) {
     leaveStandard();
     if (input > 2) closeSync(input);
     const log = openLog(invocation.debug);
     const { startAt } = await import('./program/start.js');
-    const listening = await startAt(place.fd, place.path, daemonPid, log);
+    const listening = await startAt(place.fd, place.path, daemonPid, { log, timeline });
     // The launcher that has found a zygote waits for this, and would else have somebody new serve there.
     reply(0, '');
-    await serveInvocation(invocation, listening, log, []);
-    return 0;
+    await serveInvocation(invocation, listening, log, [], caller);
+    return;
   }
   // Before anything is there that would have to be taken back when they can't be understood.
   const interceptors = await faults(name);
   const { start } = await import('./program/start.js');
-  const { answer, listening, debug } = await start(invocation, readInput(input), daemonPid);
+  const { answer, listening, debug } = await start(invocation, readInput(input), daemonPid, timeline);
   if (input > 2) closeSync(input);
   if (!listening) {
     reply(0, answer);
-    return 0;
+    return;
   }
   try {
     reply(0, answer);
-    mark('answered');
+    timeline.mark('answered');
   } catch (error) {
     // The daemon gave up on us.
     listening.unlink();
     throw error;
   }
   leaveStandard();
-  await serveInvocation(invocation, listening, openLog(debug), interceptors);
-  return 0;
+  await serveInvocation(invocation, listening, openLog(debug), interceptors, caller);
 }
 
 /** The daemon waits for the end of what it gave us. */
@@ -231,14 +207,17 @@ async function serveInvocation(
   listening: Listening,
   log: FifoLogger,
   interceptors: readonly ServerInterceptor[],
+  { isForked, observations }: Caller,
 ): Promise<void> {
   const { serve } = await import('./worker/serve.js');
   await serve({
     invocation,
     listening,
     log,
+    observations,
+    isForked,
     interceptors,
-    ttrpcAddress: process.env.TTRPC_ADDRESS ?? (invocation.address ? `${invocation.address}.ttrpc` : ''),
+    ttrpcAddress: ttrpcAddress(invocation),
   });
 }
 
@@ -249,11 +228,6 @@ function inheritedListener(): Listening {
   const server = createServer();
   server.listen({ fd: LISTENER_FD });
   return { server, path: '', unlink: () => undefined };
-}
-
-/** systemd stops a unit by signalling all its processes, and cleaning up must get to its end (contract §1.8). */
-function ignoreSignals(): void {
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGPIPE'] as const) process.on(signal, () => undefined);
 }
 
 void main().then(

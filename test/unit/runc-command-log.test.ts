@@ -3,8 +3,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, symlin
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CommandLog } from '../../src/runc/command-log.js';
-import { commandTotals, Runtime, type RuntimeError } from '../../src/runc/index.js';
-import { eventually } from '../support/eventually.js';
+import { CommandTotals, Runtime, type RuntimeError } from '../../src/runc/index.js';
 import { leavesNothingOpen, script, tempDir } from './fixtures/support.js';
 
 const line = (msg: string, level = 'error'): string =>
@@ -144,15 +143,17 @@ test('a bundle that is gone is no error', (t) => {
 
 test('commands are counted by name', async (t) => {
   const dir = tempDir(t);
-  const good = new Runtime({ binary: script(dir, 'good', 'sleep 0.02') });
-  const bad = new Runtime({ binary: script(dir, 'bad', 'exit 1') });
-  const before = { count: 0, failed: 0, totalMs: 0, ...commandTotals().get('resume') };
+  const phases: string[] = [];
+  const observer = new CommandTotals((phase, name) => phases.push(`${name} ${phase}`));
+  const good = new Runtime({ binary: script(dir, 'good', 'sleep 0.02'), observer });
   await good.resume('c');
-  await assert.rejects(bad.resume('c'));
-  await assert.rejects(new Runtime({ binary: '/no/such/runtime' }).resume('c'));
-  const after = await eventually('it is counted', () => commandTotals().get('resume'));
-  assert.deepEqual([after.count - before.count, after.failed - before.failed], [3, 2]);
-  assert.ok(after.totalMs - before.totalMs >= 20);
+  assert.deepEqual(phases, ['resume begins', 'resume ended']);
+  await assert.rejects(new Runtime({ binary: script(dir, 'bad', 'exit 1'), observer }).resume('c'));
+  await assert.rejects(new Runtime({ binary: '/no/such/runtime', observer }).resume('c'));
+  await new Runtime({ binary: script(dir, 'unseen', 'exit 0') }).resume('c');
+  const { count, failed, totalMs } = observer.byName().get('resume')!;
+  assert.deepEqual([count, failed], [3, 2], 'and not what another runtime ran');
+  assert.ok(totalMs >= 20);
 });
 
 test('nothing stays open', (t) => {

@@ -8,6 +8,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { containerd } from '../../src/api/gen/api.js';
 import { Bundle } from '../../src/oci/bundle.js';
+import { Observations } from '../../src/shim/observe/observations.js';
 import type { ContainerRecord, ExecRecord } from '../../src/shim/record/record.js';
 import { Container } from '../../src/shim/task/container.js';
 import type { ShimContext } from '../../src/shim/task/context.js';
@@ -71,6 +72,7 @@ class Lab {
       },
       orphans: { adopting: (work: () => Promise<unknown>) => work() },
       log,
+      observations: new Observations(),
       custom: {
         runtime: (_: ContainerRecord, signal: AbortSignal) => new ScriptedRuntime(this.machine, init, !shares, signal),
       },

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { Observations } from '../../src/shim/observe/observations.js';
 import { PlainStdio } from '../../src/shim/stdio/plain.js';
 import type { StdioRequest } from '../../src/shim/stdio/types.js';
 import { makeFifo, spawn } from '../../src/sys/index.js';
@@ -51,7 +52,7 @@ async function run(stdio: PlainStdio, command: string): Promise<number> {
 async function copies(t: TestContext): Promise<void> {
   const req = request(tempDir(t), ['stdin', 'stdout', 'stderr']);
   const [out, err] = [contents(req.stdout), contents(req.stderr)];
-  const stdio = await PlainStdio.open(req, assert.fail);
+  const stdio = await PlainStdio.open(req, assert.fail, new Observations());
   const writer = spawnClient('sh', ['-c', `exec >"${req.stdin}"; head -c 300000 /dev/zero | tr '\\0' x`], {
     stdio: 'ignore',
   });
@@ -71,7 +72,7 @@ test('nothing stays open', (t) => leavesNothingOpen(() => copies(t)));
 test('a CloseIO that comes before the start leaves what the client wrote, and the end', async (t) => {
   const req = request(tempDir(t), ['stdin', 'stdout']);
   const out = contents(req.stdout);
-  const stdio = await PlainStdio.open(req, assert.fail);
+  const stdio = await PlainStdio.open(req, assert.fail, new Observations());
   await once(spawnClient('sh', ['-c', `echo early > "${req.stdin}"`], { stdio: 'ignore' }), 'exit');
   stdio.closeStdin();
   assert.equal(await run(stdio, 'cat'), 0);
@@ -95,6 +96,7 @@ test('no streams at all: the process finds an empty input, and may write', async
       onDeath: '',
     },
     assert.fail,
+    new Observations(),
   );
   assert.equal(await run(stdio, 'cat && echo something && echo else >&2'), 0);
   await stdio.close();
@@ -103,7 +105,7 @@ test('no streams at all: the process finds an empty input, and may write', async
 test('one who goes on writing after the process has ended holds drained() up no longer than allowed', async (t) => {
   const req = request(tempDir(t), ['stdout']);
   const reader = openSync(req.stdout, constants.O_RDONLY | constants.O_NONBLOCK);
-  const stdio = await PlainStdio.open(req, assert.fail);
+  const stdio = await PlainStdio.open(req, assert.fail, new Observations());
   assert.equal(await run(stdio, 'sleep 1000 & echo $! > /dev/null'), 0);
   assert.equal(await stdio.drained(50), false);
   await stdio.close();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { closeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
-import { counters } from '../../src/shim/observe/counters.js';
+import { newCounters } from '../../src/shim/observe/counters.js';
 import { Pump } from '../../src/shim/stdio/pump.js';
 import type { Sink } from '../../src/shim/stdio/sink.js';
 import {
@@ -32,6 +32,7 @@ const NUMBERS = ['seq', '1', '1000000000'];
 class Setup {
   readonly ended: string[] = [];
   readonly sinkErrors: NodeJS.ErrnoException[] = [];
+  readonly counters = newCounters();
   readonly pump: Pump;
   readonly #source = makePipe();
   readonly #sink = makePipe();
@@ -50,6 +51,7 @@ class Setup {
     for (const fd of [source.write, into.read, words.write]) closeSync(fd);
     for (const fd of [source.read, into.write]) setNonblock(fd, true);
     this.pump = new Pump(source.read, sink ?? into.write, {
+      counters: this.counters,
       onEnd: () => this.ended.push('end'),
       onSinkError: (error) => this.sinkErrors.push(error),
     });
@@ -111,13 +113,12 @@ function killIfThere(pid: number, signal: NodeJS.Signals): void {
 test('much output is copied by a thread, whole and in order, to its end', async (t) => {
   await leavesNothingOpen(async () => {
     const s = new Setup(t);
-    const before = counters.bytesCopied;
     await s.untilRelayed();
-    await eventually('more than it does in one go', () => counters.bytesCopied - before > 64 << 20);
+    await eventually('more than it does in one go', () => s.counters.bytesCopied > 64 << 20);
     await s.endWriter();
     await eventually('the end', () => s.ended.length > 0);
     await noRelay();
-    assert.equal(await s.bytesRead(), counters.bytesCopied - before, 'all is counted');
+    assert.equal(await s.bytesRead(), s.counters.bytesCopied, 'all is counted');
     assert.deepEqual(s.sinkErrors, []);
     await s.end();
   });
@@ -137,7 +138,6 @@ test('a thread whose reader stands still ends; what it had goes on when there is
 
 test('finish while a thread copies: what lies in the source is copied, then it ends', async (t) => {
   const s = new Setup(t);
-  const before = counters.bytesCopied;
   await s.untilRelayed();
   s.signalReader('SIGSTOP');
   await s.endWriter();
@@ -146,7 +146,7 @@ test('finish while a thread copies: what lies in the source is copied, then it e
   s.signalReader('SIGCONT');
   await eventually('the end', () => s.ended.length > 0);
   assert.deepEqual(s.ended, ['end']);
-  assert.equal(await s.bytesRead(), counters.bytesCopied - before);
+  assert.equal(await s.bytesRead(), s.counters.bytesCopied);
 });
 
 test('stop while a thread copies ends both at once', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
+import { newCounters } from '../../src/shim/observe/counters.js';
 import { Pump } from '../../src/shim/stdio/pump.js';
 import { makePipe, setNonblock, tryRead, tryWrite } from '../../src/sys/index.js';
 import { eventually } from '../support/eventually.js';
@@ -17,6 +18,7 @@ class Setup {
   constructor(t?: TestContext) {
     for (const fd of [this.source.read, this.source.write, this.sink.read, this.sink.write]) setNonblock(fd, true);
     this.pump = new Pump(this.source.read, this.sink.write, {
+      counters: newCounters(),
       onEnd: () => this.ended.push('end'),
       onSinkError: (error) => this.sinkErrors.push(error),
     });
@@ -215,6 +217,7 @@ test('stop inside the end is no second end', async (t) => {
   t.after(() => [source.read, sink.read, sink.write].forEach((fd) => closeSync(fd)));
   let ends = 0;
   const pump = new Pump(source.read, sink.write, {
+    counters: newCounters(),
     onEnd: () => {
       ends++;
       pump.stop();

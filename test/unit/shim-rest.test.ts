@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { busy, forgetWork, memory, restAsForked } from '../../src/shim/worker/rest.js';
+import { Rest } from '../../src/shim/worker/rest.js';
 
 test('memory is given back when nothing has been asked for two seconds, once more after eight, and not for a trifle', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -10,9 +10,10 @@ test('memory is given back when nothing has been asked for two seconds, once mor
   globalThis.gc = (() => void collected++) as unknown as typeof globalThis.gc;
 
   let own = 10 << 20;
-  t.mock.method(memory, 'ownBytes', () => own);
+  const ownBytes = (): number => own;
+  const rest = new Rest({ ownBytes });
 
-  busy();
+  rest.busy();
   t.mock.timers.tick(1_000);
   assert.equal(collected, 0);
   t.mock.timers.tick(1_000);
@@ -24,31 +25,31 @@ test('memory is given back when nothing has been asked for two seconds, once mor
   t.mock.timers.tick(20_000);
   assert.equal(collected, 3, 'that was all');
 
-  for (let n = 0; n < 49; n++) busy();
+  for (let n = 0; n < 49; n++) rest.busy();
   t.mock.timers.tick(20_000);
   assert.equal(collected, 3, '49 requests are not worth it');
 
-  busy();
+  rest.busy();
   t.mock.timers.tick(20_000);
   assert.equal(collected, 3, 'nor are fifty, where nothing has grown');
 
   own += 2 << 20;
-  for (let n = 0; n < 50; n++) busy();
+  for (let n = 0; n < 50; n++) rest.busy();
   t.mock.timers.tick(2_000);
   assert.equal(collected, 4);
   own += 2 << 20;
-  for (let n = 0; n < 50; n++) busy();
+  for (let n = 0; n < 50; n++) rest.busy();
   t.mock.timers.tick(2_000);
   assert.equal(collected, 5, 'much that is asked between the two is looked at as at first');
 
-  for (let n = 0; n < 50; n++) busy();
-  forgetWork();
+  for (let n = 0; n < 50; n++) rest.busy();
+  rest.stop();
   t.mock.timers.tick(20_000);
   assert.equal(collected, 5);
 
-  restAsForked();
   own = 4 << 20;
-  busy();
+  const forked = new Rest({ isForked: true, ownBytes });
+  forked.busy();
   t.mock.timers.tick(20_000);
   assert.equal(collected, 5, 'what is shared with a zygote is best left as it is');
 });

@@ -3,8 +3,11 @@ import { test } from 'node:test';
 import { Serial } from '../../src/shim/task/queue.js';
 import { deferred } from '../support/ttrpc-fixture.js';
 
+/** Nothing here is asked for by a request. */
+const nobody = { current: undefined };
+
 test('one after the other, in the order of asking', async () => {
-  const serial = new Serial();
+  const serial = new Serial(nobody);
   const log: string[] = [];
   const gates = [deferred<void>(), deferred<void>(), deferred<void>()];
   const runs = gates.map(({ promise }, index) =>
@@ -25,7 +28,7 @@ test('one after the other, in the order of asking', async () => {
 });
 
 test('a failure is the asker’s alone, and the next goes on', async () => {
-  const serial = new Serial();
+  const serial = new Serial(nobody);
   const failed = serial.run(() => Promise.reject(new Error('mine')));
   const thrown = serial.run(() => {
     throw new Error('at once');
@@ -37,7 +40,7 @@ test('a failure is the asker’s alone, and the next goes on', async () => {
 });
 
 test('nothing runs within the call', async () => {
-  const serial = new Serial();
+  const serial = new Serial(nobody);
   let ran = false;
   const run = serial.run(() => {
     ran = true;
@@ -49,7 +52,7 @@ test('nothing runs within the call', async () => {
 });
 
 test('how many run or wait', async () => {
-  const serial = new Serial();
+  const serial = new Serial(nobody);
   assert.equal(serial.pending, 0);
   const gate = deferred<void>();
   const runs = [

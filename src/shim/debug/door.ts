@@ -27,19 +27,28 @@ export function answerDebug(socket: Socket, first: Buffer, sources: Sources): bo
   return true;
 }
 
-let logging = false;
+/** The state dump in the log, one at a time. */
+export class DumpToLog {
+  #isWriting = false;
 
-/** Writes the state dump to the log, unless that is being done. */
-export async function logDebug(sources: Sources, log: Logger): Promise<void> {
-  if (logging) return;
-  logging = true;
-  try {
-    const { logState } = await load();
-    await logState(sources, log);
-  } catch (error) {
-    log.info('state of the shim', { state: raw(sources, error) });
-  } finally {
-    logging = false;
+  constructor(
+    private readonly sources: Sources,
+    private readonly log: Logger,
+  ) {}
+
+  /** Writes it, unless that is being done. */
+  async write(): Promise<void> {
+    if (this.#isWriting) return;
+    this.#isWriting = true;
+    const { sources, log } = this;
+    try {
+      const { logState } = await load();
+      await logState(sources, log);
+    } catch (error) {
+      log.info('state of the shim', { state: raw(sources, error) });
+    } finally {
+      this.#isWriting = false;
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the state dump is made of, as the parts of the shim hold it. Types only: the dump's code is loaded when asked for. */
 import type { CommandTotal, RunningCommand } from '../../runc/index.js';
-import type { counters } from '../observe/counters.js';
+import type { Counters } from '../observe/counters.js';
 import type { EventsSnapshot } from '../events/publisher.js';
 import type { Complaint } from '../observe/log.js';
 import type { ContainerRecord, ShimRecord } from '../record/record.js';
@@ -31,7 +31,7 @@ export interface ContainerSnapshot {
 
 export interface Sources {
   readonly record: ShimRecord;
-  readonly counters: Readonly<typeof counters>;
+  readonly counters: Readonly<Counters>;
   containers(): { creating: ContainerSnapshot[]; created: ContainerSnapshot[] };
   requests(): PendingRequest[];
   requestTotals(): ReadonlyMap<string, Readonly<RequestTotal>>;

@@ -2,14 +2,16 @@
 import { realpathSync } from 'node:fs';
 import { basename } from 'node:path';
 import { containerd } from '../../api/gen/api.js';
-import { peerCredentials, setName } from '../../sys/index.js';
+import { setName } from '../../sys/index.js';
 import { readInput } from '../program/bootstrap.js';
 import type { Custom } from '../task/custom.js';
 import { deleteAction } from '../program/delete.js';
-import { parseFlags, usage, UsageError, type Invocation } from '../program/flags.js';
+import { dispatch, type Program } from '../program/dispatch.js';
+import { ttrpcAddress, type Invocation } from '../program/flags.js';
 import { info } from '../program/info.js';
 import { FifoLogger, type Logger } from '../observe/log.js';
-import { pendingRequests } from '../observe/requests.js';
+import { Observations } from '../observe/observations.js';
+import { Timeline } from '../observe/timeline.js';
 import { serve } from '../worker/serve.js';
 import { start } from '../program/start.js';
 import { aroundRunc } from './around-runc.js';
@@ -21,16 +23,11 @@ import type { RuncShim, Shim } from './types.js';
 /** As the kernel cuts any shim's name: what `pgrep containerd-shim` finds. */
 const PROCESS_NAME = 'containerd-shim';
 
-/** What differs from one kind of shim to another. */
-interface Program {
+/** What differs from one kind of author's shim to another. */
+interface Kind extends Pick<Program, 'version' | 'info' | 'delete'> {
   /** The runtime's name. */
-  name: string;
-  version: string;
+  readonly name: string;
   custom(around: { name: string; namespace: string; log: Logger; onServing: () => void }): Custom;
-  /** An encoded DeleteResponse. */
-  delete(invocation: Invocation, warn: (text: string) => void): Promise<Uint8Array>;
-  /** An encoded RuntimeInfo. */
-  info(input: Uint8Array): Promise<Uint8Array>;
 }
 
 /**
@@ -85,89 +82,63 @@ function nameOfProgram(): string {
   return name === undefined ? program : `io.containerd.${name}.${version}`;
 }
 
-async function run(program: Program): Promise<never> {
+async function run(kind: Kind): Promise<never> {
   const args = process.argv.slice(2);
-  let invocation: Invocation;
-  try {
-    invocation = parseFlags(args);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    return end(2, `${error.message}\n${usage(program.name)}`);
-  }
-  try {
-    const answer = await dispatch(program, invocation, args);
-    return end(0, answer);
-  } catch (error) {
-    return end(1, `${program.name}: ${(error as Error).message}\n`);
-  }
+  const status = await dispatch(
+    {
+      ...kind,
+      origin: () => `Program: ${realpathSync(process.argv[1]!)}`,
+      noNamespace: 'shim namespace cannot be empty; containerd gives it by -namespace',
+      failure: (message) => `${kind.name}: ${message}\n`,
+      reply,
+      warn: (text) => process.stderr.write(text),
+      start: (invocation) => startAction(invocation, args),
+      serve: (invocation) => serveAction(kind, invocation),
+    },
+    args,
+  );
+  return process.exit(status);
 }
 
-/** What it is asked for, once all of it is written. */
-function end(status: number, text: string | Uint8Array): Promise<never> {
-  return new Promise(() => {
-    (status === 0 ? process.stdout : process.stderr).write(text, () => process.exit(status));
+/** Resolves once all of it is written. */
+function reply(status: number, text: string | Uint8Array): Promise<void> {
+  return new Promise((resolve) => {
+    (status === 0 ? process.stdout : process.stderr).write(text, () => resolve());
   });
 }
 
-async function dispatch(
-  program: Program,
-  invocation: Invocation,
-  args: readonly string[],
-): Promise<string | Uint8Array> {
-  if (invocation.help) return usage(program.name);
-  if (invocation.version)
-    return `${program.name}:\n  Version:  ${program.version}\n  Node version: ${process.version}\n  Program: ${realpathSync(process.argv[1]!)}\n\n`;
-  if (invocation.info) return program.info(readInput());
-  if (invocation.action === 'debug') return (await import('../debug/index.js')).ask(invocation, peerCredentials);
-  if (!invocation.namespace) throw new Error('shim namespace cannot be empty; containerd gives it by -namespace');
-  switch (invocation.action) {
-    case 'start':
-      return startAction(invocation, args);
-    case 'delete': {
-      // systemd stops a unit by signalling all its processes, and cleaning up must get to its end.
-      for (const signal of ['SIGTERM', 'SIGINT', 'SIGPIPE'] as const) process.on(signal, () => undefined);
-      const warnings: string[] = [];
-      const response = await program.delete(invocation, (text) => warnings.push(text));
-      if (warnings.length > 0) process.stderr.write(`${warnings.join('\n')}\n`);
-      return response;
-    }
-    default:
-      await serveAction(program, invocation);
-      return '';
-  }
-}
-
 /** Answers when another process serves. */
-async function startAction(invocation: Invocation, args: readonly string[]): Promise<string | Uint8Array> {
-  const { answer, listening } = await start(invocation, readInput(), process.ppid);
-  if (!listening) return answer;
+async function startAction(invocation: Invocation, args: readonly string[]): Promise<void> {
+  const { answer, listening } = await start(invocation, readInput(), process.ppid, new Timeline());
   try {
-    await launch(listening, args.slice(0, args.lastIndexOf('start')));
+    if (listening) await launch(listening, args.slice(0, args.lastIndexOf('start')));
   } catch (error) {
-    listening.unlink();
+    listening?.unlink();
     throw error;
   }
-  return answer;
+  await reply(0, answer);
 }
 
-async function serveAction(program: Program, invocation: Invocation): Promise<void> {
+async function serveAction(kind: Kind, invocation: Invocation): Promise<void> {
   setName(PROCESS_NAME);
   const listening = inheritedListener();
   const { namespace } = invocation;
-  const log = new FifoLogger(invocation.debug, program.name);
+  const log = new FifoLogger(invocation.debug, kind.name);
+  const observations = new Observations();
   // What makes an author's code end the process is hard to find otherwise: containerd only sees that nobody answers.
   process.on('exit', (status) => {
-    const [request] = pendingRequests();
+    const [request] = observations.requests.pending();
     if (request) log.error(`the shim ends with status ${status} during ${request.method}`, { id: request.id });
   });
   await serve({
     invocation,
     listening,
     log,
+    observations,
     interceptors: [],
-    ttrpcAddress: process.env.TTRPC_ADDRESS ?? (invocation.address ? `${invocation.address}.ttrpc` : ''),
-    custom: program.custom({
-      name: program.name,
+    ttrpcAddress: ttrpcAddress(invocation),
+    custom: kind.custom({
+      name: kind.name,
       namespace,
       log,
       onServing() {

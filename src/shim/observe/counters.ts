@@ -1,8 +1,12 @@
 /** What a shim counts as it goes, besides what its parts count themselves; for its metrics. */
-export const counters = {
-  execsStarted: 0,
+export interface Counters {
+  execsStarted: number;
   /** Of those started, whose exit has been told. */
-  execsFinished: 0,
+  execsFinished: number;
   /** Between processes and their clients, handed over by the kernel or not; a logger's standard output is its own. */
-  bytesCopied: 0,
-};
+  bytesCopied: number;
+}
+
+export function newCounters(): Counters {
+  return { execsStarted: 0, execsFinished: 0, bytesCopied: 0 };
+}

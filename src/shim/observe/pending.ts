@@ -9,20 +9,22 @@ export interface Wait {
   readonly since: number;
 }
 
-const waits = new Set<Wait>();
+export class Waits {
+  readonly #pending = new Set<Wait>();
 
-/** Notes what a promise is for as long as it has not settled. */
-export async function waitingFor<T>(what: string, subject: string, work: Promise<T>): Promise<T> {
-  const wait = { what, subject, since: Date.now() };
-  waits.add(wait);
-  try {
-    return await work;
-  } finally {
-    waits.delete(wait);
+  /** Notes what a promise is for as long as it has not settled. */
+  async for<T>(what: string, subject: string, work: Promise<T>): Promise<T> {
+    const wait = { what, subject, since: Date.now() };
+    this.#pending.add(wait);
+    try {
+      return await work;
+    } finally {
+      this.#pending.delete(wait);
+    }
   }
-}
 
-/** Those that have not settled, oldest first. */
-export function pendingWaits(): Wait[] {
-  return [...waits];
+  /** Those that have not settled, oldest first. */
+  pending(): Wait[] {
+    return [...this.#pending];
+  }
 }

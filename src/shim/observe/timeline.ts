@@ -12,26 +12,23 @@ export interface Moment {
   container?: string;
 }
 
-const first: Moment[] = [];
-const last: Moment[] = [];
+export class Timeline {
+  readonly #first: Moment[] = [];
+  readonly #last: Moment[] = [];
 
-/** Notes that something happens now. */
-export function mark(what: string, container?: string): void {
-  note(container ? { what, at: realtimeMillis(), container } : { what, at: realtimeMillis() });
-}
+  /** Notes that something happens now. */
+  mark(what: string, container?: string): void {
+    this.note(container ? { what, at: realtimeMillis(), container } : { what, at: realtimeMillis() });
+  }
 
-/** Notes what happened elsewhere, such as in the launcher. */
-export function note(moment: Moment): void {
-  if (first.length < FIRST) first.push(moment);
-  else if (last.push(moment) > LAST) last.shift();
-}
+  /** Notes what happened elsewhere, such as in the launcher. */
+  note(moment: Moment): void {
+    if (this.#first.length < FIRST) this.#first.push(moment);
+    else if (this.#last.push(moment) > LAST) this.#last.shift();
+  }
 
-/** Those so far do not count. */
-export function forgetTimeline(): void {
-  first.length = last.length = 0;
-}
-
-/** The first moments and the last, in their order. */
-export function timeline(): Moment[] {
-  return [...first, ...last].sort((a, b) => a.at - b.at);
+  /** The first moments and the last, in their order. */
+  moments(): Moment[] {
+    return [...this.#first, ...this.#last].sort((a, b) => a.at - b.at);
+  }
 }

@@ -84,6 +84,11 @@ export function parseFlags(args: readonly string[]): Invocation {
   };
 }
 
+/** The daemon's ttrpc socket, which takes events; empty when it has told of none. */
+export function ttrpcAddress({ address }: Pick<Invocation, 'address'>): string {
+  return process.env.TTRPC_ADDRESS ?? (address ? `${address}.ttrpc` : '');
+}
+
 /** Go's booleans stand alone or take a value after `=`, never as the next word. */
 function setBoolean(set: Set<string>, name: string, value: string | undefined): void {
   if (value === undefined || ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) set.add(name);

@@ -9,7 +9,7 @@ import type { Invocation } from './flags.js';
 import { checkIdentifier } from '../../api/identifier.js';
 import { adopt, listenAt, type Listening } from './listen.js';
 import type { Logger } from '../observe/log.js';
-import { mark } from '../observe/timeline.js';
+import type { Timeline } from '../observe/timeline.js';
 
 export interface Started {
   /** What the daemon is told, in its own words. */
@@ -20,8 +20,13 @@ export interface Started {
 }
 
 /** @param daemonPid the process that ran us: it tells which answer is understood, and the score of the out-of-memory killer */
-export async function start(invocation: Invocation, input: Uint8Array, daemonPid: number): Promise<Started> {
-  const { shimCgroup, ...started } = await takePlace(invocation, new Bundle(process.cwd()), input, daemonPid);
+export async function start(
+  invocation: Invocation,
+  input: Uint8Array,
+  daemonPid: number,
+  timeline: Timeline,
+): Promise<Started> {
+  const { shimCgroup, ...started } = await takePlace(invocation, new Bundle(process.cwd()), input, daemonPid, timeline);
   if (!started.listening) return started;
   try {
     if (shimCgroup) joinCgroup(shimCgroup);
@@ -39,6 +44,7 @@ export async function takePlace(
   bundle: Bundle,
   input: Uint8Array,
   daemonPid: number,
+  timeline: Timeline,
 ): Promise<Started & { shimCgroup: string }> {
   const { id, namespace, address: grpcAddress } = invocation;
   checkIdentifier('id', id);
@@ -53,10 +59,10 @@ export async function takePlace(
   const debug = invocation.debug || bootstrap.debug;
   const dialect = dialectOf(bootstrap.isParams, daemonPid);
 
-  mark('bundle read');
+  timeline.mark('bundle read');
   const { shimCgroup } = bootstrap.options;
   const listening = await listenAt(path);
-  mark('listening');
+  timeline.mark('listening');
   if (listening === 'taken') {
     bundle.writeAddress(address);
     return { answer: await answerForRunning(dialect, address), debug, shimCgroup: shimCgroup ?? '' };
@@ -89,9 +95,14 @@ function joinCgroup(path: string): void {
  *
  * @param fd listens at the path
  */
-export async function startAt(fd: number, path: string, daemonPid: number, log: Logger): Promise<Listening> {
+export async function startAt(
+  fd: number,
+  path: string,
+  daemonPid: number,
+  { log, timeline }: { log: Logger; timeline: Timeline },
+): Promise<Listening> {
   const listening = await adopt(fd, path);
-  mark('listening');
+  timeline.mark('listening');
   try {
     adjustOomScore(daemonPid);
   } catch (error) {

@@ -6,7 +6,7 @@ import type { Mount } from '../record/mount.js';
 import { mountOne, SCRATCH } from './mount.js';
 import { mountPoints } from './mountinfo.js';
 import { targetOf } from './mount-target.js';
-import { waitingFor } from '../observe/pending.js';
+import { Waits } from '../observe/pending.js';
 
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
@@ -16,16 +16,20 @@ const BUSY_MS = 2500;
 const LAZY_BUSY_MS = 1000;
 const BUSY_PAUSE_MS = 50;
 
-/** Mounts all, in order; when one fails, those before it are taken down again. */
-export async function mountRootfs(mounts: readonly Mount[], rootfs: string): Promise<void> {
+/**
+ * Mounts all, in order; when one fails, those before it are taken down again.
+ *
+ * @param waits where each mount is noted while it is under way
+ */
+export async function mountRootfs(mounts: readonly Mount[], rootfs: string, waits = new Waits()): Promise<void> {
   if (mounts.length === 0) return;
   mkdirSync(rootfs, { recursive: true, mode: 0o711 });
   try {
-    for (const one of mounts) await waitingFor('mount', rootfs, mountOne(one, targetOf(rootfs, one), rootfs));
+    for (const one of mounts) await waits.for('mount', rootfs, mountOne(one, targetOf(rootfs, one), rootfs));
   } catch (error) {
     let text = `failed to mount rootfs component: ${(error as Error).message}`;
     try {
-      await unmountRootfs(rootfs, { lazy: true });
+      await unmountRootfs(rootfs, { lazy: true, waits });
     } catch (second) {
       text += `; and taking down what was mounted failed too: ${(second as Error).message}`;
     }
@@ -38,11 +42,11 @@ export async function mountRootfs(mounts: readonly Mount[], rootfs: string): Pro
  * mounted there is success.
  *
  * @param lazy what stays in use is detached: it goes when its last user does. For where nobody tries again.
+ * @param waits where each unmounting is noted while it is under way
  */
-export async function unmountRootfs(rootfs: string, { lazy = false } = {}): Promise<void> {
+export async function unmountRootfs(rootfs: string, { lazy = false, waits = new Waits() } = {}): Promise<void> {
   const deadline = Date.now() + (lazy ? LAZY_BUSY_MS : BUSY_MS);
-  for (const point of mountPoints(rootfs, SCRATCH))
-    await waitingFor('umount', point, unmountAll(point, deadline, lazy));
+  for (const point of mountPoints(rootfs, SCRATCH)) await waits.for('umount', point, unmountAll(point, deadline, lazy));
 }
 
 /** Until the kernel says that nothing is mounted there. */

@@ -1,7 +1,7 @@
 /** An OCI runtime's binary as the runtime of a container, called as the container's options say. */
 import { join } from 'node:path';
 import { Runtime, type ExecLaunch, type Launch, type CheckpointOptions } from '../../runc/index.js';
-import type { RestoreImages, RuntimePort } from '../../runc/index.js';
+import type { CommandObserver, RestoreImages, RuntimePort } from '../../runc/index.js';
 import type { RuntimeSettings } from '../record/record.js';
 
 export class OciRuntime implements RuntimePort {
@@ -15,9 +15,10 @@ export class OciRuntime implements RuntimePort {
     private readonly settings: RuntimeSettings,
     log: string,
     signal: AbortSignal,
+    observer: CommandObserver,
   ) {
     const { binary, root, systemdCgroup, criu } = settings;
-    this.#runtime = new Runtime({ binary, root, log, systemdCgroup, criu, signal });
+    this.#runtime = new Runtime({ binary, root, log, systemdCgroup, criu, signal, observer });
   }
 
   create({ container, bundle, pidFile, io }: Launch): Promise<number> {

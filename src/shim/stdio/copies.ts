@@ -1,6 +1,6 @@
 /** The copies of a process's output, from its pipes or its terminal to where it goes. */
 import { bytesWaiting } from '../../sys/index.js';
-import { Pump } from './pump.js';
+import { Pump, type PumpOptions } from './pump.js';
 import { settled } from './settle.js';
 import type { Target } from './target.js';
 
@@ -19,6 +19,7 @@ export class Copies {
   constructor(
     private readonly id: string,
     private readonly warn: (text: string) => void,
+    private readonly counters: PumpOptions['counters'],
   ) {}
 
   /** These are waited for too, though nothing is copied into them. */
@@ -36,6 +37,7 @@ export class Copies {
     let end: () => void = () => undefined;
     const done = new Promise<void>((resolve) => (end = resolve));
     const pump = new Pump(source, target.sink(), {
+      counters: this.counters,
       ...(first ? { first } : {}),
       onEnd: () => this.stop(name),
       onSinkError: (error) => this.warn(`${name} of ${this.id} is dropped from now on: ${error.message}`),

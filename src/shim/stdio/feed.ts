@@ -1,7 +1,7 @@
 /** Input for a process, whatever its client has it from: by a pipe, as who has a file could reopen it, for writing too. */
 import { copyDescriptor, SysError } from '../../sys/index.js';
 import { Burst, type Done } from './burst.js';
-import { Pump } from './pump.js';
+import { Pump, type PumpOptions } from './pump.js';
 import type { DescriptorSink } from './sink.js';
 
 /** How soon a thread that was not to be had is asked for again. */
@@ -19,9 +19,14 @@ export interface Feed {
  * @param source a FIFO or a terminal that does not block, or what is always ready: a file, /dev/null
  * @param onEnd called once, when the source has ended, or the process has closed its input. Not after stop()
  */
-export function startFeed(source: number, sink: DescriptorSink, onEnd: () => void): Feed {
+export function startFeed(
+  source: number,
+  sink: DescriptorSink,
+  counters: PumpOptions['counters'],
+  onEnd: () => void,
+): Feed {
   try {
-    return new Pump(source, sink, { onEnd });
+    return new Pump(source, sink, { counters, onEnd });
   } catch (error) {
     // Only what may make one wait can be waited for (epoll_ctl(2)).
     if (!(error instanceof SysError) || error.code !== 'EPERM') throw error;

@@ -1,7 +1,6 @@
 /** Opening the client's FIFOs: never blocking, and never missing its first or last byte. */
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { waitingFor } from '../observe/pending.js';
 
 const { O_APPEND, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 /** A handle on the file itself, which opens nothing (open(2)). Node does not name it. */
@@ -27,7 +26,7 @@ export interface Output {
 export async function openOutput(path: string, timeoutMs = OPEN_TIMEOUT_MS): Promise<Output> {
   return withHandle(path, 'w/o', async (handle, isFifo) => {
     if (!isFifo) return { fd: openSync(handle, O_WRONLY | O_APPEND | O_NONBLOCK), isFifo };
-    const probe = await waitingFor('fifo reader', path, openWhenRead(handle, timeoutMs));
+    const probe = await openWhenRead(handle, timeoutMs);
     try {
       return { fd: openSync(handle, O_RDWR | O_NONBLOCK), isFifo };
     } finally {

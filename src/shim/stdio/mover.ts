@@ -8,6 +8,7 @@ const CHUNK = 64 * 1024;
 const BURST = 16;
 
 /** One for all movers: it is only used within one turn. Made when the first is needed. */
+// eslint-disable-next-line hawser/module-state -- nothing is in it between two turns
 let scratch: Buffer | undefined;
 
 /** What a step has come to. `hung-up`: the source cannot be read just now, and does not tell when it can. */

@@ -18,7 +18,7 @@ import { openNowhere } from './nowhere.js';
 import { Pump } from './pump.js';
 import { CountingSink, DescriptorSink } from './sink.js';
 import { closeTargets, openTargets, type Targets } from './target.js';
-import type { Stdio, StdioRequest, StreamName } from './types.js';
+import type { Stdio, StdioObserver, StdioRequest, StreamName } from './types.js';
 
 const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
 
@@ -39,12 +39,13 @@ export class PlainStdio implements Stdio {
   private constructor(
     private readonly request: StdioRequest,
     private readonly warn: (text: string) => void,
+    private readonly observer: StdioObserver,
   ) {
-    this.#copies = new Copies(request.id, warn);
+    this.#copies = new Copies(request.id, warn, observer.counters);
   }
 
-  static async open(request: StdioRequest, warn: (text: string) => void): Promise<PlainStdio> {
-    const stdio = new PlainStdio(request, warn);
+  static async open(request: StdioRequest, warn: (text: string) => void, observer: StdioObserver): Promise<PlainStdio> {
+    const stdio = new PlainStdio(request, warn, observer);
     try {
       await stdio.#open();
       return stdio;
@@ -107,7 +108,8 @@ export class PlainStdio implements Stdio {
     if (!this.#stdinClosed && fstatSync(client).isFIFO() && !isHungUp(client))
       this.#fds.add('stdin-keeper', openKeeper(client));
     const sink = this.#fds.get('stdin-shim');
-    if (sink !== undefined) this.#input = startFeed(client, new DescriptorSink(sink), () => this.#endInput());
+    if (sink !== undefined)
+      this.#input = startFeed(client, new DescriptorSink(sink), this.observer.counters, () => this.#endInput());
   }
 
   closeStdin(): void {
@@ -160,7 +162,7 @@ export class PlainStdio implements Stdio {
   async #open(): Promise<void> {
     const { stdin, uid, gid } = this.request;
     if (stdin) await this.#openInput(stdin);
-    this.#targets = await openTargets(this.request, false, this.warn);
+    this.#targets = await openTargets(this.request, false, this.warn, this.observer);
     this.#given = [this.#fds.get('stdin') ?? this.#nowhere('stdin'), ...STREAMS.map((name) => this.#outputEnd(name))];
     // Never a /dev/null.
     if (uid || gid) for (const fd of this.#given) if (fstatSync(fd).isFIFO()) fchownSync(fd, uid, gid);
@@ -195,6 +197,7 @@ export class PlainStdio implements Stdio {
     setNonblock(lost, true);
     this.#lost.push(
       new Pump(lost, new CountingSink(), {
+        counters: this.observer.counters,
         onEnd: () => this.#fds.close(`${name}-lost`),
       }),
     );

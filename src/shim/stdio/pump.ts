@@ -1,6 +1,6 @@
 /** Copies from a non-blocking descriptor into a sink. */
 import { READABLE, Watch } from '../../sys/index.js';
-import { counters } from '../observe/counters.js';
+import type { Counters } from '../observe/counters.js';
 import { BufferMover, DescriptorMover, type Mover, type Next } from './mover.js';
 import { CountingSink, DescriptorSink, type Sink } from './sink.js';
 
@@ -11,6 +11,8 @@ const MUCH_MS = 20;
 const HANGUP_RETRY_MS = 100;
 
 export interface PumpOptions {
+  /** Where the bytes that are copied are added. */
+  counters: Pick<Counters, 'bytesCopied'>;
   /** Called once, when the source has ended, or was told to and is drained. Not after stop(). */
   onEnd: () => void;
   /** Called when the sink refuses data for good; what follows is read and dropped, so that the writer never stalls. */
@@ -138,7 +140,7 @@ export class Pump {
 
   #count(): void {
     const { moved } = this.#mover;
-    if (!this.#sinkBroken) counters.bytesCopied += moved - this.#counted;
+    if (!this.#sinkBroken) this.#options.counters.bytesCopied += moved - this.#counted;
     this.#recent.bytes += moved - this.#counted;
     this.#counted = moved;
   }

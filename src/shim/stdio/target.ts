@@ -7,7 +7,7 @@ import { LogFile } from './log/log-file.js';
 import { Logger } from './log/logger.js';
 import { loggerSettings, logFileSettings, unknownFileKeys, type LogFileSettings } from './log/settings.js';
 import { DescriptorSink, type Sink } from './sink.js';
-import type { StdioRequest, StreamName } from './types.js';
+import type { StdioObserver, StdioRequest, StreamName } from './types.js';
 import { parseOutput } from './uri.js';
 
 const { O_APPEND, O_NONBLOCK, O_WRONLY } = constants;
@@ -47,6 +47,7 @@ export async function openTargets(
   request: StdioRequest,
   copyAll: boolean,
   warn: (text: string) => void,
+  observer: StdioObserver,
 ): Promise<Targets> {
   const { stdout, stderr, terminal, onDeath } = request;
   const isCopied = (name: StreamName): boolean => copyAll || name === 'stderr';
@@ -58,7 +59,9 @@ export async function openTargets(
       case 'fifo':
         targets.set(
           name,
-          kindOf(text) === 'file' ? await LogFileTarget.open(asItIs(text), warn) : await FifoTarget.open(text, warn),
+          kindOf(text) === 'file'
+            ? await LogFileTarget.open(asItIs(text), warn)
+            : await FifoTarget.open(text, warn, observer),
         );
         return;
       case 'file': {
@@ -77,7 +80,7 @@ export async function openTargets(
       case 'binary':
       case 'binary-v2': {
         const streams: StreamName[] = both ? ['stdout', 'stderr'] : [name];
-        const logger = await Logger.start(loggerSettings(uri, onDeath), streams, request, warn);
+        const logger = await Logger.start(loggerSettings(uri, onDeath), streams, request, warn, observer);
         for (const stream of streams) targets.set(stream, new LoggerTarget(logger, stream, isCopied(stream)));
         return;
       }
@@ -130,8 +133,8 @@ class FifoTarget implements Target {
     this.#fds.add(isFifo ? 'both' : 'device', fd);
   }
 
-  static async open(path: string, warn: (text: string) => void): Promise<FifoTarget> {
-    return new FifoTarget(await openOutput(path), warn);
+  static async open(path: string, warn: (text: string) => void, { waits }: StdioObserver): Promise<FifoTarget> {
+    return new FifoTarget(await waits.for('fifo reader', path, openOutput(path)), warn);
   }
 
   /** What a `file://` names, and is no file. A FIFO that nobody reads is an error. */

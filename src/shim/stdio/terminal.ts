@@ -2,14 +2,13 @@
 import { fstatSync } from 'node:fs';
 import { ConsoleSocket } from '../../runc/index.js';
 import { openTerminalPeer, setNonblock, setWindowSize } from '../../sys/index.js';
-import { waitingFor } from '../observe/pending.js';
 import { Copies } from './copies.js';
 import { Descriptors } from './descriptors.js';
 import { startFeed, type Feed } from './feed.js';
 import { openBothEnds, openInput, openKeeper } from './fifo.js';
 import { DescriptorSink } from './sink.js';
 import { closeTargets, openTargets, type Targets } from './target.js';
-import type { Stdio, StdioRequest } from './types.js';
+import type { Stdio, StdioObserver, StdioRequest } from './types.js';
 
 /** How long the runtime may take to send the master after it said that the process exists (contract appendix B). */
 const MASTER_TIMEOUT_MS = 30_000;
@@ -27,13 +26,18 @@ export class TerminalStdio implements Stdio {
   private constructor(
     private readonly request: StdioRequest,
     private readonly warn: (text: string) => void,
+    private readonly observer: StdioObserver,
   ) {
-    this.#copies = new Copies(request.id, warn);
+    this.#copies = new Copies(request.id, warn, observer.counters);
   }
 
   /** Opens the client's FIFOs; the terminal itself comes with attach(). */
-  static async open(request: StdioRequest, warn: (text: string) => void): Promise<TerminalStdio> {
-    const stdio = new TerminalStdio(request, warn);
+  static async open(
+    request: StdioRequest,
+    warn: (text: string) => void,
+    observer: StdioObserver,
+  ): Promise<TerminalStdio> {
+    const stdio = new TerminalStdio(request, warn, observer);
     try {
       await stdio.#open();
       return stdio;
@@ -63,7 +67,7 @@ export class TerminalStdio implements Stdio {
   async attach(): Promise<void> {
     const master = this.#fds.add(
       'master',
-      await waitingFor('terminal', this.request.id, this.#console.receive(MASTER_TIMEOUT_MS)),
+      await this.observer.waits.for('terminal', this.request.id, this.#console.receive(MASTER_TIMEOUT_MS)),
     );
     this.#console.close();
     setNonblock(master, true);
@@ -73,7 +77,9 @@ export class TerminalStdio implements Stdio {
     if (target) this.#copies.start('output', master, target, () => this.#closeMaster());
     const stdin = this.#fds.get('stdin');
     if (stdin !== undefined) {
-      this.#input = startFeed(stdin, new DescriptorSink(master, true), () => this.#inputEnded());
+      this.#input = startFeed(stdin, new DescriptorSink(master, true), this.observer.counters, () =>
+        this.#inputEnded(),
+      );
     }
     if (this.#exited) this.processExited();
   }
@@ -129,7 +135,12 @@ export class TerminalStdio implements Stdio {
       const input = this.#fds.add('stdin', await openInput(stdin));
       if (fstatSync(input).isFIFO()) this.#fds.add('stdin-keeper', openKeeper(input));
     }
-    this.#targets = await openTargets({ ...this.request, stdout: stdout || '/dev/null' }, true, this.warn);
+    this.#targets = await openTargets(
+      { ...this.request, stdout: stdout || '/dev/null' },
+      true,
+      this.warn,
+      this.observer,
+    );
     this.#openUnused(stderr);
   }
 

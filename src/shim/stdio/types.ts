@@ -1,4 +1,5 @@
 /** What a process's stdio is, whatever its URIs became. */
+import type { Observations } from '../observe/observations.js';
 
 export type StreamName = 'stdout' | 'stderr';
 
@@ -19,6 +20,9 @@ export interface StdioRequest {
   /** The container's annotation about sinks that die; empty for none. */
   onDeath: string;
 }
+
+/** Who is told what streams wait for, and how much they copy. */
+export type StdioObserver = Pick<Observations, 'waits' | 'counters'>;
 
 /** The stdio of one process from before it exists until it is deleted. Every method may be called in any state. */
 export interface Stdio {

@@ -20,7 +20,7 @@ export class ContainerRuntime {
 
   constructor(
     private readonly record: ContainerRecord,
-    private readonly shim: Pick<ShimContext, 'custom'>,
+    private readonly shim: Pick<ShimContext, 'custom' | 'observations'>,
     private readonly bundle: Bundle,
   ) {
     this.live = this.#until(this.#over.signal);
@@ -29,7 +29,10 @@ export class ContainerRuntime {
   /** The runtime, its commands killed when the signal aborts. */
   #until(signal: AbortSignal): RuntimePort {
     const { record, shim } = this;
-    return shim.custom?.runtime?.(record, signal) ?? new OciRuntime(record.runtime, this.bundle.log, signal);
+    return (
+      shim.custom?.runtime?.(record, signal) ??
+      new OciRuntime(record.runtime, this.bundle.log, signal, shim.observations.commands)
+    );
   }
 
   /** For cleaning up, which outlives the container, but not by much. */

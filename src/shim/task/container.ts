@@ -24,7 +24,7 @@ import { kill, killExec } from './signal.js';
 export class Container {
   readonly #parts: Parts;
   /** State-changing operations of the init, one at a time. Reading never waits for them. */
-  readonly #serial = new Serial();
+  readonly #serial: Serial;
 
   constructor(
     readonly record: ContainerRecord,
@@ -33,6 +33,7 @@ export class Container {
   ) {
     // A zygote does nothing that others could feel, and will be moved itself.
     const host = shim.isRehearsal ? { ...machine, expectMigration: () => undefined } : machine;
+    this.#serial = new Serial(shim.observations.requests);
     const bundle = new Bundle(record.bundle);
     const init = new LiveProcess(record.init, host);
     const events = new TaskEvents(shim.events, record.id);

@@ -2,6 +2,7 @@ import type { Custom } from './custom.js';
 import type { EventPublisher } from '../events/publisher.js';
 import type { OrphanReaper } from './orphans.js';
 import type { Logger } from '../observe/log.js';
+import type { Observations } from '../observe/observations.js';
 import type { ShimRecord } from '../record/record.js';
 
 /** What the containers of one shim share. */
@@ -10,6 +11,7 @@ export interface ShimContext {
   readonly events: EventPublisher;
   readonly orphans: OrphanReaper;
   readonly log: Logger;
+  readonly observations: Observations;
   readonly custom?: Custom | undefined;
   /** Its containers are none: see zygote/rehearsal.ts. */
   readonly isRehearsal: boolean;

@@ -16,7 +16,6 @@
  * An exec's has 1, 6, 7, 8 and 9. What goes wrong in one of them is logged, and keeps no exit from being published.
  */
 import type { ExitStatus } from '../../sys/index.js';
-import { counters } from '../observe/counters.js';
 import type { ProcessRecord } from '../record/record.js';
 import { move } from '../record/states.js';
 import { quietly, type LiveExec, type Parts } from './parts.js';
@@ -101,7 +100,7 @@ export class ExitOrder {
     quietly(this.parts, 'checking the OOM counter', () => this.parts.memory.look());
     const finish = (): void => {
       move(exec.record, 'stopped');
-      counters.execsFinished++;
+      this.parts.shim.observations.counters.execsFinished++;
       this.#publish(exec.record.id, exec.record, exec.process);
       this.execOver();
     };

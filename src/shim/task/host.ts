@@ -5,6 +5,7 @@ import { expectMigration, isChild, onExit, openPidfd, realtimeMillis, signalPidf
 import type { ExitStatus } from '../../sys/index.js';
 import { OomWatch } from '../cgroup/oom.js';
 import { cgroupsOf } from '../cgroup/paths.js';
+import type { Observations } from '../observe/observations.js';
 import type { CgroupPaths } from '../record/cgroup-paths.js';
 import { openStdio, type Stdio, type StdioRequest } from '../stdio/index.js';
 
@@ -24,7 +25,7 @@ export interface Host {
   cgroupsOf(pid: number, mounts?: CgroupMount[]): CgroupPaths | undefined;
   /** Calls back each time that the kernel kills for want of memory; undefined where that cannot be known. */
   watchMemory(cgroup: CgroupPaths, killed: () => void): Pick<OomWatch, 'look' | 'stop'> | undefined;
-  openStdio(request: StdioRequest, warn: (text: string) => void): Promise<Stdio>;
+  openStdio(request: StdioRequest, warn: (text: string) => void, observations: Observations): Promise<Stdio>;
 }
 
 export const thisHost: Host = {

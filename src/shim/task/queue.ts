@@ -1,4 +1,4 @@
-import { currentRequest, type PendingRequest } from '../observe/requests.js';
+import type { PendingRequest, Requests } from '../observe/requests.js';
 
 /** Something that runs, or waits for its turn. */
 export interface SerialEntry {
@@ -13,8 +13,11 @@ export class Serial {
   #last: Promise<unknown> = Promise.resolve();
   readonly #entries: SerialEntry[] = [];
 
+  /** @param requests tell on whose account something is asked for */
+  constructor(private readonly requests: Pick<Requests, 'current'>) {}
+
   run<T>(work: () => Promise<T>): Promise<T> {
-    this.#entries.push({ request: currentRequest(), since: Date.now() });
+    this.#entries.push({ request: this.requests.current, since: Date.now() });
     // They settle in their order.
     const result = this.#last.then(work).finally(() => this.#entries.shift());
     this.#last = result.catch(() => undefined);

@@ -12,7 +12,7 @@ import { drain } from './streams.js';
 
 /** Removes the container. It stays, and may be deleted again, when something could not be cleaned up. */
 export async function removeContainer(parts: Parts): Promise<void> {
-  const { record, bundle, runtime, init, execs, memory, events } = parts;
+  const { record, shim, bundle, runtime, init, execs, memory, events } = parts;
   check(record, 'delete');
   // One that was never started has said nothing, and its init holds its pipes until the runtime kills it.
   if (record.init.exitedAt !== undefined) await drain(parts, init);
@@ -20,7 +20,7 @@ export async function removeContainer(parts: Parts): Promise<void> {
   for (const exec of execs.values()) await exec.process.stdio?.close();
   await init.stdio?.close();
   if (record.mounts.length > 0) {
-    await unmountRootfs(bundle.rootfs).catch((error: unknown) => {
+    await unmountRootfs(bundle.rootfs, { waits: shim.observations.waits }).catch((error: unknown) => {
       failure ??= unknown(`failed rootfs umount: ${(error as Error).message}`, error);
     });
   }

@@ -1,5 +1,4 @@
 /** The standard streams of a process of a container, opened and waited for. */
-import { waitingFor } from '../observe/pending.js';
 import type { Stdio } from '../stdio/index.js';
 import type { Parts } from './parts.js';
 import type { LiveProcess } from './process.js';
@@ -21,7 +20,7 @@ export async function openStreams(
   const { stdin, stdout, stderr, terminal } = live.record;
   const { namespace } = shim.record;
   const request = { stdin, stdout, stderr, terminal, uid, gid, init, id, namespace, onDeath: record.onLogDeath };
-  live.stdio = await host.openStdio(request, (text) => shim.log.warn(text));
+  live.stdio = await host.openStdio(request, (text) => shim.log.warn(text), shim.observations);
   shim.log.debug('stdio is open', { id: record.id, process: id, ...live.stdio.describe() });
   // CloseIO may come before there is anything to close, even while it is being opened: the process then gets what the
   // client wrote, and the end.
@@ -36,7 +35,7 @@ export async function drain(
   execId?: string,
 ): Promise<void> {
   const drained = live.stdio?.drained(DRAIN_MS) ?? Promise.resolve(true);
-  if (await waitingFor('output', execId ?? record.id, drained)) return;
+  if (await shim.observations.waits.for('output', execId ?? record.id, drained)) return;
   shim.log.warn('copying the output to its end failed, as Delete waits no longer', {
     id: record.id,
     ...(execId === undefined ? {} : { exec: execId }),

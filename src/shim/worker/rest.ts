@@ -19,47 +19,58 @@ const WORTH_BYTES = 1 << 20;
  */
 const FORKED_BYTES = 4 << 20;
 
-let timer: NodeJS.Timeout | undefined;
-/** Which of the rests comes next. The second is for the room that V8 keeps for new objects: it gives that up only when little was asked of it for some seconds. */
-let next = 0;
-/** Since memory was last given back; the first rest comes after the start, which leaves the most. */
-let requests = WORTH_REQUESTS;
-/** Private memory after it was last given back. */
-let kept = 0;
-
-/** Something is being done; memory is looked at when it is over. */
-export function busy(): void {
-  requests++;
-  if (next > 0 && requests >= WORTH_REQUESTS) forgetTimer();
-  if (timer) timer.refresh();
-  else if (requests >= WORTH_REQUESTS) wait();
+export interface RestOptions {
+  /** This process has just been forked. Default false. */
+  isForked?: boolean;
+  /** What this process has of its own. */
+  ownBytes?: () => number;
 }
 
-/** As if nothing had been done yet. */
-export function forgetWork(): void {
-  forgetTimer();
-  requests = WORTH_REQUESTS;
-}
+/** One for each process that serves: what it gives back is the process's. */
+export class Rest {
+  readonly #ownBytes: () => number;
+  #timer: NodeJS.Timeout | undefined;
+  /** Which of the rests comes next. The second is for the room that V8 keeps for new objects: it gives that up only when little was asked of it for some seconds. */
+  #next = 0;
+  /** Since memory was last given back; the first rest comes after the start, which leaves the most. */
+  #requests = WORTH_REQUESTS;
+  /** Private memory after it was last given back. */
+  #kept: number;
 
-function forgetTimer(): void {
-  clearTimeout(timer);
-  timer = undefined;
-  next = 0;
-}
+  constructor(options: RestOptions = {}) {
+    this.#ownBytes = options.ownBytes ?? ownBytes;
+    this.#kept = options.isForked ? FORKED_BYTES : 0;
+  }
 
-function wait(): void {
-  timer = setTimeout(rest, RESTS_MS[next]! - (RESTS_MS[next - 1] ?? 0)).unref();
-}
+  /** Something is being done; memory is looked at when it is over. */
+  busy(): void {
+    this.#requests++;
+    if (this.#next > 0 && this.#requests >= WORTH_REQUESTS) this.stop();
+    if (this.#timer) this.#timer.refresh();
+    else if (this.#requests >= WORTH_REQUESTS) this.#wait();
+  }
 
-function rest(): void {
-  requests = 0;
-  timer = undefined;
-  // The second look is for what the first has left.
-  if (next === 0 && memory.ownBytes() <= kept + WORTH_BYTES) return;
-  compact(next > 0 ? 2 : 1);
-  kept = memory.ownBytes();
-  if (++next < RESTS_MS.length) wait();
-  else next = 0;
+  /** What has been done up to now gives no reason to look any more. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#next = 0;
+  }
+
+  #wait(): void {
+    this.#timer = setTimeout(() => this.#rest(), RESTS_MS[this.#next]! - (RESTS_MS[this.#next - 1] ?? 0)).unref();
+  }
+
+  #rest(): void {
+    this.#requests = 0;
+    this.#timer = undefined;
+    // The second look is for what the first has left.
+    if (this.#next === 0 && this.#ownBytes() <= this.#kept + WORTH_BYTES) return;
+    compact(this.#next > 0 ? 2 : 1);
+    this.#kept = this.#ownBytes();
+    if (++this.#next < RESTS_MS.length) this.#wait();
+    else this.#next = 0;
+  }
 }
 
 /**
@@ -77,14 +88,6 @@ export function compact(times = 2): void {
   }
   trimMemory();
 }
-
-/** In a process that has just been forked. */
-export function restAsForked(): void {
-  kept = FORKED_BYTES;
-}
-
-/** What this process has of its own. An object, for tests of what is made of it. */
-export const memory = { ownBytes };
 
 /** Infinite where the kernel does not say it (before 4.14, or without /proc): then it is as if there were always much to give back. */
 function ownBytes(): number {

@@ -12,18 +12,14 @@ import {
 } from '../../api/gen/services.js';
 import { pack } from '../../api/typeurl.js';
 import { Bundle } from '../../oci/bundle.js';
-import { forgetCommands } from '../../runc/index.js';
 import { becomeSubreaper, makeFifo } from '../../sys/index.js';
 import { connect, Server, type ServiceClient } from '../../ttrpc/index.js';
-import { counters } from '../observe/counters.js';
 import { parseFlags } from '../program/flags.js';
 import { listenAt } from '../program/listen.js';
 import { FifoLogger } from '../observe/log.js';
-import { forgetRequests } from '../observe/requests.js';
-import { forgetWork } from '../worker/rest.js';
+import { Observations } from '../observe/observations.js';
 import { Service } from '../worker/serve.js';
 import { takePlace } from '../program/start.js';
-import { forgetTimeline } from '../observe/timeline.js';
 
 /** What a container and an exec usually are to a shim. */
 const ID = 'rehearsal';
@@ -61,11 +57,6 @@ export async function rehearse(standIn: string, dir: string, isWanted: () => boo
   } finally {
     daemon.close();
     rmSync(own, { recursive: true, force: true });
-    forgetCommands();
-    forgetRequests();
-    forgetTimeline();
-    forgetWork();
-    for (const name of Object.keys(counters) as (keyof typeof counters)[]) counters[name] = 0;
   }
 }
 
@@ -100,12 +91,14 @@ async function live(standIn: string, bundle: string, ttrpcAddress: string, isWan
     namespace: ID,
     socketDir: join(bundle, '..'),
   }).finish();
-  const { listening } = await takePlace(invocation, new Bundle(bundle), input, process.pid);
+  const observations = new Observations();
+  const { listening } = await takePlace(invocation, new Bundle(bundle), input, process.pid, observations.timeline);
   if (!listening) throw new Error(`${bundle} is not our own`);
   const service = new Service({
     invocation,
     listening,
     log: new FifoLogger(false),
+    observations,
     interceptors: [],
     ttrpcAddress,
     isRehearsal: true,

@@ -6,8 +6,8 @@
 import { closeSync, statSync } from 'node:fs';
 import { removeFile } from '../../oci/bundle.js';
 import { forkForJobs, openPidfd, READABLE, setIdentity, Watch, type Job } from '../../sys/index.js';
-import { mark } from '../observe/timeline.js';
-import { compact, restAsForked } from '../worker/rest.js';
+import type { Timeline } from '../observe/timeline.js';
+import { compact } from '../worker/rest.js';
 
 /** Where the installed files lie; set when the shim is bundled. */
 declare const HAWSER_LIBRARY: string;
@@ -38,12 +38,14 @@ export function isZygote(): boolean {
 /**
  * In each process that is forked for a container: becomes the process that would have been started for it, by arguments,
  * environment, directory, and what ps shows of them. In the zygote: undefined, when there is nothing to do for it any more.
+ *
+ * @param timeline where it notes what went wrong: for the state dump, as there is no log yet
  */
-export async function standIn(): Promise<StandIn | undefined> {
+export async function standIn(timeline: Timeline): Promise<StandIn | undefined> {
   const listener = Number(process.env.HAWSER_ZYGOTE_SOCKET);
   const lock = Number(process.env.HAWSER_ZYGOTE_LOCK);
   const idleMs = (Number(process.env.HAWSER_ZYGOTE) || IDLE_S) * 1000;
-  const daemon = pidfdOf(Number(process.env.HAWSER_DAEMON_PID));
+  const daemon = pidfdOf(Number(process.env.HAWSER_DAEMON_PID), timeline);
   const path = process.argv[3]!;
   const program = process.argv[1]!;
   let job: Job | undefined;
@@ -51,12 +53,11 @@ export async function standIn(): Promise<StandIn | undefined> {
     // A process that can't take on another's looks must not take its place: this tries it.
     setIdentity([process.argv0, ...process.execArgv, program, 'zygote', path], []);
     await Promise.all([import('../program/start.js'), import('../worker/serve.js')]);
-    job = (await rehearseUntilWanted(listener)) ?? waitForJobs(path, listener, daemon, idleMs);
+    job = (await rehearseUntilWanted(listener, timeline)) ?? waitForJobs(path, listener, daemon, idleMs);
   } finally {
     if (!job) for (const file of [path, `${path}.lock`]) removeFile(file);
   }
   if (!job) return undefined;
-  restAsForked();
   closeSync(listener);
   // Else nobody could make another zygote when this one's has ended.
   closeSync(lock);
@@ -70,11 +71,11 @@ export async function standIn(): Promise<StandIn | undefined> {
 }
 
 /** Whoever made us may be gone by now. */
-function pidfdOf(daemon: number): number | undefined {
+function pidfdOf(daemon: number, timeline: Timeline): number | undefined {
   try {
     return daemon > 1 ? openPidfd(daemon) : undefined;
   } catch (error) {
-    mark(`watching the daemon failed: ${(error as Error).message}`);
+    timeline.mark(`watching the daemon failed: ${(error as Error).message}`);
     return undefined;
   }
 }
@@ -102,7 +103,7 @@ function use(path: string): string {
 }
 
 /** A rehearsal saves time, and nothing depends on it. Who comes meanwhile is served as soon as nothing of it is open. */
-async function rehearseUntilWanted(listener: number): Promise<Job | undefined> {
+async function rehearseUntilWanted(listener: number, timeline: Timeline): Promise<Job | undefined> {
   let wanted = false;
   try {
     const { LIVES, rehearse } = await import('./rehearsal.js');
@@ -125,8 +126,7 @@ async function rehearseUntilWanted(listener: number): Promise<Job | undefined> {
       wanted = false;
     }
   } catch (error) {
-    // For the state dump; there is no log yet.
-    mark(`rehearsal failed: ${(error as Error).message}`);
+    timeline.mark(`rehearsal failed: ${(error as Error).message}`);
   }
   // What has been moved together its processes share, until they write there.
   compact();

@@ -5,7 +5,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { bytesWaiting, isHungUp, makePipe, setNonblock } from '../../../sys/index.js';
-import { waitingFor } from '../../observe/pending.js';
 import { Descriptors } from '../descriptors.js';
 import { LogFile } from './log-file.js';
 import { LoggerProcess, type LoggerIdentity } from './logger-process.js';
@@ -13,7 +12,7 @@ import { Pump } from '../pump.js';
 import { spillSettings, type LoggerSettings } from './settings.js';
 import { settled } from '../settle.js';
 import { CountingSink, type Sink } from '../sink.js';
-import type { StreamName } from '../types.js';
+import type { StdioObserver, StreamName } from '../types.js';
 
 const { O_NONBLOCK, O_RDONLY } = constants;
 /** How long a logger that has read everything may take to end by itself, before it is told to. */
@@ -41,6 +40,7 @@ export class Logger {
     private readonly streams: readonly StreamName[],
     private readonly who: LoggerIdentity,
     private readonly warn: (text: string) => void,
+    private readonly observer: StdioObserver,
   ) {}
 
   /** Starts the logger for these streams, and waits until it is ready. On failure nothing is left of it. */
@@ -49,8 +49,9 @@ export class Logger {
     streams: readonly StreamName[],
     who: LoggerIdentity,
     warn: (text: string) => void,
+    observer: StdioObserver,
   ): Promise<Logger> {
-    const logger = new Logger(settings, streams, who, warn);
+    const logger = new Logger(settings, streams, who, warn, observer);
     try {
       for (const name of streams) {
         const { read, write } = makePipe();
@@ -58,7 +59,7 @@ export class Logger {
         logger.#fds.add(`${name}-rest`, read);
         setNonblock(read, true);
       }
-      await waitingFor('logger', who.id, logger.#run());
+      await observer.waits.for('logger', who.id, logger.#run());
       return logger;
     } catch (error) {
       await logger.close();
@@ -224,10 +225,9 @@ export class Logger {
     for (const name of this.streams) {
       const source = this.#fds.get(`${name}-rest`);
       if (source === undefined || this.#rescue.has(name)) continue;
-      this.#rescue.set(
-        name,
-        new Pump(source, sink ?? this.#spill?.writer() ?? this.#dropped, { onEnd: () => undefined }),
-      );
+      const into = sink ?? this.#spill?.writer() ?? this.#dropped;
+      const { counters } = this.observer;
+      this.#rescue.set(name, new Pump(source, into, { counters, onEnd: () => undefined }));
     }
   }
 

@@ -18,10 +18,10 @@ interface Made {
 
 /** Mounts the rootfs, opens stdio, and lets the runtime create the container. On failure nothing is left. */
 export async function create(parts: Parts): Promise<void> {
-  const { record, bundle, init, host, events } = parts;
+  const { record, shim, bundle, init, host, events } = parts;
   host.expectMigration();
   bundle.removeEnd();
-  await mountRootfs(record.mounts, bundle.rootfs);
+  await mountRootfs(record.mounts, bundle.rootfs, shim.observations.waits);
   const made: Made = { isAsked: false, cgroupsBefore: undefined };
   init.hold();
   try {
@@ -83,7 +83,8 @@ async function undo({ record, bundle, init, runtime, memory, shim }: Parts, made
   move(record, 'undone');
   memory.stop();
   await attempt('close stdio', async () => init.stdio?.close());
-  if (mounts.length > 0) await attempt('unmount', () => unmountRootfs(bundle.rootfs, { lazy: true }));
+  if (mounts.length > 0)
+    await attempt('unmount', () => unmountRootfs(bundle.rootfs, { lazy: true, waits: shim.observations.waits }));
 }
 
 /** The client has given up on a create that is under way: it is undone as soon as may be, and no event is published. */

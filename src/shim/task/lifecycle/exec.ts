@@ -3,7 +3,6 @@ import { alreadyExists, failedPrecondition } from '../../../api/errdefs.js';
 import { tryReadPidFile } from '../../../oci/bundle.js';
 import { parseExact } from '../../../oci/json.js';
 import type { Process } from '../../../oci/spec.js';
-import { counters } from '../../observe/counters.js';
 import type { ExecRecord } from '../../record/record.js';
 import { check, move } from '../../record/states.js';
 import { checkTargets } from '../../stdio/index.js';
@@ -17,7 +16,7 @@ import { openStreams } from '../streams.js';
 
 /** Registers an exec; nothing is run. */
 export function addExec(
-  { record, execs, events, host }: Pick<Parts, 'record' | 'execs' | 'events' | 'host'>,
+  { record, shim, execs, events, host }: Pick<Parts, 'record' | 'shim' | 'execs' | 'events' | 'host'>,
   exec: ExecRecord,
 ): void {
   check(record, 'exec');
@@ -26,7 +25,8 @@ export function addExec(
   // After the reply.
   setImmediate(() => host.expectMigration());
   record.execs[exec.id] = exec;
-  execs.set(exec.id, { record: exec, process: new LiveProcess(exec, host), serial: new Serial() });
+  const serial = new Serial(shim.observations.requests);
+  execs.set(exec.id, { record: exec, process: new LiveProcess(exec, host), serial });
   events.execAdded(exec.id);
 }
 
@@ -55,7 +55,7 @@ export function startExec(parts: Parts, exec: LiveExec, deadline?: AbortSignal):
       stdio.beforeStart();
       await launch(parts, process, stdio, strategy);
       move(record, 'start');
-      counters.execsStarted++;
+      parts.shim.observations.counters.execsStarted++;
       parts.events.execStarted(record.id, record.pid);
       return record.pid;
     } catch (error) {

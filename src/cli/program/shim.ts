@@ -1,0 +1,44 @@
+/** Commands about the shim, and about whether the machine has what it takes. */
+import type { Command } from 'commander';
+
+const ROOT = "a file system's directory, instead of /";
+
+export function shimCommands(top: Command): void {
+  const shim = top
+    .command('shim')
+    .helpGroup('System:')
+    .description("Have containerd or docker run containers in Hawser's shim: enable, disable and status are below it")
+    .enablePositionalOptions();
+  shim
+    .command('enable')
+    .description(
+      "Have a daemon find Hawser's shim: for all containers of its default runtime, or as a runtime of another name",
+    )
+    .option('--for <daemon>', 'containerd or docker; whichever there is, containerd first, unless given')
+    .option('--runtime-class <name>', 'only for containers of a runtime that is to be called so')
+    .option('--dry-run', 'write nothing, and print what would be written, as a patch')
+    .option('--root <directory>', ROOT)
+    .action(async (options: Record<string, unknown>) => {
+      const { shimEnableCommand } = await import('../commands/index.js');
+      shimEnableCommand(options);
+    });
+  shim
+    .command('disable')
+    .description('Take away what enable has written')
+    .option('--force', 'also what was edited since, and runtimes that containers of docker need to be started again')
+    .option('--dry-run', 'remove nothing, and print what would be, as a patch')
+    .option('--root <directory>', ROOT)
+    .action(async (options: Record<string, unknown>) => {
+      const { shimDisableCommand } = await import('../commands/index.js');
+      shimDisableCommand(options);
+    });
+  shim
+    .command('status')
+    .description('Show which shim containers get')
+    .option('--json', 'as JSON')
+    .option('--root <directory>', ROOT)
+    .action(async (options: Record<string, unknown>) => {
+      const { shimStatusCommand } = await import('../commands/index.js');
+      shimStatusCommand(options);
+    });
+}

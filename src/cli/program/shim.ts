@@ -1,5 +1,6 @@
 /** Commands about the shim, and about whether the machine has what it takes. */
 import type { Command } from 'commander';
+import { does } from './define.js';
 
 const ROOT = "a file system's directory, instead of /";
 
@@ -41,4 +42,15 @@ export function shimCommands(top: Command): void {
       const { shimStatusCommand } = await import('../commands/index.js');
       shimStatusCommand(options);
     });
+  does(
+    top
+      .command('doctor')
+      .helpGroup('System:')
+      .description('Look whether the machine has what Hawser takes; ends with 1 when something is wrong')
+      .option('--json', 'as JSON'),
+    async (_args, options, globals) => {
+      const { doctorCommand } = await import('../commands/doctor.js');
+      await doctorCommand(options, globals);
+    },
+  );
 }

@@ -275,6 +275,9 @@ install: build
 	install -m 644 src/daemon/packaging/hawserd.8 "$(MAN)/man8/hawserd.8"
 
 uninstall:
+	@if [ -z "$(DESTDIR)" ] && grep -rqsF "$(PREFIX)/lib/hawser/bin" /etc/systemd/system /etc/containerd /etc/docker; then \
+	  echo "warning: daemons are told of $(PREFIX)/lib/hawser/bin, which goes now: take that back by \`hawser shim disable\` of another installation, or by hand" >&2; \
+	fi
 	if $(HAS_EARLIER); then rm -f "$(EARLIER)"; fi
 	rm -rf "$(LIB)"
 	rm -f "$(DESTDIR)$(PREFIX)/bin/hawser" "$(MAN)/man1/hawser.1" "$(SHARE)/bash-completion/completions/hawser" "$(SHARE)/zsh/site-functions/_hawser" "$(SHARE)/fish/vendor_completions.d/hawser.fish"

@@ -137,7 +137,7 @@ const V3 = (
 `;
 
 for (const [name, programs, config, file] of [
-  ['containerd 1.6', (): [string?, string?] => [], (dir: string) => V2(dir), 'config.toml'],
+  ["this machine's containerd", (): [string?, string?] => [], (dir: string) => V2(dir), 'config.toml'],
   [
     'containerd 1.7',
     (): [string?, string?] => packageOf('containerd@trixie'),

@@ -9,7 +9,7 @@ import { daemonFindings } from '../../src/cli/doctor/daemons.js';
 import type { Finding, Patient, Verdict } from '../../src/cli/doctor/finding.js';
 import { kernelFindings } from '../../src/cli/doctor/kernel.js';
 import { programFindings } from '../../src/cli/doctor/programs.js';
-import { Root } from '../../src/cli/enable/root.js';
+import { Root, Unreadable } from '../../src/cli/enable/root.js';
 import { statusOf } from '../../src/cli/enable/status.js';
 
 const V1 = Object.fromEntries(
@@ -127,6 +127,14 @@ test('programs: what is not there, too old, or does not run', (t) => {
   check(hybrid, 'runc', 'ok', /1\.3\.0/);
   check(hybrid, 'containerd', 'wrong', /is no TOML/);
   check(hybrid, 'docker', 'wrong', /is no JSON/);
+});
+
+test('a configuration that this user may not read is no alarm', (t) => {
+  const ill = patient(t, { 'usr/bin/containerd': program('2.1.0'), 'usr/bin/dockerd': program('28.0.1') });
+  ill.root.read = (path) => {
+    throw new Unreadable(`${path} cannot be read`);
+  };
+  for (const what of ['containerd', 'docker']) check(programFindings(ill), what, 'missing', /was not looked at/);
 });
 
 test('sockets: one that was named must answer, others may be missing', async (t) => {

@@ -2,6 +2,7 @@
 import { lookAtContainerd } from '../enable/containerd.js';
 import { lookAtDocker } from '../enable/docker.js';
 import { findProgram, said, type Program } from '../enable/program.js';
+import { Unreadable } from '../enable/root.js';
 import { CliError } from '../errors.js';
 import { isFrom, missing, ok, wrong, type Finding, type Patient } from './finding.js';
 
@@ -89,6 +90,8 @@ function misconfigured(what: string, program: Program, look: () => unknown): Fin
     look();
     return undefined;
   } catch (error) {
+    if (error instanceof Unreadable)
+      return missing(what, `${version(program)}; ${error.message}`, 'its configuration was not looked at');
     if (!(error instanceof CliError)) throw error;
     return wrong(what, `${version(program)}; ${error.message}`, `${what} does not start so: put that right`);
   }

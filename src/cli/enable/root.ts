@@ -5,6 +5,9 @@ import { CliError } from '../errors.js';
 
 const ABSENT = new Set(['ENOENT', 'ENOTDIR']);
 
+/** A file that is there, and not for this user. */
+export class Unreadable extends CliError {}
+
 export class Root {
   /** Empty for the machine's own. */
   readonly dir: string;
@@ -32,7 +35,7 @@ export class Root {
     return this.dir !== '' && path.startsWith(`${this.dir}/`) ? path.slice(this.dir.length) : path;
   }
 
-  /** @throws CliError when it is there and cannot be read */
+  /** @throws Unreadable when it is there and cannot be read */
   read(path: string): string | undefined {
     return this.#unlessAbsent(path, (file) => readFileSync(file, 'utf8'));
   }
@@ -60,7 +63,7 @@ export class Root {
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
       if (ABSENT.has(code)) return undefined;
-      throw new CliError(
+      throw new Unreadable(
         `${file} cannot be read: ${(error as Error).message}${code === 'EACCES' ? ': run hawser as root' : ''}`,
         1,
         { cause: error },

@@ -239,10 +239,14 @@ PLACE = $(if $(filter /%,$(PREFIX)),,$(CURDIR)/)$(PREFIX)/lib/hawser
 UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
 SHARE = $(DESTDIR)$(PREFIX)/share
 MAN = $(SHARE)/man
+SHIM := containerd-shim-runc-v2
+# Earlier versions put the shim where every PATH finds it. What lies there may as well be another make's, or npm's link.
+EARLIER = $(DESTDIR)$(PREFIX)/bin/$(SHIM)
+HAS_EARLIER = { [ ! -L "$(EARLIER)" ] || [ "$$(readlink "$(EARLIER)")" = ../lib/hawser/bin/$(SHIM) ]; } && grep -qs "hawser's library: " "$(EARLIER)"
 COMPLETIONS := bash-completion/completions zsh/site-functions fish/vendor_completions.d
 
 install: build
-	install -d "$(DESTDIR)$(PREFIX)/bin" "$(LIB)"
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(LIB)/bin"
 	install -m 644 $(SHIM_FILES:%=dist/%) $(NODE_FILES:%=dist/%) dist/LICENSES.txt "$(LIB)/"
 	install -m 755 dist/hawser_sys.node "$(LIB)/hawser_sys.node"
 	install -m 755 dist/hawser-stand-in "$(LIB)/hawser-stand-in"
@@ -253,7 +257,13 @@ install: build
 	install -m 755 dist/hawser-after "$(LIB)/hawser-after"
 	install -m 755 dist/lmdb.node "$(LIB)/lmdb.node"
 	@# After what they run: containers may be started meanwhile, and only an older program does with a newer library.
-	$(TSX) src/build/programs.ts "$(PLACE)" "$(DESTDIR)$(PREFIX)/bin" $(PROGRAMS:%=npm/%)
+	$(TSX) src/build/programs.ts "$(PLACE)" "$(LIB)/bin" npm/$(SHIM)
+	$(TSX) src/build/programs.ts "$(PLACE)" "$(DESTDIR)$(PREFIX)/bin" $(patsubst %,npm/%,$(filter-out $(SHIM),$(PROGRAMS)))
+	@# Configurations, and a hawserd that runs, name the one that an earlier version has put there.
+	if $(HAS_EARLIER); then \
+	  ln -sfn ../lib/hawser/bin/$(SHIM) "$(EARLIER).new" && mv -fT "$(EARLIER).new" "$(EARLIER)"; \
+	  echo "$(EARLIER), of an earlier installation, now leads to this one; see src/docs/upgrade.md"; \
+	fi
 	install -d "$(UNITS)" "$(MAN)/man8" "$(MAN)/man1"
 	install -m 644 dist/hawser.1 "$(MAN)/man1/hawser.1"
 	install -d $(COMPLETIONS:%="$(SHARE)/%")
@@ -265,9 +275,13 @@ install: build
 	install -m 644 src/daemon/packaging/hawserd.8 "$(MAN)/man8/hawserd.8"
 
 uninstall:
+	@if [ -z "$(DESTDIR)" ] && grep -rqsF "$(PREFIX)/lib/hawser/bin" /etc/systemd/system /etc/containerd /etc/docker; then \
+	  echo "warning: daemons are told of $(PREFIX)/lib/hawser/bin, which goes now: take that back by \`hawser shim disable\` of another installation, or by hand" >&2; \
+	fi
+	if $(HAS_EARLIER); then rm -f "$(EARLIER)"; fi
 	rm -rf "$(LIB)"
 	rm -f "$(DESTDIR)$(PREFIX)/bin/hawser" "$(MAN)/man1/hawser.1" "$(SHARE)/bash-completion/completions/hawser" "$(SHARE)/zsh/site-functions/_hawser" "$(SHARE)/fish/vendor_completions.d/hawser.fish"
-	rm -f "$(DESTDIR)$(PREFIX)/bin/containerd-shim-runc-v2" "$(DESTDIR)$(PREFIX)/bin/hawserd" "$(UNITS)/hawserd.service" "$(MAN)/man8/hawserd.8"
+	rm -f "$(DESTDIR)$(PREFIX)/bin/hawserd" "$(UNITS)/hawserd.service" "$(MAN)/man8/hawserd.8"
 
 clean:
 	rm -rf dist npm $(PROGRAMS:%=bin/%) src/api/gen src/ttrpc/gen

@@ -1,5 +1,5 @@
 /*
- * Where the bundle lies: seen from this program (installed, in a checkout, beside it), or else where it was when this
+ * Where the bundle lies: seen from this program (in a checkout, beside it, around it as installed), or else where it was when this
  * program was built or installed. That last one serves a copy that has been put elsewhere, as a link needs none.
  */
 #define _GNU_SOURCE
@@ -42,7 +42,7 @@ static bool is_library(const char *place, const char *directory, char library[PA
 }
 
 static void complain(const char *directory, const char *built_in, const struct refusal *refusal) {
-  fprintf(stderr, RUNTIME ": the shim's library (shim.cjs) is neither in %s nor in ../lib/hawser or ../dist from there, ", directory);
+  fprintf(stderr, RUNTIME ": the shim's library (shim.cjs) is neither in %s nor in .., ../lib/hawser or ../dist from there, ", directory);
   if (built_in) fprintf(stderr, "nor in %s, where it was when this program was built or installed: build or install it again", built_in);
   else fprintf(stderr, "and this program was not told another place: run the one that was installed, by its path or a link, not a copy of it");
   if (!*refusal->library) return;
@@ -52,7 +52,7 @@ static void complain(const char *directory, const char *built_in, const struct r
 }
 
 bool find_library(char library[PATH_MAX]) {
-  static const char *const places[] = {"/../lib/hawser", "/../dist", "/."};
+  static const char *const places[] = {"/../lib/hawser", "/../dist", "/.", "/.."};
   char self[PATH_MAX], place[PATH_MAX];
   struct refusal refusal = {.library = ""};
   ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);

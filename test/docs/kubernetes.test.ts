@@ -62,7 +62,7 @@ const V3 = (dir: string): string => `version = 3
 function adapted(name: string, dir: string, shim: string): string {
   let text = sample(name);
   const here = [
-    ['"/usr/local/bin/containerd-shim-runc-v2"', JSON.stringify(shim)],
+    ['"/usr/local/lib/hawser/bin/containerd-shim-runc-v2"', JSON.stringify(shim)],
     ['/etc/containerd/hawser-options.toml', join(dir, 'options.toml')],
   ] as const;
   const found = here.filter(([there]) => text.includes(there));

@@ -1,11 +1,24 @@
 /** What `make install` puts down works from anywhere, without the checkout; and the package is importable by its names. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import { execa } from 'execa';
 import { Containerd, makeRootfs, temporaryDirectory, top, until } from '../support/daemons.js';
 
+const SHIM = 'containerd-shim-runc-v2';
 const dest = temporaryDirectory('install');
 
 after(() => rmSync(dest, { recursive: true, force: true }));
@@ -13,12 +26,13 @@ after(() => rmSync(dest, { recursive: true, force: true }));
 test('make install: the installed shim serves a container and knows nothing of the checkout', async () => {
   await execa('make', ['install', 'PREFIX=/opt/hawser', `DESTDIR=${dest}`], { cwd: top, stdin: 'ignore' });
   const bin = join(dest, 'opt/hawser/bin');
-  const { stdout } = await execa(join(bin, 'containerd-shim-runc-v2'), ['-v'], {
-    cwd: '/',
-    env: { PATH: '' },
-    extendEnv: false,
-  });
+  const shims = join(dest, 'opt/hawser/lib/hawser/bin');
+  // No PATH leads to the shim before it is enabled, and enabling it leads to nothing else.
+  assert.deepEqual(readdirSync(bin).sort(), ['hawser', 'hawserd']);
+  assert.deepEqual(readdirSync(shims), [SHIM]);
+  const { stdout } = await execa(join(shims, SHIM), ['-v'], { cwd: '/', env: { PATH: '' }, extendEnv: false });
   assert.match(stdout, /^containerd-shim-runc-v2:\n {2}Version: {2}\d/);
+  assert.ok(stdout.includes(`\n  Library: ${join(dest, 'opt/hawser/lib/hawser')}\n`), stdout);
 
   for (const entry of readdirSync(dest, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
@@ -27,11 +41,11 @@ test('make install: the installed shim serves a container and knows nothing of t
   }
 
   // A copy that is put elsewhere goes back to where this will be in the end, wherever it was staged.
-  assert.ok(readFileSync(join(bin, 'containerd-shim-runc-v2')).includes("hawser's library: /opt/hawser/lib/hawser\0"));
+  assert.ok(readFileSync(join(shims, SHIM)).includes("hawser's library: /opt/hawser/lib/hawser\0"));
   for (const script of ['hawser', 'hawserd'])
     assert.match(readFileSync(join(bin, script), 'utf8'), /^built_in='\/opt\/hawser\/lib\/hawser'$/m);
 
-  const containerd = await new Containerd(bin).start();
+  const containerd = await new Containerd(shims).start();
   try {
     assert.equal((await containerd.run('installed', ['/bin/echo', 'it works'])).stdout, 'it works');
   } finally {
@@ -116,6 +130,38 @@ test('make install: the installed shim serves a container and knows nothing of t
     left.map((entry) => entry.name),
     [],
   );
+});
+
+test('make install leads an earlier installation here and leaves what is not ours', async () => {
+  const place = temporaryDirectory('earlier');
+  const make = (target: string): Promise<unknown> =>
+    execa('make', [target, 'PREFIX=/opt/hawser', `DESTDIR=${place}`], { cwd: top, stdin: 'ignore' });
+  const earlier = join(place, 'opt/hawser/bin', SHIM);
+  try {
+    mkdirSync(dirname(earlier), { recursive: true });
+    copyFileSync(join(top, 'npm', SHIM), earlier);
+    for (const time of ['once', 'twice']) {
+      await make('install');
+      assert.equal(realpathSync(earlier), join(place, 'opt/hawser/lib/hawser/bin', SHIM), time);
+      const { stdout } = await execa(earlier, ['-v'], { cwd: '/', env: { PATH: '' }, extendEnv: false });
+      assert.ok(stdout.includes(`\n  Library: ${join(place, 'opt/hawser/lib/hawser')}\n`), stdout);
+    }
+    await make('uninstall');
+    assert.equal(lstatSync(earlier, { throwIfNoEntry: false }), undefined);
+
+    // containerd's own, as its makers' archive has it, and a link of npm's.
+    writeFileSync(earlier, 'the Go shim');
+    await make('install');
+    await make('uninstall');
+    assert.equal(readFileSync(earlier, 'utf8'), 'the Go shim');
+    rmSync(earlier);
+    symlinkSync(join(top, 'npm', SHIM), earlier);
+    await make('install');
+    await make('uninstall');
+    assert.equal(readlinkSync(earlier), join(top, 'npm', SHIM));
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
 });
 
 test('hawser/ttrpc, hawser/runc and hawser/api can be imported, with their types beside them', async () => {

@@ -117,6 +117,7 @@ shimTest(
       ['lib/hawser', 'bin'],
       ['two/dist', 'two/bin'],
       ['other/three', 'other/three'],
+      ['four/hawser', 'four/hawser/bin'],
     ] as const) {
       copyLibrary(join(lab.dir, library));
       symlinkSync(process.execPath, join(lab.dir, library, 'node'));
@@ -134,7 +135,7 @@ shimTest(
     assert.match(
       await refusal(lab, binary),
       new RegExp(
-        `^io\\.containerd\\.runc\\.v2: the shim's library \\(shim\\.cjs\\) is neither in ${dirname(binary)} nor in \\.\\./lib/hawser or \\.\\./dist from there, nor in ${library}, where it was when this program was built or installed: build or install it again$`,
+        `^io\\.containerd\\.runc\\.v2: the shim's library \\(shim\\.cjs\\) is neither in ${dirname(binary)} nor in \\.\\., \\.\\./lib/hawser or \\.\\./dist from there, nor in ${library}, where it was when this program was built or installed: build or install it again$`,
       ),
     );
     mkdirSync(dirname(library), { recursive: true });

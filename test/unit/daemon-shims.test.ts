@@ -71,6 +71,8 @@ test('our own shim lies where it was built, installed, or unpacked from a packag
     assert.equal(ownShim(join(dir, 'dist')), shim);
   }
   assert.equal(ownShim(join(dir, 'lib/hawser')), join(dir, 'bin/containerd-shim-runc-v2'));
+  const installed = put('lib/hawser/bin');
+  assert.equal(ownShim(join(dir, 'lib/hawser')), installed);
 });
 
 test('an answer as an address, as JSON, as a message', () => {

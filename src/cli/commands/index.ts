@@ -16,6 +16,7 @@ export * from './ps.js';
 export * from './remove.js';
 export * from './run.js';
 export * from './runtimes.js';
+export * from './shim.js';
 export * from './start.js';
 export * from './stats.js';
 export * from './stop.js';

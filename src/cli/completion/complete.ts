@@ -129,13 +129,14 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--format': ['json', 'table'],
   '--filter': ['id=', 'name=', 'label=', 'status=', 'exited=', 'ancestor=', 'container=', 'event=', 'type='],
   '--security-opt': ['no-new-privileges'],
+  '--for': ['containerd', 'docker'],
   '--tail': ['all', '10', '100'],
   '--log-opt': ['path=', 'max-size=', 'max-file='],
   '--snapshotter': ['overlayfs', 'native'],
   '--detach-keys': ['ctrl-p,ctrl-q'],
   '--mount': ['type=bind,src=', 'type=tmpfs,dst='],
 };
-const DIRECTORIES = new Set(['--rootfs', '--image-path', '--checkpoint']);
+const DIRECTORIES = new Set(['--rootfs', '--image-path', '--checkpoint', '--root']);
 const FILES = new Set(['--env-file', '--cidfile', '--pidfile', '--output', '--volume', '--device', '--address']);
 
 async function valuesOf(option: Option, typed: string, globals: Globals): Promise<Candidate[]> {

@@ -6,6 +6,7 @@ import { VERSION } from '../version.js';
 import { containerCommands } from './containers.js';
 import { imageCommands } from './images.js';
 import { runningCommands } from './running.js';
+import { shimCommands } from './shim.js';
 import { systemCommands } from './system.js';
 
 /** What ends, removes or changes containers. */
@@ -48,6 +49,7 @@ export function program(): Command {
   runningCommands(top);
   imageCommands(top);
   systemCommands(top);
+  shimCommands(top);
   top.allowExcessArguments().action((_options: unknown, self: Command) => {
     const [unknown] = self.args;
     if (unknown !== undefined)

@@ -55,12 +55,12 @@ export function resolveShim(runtime: string, search: ShimSearch): string {
 
 /**
  * The directory of Hawser's own programs: that of the program that was called, or the `bin` near this code, be it source,
- * a bundle in `dist` (in a package from npm the programs are in `npm`) or one in `lib/hawser`.
+ * a bundle in `dist` (in a package from npm the programs are in `npm`) or one in `lib/hawser`, which has the shim in its own `bin`.
  */
 export function programDir(): string | undefined {
   const here = dirname(fileURLToPath(import.meta.url));
   const called = process.argv[1];
-  const dirs = ['../bin', '../npm', '../../bin', '../../../bin'].map((up) => join(here, up));
+  const dirs = ['bin', '../bin', '../npm', '../../bin', '../../../bin'].map((up) => join(here, up));
   if (called !== undefined && statSync(called, { throwIfNoEntry: false })) dirs.unshift(dirname(realpathSync(called)));
   return dirs.find((dir) => isProgram(join(dir, OWN_SHIM)));
 }

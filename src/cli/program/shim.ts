@@ -1,0 +1,56 @@
+/** Commands about the shim, and about whether the machine has what it takes. */
+import type { Command } from 'commander';
+import { does } from './define.js';
+
+const ROOT = "a file system's directory, instead of /";
+
+export function shimCommands(top: Command): void {
+  const shim = top
+    .command('shim')
+    .helpGroup('System:')
+    .description("Have containerd or docker run containers in Hawser's shim: enable, disable and status are below it")
+    .enablePositionalOptions();
+  shim
+    .command('enable')
+    .description(
+      "Have a daemon find Hawser's shim: for all containers of its default runtime, or as a runtime of another name",
+    )
+    .option('--for <daemon>', 'containerd or docker; whichever there is, containerd first, unless given')
+    .option('--runtime-class <name>', 'only for containers of a runtime that is to be called so')
+    .option('--dry-run', 'write nothing, and print what would be written, as a patch')
+    .option('--root <directory>', ROOT)
+    .action(async (options: Record<string, unknown>) => {
+      const { shimEnableCommand } = await import('../commands/index.js');
+      shimEnableCommand(options);
+    });
+  shim
+    .command('disable')
+    .description('Take away what enable has written')
+    .option('--force', 'also what was edited since, and runtimes that containers of docker need to be started again')
+    .option('--dry-run', 'remove nothing, and print what would be, as a patch')
+    .option('--root <directory>', ROOT)
+    .action(async (options: Record<string, unknown>) => {
+      const { shimDisableCommand } = await import('../commands/index.js');
+      shimDisableCommand(options);
+    });
+  shim
+    .command('status')
+    .description('Show which shim containers get')
+    .option('--json', 'as JSON')
+    .option('--root <directory>', ROOT)
+    .action(async (options: Record<string, unknown>) => {
+      const { shimStatusCommand } = await import('../commands/index.js');
+      shimStatusCommand(options);
+    });
+  does(
+    top
+      .command('doctor')
+      .helpGroup('System:')
+      .description('Look whether the machine has what Hawser takes; ends with 1 when something is wrong')
+      .option('--json', 'as JSON'),
+    async (_args, options, globals) => {
+      const { doctorCommand } = await import('../commands/doctor.js');
+      await doctorCommand(options, globals);
+    },
+  );
+}

@@ -8,6 +8,7 @@ import { withinBounds } from './capabilities.js';
 import { environment, pairs } from './environment.js';
 import { limitsOf } from './limits.js';
 import { mount, tmpfs, volume } from './mounts.js';
+import { securityOptions } from './security.js';
 
 /** What a terminal's programs are told that it is, by docker. */
 const TERM = 'TERM=xterm';
@@ -68,7 +69,7 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     capDrop: flags.capDrop,
     privileged: flags.privileged,
     ...(flags.privileged ? { spec: withinBounds } : {}),
-    ...noNewPrivileges(flags.securityOpt),
+    ...securityOptions(flags.securityOpt),
     hostname: flags.hostname ?? (network === 'host' ? undefined : /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id),
     mounts: [...(flags.volume ?? []).map(volume), ...(flags.mount ?? []).map(mount), ...(flags.tmpfs ?? []).map(tmpfs)],
     devices: flags.device,
@@ -129,11 +130,4 @@ function rlimit(text: string): { type: string; soft: bigint; hard: bigint } {
       `--ulimit ${JSON.stringify(text)}: the soft limit, ${soft === '-1' ? 'none' : soft}, is above the hard one, ${hard}`,
     );
   return { type: `RLIMIT_${name.toUpperCase()}`, soft: low, hard: high };
-}
-
-function noNewPrivileges(options: readonly string[] = []): { noNewPrivileges?: boolean } {
-  const unknown = options.find((one) => !/^no-new-privileges([:=]true)?$/.test(one));
-  if (unknown !== undefined)
-    throw new UsageError(`--security-opt ${JSON.stringify(unknown)}: there is no-new-privileges`);
-  return options.length > 0 ? { noNewPrivileges: true } : {};
 }

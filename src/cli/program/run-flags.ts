@@ -74,8 +74,12 @@ export function containerFlags(command: Command): Command {
     .option('--read-only', 'let it not write to its root file system')
     .option('--cap-add <name>', 'a capability more, or ALL', collect)
     .option('--cap-drop <name>', 'a capability less, or ALL', collect)
-    .option('--privileged', 'all capabilities and devices, nothing of /proc and /sys hidden')
-    .option('--security-opt <option>', 'no-new-privileges', collect)
+    .option('--privileged', 'all capabilities, devices and system calls, nothing of /proc and /sys hidden')
+    .option(
+      '--security-opt <option>',
+      'seccomp=unconfined|FILE, apparmor=PROFILE, no-new-privileges, systempaths=unconfined',
+      collect,
+    )
     .option('--sysctl <name=value>', "a parameter of the kernel's, in its namespaces", collect)
     .option('-h, --hostname <name>', 'its host name')
     .option('--net, --network <kind>', 'host, or none: a network of its own with nothing in it (none)')

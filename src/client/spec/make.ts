@@ -1,10 +1,13 @@
 /** A container's spec, of what is said about it. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { Code } from '../../ttrpc/status.js';
 import { FailedPreconditionError, InvalidArgumentError } from '../errors.js';
 import type { ImageConfig } from '../image/types.js';
-import { DEFAULT_PATH, defaultSpec } from './defaults.js';
+import { DEFAULT_PATH, defaultSpec, NETWORK_SYSCTL } from './defaults.js';
 import { addDevice } from './devices.js';
 import { applyProcess, mergeEnv, type WithRoot } from './process.js';
+import { applySecurity } from './security.js';
 import { resolveUser } from './user.js';
 import type { Integer, Limits, LinuxResources, Spec, SpecMount, SpecOptions } from './types.js';
 
@@ -14,6 +17,14 @@ const PERIOD_US = 100_000;
 const UNLIMITED = 2n ** 64n - 1n;
 /** uname(2). */
 const MAX_HOSTNAME = 64;
+
+/** What POSIX shared memory is kept in goes with the namespace of the other kind. */
+const HOST_SHM: SpecMount = {
+  destination: '/dev/shm',
+  type: 'bind',
+  source: '/dev/shm',
+  options: ['rbind', 'rprivate'],
+};
 
 export interface SpecInput {
   readonly id: string;
@@ -46,19 +57,14 @@ export async function makeSpec({ id, namespace, options, rootfs, config, withRoo
       hard: rlimit(hard),
     }));
     // Of several for one thing the last one holds; the runtime refuses two.
-    process.rlimits = [...new Map([...process.rlimits!, ...named].map((limit) => [limit.type, limit])).values()];
+    process.rlimits = [...new Map(named.map((limit) => [limit.type, limit])).values()];
   }
 
-  if (options.privileged === true) {
-    linux.maskedPaths = [];
-    linux.readonlyPaths = [];
-    linux.resources = { devices: [{ allow: true, access: 'rwm' }] };
-    for (const mount of spec.mounts!)
-      if (mount.type === 'sysfs') mount.options = mount.options!.filter((word) => word !== 'ro');
-  }
+  await applySecurity(spec, options);
   spec.mounts = mergeMounts(spec.mounts!, options.mounts ?? []);
   for (const device of options.devices ?? []) addDevice(linux, device);
-  if (options.sysctl !== undefined) linux.sysctl = { ...options.sysctl };
+  const sysctl = { ...((options.network ?? 'none') === 'none' ? networkSysctl() : {}), ...options.sysctl };
+  if (Object.keys(sysctl).length > 0) linux.sysctl = sysctl;
   applyNamespaces(spec, options);
   const hostname = options.hostname ?? (options.network === 'host' ? undefined : id);
   if (hostname !== undefined && linux.namespaces!.some(({ type }) => type === 'uts'))
@@ -79,6 +85,13 @@ function command({ entrypoint, args }: SpecOptions, config: ImageConfig | undefi
       'no command is given, and the image has none: give args: invalid argument',
     );
   return words;
+}
+
+/** Those that the kernel has; it may be without IPv4. */
+function networkSysctl(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(NETWORK_SYSCTL).filter(([name]) => existsSync(join('/proc/sys', ...name.split('.')))),
+  );
 }
 
 /** No limit is the highest number for the kernel and the runtimes. */
@@ -124,8 +137,10 @@ function applyNamespaces(spec: Spec, { network = 'none', hostNamespaces = [] }: 
       one.type === 'network' ? { type: 'network', path: network } : one,
     );
   }
-  if (hostNamespaces.includes('pid') && hostNamespaces.includes('ipc'))
-    spec.mounts = spec.mounts!.filter(({ type }) => type !== 'mqueue');
+  if (hostNamespaces.includes('ipc'))
+    spec.mounts = spec.mounts!.map((mount) =>
+      mount.destination === '/dev/shm' && mount.source === 'shm' ? HOST_SHM : mount,
+    );
 }
 
 /** linux.resources for limits; also for `updateResources`. */

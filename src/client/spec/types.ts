@@ -1,4 +1,5 @@
 /** The OCI runtime spec as far as containers are described here, and the options that it is made of. */
+import type { SeccompProfile, SpecSeccomp } from '../seccomp/types.js';
 
 /**
  * A number of up to 64 bits. What a number of JavaScript cannot hold exactly is read as a bigint, and may be given as one; `stringifyExact`
@@ -85,7 +86,7 @@ export interface SpecLinux {
   cgroupsPath?: string;
   resources?: LinuxResources;
   rootfsPropagation?: string;
-  seccomp?: unknown;
+  seccomp?: SpecSeccomp;
   sysctl?: Record<string, string>;
   maskedPaths?: string[];
   readonlyPaths?: string[];
@@ -120,8 +121,12 @@ export interface ProcessOptions {
   /** Names with or without CAP_; `ALL` for all that there are. */
   readonly capAdd?: readonly string[] | undefined;
   readonly capDrop?: readonly string[] | undefined;
-  /** All capabilities; for a container also all devices, and nothing of /proc and /sys hidden or read-only. */
+  /**
+   * All capabilities; for a container also all devices, nothing of /proc and /sys hidden or read-only, and no filter of system calls and no
+   * AppArmor profile that is not chosen by name.
+   */
   readonly privileged?: boolean | undefined;
+  /** No program may give the process what it has not, by a setuid bit or capabilities of a file. Default true, unless privileged. */
   readonly noNewPrivileges?: boolean | undefined;
 }
 
@@ -138,6 +143,15 @@ export interface SpecOptions extends ProcessOptions {
   readonly network?: 'none' | 'host' | (string & {}) | undefined;
   /** The host's, instead of namespaces of its own. */
   readonly hostNamespaces?: readonly ('pid' | 'ipc' | 'uts' | 'cgroup')[] | undefined;
+  /**
+   * Which system calls it may make: `default` (docker's profile), `unconfined`, or a profile in the format of docker's files. What it says of
+   * capabilities, architecture and kernel is resolved for the container and this machine.
+   */
+  readonly seccomp?: 'default' | 'unconfined' | SeccompProfile | undefined;
+  /** Name of an AppArmor profile, or `unconfined`. Passed over where the kernel has no AppArmor. Default: Hawser's own, like docker's. */
+  readonly apparmor?: string | undefined;
+  /** `unconfined`: nothing of /proc and /sys is hidden or read-only. */
+  readonly systemPaths?: 'unconfined' | undefined;
   readonly limits?: Limits | undefined;
   /** Devices of the host by path, such as `/dev/fuse`, or `HOST:CONTAINER:rwm`. */
   readonly devices?: readonly string[] | undefined;

@@ -13,11 +13,11 @@ const SOCKET = { native: '41', x32: '41', i386: '359' } as const;
 const FAMILIES = [0, 12, 19, 20, 22, 23, 25, 34, 37, 38, 40, 46];
 
 /**
- * Allowed by newer ones: name_to_handle_at, process_vm_readv, process_vm_writev, pkey_mprotect, pkey_alloc, pkey_free, clock_settime64, and calls
- * of kernels from 5.17 on.
+ * Allowed by newer ones: name_to_handle_at, process_vm_readv, process_vm_writev, pkey_mprotect, pkey_alloc, pkey_free, clock_settime64, uretprobe,
+ * and calls of kernels from 5.17 on.
  */
 const ALLOWED = {
-  native: ['303', '310', '311', '329', '330', '331'],
+  native: ['303', '310', '311', '329', '330', '331', '335'],
   i386: ['341', '347', '348', '380', '381', '382', '404'],
   since: 448,
 } as const;

@@ -1,6 +1,6 @@
 /** --security-opt, as docker takes it. */
 import { readFileSync } from 'node:fs';
-import type { SeccompProfile, SpecOptions } from '../../client/index.js';
+import type { SpecOptions } from '../../client/index.js';
 import { CliError, FAILED, UsageError } from '../errors.js';
 
 export type SecurityOptions = Pick<SpecOptions, 'seccomp' | 'apparmor' | 'noNewPrivileges' | 'systemPaths'>;
@@ -55,7 +55,7 @@ function seccomp(value: string): NonNullable<SpecOptions['seccomp']> {
   try {
     const profile: unknown = JSON.parse(text);
     if (typeof profile !== 'object' || profile === null || Array.isArray(profile)) throw new Error('it is no object');
-    return profile as SeccompProfile;
+    return profile;
   } catch (error) {
     throw new CliError(
       `--security-opt seccomp=${value}: the file is no profile in docker's format: ${(error as Error).message}`,

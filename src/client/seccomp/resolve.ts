@@ -34,10 +34,10 @@ export interface SeccompPlace {
  */
 export function resolveSeccomp(profile: SeccompProfile, place: SeccompPlace): SpecSeccomp | undefined {
   const { archMap = [], architectures = [], syscalls, defaultAction, ...rest } = profile;
-  const rules = syscalls ?? [];
   // It may have come from a file.
-  if (!Array.isArray(rules) || !Array.isArray(archMap) || !Array.isArray(architectures))
+  if (![syscalls ?? [], archMap, architectures].every((list) => Array.isArray(list)))
     throw invalid('its syscalls, archMap and architectures must be lists');
+  const rules = syscalls ?? [];
   if (!defaultAction && rules.length === 0) return undefined;
   if (!defaultAction) throw invalid('it has no defaultAction');
   if (archMap.length > 0 && architectures.length > 0)
@@ -84,11 +84,11 @@ function isOut(filter: SeccompFilter | undefined, has: Has): boolean {
 
 function ruleOf({ name, names = [], action, errnoRet, args }: SeccompProfileRule): SeccompRule {
   if (name && names.length > 0) throw invalid(`a rule has both name (${name}) and names: leave one of them out`);
-  const calls: unknown[] = name ? [name] : Array.isArray(names) ? names : [];
-  if (calls.length === 0 || !calls.every((one) => typeof one === 'string') || !action)
+  const calls = name ? [name] : names;
+  if (!Array.isArray(calls) || calls.length === 0 || calls.some((one) => typeof one !== 'string') || !action)
     throw invalid(`a rule has no names, or no action: ${JSON.stringify({ names: calls, action })}`);
   return {
-    names: [...calls],
+    names: [...(calls as readonly string[])],
     action,
     ...(errnoRet === undefined ? {} : { errnoRet }),
     ...(args && args.length > 0 ? { args: args.map((one) => ({ ...one })) } : {}),

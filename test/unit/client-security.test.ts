@@ -10,6 +10,7 @@ import { kernelHasSeccomp } from '../../src/client/seccomp/kernel.js';
 import { resolveSeccomp, type SeccompPlace } from '../../src/client/seccomp/resolve.js';
 import type { SeccompProfile } from '../../src/client/seccomp/types.js';
 import { appArmorProfile, type AppArmorHost } from '../../src/client/spec/apparmor.js';
+import { addInit } from '../../src/client/spec/init.js';
 import { makeSpec } from '../../src/client/spec/make.js';
 import type { Spec, SpecOptions } from '../../src/client/spec/types.js';
 import { securityOptions } from '../../src/cli/options/security.js';
@@ -263,4 +264,32 @@ test('--security-opt, in all the ways in which docker takes it', (t) => {
     writeFileSync(file, content);
     assert.throws(() => securityOptions([`seccomp=${file}`]), /the file is no profile in docker's format: /, content);
   }
+});
+
+test('shared memory, cgroups, groups, the order of killing, an init program', async (t) => {
+  const shm = async (options: SpecOptions): Promise<string[] | undefined> =>
+    (await spec(options)).mounts!.find(({ destination }) => destination === '/dev/shm')?.options;
+  assert.deepEqual(
+    (await shm({ shmSize: 4096 }))?.filter((word) => word.startsWith('size')),
+    ['size=4096'],
+  );
+  assert.equal(await shm({ shmSize: 0 }), undefined);
+  assert.deepEqual(await shm({ shmSize: 0, hostNamespaces: ['ipc'] }), ['rbind', 'rprivate']);
+  const cgroups = async (cgroupNamespace: 'private' | 'host'): Promise<number> =>
+    (await spec({ cgroupNamespace })).linux!.namespaces!.filter(({ type }) => type === 'cgroup').length;
+  assert.deepEqual([await cgroups('private'), await cgroups('host')], [1, 0]);
+  const { process } = await spec({ user: '5:6', groupAdd: ['7', '6'], oomScoreAdj: -5 });
+  assert.deepEqual([process?.user.additionalGids, process?.oomScoreAdj], [[6, 7], -5]);
+  for (const bad of [{ groupAdd: ['nobody-has-it'] }, { oomScoreAdj: 1001 }, { oomScoreAdj: 0.5 }, { shmSize: -1 }])
+    await assert.rejects(spec(bad), InvalidArgumentError, JSON.stringify(bad));
+
+  const dir = mkdtempSync(join(tmpdir(), 'hawser-init-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const plain = await spec({});
+  assert.throws(() => addInit(plain, [dir]), /has none of docker-init, .*: install the package tini or catatonit/);
+  writeFileSync(join(dir, 'catatonit'), '', { mode: 0o755 });
+  addInit(plain, ['/none', dir]);
+  assert.deepEqual(plain.process!.args, ['/sbin/docker-init', '--', 'true']);
+  assert.equal(plain.mounts!.at(-1)!.source, join(dir, 'catatonit'));
+  assert.deepEqual((await spec({ init: true, hostNamespaces: ['pid'] })).process!.args, ['true']);
 });

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { CAPABILITIES } from '../../oci/capabilities.js';
 import { addressOf, type Globals } from '../address.js';
 import { nameOf, shortId, withSession } from '../session.js';
+import { commandBelowInit } from '../../oci/init-program.js';
 
 export interface Candidate {
   /** Or `:files`, `:dirs`, `:shell` for what the shell knows best. */
@@ -214,7 +215,9 @@ async function containers(globals: Globals, command: string): Promise<Candidate[
       })
       .map(({ id, record }) => ({
         word: nameOf(record.labels) ?? shortId(id),
-        help: `${states.get(id) ?? 'created'} ${(record.spec.process?.args ?? []).join(' ').slice(0, 40)}`,
+        help: `${states.get(id) ?? 'created'} ${commandBelowInit(record.spec.process?.args ?? [])
+          .join(' ')
+          .slice(0, 40)}`,
       }));
   });
 }

@@ -62,7 +62,7 @@ const MOUNTS: readonly SpecMount[] = [
     destination: '/sys/fs/cgroup',
     type: 'cgroup',
     source: 'cgroup',
-    options: ['nosuid', 'noexec', 'nodev', 'relatime', 'ro'],
+    options: ['nosuid', 'noexec', 'nodev', 'ro'],
   },
 ];
 

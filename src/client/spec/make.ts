@@ -6,7 +6,8 @@ import { FailedPreconditionError, InvalidArgumentError } from '../errors.js';
 import type { ImageConfig } from '../image/types.js';
 import { DEFAULT_PATH, defaultSpec, NETWORK_SYSCTL } from './defaults.js';
 import { addDevice } from './devices.js';
-import { applyProcess, mergeEnv, type WithRoot } from './process.js';
+import { addInit } from './init.js';
+import { addGroups, applyProcess, mergeEnv, type WithRoot } from './process.js';
 import { applySecurity } from './security.js';
 import { resolveUser } from './user.js';
 import type { Integer, Limits, LinuxResources, Spec, SpecMount, SpecOptions } from './types.js';
@@ -50,6 +51,9 @@ export async function makeSpec({ id, namespace, options, rootfs, config, withRoo
   await applyProcess(process, { ...options, user, args: command(options, config) }, withRoot);
   // Without a user it is root, who is in groups as anybody: but root does not need them enough to fail for.
   if (!user) process.user = await withRoot((root) => resolveUser('', root), true);
+  const { groupAdd = [] } = options;
+  if (groupAdd.length > 0) await addGroups(process, groupAdd, withRoot);
+  if (options.oomScoreAdj !== undefined) process.oomScoreAdj = oomScore(options.oomScoreAdj);
   if (options.rlimits !== undefined) {
     const named = options.rlimits.map(({ type, soft, hard }) => ({
       type: type.startsWith('RLIMIT_') ? type : `RLIMIT_${type.toUpperCase()}`,
@@ -66,6 +70,9 @@ export async function makeSpec({ id, namespace, options, rootfs, config, withRoo
   const sysctl = { ...((options.network ?? 'none') === 'none' ? networkSysctl() : {}), ...options.sysctl };
   if (Object.keys(sysctl).length > 0) linux.sysctl = sysctl;
   applyNamespaces(spec, options);
+  if (options.shmSize !== undefined) resizeShm(spec, options.shmSize);
+  // As docker: the host's processes have an init already.
+  if (options.init === true && !options.hostNamespaces?.includes('pid')) addInit(spec);
   const hostname = options.hostname ?? (options.network === 'host' ? undefined : id);
   if (hostname !== undefined && linux.namespaces!.some(({ type }) => type === 'uts'))
     spec.hostname = hostname.slice(0, MAX_HOSTNAME);
@@ -85,6 +92,24 @@ function command({ entrypoint, args }: SpecOptions, config: ImageConfig | undefi
       'no command is given, and the image has none: give args: invalid argument',
     );
   return words;
+}
+
+function oomScore(value: number): number {
+  if (Number.isInteger(value) && value >= -1000 && value <= 1000) return value;
+  throw new InvalidArgumentError(
+    Code.InvalidArgument,
+    `oomScoreAdj ${value} is not a whole number from -1000 to 1000: invalid argument`,
+  );
+}
+
+/** The host's stays as large as it is. */
+function resizeShm(spec: Spec, size: number): void {
+  if (!Number.isSafeInteger(size) || size < 0)
+    throw new InvalidArgumentError(Code.InvalidArgument, `shmSize ${size} is no number of bytes: invalid argument`);
+  const isShm = ({ destination, source }: SpecMount): boolean => destination === '/dev/shm' && source === 'shm';
+  if (size === 0) spec.mounts = spec.mounts!.filter((mount) => !isShm(mount));
+  for (const mount of spec.mounts!.filter(isShm))
+    mount.options = [...mount.options!.filter((word) => !word.startsWith('size=')), `size=${size}`];
 }
 
 /** Those that the kernel has; it may be without IPv4. */
@@ -111,9 +136,11 @@ function mergeMounts(base: readonly SpecMount[], more: readonly SpecMount[]): Sp
   return [...base.filter(({ destination }) => !clean.some((mount) => mount.destination === destination)), ...clean];
 }
 
-function applyNamespaces(spec: Spec, { network = 'none', hostNamespaces = [] }: SpecOptions): void {
+function applyNamespaces(spec: Spec, { network = 'none', hostNamespaces = [], cgroupNamespace }: SpecOptions): void {
   const linux = spec.linux!;
-  const without = new Set<string>(hostNamespaces);
+  const without = new Set<string>([...hostNamespaces, ...(cgroupNamespace === 'host' ? ['cgroup'] : [])]);
+  if (cgroupNamespace === 'private' && !linux.namespaces!.some(({ type }) => type === 'cgroup'))
+    linux.namespaces!.push({ type: 'cgroup' });
   if (network === 'host') without.add('network');
   linux.namespaces = linux.namespaces!.filter(({ type }) => !without.has(type));
   if (network === 'host') {

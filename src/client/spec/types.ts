@@ -134,6 +134,8 @@ export interface ProcessOptions {
 export interface SpecOptions extends ProcessOptions {
   /** Instead of the image's entry point; empty for none. `args` then replace the image's command. */
   readonly entrypoint?: readonly string[] | undefined;
+  /** Groups more, by number or as the root file system's /etc/group names them. */
+  readonly groupAdd?: readonly string[] | undefined;
   /** Default: the container's id; the host's with the host's network. */
   readonly hostname?: string | undefined;
   /** Added to the usual ones; one for the same destination takes its place. */
@@ -141,6 +143,14 @@ export interface SpecOptions extends ProcessOptions {
   readonly readonlyRootfs?: boolean | undefined;
   /** `none`: a network of its own with nothing in it (the default); `host`: the host's; or the path of a namespace. */
   readonly network?: 'none' | 'host' | (string & {}) | undefined;
+  /** A namespace of cgroups, or none. Default: private where there is cgroup v2 alone. */
+  readonly cgroupNamespace?: 'private' | 'host' | undefined;
+  /** Bytes of /dev/shm (default 64 MiB); 0 for no /dev/shm at all. */
+  readonly shmSize?: number | undefined;
+  /** Its first process runs below an init program, which passes signals on and reaps what nobody waits for. Unless its pids are the host's. */
+  readonly init?: boolean | undefined;
+  /** From -1000 to 1000: whom the kernel kills first when memory is short (proc_pid_oom_score_adj(5)). Default 0. */
+  readonly oomScoreAdj?: number | undefined;
   /** The host's, instead of namespaces of its own. */
   readonly hostNamespaces?: readonly ('pid' | 'ipc' | 'uts' | 'cgroup')[] | undefined;
   /**

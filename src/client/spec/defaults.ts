@@ -92,7 +92,7 @@ const DEVICES = [
 
 /** With what tells of the host's load and of its power supply, by which secrets were read (GHSA-6fw5-f8r9-fgfm, GHSA-jq35-85cj-fj4p). */
 function maskedPaths(): string[] {
-  const throttles = readdirSync(CPUS)
+  const throttles = (existsSync(CPUS) ? readdirSync(CPUS) : [])
     .filter((name) => /^cpu\d+$/.test(name))
     .map((name) => `${CPUS}/${name}/thermal_throttle`);
   return [...MASKED, ...throttles.filter((path) => existsSync(path))];

@@ -3,9 +3,9 @@ import { constants } from 'node:os';
 import type { Command, Option } from 'commander';
 import { existsSync } from 'node:fs';
 import { CAPABILITIES } from '../../oci/capabilities.js';
+import { commandBelowInit } from '../../oci/init-program.js';
 import { addressOf, type Globals } from '../address.js';
 import { nameOf, shortId, withSession } from '../session.js';
-import { commandBelowInit } from '../../oci/init-program.js';
 
 export interface Candidate {
   /** Or `:files`, `:dirs`, `:shell` for what the shell knows best. */

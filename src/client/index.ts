@@ -16,6 +16,7 @@ export type * from './spec/types.js';
 export type { Stats } from './stats.js';
 export type { Services } from './grpc/services.js';
 export type { RpcDuplex, RpcMethod, RpcOptions, RpcSending, RpcService } from './grpc/types.js';
+export type * from './seccomp/types.js';
 export * from './errors.js';
 export { parseExact, stringifyExact } from '../oci/json.js';
 export { Code } from '../ttrpc/status.js';

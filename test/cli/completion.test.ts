@@ -26,6 +26,8 @@ test('commands, flags and their values', async () => {
   assert.deepEqual(await offered('run', '--cpu'), ['--cpu-shares', '--cpus', '--cpuset-cpus']);
   assert.deepEqual(await offered('run', '--net', ''), ['host', 'none']);
   assert.deepEqual(await offered('run', '--net=h'), ['--net=host']);
+  assert.deepEqual(await offered('run', '--cgroupns', ''), ['host', 'private']);
+  assert.deepEqual(await offered('run', '--security-opt', 'secc'), ['seccomp=builtin', 'seccomp=unconfined']);
   assert.deepEqual(await offered('run', '--rootfs', ''), [':dirs']);
   assert.deepEqual(await offered('run', '--rootfs', '/x', 'sh', '-'), [':files'], "what follows is the container's");
   assert.deepEqual(await offered('kill', '-s', 'TER'), ['TERM']);

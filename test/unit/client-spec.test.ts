@@ -25,7 +25,7 @@ function spec(options: SpecOptions, config?: ImageConfig): Promise<Spec> {
   });
 }
 
-test('what containerd gives a container when nothing else is said', async () => {
+test('what a container has when nothing else is said', async () => {
   const { process, root, mounts, linux, hostname } = await spec({});
   assert.deepEqual(process?.args, ['true']);
   assert.deepEqual(
@@ -37,10 +37,10 @@ test('what containerd gives a container when nothing else is said', async () => 
   assert.deepEqual([root?.path, hostname, linux?.cgroupsPath], ['rootfs', 'one', '/space/one']);
   assert.deepEqual(
     mounts?.map(({ destination }) => destination),
-    ['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue', '/sys'],
+    ['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue', '/sys', '/sys/fs/cgroup'],
   );
   assert.deepEqual(
-    linux?.namespaces?.map(({ type }) => type),
+    linux?.namespaces?.map(({ type }) => type).filter((type) => type !== 'cgroup'),
     ['pid', 'ipc', 'uts', 'mount', 'network'],
   );
 });
@@ -121,8 +121,8 @@ test('limits, mounts, namespaces, privileges', async () => {
   assert.deepEqual(
     process?.rlimits,
     [
-      { type: 'RLIMIT_NOFILE', soft: 5n, hard: unlimited },
       { type: 'RLIMIT_CORE', soft: 0, hard: unlimited },
+      { type: 'RLIMIT_NOFILE', soft: 5n, hard: unlimited },
     ],
     'the last one of a name holds',
   );

@@ -10,6 +10,7 @@ import { LABEL } from '../labels.js';
 import { logPathOf } from '../options/log.js';
 import { stringifyExact } from '../../oci/json.js';
 import { nameOf, withSession } from '../session.js';
+import { commandBelowInit } from '../../oci/init-program.js';
 
 export async function inspectCommand(
   references: readonly string[],
@@ -45,7 +46,7 @@ function describe(container: Container, task: TaskStatus | undefined, namespace:
   const { id, record } = container;
   const state = stateOf(container, task);
   const { spec } = record;
-  const [path = '', ...args] = spec.process?.args ?? [];
+  const [path = '', ...args] = commandBelowInit(spec.process?.args ?? []);
   const time = (ms: number | undefined): string =>
     ms === undefined || Number.isNaN(ms) ? '0001-01-01T00:00:00Z' : new Date(ms).toISOString();
   const resources = spec.linux?.resources;
@@ -77,7 +78,7 @@ function describe(container: Container, task: TaskStatus | undefined, namespace:
       Tty: spec.process?.terminal ?? false,
       OpenStdin: (task?.stdin ?? record.labels[LABEL.stdin] ?? '') !== '',
       Env: spec.process?.env ?? [],
-      Cmd: spec.process?.args ?? [],
+      Cmd: commandBelowInit(spec.process?.args ?? []),
       WorkingDir: spec.process?.cwd ?? '/',
       StopSignal: record.labels[LABEL.stopSignal] ?? String(stopSignalOf(record.labels)),
       Labels: record.labels,

@@ -8,6 +8,7 @@ import { printable, shorten } from '../format/table.js';
 import { inWords } from '../format/time.js';
 import { LABEL, PREFIX } from '../labels.js';
 import { nameOf, shortId, withSession } from '../session.js';
+import { commandBelowInit } from '../../oci/init-program.js';
 
 const COMMAND_COLUMNS = 22;
 
@@ -61,7 +62,7 @@ export async function psCommand(flags: PsFlags, globals: Globals): Promise<void>
 }
 
 function describe({ container: { id, record }, state }: Row, cut: boolean, now: number): Record<string, unknown> {
-  const command = printable((record.spec.process?.args ?? []).join(' '));
+  const command = printable(commandBelowInit(record.spec.process?.args ?? []).join(' '));
   return {
     ID: cut ? shortId(id) : id,
     Image: record.image || record.labels[LABEL.rootfs] || record.spec.root?.path || '',

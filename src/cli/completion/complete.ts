@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import type { Command, Option } from 'commander';
 import { existsSync } from 'node:fs';
 import { CAPABILITIES } from '../../oci/capabilities.js';
+import { commandBelowInit } from '../../oci/init-program.js';
 import { addressOf, type Globals } from '../address.js';
 import { nameOf, shortId, withSession } from '../session.js';
 
@@ -123,13 +124,21 @@ function flags(command: Command, top: Command, typed: string): Candidate[] {
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--net': ['none', 'host'],
   '--network': ['none', 'host'],
-  '--pid': ['host'],
-  '--ipc': ['host'],
+  '--pid': ['private', 'host'],
+  '--ipc': ['private', 'shareable', 'none', 'host'],
+  '--uts': ['private', 'host'],
+  '--cgroupns': ['private', 'host'],
   '--log-driver': ['file', 'none'],
   '--format': ['json', 'table'],
   '--filter': ['id=', 'name=', 'label=', 'status=', 'exited=', 'ancestor=', 'container=', 'event=', 'type='],
-  '--security-opt': ['no-new-privileges'],
   '--for': ['containerd', 'docker'],
+  '--security-opt': [
+    'no-new-privileges',
+    'seccomp=unconfined',
+    'seccomp=builtin',
+    'apparmor=unconfined',
+    'systempaths=unconfined',
+  ],
   '--tail': ['all', '10', '100'],
   '--log-opt': ['path=', 'max-size=', 'max-file='],
   '--snapshotter': ['overlayfs', 'native'],
@@ -215,7 +224,9 @@ async function containers(globals: Globals, command: string): Promise<Candidate[
       })
       .map(({ id, record }) => ({
         word: nameOf(record.labels) ?? shortId(id),
-        help: `${states.get(id) ?? 'created'} ${(record.spec.process?.args ?? []).join(' ').slice(0, 40)}`,
+        help: `${states.get(id) ?? 'created'} ${commandBelowInit(record.spec.process?.args ?? [])
+          .join(' ')
+          .slice(0, 40)}`,
       }));
   });
 }

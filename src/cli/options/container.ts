@@ -8,6 +8,8 @@ import { withinBounds } from './capabilities.js';
 import { environment, pairs } from './environment.js';
 import { limitsOf } from './limits.js';
 import { mount, tmpfs, volume } from './mounts.js';
+import { namespaceOptions } from './namespaces.js';
+import { securityOptions } from './security.js';
 
 /** What a terminal's programs are told that it is, by docker. */
 const TERM = 'TERM=xterm';
@@ -47,12 +49,9 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     throw new UsageError(
       `--net ${JSON.stringify(network)}: there are none and host, or the path of a network namespace such as /run/netns/web`,
     );
-  for (const [flag, value] of [
-    ['--pid', flags.pid],
-    ['--ipc', flags.ipc],
-  ] as const)
-    if (value !== undefined && value !== 'host')
-      throw new UsageError(`${flag} ${JSON.stringify(value)}: there is host`);
+  const { oomScoreAdj } = flags;
+  if (oomScoreAdj !== undefined && oomScoreAdj > 1000)
+    throw new UsageError(`--oom-score-adj ${oomScoreAdj}: it is from -1000 to 1000`);
   const env = environment(flags.env, flags.envFile);
   const limits = limitsOf(flags);
   return {
@@ -63,19 +62,24 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     env: flags.tty && !env.some((one) => one.startsWith('TERM=')) ? [TERM, ...env] : env,
     cwd: flags.workdir,
     user: flags.user,
+    groupAdd: flags.groupAdd,
+    init: flags.init,
+    oomScoreAdj,
     terminal: flags.tty ?? false,
     capAdd: flags.capAdd,
     capDrop: flags.capDrop,
     privileged: flags.privileged,
     ...(flags.privileged ? { spec: withinBounds } : {}),
-    ...noNewPrivileges(flags.securityOpt),
-    hostname: flags.hostname ?? (network === 'host' ? undefined : /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id),
+    ...securityOptions(flags.securityOpt),
+    hostname:
+      flags.hostname ??
+      (network === 'host' || flags.uts === 'host' ? undefined : /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id),
     mounts: [...(flags.volume ?? []).map(volume), ...(flags.mount ?? []).map(mount), ...(flags.tmpfs ?? []).map(tmpfs)],
     devices: flags.device,
     readonlyRootfs: flags.readOnly,
     network,
     limits,
-    hostNamespaces: [...(flags.pid ? ['pid' as const] : []), ...(flags.ipc ? ['ipc' as const] : [])],
+    ...namespaceOptions(id, flags),
     rlimits: (flags.ulimit ?? []).map(rlimit),
     sysctl: pairs(flags.sysctl, '--sysctl'),
     annotations: pairs(flags.annotation, '--annotation'),
@@ -129,11 +133,4 @@ function rlimit(text: string): { type: string; soft: bigint; hard: bigint } {
       `--ulimit ${JSON.stringify(text)}: the soft limit, ${soft === '-1' ? 'none' : soft}, is above the hard one, ${hard}`,
     );
   return { type: `RLIMIT_${name.toUpperCase()}`, soft: low, hard: high };
-}
-
-function noNewPrivileges(options: readonly string[] = []): { noNewPrivileges?: boolean } {
-  const unknown = options.find((one) => !/^no-new-privileges([:=]true)?$/.test(one));
-  if (unknown !== undefined)
-    throw new UsageError(`--security-opt ${JSON.stringify(unknown)}: there is no-new-privileges`);
-  return options.length > 0 ? { noNewPrivileges: true } : {};
 }

@@ -34,6 +34,13 @@ export interface RunFlags extends LimitFlags {
   readonly network?: string;
   readonly pid?: string;
   readonly ipc?: string;
+  readonly uts?: string;
+  readonly cgroupns?: string;
+  readonly cgroupParent?: string;
+  readonly shmSize?: string;
+  readonly groupAdd?: string[];
+  readonly oomScoreAdj?: number;
+  readonly init?: boolean;
   readonly entrypoint?: string;
   readonly detachKeys?: string;
   readonly logDriver?: string;
@@ -63,6 +70,7 @@ export function containerFlags(command: Command): Command {
     .option('--device <path>', 'a device of the host', collect)
     .option('-w, --workdir <dir>', 'working directory')
     .option('-u, --user <user[:group]>', 'who it runs as, by name or number')
+    .option('--group-add <group>', 'a group more, by name or number', collect)
     .option('-m, --memory <size>', 'memory that it may use, such as 512m')
     .option('--memory-swap <size>', 'memory and swap together; -1 for no limit of swap')
     .option('--memory-reservation <size>', 'memory that it is left with when there is little')
@@ -70,17 +78,31 @@ export function containerFlags(command: Command): Command {
     .option('-c, --cpu-shares <number>', 'its share of busy processors (1024 is usual)', integer('--cpu-shares', 2))
     .option('--cpuset-cpus <list>', 'which processors: 0-1,3')
     .option('--pids-limit <number>', 'how many processes; -1 for no limit', integer('--pids-limit', -1))
+    .option(
+      '--oom-score-adj <number>',
+      'whom the kernel kills first, from -1000 to 1000',
+      integer('--oom-score-adj', -1000),
+    )
     .option('--ulimit <name=soft[:hard]>', 'a limit of each process, such as nofile=1024:4096; -1 for none', collect)
     .option('--read-only', 'let it not write to its root file system')
     .option('--cap-add <name>', 'a capability more, or ALL', collect)
     .option('--cap-drop <name>', 'a capability less, or ALL', collect)
-    .option('--privileged', 'all capabilities and devices, nothing of /proc and /sys hidden')
-    .option('--security-opt <option>', 'no-new-privileges', collect)
+    .option('--privileged', 'all capabilities, devices and system calls, nothing of /proc and /sys hidden')
+    .option(
+      '--security-opt <option>',
+      'seccomp=unconfined|FILE, apparmor=PROFILE, no-new-privileges, systempaths=unconfined',
+      collect,
+    )
     .option('--sysctl <name=value>', "a parameter of the kernel's, in its namespaces", collect)
     .option('-h, --hostname <name>', 'its host name')
     .option('--net, --network <kind>', 'host, or none: a network of its own with nothing in it (none)')
     .option('--pid <kind>', "host: the host's processes")
-    .option('--ipc <kind>', "host: the host's shared memory")
+    .option('--ipc <kind>', "private, none (no /dev/shm), host: the host's shared memory")
+    .option('--shm-size <size>', 'room of /dev/shm (64m)')
+    .option('--uts <kind>', "host: the host's name")
+    .option('--cgroupns <kind>', 'private or host: whether its own cgroup is the topmost that it sees')
+    .option('--cgroup-parent <path>', 'the cgroup that its own is made in')
+    .option('--init', 'run an init program first, which passes signals on and reaps processes')
     .option('-l, --label <name=value>', 'a label', collect)
     .option('--annotation <name=value>', 'an annotation of its OCI spec', collect)
     .option('--log-driver <driver>', 'file: keep its output for `hawser logs` (see --log-opt); none')

@@ -1,7 +1,5 @@
-/**
- * The spec that containerd gives a container when nothing else is said (containerd, oci.WithDefaultSpec), but for the empty directory that it
- * mounts at /run: that hides what the image has there, and docker and nerdctl do without.
- */
+/** The spec that a container has when nothing else is said: docker's (moby, daemon/pkg/oci), but that no program gains privileges. */
+import { existsSync, readdirSync } from 'node:fs';
 import type { Spec, SpecMount } from './types.js';
 
 const CAPABILITIES = [
@@ -21,9 +19,11 @@ const CAPABILITIES = [
   'AUDIT_WRITE',
 ].map((name) => `CAP_${name}`);
 
+const CPUS = '/sys/devices/system/cpu';
 const MASKED = [
   '/proc/acpi',
   '/proc/asound',
+  '/proc/interrupts',
   '/proc/kcore',
   '/proc/keys',
   '/proc/latency_stats',
@@ -58,9 +58,21 @@ const MOUNTS: readonly SpecMount[] = [
   },
   { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
   { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
+  {
+    destination: '/sys/fs/cgroup',
+    type: 'cgroup',
+    source: 'cgroup',
+    options: ['nosuid', 'noexec', 'nodev', 'ro'],
+  },
 ];
 
-/** The devices that every container may use; runc makes them. Those with a number may be made but not used. */
+/** Of a network of its own: anybody may send an echo request, and listen below 1024. No other container's is changed by it. */
+export const NETWORK_SYSCTL: Readonly<Record<string, string>> = {
+  'net.ipv4.ping_group_range': '0 2147483647',
+  'net.ipv4.ip_unprivileged_port_start': '0',
+};
+
+/** The devices that every container may use; runc makes them. */
 const DEVICES = [
   { allow: false, access: 'rwm' },
   ...(
@@ -78,6 +90,19 @@ const DEVICES = [
   { allow: true, type: 'c', major: 5, minor: 2, access: 'rwm' },
 ];
 
+/** With what tells of the host's load and of its power supply, by which secrets were read (GHSA-6fw5-f8r9-fgfm, GHSA-jq35-85cj-fj4p). */
+function maskedPaths(): string[] {
+  const throttles = (existsSync(CPUS) ? readdirSync(CPUS) : [])
+    .filter((name) => /^cpu\d+$/.test(name))
+    .map((name) => `${CPUS}/${name}/thermal_throttle`);
+  return [...MASKED, ...throttles.filter((path) => existsSync(path))];
+}
+
+/** True where all controllers are in cgroup v2, and a container is to see its own cgroup as the topmost. */
+function isUnified(): boolean {
+  return existsSync('/sys/fs/cgroup/cgroup.controllers');
+}
+
 export const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** A spec without root file system and arguments, to be changed by its caller. */
@@ -90,16 +115,19 @@ export function defaultSpec(cgroupsPath: string): Spec {
       env: [DEFAULT_PATH],
       noNewPrivileges: true,
       capabilities: { bounding: [...CAPABILITIES], effective: [...CAPABILITIES], permitted: [...CAPABILITIES] },
-      rlimits: [{ type: 'RLIMIT_NOFILE', hard: 1024, soft: 1024 }],
+      // Not the daemon's, which the kernel is to spare.
+      oomScoreAdj: 0,
     },
     root: { path: 'rootfs' },
     mounts: structuredClone(MOUNTS) as SpecMount[],
     linux: {
-      maskedPaths: [...MASKED],
+      maskedPaths: maskedPaths(),
       readonlyPaths: [...READONLY],
       cgroupsPath,
       resources: { devices: structuredClone(DEVICES) },
-      namespaces: ['pid', 'ipc', 'uts', 'mount', 'network'].map((type) => ({ type })),
+      namespaces: ['pid', 'ipc', 'uts', 'mount', 'network', ...(isUnified() ? ['cgroup'] : [])].map((type) => ({
+        type,
+      })),
     },
   };
 }

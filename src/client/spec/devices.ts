@@ -1,4 +1,5 @@
-import { statSync } from 'node:fs';
+import { readdirSync, statSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
 import { Code } from '../../ttrpc/status.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { SpecLinux } from './types.js';
@@ -13,16 +14,48 @@ export function addDevice(linux: SpecLinux, text: string): void {
       `device ${JSON.stringify(text)}: ${host} is no device of this machine: invalid argument`,
     );
   }
-  const type = stat.isBlockDevice() ? 'b' : 'c';
-  // As glibc's major(3) and minor(3); numbers of devices fit into 32 bits.
-  const major = (stat.rdev >>> 8) & 0xfff;
-  const minor = (stat.rdev & 0xff) | ((stat.rdev >>> 12) & 0xfff00);
-  linux.devices = [
-    ...(linux.devices ?? []),
-    { path: container, type, major, minor, fileMode: stat.mode & 0o777, uid: stat.uid, gid: stat.gid },
-  ];
+  const device = deviceOf(container, stat);
+  const { type, major, minor } = device;
+  linux.devices = [...(linux.devices ?? []).filter(({ path }) => path !== container), device];
   linux.resources = {
     ...linux.resources,
     devices: [...(linux.resources?.devices ?? []), { allow: true, type, major, minor, access }],
+  };
+}
+
+/** What is no device's place, or would be that of the host's terminals and queues. */
+const NOT_FOR_CONTAINERS = [
+  '/dev/pts',
+  '/dev/shm',
+  '/dev/fd',
+  '/dev/mqueue',
+  '/dev/.lxc',
+  '/dev/.lxd-mounts',
+  '/dev/.udev',
+];
+
+/** All devices of the host, for a privileged container; its console is its own. */
+export function hostDevices(dir = '/dev'): Device[] {
+  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) return NOT_FOR_CONTAINERS.includes(path) ? [] : hostDevices(path);
+    if (!(entry.isCharacterDevice() || entry.isBlockDevice()) || path === '/dev/console') return [];
+    const stat = statSync(path, { throwIfNoEntry: false });
+    return stat === undefined ? [] : [deviceOf(path, stat)];
+  });
+}
+
+type Device = Required<NonNullable<SpecLinux['devices']>[number]>;
+
+function deviceOf(path: string, stat: Stats): Device {
+  return {
+    path,
+    type: stat.isBlockDevice() ? 'b' : 'c',
+    // As glibc's major(3) and minor(3); numbers of devices fit into 32 bits.
+    major: (stat.rdev >>> 8) & 0xfff,
+    minor: (stat.rdev & 0xff) | ((stat.rdev >>> 12) & 0xfff00),
+    fileMode: stat.mode & 0o777,
+    uid: stat.uid,
+    gid: stat.gid,
   };
 }

@@ -1,10 +1,14 @@
 /** A container's spec, of what is said about it. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { Code } from '../../ttrpc/status.js';
 import { FailedPreconditionError, InvalidArgumentError } from '../errors.js';
 import type { ImageConfig } from '../image/types.js';
-import { DEFAULT_PATH, defaultSpec } from './defaults.js';
+import { DEFAULT_PATH, defaultSpec, NETWORK_SYSCTL } from './defaults.js';
 import { addDevice } from './devices.js';
-import { applyProcess, mergeEnv, type WithRoot } from './process.js';
+import { addInit } from './init.js';
+import { addGroups, applyProcess, mergeEnv, type WithRoot } from './process.js';
+import { applySecurity } from './security.js';
 import { resolveUser } from './user.js';
 import type { Integer, Limits, LinuxResources, Spec, SpecMount, SpecOptions } from './types.js';
 
@@ -14,6 +18,14 @@ const PERIOD_US = 100_000;
 const UNLIMITED = 2n ** 64n - 1n;
 /** uname(2). */
 const MAX_HOSTNAME = 64;
+
+/** What POSIX shared memory is kept in goes with the namespace of the other kind. */
+const HOST_SHM: SpecMount = {
+  destination: '/dev/shm',
+  type: 'bind',
+  source: '/dev/shm',
+  options: ['rbind', 'rprivate'],
+};
 
 export interface SpecInput {
   readonly id: string;
@@ -39,6 +51,9 @@ export async function makeSpec({ id, namespace, options, rootfs, config, withRoo
   await applyProcess(process, { ...options, user, args: command(options, config) }, withRoot);
   // Without a user it is root, who is in groups as anybody: but root does not need them enough to fail for.
   if (!user) process.user = await withRoot((root) => resolveUser('', root), true);
+  const { groupAdd = [] } = options;
+  if (groupAdd.length > 0) await addGroups(process, groupAdd, withRoot);
+  if (options.oomScoreAdj !== undefined) process.oomScoreAdj = oomScore(options.oomScoreAdj);
   if (options.rlimits !== undefined) {
     const named = options.rlimits.map(({ type, soft, hard }) => ({
       type: type.startsWith('RLIMIT_') ? type : `RLIMIT_${type.toUpperCase()}`,
@@ -46,20 +61,18 @@ export async function makeSpec({ id, namespace, options, rootfs, config, withRoo
       hard: rlimit(hard),
     }));
     // Of several for one thing the last one holds; the runtime refuses two.
-    process.rlimits = [...new Map([...process.rlimits!, ...named].map((limit) => [limit.type, limit])).values()];
+    process.rlimits = [...new Map(named.map((limit) => [limit.type, limit])).values()];
   }
 
-  if (options.privileged === true) {
-    linux.maskedPaths = [];
-    linux.readonlyPaths = [];
-    linux.resources = { devices: [{ allow: true, access: 'rwm' }] };
-    for (const mount of spec.mounts!)
-      if (mount.type === 'sysfs') mount.options = mount.options!.filter((word) => word !== 'ro');
-  }
+  await applySecurity(spec, options);
   spec.mounts = mergeMounts(spec.mounts!, options.mounts ?? []);
   for (const device of options.devices ?? []) addDevice(linux, device);
-  if (options.sysctl !== undefined) linux.sysctl = { ...options.sysctl };
+  const sysctl = { ...((options.network ?? 'none') === 'none' ? networkSysctl() : {}), ...options.sysctl };
+  if (Object.keys(sysctl).length > 0) linux.sysctl = sysctl;
   applyNamespaces(spec, options);
+  if (options.shmSize !== undefined) resizeShm(spec, options.shmSize);
+  // As docker: the host's processes have an init already.
+  if (options.init === true && !options.hostNamespaces?.includes('pid')) addInit(spec);
   const hostname = options.hostname ?? (options.network === 'host' ? undefined : id);
   if (hostname !== undefined && linux.namespaces!.some(({ type }) => type === 'uts'))
     spec.hostname = hostname.slice(0, MAX_HOSTNAME);
@@ -81,6 +94,31 @@ function command({ entrypoint, args }: SpecOptions, config: ImageConfig | undefi
   return words;
 }
 
+function oomScore(value: number): number {
+  if (Number.isInteger(value) && value >= -1000 && value <= 1000) return value;
+  throw new InvalidArgumentError(
+    Code.InvalidArgument,
+    `oomScoreAdj ${value} is not a whole number from -1000 to 1000: invalid argument`,
+  );
+}
+
+/** The host's stays as large as it is. */
+function resizeShm(spec: Spec, size: number): void {
+  if (!Number.isSafeInteger(size) || size < 0)
+    throw new InvalidArgumentError(Code.InvalidArgument, `shmSize ${size} is no number of bytes: invalid argument`);
+  const isShm = ({ destination, source }: SpecMount): boolean => destination === '/dev/shm' && source === 'shm';
+  if (size === 0) spec.mounts = spec.mounts!.filter((mount) => !isShm(mount));
+  for (const mount of spec.mounts!.filter(isShm))
+    mount.options = [...mount.options!.filter((word) => !word.startsWith('size=')), `size=${size}`];
+}
+
+/** Those that the kernel has; it may be without IPv4. */
+function networkSysctl(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(NETWORK_SYSCTL).filter(([name]) => existsSync(join('/proc/sys', ...name.split('.')))),
+  );
+}
+
 /** No limit is the highest number for the kernel and the runtimes. */
 function rlimit(value: Integer): Integer {
   return value === Infinity || value === -1 || value === -1n ? UNLIMITED : value;
@@ -98,9 +136,11 @@ function mergeMounts(base: readonly SpecMount[], more: readonly SpecMount[]): Sp
   return [...base.filter(({ destination }) => !clean.some((mount) => mount.destination === destination)), ...clean];
 }
 
-function applyNamespaces(spec: Spec, { network = 'none', hostNamespaces = [] }: SpecOptions): void {
+function applyNamespaces(spec: Spec, { network = 'none', hostNamespaces = [], cgroupNamespace }: SpecOptions): void {
   const linux = spec.linux!;
-  const without = new Set<string>(hostNamespaces);
+  const without = new Set<string>([...hostNamespaces, ...(cgroupNamespace === 'host' ? ['cgroup'] : [])]);
+  if (cgroupNamespace === 'private' && !linux.namespaces!.some(({ type }) => type === 'cgroup'))
+    linux.namespaces!.push({ type: 'cgroup' });
   if (network === 'host') without.add('network');
   linux.namespaces = linux.namespaces!.filter(({ type }) => !without.has(type));
   if (network === 'host') {
@@ -124,8 +164,10 @@ function applyNamespaces(spec: Spec, { network = 'none', hostNamespaces = [] }: 
       one.type === 'network' ? { type: 'network', path: network } : one,
     );
   }
-  if (hostNamespaces.includes('pid') && hostNamespaces.includes('ipc'))
-    spec.mounts = spec.mounts!.filter(({ type }) => type !== 'mqueue');
+  if (hostNamespaces.includes('ipc'))
+    spec.mounts = spec.mounts!.map((mount) =>
+      mount.destination === '/dev/shm' && mount.source === 'shm' ? HOST_SHM : mount,
+    );
 }
 
 /** linux.resources for limits; also for `updateResources`. */

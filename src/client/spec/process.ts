@@ -3,7 +3,7 @@ import { Code } from '../../ttrpc/status.js';
 import { InvalidArgumentError } from '../errors.js';
 import { boundCapabilities } from '../../oci/capabilities.js';
 import { changeCapabilities } from './capabilities.js';
-import { needsRoot, resolveUser } from './user.js';
+import { needsRoot, resolveGroups, resolveUser } from './user.js';
 import type { ProcessOptions, SpecProcess } from './types.js';
 
 /**
@@ -39,6 +39,13 @@ export async function applyProcess(process: SpecProcess, options: ProcessOptions
     const found = needsRoot(user) ? await withRoot((root) => resolveUser(user, root)) : resolveUser(user, undefined);
     process.user = { ...found, ...(umask === undefined ? {} : { umask }) };
   }
+}
+
+/** Puts a process into groups more, by name or number. */
+export async function addGroups(process: SpecProcess, groups: readonly string[], withRoot: WithRoot): Promise<void> {
+  const named = groups.some((group) => !/^\d+$/.test(group));
+  const ids = await withRoot((root) => resolveGroups(groups, root), !named);
+  process.user.additionalGids = [...new Set([...(process.user.additionalGids ?? []), ...ids])];
 }
 
 /** An environment with another's settings in it, by name. */

@@ -1,4 +1,5 @@
 /** The OCI runtime spec as far as containers are described here, and the options that it is made of. */
+import type { SeccompProfile, SpecSeccomp } from '../seccomp/types.js';
 
 /**
  * A number of up to 64 bits. What a number of JavaScript cannot hold exactly is read as a bigint, and may be given as one; `stringifyExact`
@@ -85,7 +86,7 @@ export interface SpecLinux {
   cgroupsPath?: string;
   resources?: LinuxResources;
   rootfsPropagation?: string;
-  seccomp?: unknown;
+  seccomp?: SpecSeccomp;
   sysctl?: Record<string, string>;
   maskedPaths?: string[];
   readonlyPaths?: string[];
@@ -120,8 +121,12 @@ export interface ProcessOptions {
   /** Names with or without CAP_; `ALL` for all that there are. */
   readonly capAdd?: readonly string[] | undefined;
   readonly capDrop?: readonly string[] | undefined;
-  /** All capabilities; for a container also all devices, and nothing of /proc and /sys hidden or read-only. */
+  /**
+   * All capabilities; for a container also all devices, nothing of /proc and /sys hidden or read-only, and no filter of system calls and no
+   * AppArmor profile that is not chosen by name.
+   */
   readonly privileged?: boolean | undefined;
+  /** No program may give the process what it has not, by a setuid bit or capabilities of a file. Default true, unless privileged. */
   readonly noNewPrivileges?: boolean | undefined;
 }
 
@@ -129,6 +134,8 @@ export interface ProcessOptions {
 export interface SpecOptions extends ProcessOptions {
   /** Instead of the image's entry point; empty for none. `args` then replace the image's command. */
   readonly entrypoint?: readonly string[] | undefined;
+  /** Groups more, by number or as the root file system's /etc/group names them. */
+  readonly groupAdd?: readonly string[] | undefined;
   /** Default: the container's id; the host's with the host's network. */
   readonly hostname?: string | undefined;
   /** Added to the usual ones; one for the same destination takes its place. */
@@ -136,8 +143,25 @@ export interface SpecOptions extends ProcessOptions {
   readonly readonlyRootfs?: boolean | undefined;
   /** `none`: a network of its own with nothing in it (the default); `host`: the host's; or the path of a namespace. */
   readonly network?: 'none' | 'host' | (string & {}) | undefined;
+  /** A namespace of cgroups, or none. Default: private where there is cgroup v2 alone. */
+  readonly cgroupNamespace?: 'private' | 'host' | undefined;
+  /** Bytes of /dev/shm (default 64 MiB); 0 for no /dev/shm at all. */
+  readonly shmSize?: number | undefined;
+  /** Its first process runs below an init program, which passes signals on and reaps what nobody waits for. Unless its pids are the host's. */
+  readonly init?: boolean | undefined;
+  /** From -1000 to 1000: whom the kernel kills first when memory is short (proc_pid_oom_score_adj(5)). Default 0. */
+  readonly oomScoreAdj?: number | undefined;
   /** The host's, instead of namespaces of its own. */
   readonly hostNamespaces?: readonly ('pid' | 'ipc' | 'uts' | 'cgroup')[] | undefined;
+  /**
+   * Which system calls it may make: `default` (docker's profile), `unconfined`, or a profile in the format of docker's files. What it says of
+   * capabilities, architecture and kernel is resolved for the container and this machine.
+   */
+  readonly seccomp?: 'default' | 'unconfined' | SeccompProfile | undefined;
+  /** Name of an AppArmor profile, or `unconfined`. Passed over where the kernel has no AppArmor. Default: Hawser's own, like docker's. */
+  readonly apparmor?: string | undefined;
+  /** `unconfined`: nothing of /proc and /sys is hidden or read-only. */
+  readonly systemPaths?: 'unconfined' | undefined;
   readonly limits?: Limits | undefined;
   /** Devices of the host by path, such as `/dev/fuse`, or `HOST:CONTAINER:rwm`. */
   readonly devices?: readonly string[] | undefined;

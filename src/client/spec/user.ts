@@ -39,12 +39,25 @@ export function resolveUser(user: string, root: string | undefined): SpecUser {
   const uid = wanted ?? checked(user, Number(row?.[2]));
   if (group !== '') {
     const gid = explicit ?? groupNamed(group, root);
-    if (gid === undefined) throw invalid(user, `/etc/group of the container has no ${group}`);
+    if (gid === undefined) throw missingGroup(user, group);
     return { uid, gid: checked(user, gid), additionalGids: [gid] };
   }
   const gid = checked(user, Number(row?.[3] ?? 0));
   const more = row === undefined ? [] : groupsWith(row[0]!, root);
   return { uid, gid, additionalGids: [...new Set([gid, ...more])] };
+}
+
+/**
+ * Ids of groups that are named or numbered, as docker takes them: what stands in /etc/group by name wins over a number.
+ *
+ * @throws InvalidArgumentError for a name that is not there
+ */
+export function resolveGroups(groups: readonly string[], root: string | undefined): number[] {
+  return groups.map((group) => {
+    const gid = groupNamed(group, root) ?? idOf(group, group);
+    if (gid === undefined) throw missingGroup(group, group);
+    return checked(group, gid);
+  });
 }
 
 function groupNamed(name: string, root: string | undefined): number | undefined {
@@ -80,6 +93,10 @@ function idOf(user: string, word: string): number | undefined {
 function checked(user: string, id: number): number {
   if (!(id >= 0 && id <= MAX_ID)) throw invalid(user, `ids are from 0 to ${MAX_ID}`);
   return id;
+}
+
+function missingGroup(user: string, group: string): InvalidArgumentError {
+  return invalid(user, `/etc/group of the container has no ${group}`);
 }
 
 function invalid(user: string, why: string): InvalidArgumentError {

@@ -1,0 +1,41 @@
+/** Which namespaces a container shares with the host, and what goes with them: --pid, --ipc, --uts, --cgroupns, --cgroup-parent. */
+import { join } from 'node:path';
+import type { SpecOptions } from '../../client/index.js';
+import { UsageError } from '../errors.js';
+import { parseSize } from '../format/size.js';
+import type { RunFlags } from '../program/run-flags.js';
+
+type Namespaces = Pick<SpecOptions, 'hostNamespaces' | 'cgroupNamespace' | 'cgroupsPath' | 'shmSize'>;
+
+/** What each flag takes; `shareable` is what a private one is already. */
+const KINDS = {
+  pid: ['private', 'host'],
+  ipc: ['private', 'shareable', 'none', 'host'],
+  uts: ['private', 'host'],
+  cgroupns: ['private', 'host'],
+} as const;
+
+export function namespaceOptions(id: string, flags: RunFlags): Namespaces {
+  for (const flag of ['pid', 'ipc', 'uts', 'cgroupns'] as const) check(flag, flags[flag]);
+  const { cgroupns, cgroupParent, ipc, shmSize } = flags;
+  const size = ipc === 'none' ? 0 : shmSize === undefined ? undefined : parseSize(shmSize, '--shm-size');
+  // For docker it is how to say nothing.
+  const shm = size === 0 && ipc !== 'none' ? undefined : size;
+  return {
+    hostNamespaces: (['pid', 'ipc', 'uts'] as const).filter((name) => flags[name] === 'host'),
+    ...(cgroupns ? { cgroupNamespace: cgroupns as 'private' | 'host' } : {}),
+    ...(cgroupParent ? { cgroupsPath: join('/', cgroupParent, id) } : {}),
+    ...(shm === undefined ? {} : { shmSize: shm }),
+  };
+}
+
+/** Empty is the default, as docker has it. */
+function check(flag: keyof typeof KINDS, value: string | undefined): void {
+  const kinds: readonly string[] = KINDS[flag];
+  if (!value || kinds.includes(value)) return;
+  if (value.startsWith('container:'))
+    throw new UsageError(
+      `--${flag} ${JSON.stringify(value)}: containers cannot share this; nerdctl on the same daemon can, and there are ${kinds.join(', ')}`,
+    );
+  throw new UsageError(`--${flag} ${JSON.stringify(value)}: there are ${kinds.join(', ')}`);
+}

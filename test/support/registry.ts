@@ -2,6 +2,7 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { digestOf } from './scripted-registry.js';
 import { temporaryDirectory, top, until } from './daemons.js';
 
 /** Whom a registry with a password lets in. */
@@ -69,6 +70,30 @@ export class Registry {
     this.#process = spawn(registryProgram(), ['serve', file], { stdio: ['ignore', log, log] });
     closeSync(log);
     this.#host = await until('the registry to listen', () => /listening on (127\.0\.0\.1:\d+)/.exec(this.log)?.[1]);
+  }
+
+  /** Uploads a blob, as it is. */
+  async putBlob(repository: string, data: Buffer): Promise<void> {
+    const base = `http://${this.host}`;
+    const begun = await fetch(`${base}/v2/${repository}/blobs/uploads/`, { method: 'POST' });
+    const url = new URL(begun.headers.get('location') ?? '', base);
+    url.searchParams.set('digest', digestOf(data));
+    const { status } = await fetch(url, {
+      method: 'PUT',
+      body: data,
+      headers: { 'content-type': 'application/octet-stream' },
+    });
+    if (status !== 201) throw new Error(`the registry takes no blob: ${status}`);
+  }
+
+  /** Uploads a manifest or index. */
+  async putManifest(repository: string, reference: string, type: string, data: Buffer): Promise<void> {
+    const { status } = await fetch(`http://${this.host}/v2/${repository}/manifests/${reference}`, {
+      method: 'PUT',
+      body: data,
+      headers: { 'content-type': type },
+    });
+    if (status !== 201) throw new Error(`the registry takes no manifest: ${status}`);
   }
 
   async stop(): Promise<void> {

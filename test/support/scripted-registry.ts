@@ -118,6 +118,11 @@ export class ScriptedRegistry {
     };
   }
 
+  /** An index of manifests. */
+  putIndex(repository: string, tag: string, manifests: readonly TestDescriptor[]): TestDescriptor {
+    return this.putManifest(repository, tag, TYPE.index, { schemaVersion: 2, mediaType: TYPE.index, manifests });
+  }
+
   /** Requests for what a path ends with. */
   requests(end: string, method = 'GET'): Seen[] {
     return this.seen.filter((one) => one.method === method && one.path.split('?')[0]!.endsWith(end));

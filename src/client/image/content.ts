@@ -21,6 +21,60 @@ export interface Scope {
   readonly lease: string | undefined;
 }
 
+/** A write that is begun, or goes on where an earlier one has ended. The daemon keeps what it has by the reference. */
+export class BlobWriter {
+  private constructor(
+    private readonly stream: ReturnType<Services['content']['Write']>,
+    readonly ref: string,
+    readonly blob: Blob,
+    /** So many bytes are there. */
+    private position: number,
+  ) {}
+
+  /** @throws AlreadyExistsError when the blob is there, which the lease then keeps; UnavailableError when another client writes it */
+  static async open({ services, signal, lease }: Scope, ref: string, blob: Blob): Promise<BlobWriter> {
+    const stream = services.content.Write({ signal, lease });
+    try {
+      await stream.send({ action: WriteAction.STAT, ref, total: blob.size, expected: blob.digest });
+      return new BlobWriter(stream, ref, blob, Number((await reply(stream)).offset));
+    } catch (error) {
+      stream.cancel();
+      throw error;
+    }
+  }
+
+  get at(): number {
+    return this.position;
+  }
+
+  /** Appends. A write at 0 takes the place of what is there. */
+  async write(data: Uint8Array): Promise<void> {
+    await this.stream.send({ action: WriteAction.WRITE, ref: this.ref, offset: this.position, data });
+    await reply(this.stream);
+    this.position += data.length;
+  }
+
+  /** Makes it a blob. @throws FailedPreconditionError when it has another digest; AlreadyExistsError */
+  async commit(labels: Record<string, string>): Promise<void> {
+    const { size, digest } = this.blob;
+    await this.stream.send({
+      action: WriteAction.COMMIT,
+      ref: this.ref,
+      offset: this.position,
+      total: size,
+      expected: digest,
+      labels,
+    });
+    await reply(this.stream);
+    this.stream.finish();
+  }
+
+  /** Lets go of it. What is written stays, for whoever goes on. */
+  close(): void {
+    this.stream.cancel();
+  }
+}
+
 export interface PutOptions {
   readonly labels?: Record<string, string>;
   /** Bytes written so far. */

@@ -1,5 +1,6 @@
 /** Images of a daemon. */
 import type { Readable } from 'node:stream';
+import type { RegistryOptions } from '../registry/types.js';
 import type { CallOptions, Mount } from '../types/calls.js';
 
 /** The images of a client's namespace. */
@@ -15,6 +16,15 @@ export interface Images {
   /** Deletes the name; content that nothing else refers to goes with it. @throws NotFoundError */
   delete(name: string, options?: CallOptions): Promise<void>;
   /**
+   * Fetches an image from its registry, and unpacks it: three blobs at a time, each from where an earlier try has ended, what the daemon has
+   * left out. The name stands for it when all is there. What a pull that fails has got stays for a day, for the next try.
+   *
+   * @param ref as docker takes it: `busybox`, `ghcr.io/a/b:v1`, `localhost:5000/a@sha256:…`
+   * @throws NotFoundError, also when it has nothing for the platform; UnauthenticatedError, PermissionDeniedError, UnavailableError for what the
+   * registry says; InvalidArgumentError for a name or file that is wrong
+   */
+  pull(ref: string, options?: PullOptions): Promise<Image>;
+  /**
    * Takes in an archive: an OCI layout, or what `docker save` writes, compressed or not. A string is a path. Names that
    * are there already are replaced. Images for this machine's platform are unpacked.
    */
@@ -22,7 +32,7 @@ export interface Images {
   /** Makes snapshots of its layers, unless they are there. @returns name of the topmost one */
   unpack(image: Image | string, options?: UnpackOptions): Promise<string>;
   /** What the image says about its containers, for this machine's platform. */
-  config(image: Image | string, options?: CallOptions): Promise<ImageConfig>;
+  config(image: Image | string, options?: OfPlatform): Promise<ImageConfig>;
   /** A new snapshot to write to, on top of the image's. @returns mounts of a root file system, for `create({ rootfsMounts })` */
   prepare(image: Image | string, key: string, options?: UnpackOptions): Promise<Mount[]>;
 }
@@ -36,8 +46,37 @@ export interface Image {
   readonly updatedAt: Date;
 }
 
+/** Of an image for several platforms, which one is meant. */
+export interface OfPlatform extends CallOptions {
+  /** Such as `linux/arm64` or `linux/arm/v7`. Default: this machine's. */
+  readonly platform?: string | undefined;
+}
+
+/** How an image is fetched from a registry. */
+export interface PullOptions extends OfPlatform, RegistryOptions {
+  /** Default true. */
+  readonly unpack?: boolean | undefined;
+  readonly snapshotter?: string | undefined;
+  /** Told as the work goes on. */
+  readonly progress?: ((progress: PullProgress) => void) | undefined;
+}
+
+/** How far a pull has come. */
+export interface PullProgress {
+  /**
+   * What is being done: the name is looked up (at 1 when that is done, `what` is the digest then), a blob is fetched, layers are unpacked,
+   * the image has its name.
+   */
+  readonly step: 'resolve' | 'fetch' | 'unpack' | 'done';
+  /** Digest of the blob, or name of the image. Every blob is told of with 0 bytes before the first one is fetched. */
+  readonly what: string;
+  /** Bytes of it that are here, and in all; of `unpack`, layers. */
+  readonly at: number;
+  readonly total: number;
+}
+
 /** How layers become snapshots. */
-export interface UnpackOptions extends CallOptions {
+export interface UnpackOptions extends OfPlatform {
   readonly snapshotter?: string | undefined;
   /** Told as the work goes on. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;

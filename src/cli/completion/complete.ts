@@ -126,6 +126,8 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--pid': ['host'],
   '--ipc': ['host'],
   '--log-driver': ['file', 'none'],
+  '--pull': ['always', 'missing', 'never'],
+  '--platform': ['linux/amd64', 'linux/arm64'],
   '--format': ['json', 'table'],
   '--filter': ['id=', 'name=', 'label=', 'status=', 'exited=', 'ancestor=', 'container=', 'event=', 'type='],
   '--security-opt': ['no-new-privileges'],
@@ -135,7 +137,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--detach-keys': ['ctrl-p,ctrl-q'],
   '--mount': ['type=bind,src=', 'type=tmpfs,dst='],
 };
-const DIRECTORIES = new Set(['--rootfs', '--image-path', '--checkpoint']);
+const DIRECTORIES = new Set(['--rootfs', '--image-path', '--checkpoint', '--hosts-dir']);
 const FILES = new Set(['--env-file', '--cidfile', '--pidfile', '--output', '--volume', '--device', '--address']);
 
 async function valuesOf(option: Option, typed: string, globals: Globals): Promise<Candidate[]> {

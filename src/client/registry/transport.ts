@@ -123,7 +123,8 @@ export class Transport {
 
   async #open(): Promise<Opened> {
     // Only who speaks with registries has to load it.
-    const { Agent, buildConnector, EnvHttpProxyAgent, request } = await import('undici');
+    // Where it is bundled, a CommonJS module has no names but this one.
+    const { Agent, buildConnector, EnvHttpProxyAgent, request } = (await import('undici')).default;
     const tls = tlsOptions(this.certificates);
     // Go's programs, whose proxies these are, never go to this machine by one.
     if (!isLoopback(this.name) && proxies() !== undefined) {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import {
@@ -13,6 +14,7 @@ import {
   NotFoundError,
   type PullOptions,
   type PullProgress,
+  type PushProgress,
 } from '../../src/client/index.js';
 import { ClientLab } from '../support/client-lab.js';
 import { eventually } from '../support/eventually.js';
@@ -53,7 +55,9 @@ function filler(name: string): Buffer {
 }
 
 /** As a test wants it: from the scripted registry, without files of this machine. */
-function options(more: PullOptions = {}): PullOptions {
+function options(): Pick<PullOptions, 'hostsDir' | 'auth'>;
+function options<T extends object>(more: T): Pick<PullOptions, 'hostsDir' | 'auth'> & T;
+function options(more: object = {}): object {
   return { hostsDir: join(lab.daemon.dir, 'certs.d'), auth: () => undefined, ...more };
 }
 
@@ -102,7 +106,10 @@ test('a real registry: fetched, marked for the collector, run', async () => {
 
     const name = `${real.host}/some/box:v1`;
     const steps: PullProgress[] = [];
-    const image = await lab.client.images.pull(name, options({ progress: (progress) => steps.push(progress) }));
+    const image = await lab.client.images.pull(
+      name,
+      options({ progress: (progress: PullProgress) => steps.push(progress) }),
+    );
     assert.deepEqual(
       [image.name, image.target.digest, image.target.mediaType],
       [name, digestOf(manifest), TYPE.manifest],
@@ -197,7 +204,7 @@ test('given up in the middle: no image, and the next try goes on from there', as
     name,
     options({
       signal: controller.signal,
-      progress: ({ step, what, at }) => void (step === 'fetch' && here.set(what, at)),
+      progress: ({ step, what, at }: PullProgress) => void (step === 'fetch' && here.set(what, at)),
     }),
   );
   const outcome = assert.rejects(pulling, (error) => error instanceof AbortError && error.cause === 'enough');
@@ -295,4 +302,92 @@ test('two at once, and another namespace: what is fetched once is there for all'
   await remove(image.name);
   await lab.nothingLeft();
   rmSync(join(lab.daemon.dir, 'certs.d'), { recursive: true, force: true });
+});
+
+test('pushed to a real registry, mounted from repository to repository, and pulled again', async () => {
+  const real = await Registry.start();
+  try {
+    registry.putImage('box', 'latest', layers, { config: { Env: ['PATH=/bin'], Cmd: ['/bin/ls', '/two'] } });
+    const { images } = lab.client;
+    const { target } = await images.pull(`${registry.host}/box`, options());
+    const first = await images.tag(`${registry.host}/box`, `${real.host}/a/box:v1`);
+    assert.deepEqual(first.target, target);
+    const steps: PushProgress[] = [];
+    const pushed = await images.push(
+      first.name,
+      options({ progress: (progress: PushProgress) => steps.push(progress) }),
+    );
+    assert.deepEqual(pushed, { name: first.name, target });
+    assert.equal(steps.filter(({ step, at, total }) => step === 'push' && at === total).length >= 6, true);
+
+    const uploads = (): number => real.log.split('\n').filter((line) => /PUT .*\/blobs\/uploads\//.test(line)).length;
+    const sent = uploads();
+    assert.ok(sent >= 6, String(sent));
+    await images.push(first.name, options());
+    assert.equal(uploads(), sent, 'what is there is not sent');
+    await images.push(first.name, options({ to: `${real.host}/b/other:v2` }));
+    assert.equal(uploads(), sent, 'what another repository has is taken from there');
+    await remove(`${registry.host}/box:latest`, first.name);
+
+    const again = await images.pull(`${real.host}/b/other:v2`, options());
+    assert.equal(again.target.digest, target.digest);
+    const { container, process } = await lab.start([], { image: again.name, args: undefined, env: undefined });
+    assert.equal((await process.result()).stdout, '/two\n');
+    await container.delete({ kill: true });
+    await remove(again.name);
+    await assert.rejects(images.push('none', options()), NotFoundError);
+  } finally {
+    await real.stop();
+  }
+  await lab.nothingLeft();
+});
+
+test('an index of which a part is here: that part is pushed and saved', async () => {
+  const real = await Registry.start();
+  try {
+    const { images } = lab.client;
+    const other = registry.putImage('box', undefined, layers.slice(1, 2), {
+      architecture: 'arm64',
+      config: { User: 'arm' },
+    });
+    const own = registry.putImage('box', undefined, layers.slice(2, 3), { config: { User: 'own' } });
+    const index = registry.putIndex('box', 'both', [other.manifest, own.manifest]);
+    const name = `${registry.host}/box:both`;
+    await images.pull(name, options());
+    const to = `${real.host}/box:both`;
+    assert.equal((await images.push(name, options({ to }))).target.digest, own.manifest.digest);
+    await assert.rejects(images.push(name, options({ to, platform: 'arm64' })), NotFoundError);
+    const archive = join(lab.daemon.dir, 'saved.tar');
+    await writeFile(archive, images.save([name]));
+    await images.pull(name, options({ platform: 'arm64', unpack: false }));
+    assert.equal((await images.push(name, options({ to }))).target.digest, index.digest);
+    await remove(name);
+
+    const [loaded] = await images.import(archive);
+    assert.deepEqual([loaded?.name, loaded?.target.digest], [name, index.digest]);
+    assert.equal((await images.config(name)).User, 'own');
+    await remove(name);
+  } finally {
+    await real.stop();
+  }
+});
+
+test('what broken-off pulls and images without a container or a tag have left is pruned', async () => {
+  const { images } = lab.client;
+  const { layers: described, manifest } = registry.putImage('box', 'latest', layers.slice(1, 3));
+  const digested = await images.pull(`${registry.host}/box@${manifest.digest}`, options());
+  const tagged = await images.pull(`${registry.host}/box:latest`, options());
+  registry.putImage('broken', 'latest', layers.slice(3));
+  registry.fault = ({ path }) =>
+    path.includes('broken/blobs') && path.endsWith(digestOf(layers[4]!)) ? { status: 403 } : undefined;
+  await assert.rejects(images.pull(`${registry.host}/broken`, options()), /does not allow it/);
+  assert.equal((await lab.client.services.leases.List({})).leases.length, 1);
+  const first = await images.prune();
+  assert.deepEqual(first.images, [digested.name]);
+  assert.ok(described.length === 2 && first.bytes >= 0);
+  assert.equal((await lab.client.services.leases.List({})).leases.length, 0);
+  const second = await images.prune({ all: true });
+  assert.deepEqual(second.images, [tagged.name]);
+  await remove();
+  await lab.nothingLeft();
 });

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { containerd } from '../../api/full.js';
 import { Code } from '../../ttrpc/status.js';
-import { AlreadyExistsError, InvalidArgumentError } from '../errors.js';
+import { AlreadyExistsError, InvalidArgumentError, NotFoundError } from '../errors.js';
 import type { Services } from '../grpc/services.js';
 
 const { WriteAction } = containerd.services.content.v1;
@@ -140,6 +140,25 @@ export async function readJson<T>(
       `${digest} is no JSON: ${(error as Error).message}: invalid argument`,
       { cause: error },
     );
+  }
+}
+
+/** The bytes of a blob. @throws NotFoundError */
+export async function* readBlob(
+  { services, signal }: Pick<Scope, 'services' | 'signal'>,
+  digest: string,
+): AsyncGenerator<Uint8Array> {
+  for await (const { data } of services.content.Read({ digest }, { signal })) yield data;
+}
+
+/** Whether a blob is there. */
+export async function has({ services, signal }: Pick<Scope, 'services' | 'signal'>, digest: string): Promise<boolean> {
+  try {
+    await services.content.Info({ digest }, { signal });
+    return true;
+  } catch (error) {
+    if (error instanceof NotFoundError) return false;
+    throw error;
   }
 }
 

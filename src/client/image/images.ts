@@ -13,11 +13,27 @@ import { Repository } from '../registry/repository.js';
 import type { CallOptions, Mount } from '../types/calls.js';
 import { importArchive } from './archive.js';
 import { readJson, type Scope } from './content.js';
+import { historyOf } from './history.js';
 import { leased } from './lease.js';
 import { manifestFor, nothingFor, parsePlatform } from './platform.js';
+import { pruneImages } from './prune.js';
 import { pullImage } from './pull.js';
+import { pushImage } from './push.js';
+import { saveImages } from './save.js';
 import { DEFAULT_SNAPSHOTTER, unpackLayers, type Unpacking } from './unpack.js';
-import type { Image, ImageConfig, Images, ImportOptions, OfPlatform, PullOptions, UnpackOptions } from './types.js';
+import type {
+  HistoryEntry,
+  Image,
+  ImageConfig,
+  Images,
+  ImportOptions,
+  OfPlatform,
+  Pruned,
+  PullOptions,
+  PushedImage,
+  PushOptions,
+  UnpackOptions,
+} from './types.js';
 
 export class ClientImages implements Images {
   constructor(private readonly services: Services) {}
@@ -106,6 +122,58 @@ export class ClientImages implements Images {
     } finally {
       await repository.close();
     }
+  }
+
+  async push(name: string, options: PushOptions = {}): Promise<PushedImage> {
+    const { platform, progress } = options;
+    const signal = limit(options);
+    throwIfAborted(signal);
+    const image = await this.get(name, { signal });
+    const reference = parseReference(options.to ?? image.name);
+    const repository = await Repository.open(reference, options);
+    try {
+      const { mediaType, digest, size } = await pushImage(
+        { services: this.services, signal, lease: undefined },
+        repository,
+        image.target,
+        {
+          platform: platform === undefined ? undefined : parsePlatform(platform),
+          own: parsePlatform(undefined),
+          progress,
+        },
+      );
+      return { name: reference.name, target: { mediaType, digest, size } };
+    } finally {
+      await repository.close();
+    }
+  }
+
+  async tag(image: Image | string, name: string, options: CallOptions = {}): Promise<Image> {
+    const signal = limit(options);
+    const { target } = await this.#image(image, signal);
+    return this.#put({ services: this.services, signal, lease: undefined }, parseReference(name).name, target);
+  }
+
+  async history(image: Image | string, options: OfPlatform = {}): Promise<HistoryEntry[]> {
+    const want = parsePlatform(options.platform);
+    const signal = limit(options);
+    const { name, target } = await this.#image(image, signal);
+    const scope = { services: this.services, signal };
+    const manifest = await manifestFor(scope, target, want);
+    if (manifest === undefined) throw nothingFor(name, want);
+    return historyOf(scope, manifest);
+  }
+
+  async *save(images: readonly (Image | string)[], options: OfPlatform = {}): AsyncIterableIterator<Uint8Array> {
+    const want = parsePlatform(options.platform);
+    const signal = limit(options);
+    const found: Image[] = [];
+    for (const one of images) found.push(await this.#image(one, signal));
+    yield* saveImages({ services: this.services, signal }, found, want);
+  }
+
+  prune({ all = false, ...options }: CallOptions & { readonly all?: boolean | undefined } = {}): Promise<Pruned> {
+    return pruneImages(this.services, all, { signal: limit(options) });
   }
 
   async unpack(image: Image | string, options: UnpackOptions = {}): Promise<string> {

@@ -9,18 +9,15 @@ import {
   type Platform,
 } from '../../oci/image.js';
 import { Code } from '../../ttrpc/status.js';
-import { throwIfAborted } from '../abort.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Repository } from '../registry/repository.js';
 import { readJson, type Scope } from './content.js';
 import { download, type BlobSource } from './download.js';
 import { indexLabels, manifestLabels } from './labels.js';
 import { candidates, nothingFor } from './platform.js';
+import { together } from './together.js';
 import type { PullProgress } from './types.js';
 import { unpackLayers } from './unpack.js';
-
-/** So many blobs are fetched at once. */
-const PARALLEL = 3;
 
 export interface Pulling {
   readonly platform: Platform;
@@ -96,8 +93,11 @@ async function fetchManifest(
     const all = Promise.all(coming.values());
     const unpacked = (async () => {
       await coming.get(config.digest);
-      if (strict && !suits(await readJson<Config>(own, config.digest), platform))
-        throw nothingFor(repository.reference.name, platform, [descriptor]);
+      if (strict) {
+        const is = await readJson<Config>(own, config.digest);
+        if (!suits(is, platform))
+          throw nothingFor(repository.reference.name, platform, [{ ...descriptor, platform: is }]);
+      }
       if (snapshotter === undefined) return;
       await unpackLayers(own, manifest, {
         snapshotter,
@@ -123,53 +123,6 @@ async function fetchBlob(
     ref: `${isConfig ? 'config' : 'layer'}-${digest}`,
     onBytes: (at) => progress?.({ step: 'fetch', what: digest, at, total: size }),
   });
-}
-
-type Enter = (work: () => Promise<void>) => Promise<void>;
-
-/**
- * Does work of several parts, of which only so many run at a time. When one fails the others are given up, and waited for.
- *
- * @param work is given a scope that ends then, and what takes up a part
- */
-async function together(scope: Scope, work: (scope: Scope, enter: Enter) => Promise<void>): Promise<void> {
-  const controller = new AbortController();
-  const signal = scope.signal === undefined ? controller.signal : AbortSignal.any([scope.signal, controller.signal]);
-  const parts: Promise<void>[] = [];
-  // The others fail with the abort that it leads to, and may be told of earlier.
-  let first: unknown;
-  let running = 0;
-  const waiting: (() => void)[] = [];
-  const enter: Enter = (part) => {
-    const started = (async () => {
-      if (running === PARALLEL) await new Promise<void>((resolve) => waiting.push(resolve));
-      else running++;
-      try {
-        throwIfAborted(signal);
-        await part();
-      } catch (error) {
-        first ??= error;
-        controller.abort(error);
-        throw error;
-      } finally {
-        // Its place goes to the next one.
-        const next = waiting.shift();
-        if (next === undefined) running--;
-        else next();
-      }
-    })();
-    started.catch(() => undefined);
-    parts.push(started);
-    return started;
-  };
-  try {
-    await work({ ...scope, signal }, enter);
-  } catch (error) {
-    first ??= error;
-    controller.abort(error);
-    await Promise.allSettled(parts);
-    throw first;
-  }
 }
 
 /** What a registry names is put into addresses. @throws InvalidArgumentError */

@@ -13,6 +13,7 @@ import type { Capability } from './host-types.js';
 import { referent, type Reference } from './reference.js';
 import { PATIENCE, retrying, type Patience } from './retry.js';
 import { bodyOf, type HttpResponse } from './transport.js';
+import { Uploader } from './upload.js';
 import type { Auth, Credentials, RegistryOptions } from './types.js';
 
 const ACCEPTED = [
@@ -104,6 +105,14 @@ export class Repository {
     throw failure(`blob ${descriptor.digest} of ${this.name}: no host is left that could have it`, {
       code: Code.NotFound,
     });
+  }
+
+  /** For sending: to the registry itself, or what hosts.toml names for that. */
+  uploader(signal?: AbortSignal): Uploader {
+    const client = this.hosts.findLast(({ host }) => host.capabilities.includes('push'));
+    if (client === undefined)
+      throw failure(`${this.name}: hosts.toml names no host for it that may push`, { code: Code.InvalidArgument });
+    return new Uploader(client, this.reference.path, this.patience, signal);
   }
 
   /** The host that served a blob last gave something else. @returns whether there is another one to ask */

@@ -93,6 +93,11 @@ const cases = (): readonly [args: string[], exitCode: number, says: RegExp][] =>
   ],
   [['update', 'x'], 125, /^hawser: update: there is nothing to change: give a limit such as --memory 512m/],
   [['images', 'import', '/no/such.tar'], 1, /^hawser: images import: there is no file \/no\/such\.tar; /],
+  [['tag', 'nothing', 'x'], 1, /^hawser: image nothing is not there: `hawser images` lists what is$/],
+  [['push', '-q', 'nothing'], 1, /^hawser: image nothing cannot be pushed: it is not there: /],
+  [['save', 'nothing'], 1, /^hawser: image nothing is not there: /],
+  [['images', 'prune'], 1, /^hawser: images prune: standard input is no terminal to ask at: /],
+  [['rmi', 'nothing'], 1, /^hawser: image nothing is not there: /],
   [['images', 'rm', 'nothing'], 1, /^hawser: image nothing is not there: `hawser images` lists what is$/],
   [['trace', '-o', 'x.txt', 'box'], 125, /^hawser: --output x\.txt: its name must end with \.json or \.svg/],
 ];

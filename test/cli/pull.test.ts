@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { Registry, USER } from '../support/registry.js';
-import { ScriptedRegistry } from '../support/scripted-registry.js';
+import { digestOf, ScriptedRegistry } from '../support/scripted-registry.js';
 import { Lab } from './lab.js';
 
 let lab: Lab;
@@ -139,6 +139,42 @@ test('login and logout: kept as docker keeps it, and used', async () => {
     assert.equal(await typed.ends(), 0, typed.screen);
     assert.match(typed.screen, /Login Succeeded/);
     assert.ok(!typed.screen.includes(USER.password), 'a password is not shown');
+  } finally {
+    await real.stop();
+  }
+});
+
+test('tag, push, history, save, load, rmi by id, prune', async () => {
+  const real = await Registry.start();
+  try {
+    await lab.ok(['pull', '-q', name]);
+    const to = `${real.host}/some/box:v1`;
+    await lab.ok(['tag', name, to]);
+    const digest = registry.manifests.get('box:latest')!.data;
+    const pushed = await lab.hawser(['push', to]);
+    assert.deepEqual([pushed.exitCode, pushed.stdout], [0, `${to} ${digestOf(digest)}`], pushed.stderr);
+    assert.match(pushed.stderr, /^pushing \S+\n[0-9a-f]{12}: /);
+    assert.match(
+      await lab.ok(['history', to]),
+      /^LAYER +CREATED +CREATED BY +SIZE +COMMENT\n[0-9a-f]{12} +N\/A +[\d.]+MB$/,
+    );
+
+    const archive = join(lab.daemon.dir, 'saved.tar');
+    await lab.ok(['save', '-o', archive, to]);
+    const id = await lab.ok(['images', '-q', '-f', `name==${to}`]);
+    assert.match(
+      (await lab.hawser(['rmi', id])).stderr,
+      /it has the names \S+, \S+: remove one of them, or all of them with -f/,
+    );
+    await lab.ok(['rmi', '-f', id]);
+    assert.equal(await lab.ok(['images', '-q']), '');
+    assert.equal(await lab.ok(['load', '-q', '-i', archive]), to);
+    assert.equal(await lab.ok(['run', '--rm', '--pull', 'never', to]), 'from a registry');
+    assert.equal(await lab.ok(['images', 'prune', '-f']), 'Total reclaimed space: 0B');
+    const lines = (await lab.ok(['image', 'prune', '-af'])).split('\n');
+    assert.equal(lines[0], to);
+    assert.match(lines[1]!, /^Total reclaimed space: [\d.]+MB$/);
+    assert.equal(await lab.ok(['run', '--rm', '-q', to]), 'from a registry', 'the real registry has it');
   } finally {
     await real.stop();
   }

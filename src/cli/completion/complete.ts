@@ -138,7 +138,16 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--mount': ['type=bind,src=', 'type=tmpfs,dst='],
 };
 const DIRECTORIES = new Set(['--rootfs', '--image-path', '--checkpoint', '--hosts-dir']);
-const FILES = new Set(['--env-file', '--cidfile', '--pidfile', '--output', '--volume', '--device', '--address']);
+const FILES = new Set([
+  '--input',
+  '--env-file',
+  '--cidfile',
+  '--pidfile',
+  '--output',
+  '--volume',
+  '--device',
+  '--address',
+]);
 
 async function valuesOf(option: Option, typed: string, globals: Globals): Promise<Candidate[]> {
   const name = option.long ?? '';

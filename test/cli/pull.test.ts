@@ -1,12 +1,13 @@
 /** Images from registries by the command line: pull, login, and run of what is missing. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { Registry, USER } from '../support/registry.js';
 import { digestOf, ScriptedRegistry } from '../support/scripted-registry.js';
-import { Lab } from './lab.js';
+import { eventually } from '../support/eventually.js';
+import { Lab, PROGRAM } from './lab.js';
 
 let lab: Lab;
 let registry: ScriptedRegistry;
@@ -58,6 +59,24 @@ test('pull at a terminal: a bar with bytes, and nothing of it left', async () =>
   seen();
   assert.equal(await terminal.ends(), 0);
   assert.match(terminal.screen, new RegExp(`\\x1b\\[J${name}\\r\\n$`));
+});
+
+test('a pull that is killed leaves no image, and the next one goes on where it was', async () => {
+  const layer = [...registry.blobs].find(([, data]) => data.length > 100_000)![0];
+  let asked = 0;
+  registry.fault = ({ path }) => {
+    if (!path.endsWith(layer)) return undefined;
+    return asked++ === 0 ? { cutAfter: 700_000 } : { until: new Promise(() => undefined) };
+  };
+  const child = spawn(PROGRAM, ['pull', '-q', name], { env: lab.env, stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  await eventually('half of the layer to be there', () => asked === 2);
+  child.kill('SIGKILL');
+  await ended;
+  assert.equal(await lab.ok(['images', '-q']), '');
+  registry.fault = () => undefined;
+  assert.equal(await lab.ok(['pull', '-q', name]), name);
+  assert.match(registry.requests(layer).at(-1)!.headers.range ?? '', /^bytes=[1-9]\d{4,}-$/);
 });
 
 test('run fetches what is missing, always, or never', async () => {

@@ -77,6 +77,7 @@ test('a pull that is killed leaves no image, and the next one goes on where it w
   registry.fault = () => undefined;
   assert.equal(await lab.ok(['pull', '-q', name]), name);
   assert.match(registry.requests(layer).at(-1)!.headers.range ?? '', /^bytes=[1-9]\d{4,}-$/);
+  assert.equal((await lab.daemon.ctr(['leases', 'ls', '-q'])).stdout, '', 'no lease is left of either');
 });
 
 test('run fetches what is missing, always, or never', async () => {

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
@@ -466,4 +468,35 @@ esac
     credentialsOf('b.example', path),
     /docker-credential-none get fails: there is no such program in PATH/,
   );
+});
+
+test("by the environment's proxy, but never to this machine itself", async (context) => {
+  const registry = await scripted();
+  registry.putImage('box', 'latest', [layer]);
+  const asked: string[] = [];
+  const proxy = createServer().on('connect', (request, socket: Socket) => {
+    asked.push(request.url ?? '');
+    const [host, port] = registry.host.split(':');
+    const onward = connect(Number(port), host, () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      onward.pipe(socket).pipe(onward);
+    });
+    for (const end of [socket, onward]) end.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const before = { ...process.env };
+  context.after(async () => {
+    process.env = before;
+    proxy.closeAllConnections();
+    await new Promise((resolve) => proxy.close(resolve));
+  });
+  for (const name of ['HTTPS_PROXY', 'https_proxy', 'http_proxy', 'NO_PROXY', 'no_proxy']) delete process.env[name];
+  process.env.HTTP_PROXY = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const hostsDir = hosts('registry.invalid', 'server = "http://registry.invalid"');
+  await (await repository('registry.invalid/box', { hostsDir })).resolve();
+  assert.deepEqual(asked, ['registry.invalid:80']);
+  await (await repository(`${registry.host}/box`)).resolve();
+  process.env.NO_PROXY = '.invalid';
+  await assert.rejects((await repository('registry.invalid/box', { hostsDir })).resolve(), UnavailableError);
+  assert.equal(asked.length, 1);
 });

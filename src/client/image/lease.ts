@@ -2,12 +2,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { quietly } from '../abort.js';
 import { InvalidArgumentError, NotFoundError } from '../errors.js';
+import { isGone, thisProcess } from './owner.js';
 import type { Services } from '../grpc/services.js';
 import type { Scope } from './content.js';
 
 const EXPIRE = 'containerd.io/gc.expire';
 /** On leases that keep what a pull has got which failed: the image's name. */
 const KEPT = 'io.hawser/kept';
+/** On that of a pull under way: the process. What one that was killed has left is as what a failed one has left. */
+const OWNER = 'io.hawser/owner';
 const DAY_MS = 24 * 3_600_000;
 
 interface Leasing {
@@ -22,7 +25,8 @@ export async function leased<T>(
   work: (scope: Scope) => Promise<T>,
   { keptFor }: Leasing = {},
 ): Promise<T> {
-  const id = await makeLease(services, {}, signal);
+  const labels = keptFor === undefined ? {} : { [KEPT]: mark(keptFor), [OWNER]: thisProcess() };
+  const id = await makeLease(services, labels, signal);
   let failed: unknown;
   try {
     return await work({ services, signal, lease: id });
@@ -70,7 +74,9 @@ async function keep(services: Services, lease: string, name: string): Promise<vo
 async function keptLeases(services: Services, name?: string): Promise<string[]> {
   const value = name === undefined ? '' : `==${mark(name)}`;
   const { leases } = await services.leases.List({ filters: [`labels."${KEPT}"${value}`] });
-  return leases.map(({ id }) => id ?? '');
+  return leases
+    .filter(({ labels }) => labels?.[OWNER] === undefined || isGone(labels[OWNER]))
+    .map(({ id }) => id ?? '');
 }
 
 /** Lets go of what pulls have left for their next try: of one image, or of all. @returns of how many pulls */

@@ -48,8 +48,8 @@ export interface Images {
    */
   save(images: readonly (Image | string)[], options?: OfPlatform): AsyncIterableIterator<Uint8Array>;
   /**
-   * Deletes images that no container was made from and that have no tag; with `all`, those with one, too. What broken-off pulls have left for
-   * their next try goes as well.
+   * Deletes images that no container was made from and that have no tag; with `all`, those with one, too. What pulls have left that were broken
+   * off or killed goes as well.
    */
   prune(options?: CallOptions & { readonly all?: boolean | undefined }): Promise<Pruned>;
   /** Makes snapshots of its layers, unless they are there. @returns name of the topmost one */

@@ -1,10 +1,10 @@
 /** HTTP to one host: its certificates, proxies of the environment, redirects. */
 import type { Readable } from 'node:stream';
-import type { Agent, buildConnector, Dispatcher, request } from 'undici';
+import type { buildConnector, Dispatcher, request } from 'undici';
 import { abortedBy } from '../abort.js';
 import { tlsOptions, type Certificates } from './certificates.js';
 import { failure, unreachable } from './failure.js';
-import { isLoopback } from './hosts.js';
+import { proxyFor } from './proxy.js';
 import { Code } from '../../ttrpc/status.js';
 
 /** A request, to wherever its address leads. */
@@ -31,7 +31,9 @@ export interface HttpResponse {
 
 interface Opened {
   readonly send: (url: string, options: Parameters<typeof request>[1]) => Promise<Dispatcher.ResponseData>;
-  readonly dispatcher: Dispatcher;
+  /** What leads to an address. */
+  readonly way: (url: string) => Dispatcher;
+  readonly close: () => Promise<unknown>;
 }
 
 const CONNECT_MS = 30_000;
@@ -83,10 +85,10 @@ export class Transport {
   }
 
   async #once({ method, url, headers, body, signal, what }: HttpRequest): Promise<HttpResponse> {
-    const { send, dispatcher } = await (this.#dispatcher ??= this.#open());
+    const { send, way } = await (this.#dispatcher ??= this.#open());
     try {
       const response = await send(url, {
-        dispatcher,
+        dispatcher: way(url),
         method,
         headers: { 'user-agent': 'hawser', ...headers } as Record<string, string | string[]>,
         body: body as Exclude<Dispatcher.DispatchOptions['body'], undefined>,
@@ -124,39 +126,38 @@ export class Transport {
   async #open(): Promise<Opened> {
     // Only who speaks with registries has to load it.
     // Where it is bundled, a CommonJS module has no names but this one.
-    const { Agent, buildConnector, EnvHttpProxyAgent, request } = (await import('undici')).default;
+    const { Agent, buildConnector, ProxyAgent, request } = (await import('undici')).default;
     const tls = tlsOptions(this.certificates);
-    // Go's programs, whose proxies these are, never go to this machine by one.
-    if (!isLoopback(this.name) && proxies() !== undefined) {
-      const connect = { ...tls(), timeout: CONNECT_MS };
-      // TLS to the host itself is given to what goes through a proxy under another name, which the types leave out.
-      const proxied = { connect, requestTls: connect, noProxy: exempt() } as Agent.Options;
-      return { send: request, dispatcher: new EnvHttpProxyAgent(proxied) };
-    }
     const plain = buildConnector({ timeout: CONNECT_MS });
     let secure: buildConnector.connector | undefined;
     const connect: buildConnector.connector = (options, callback) =>
       options.protocol === 'https:'
         ? (secure ??= buildConnector({ timeout: CONNECT_MS, ...tls() }))(options, callback)
         : plain(options, callback);
-    return { send: request, dispatcher: new Agent({ connect }) };
+    const direct = new Agent({ connect });
+    const proxies = new Map<string, Dispatcher>();
+    const way = (url: string): Dispatcher => {
+      const proxy = proxyFor(url);
+      if (proxy === undefined) return direct;
+      const known = proxies.get(proxy);
+      if (known !== undefined) return known;
+      const made = new ProxyAgent({ uri: proxy, requestTls: { ...tls(), timeout: CONNECT_MS } });
+      proxies.set(proxy, made);
+      return made;
+    };
+    return {
+      send: request,
+      way,
+      close: () => Promise.all([direct, ...proxies.values()].map((one) => one.destroy())),
+    };
   }
 
   /** Ends its connections. */
   async close(): Promise<void> {
     // What could not be opened has been told to whoever wanted it.
     const opened = await this.#dispatcher?.catch(() => undefined);
-    await opened?.dispatcher.destroy();
+    await opened?.close();
   }
-}
-
-function proxies(): string | undefined {
-  const { HTTPS_PROXY, https_proxy, HTTP_PROXY, http_proxy } = process.env;
-  return HTTPS_PROXY || https_proxy || HTTP_PROXY || http_proxy || undefined;
-}
-
-function exempt(): string {
-  return [process.env.NO_PROXY || process.env.no_proxy || '', 'localhost,127.0.0.1,[::1]'].filter(Boolean).join(',');
 }
 
 const MAX_TEXT = 4 << 20;

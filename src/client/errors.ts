@@ -42,6 +42,10 @@ export class UnavailableError extends ClientError {
 export class DeadlineExceededError extends ClientError {
   override readonly name = 'DeadlineExceededError';
 }
+/** Whoever is asked does not know who asks, or does not believe it: a registry without a login. */
+export class UnauthenticatedError extends ClientError {
+  override readonly name = 'UnauthenticatedError';
+}
 /** Of no class: what the shim or the runtime said. */
 export class UnknownError extends ClientError {
   override readonly name = 'UnknownError';
@@ -68,6 +72,7 @@ const CLASSES = new Map<Code, new (code: Code, message: string, options?: { caus
   [Code.Unimplemented, UnimplementedError],
   [Code.Unavailable, UnavailableError],
   [Code.DeadlineExceeded, DeadlineExceededError],
+  [Code.Unauthenticated, UnauthenticatedError],
   [Code.Unknown, UnknownError],
 ]);
 

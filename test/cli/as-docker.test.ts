@@ -209,7 +209,7 @@ test('times, rm -f of nothing, start of what runs, ids of images', async () => {
   for (const reference of [id, id.slice(0, 6), full])
     assert.equal(await lab.ok(['run', '--rm', reference, 'echo', 'by id']), 'by id', reference);
   assert.match(
-    (await lab.hawser(['run', '--rm', 'abcdef012345', 'true'])).stderr,
+    (await lab.hawser(['run', '--rm', '--pull', 'never', 'abcdef012345', 'true'])).stderr,
     /^hawser: image abcdef012345 is not there: /,
   );
   await lab.ok([

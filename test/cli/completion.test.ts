@@ -22,7 +22,7 @@ async function offered(...words: string[]): Promise<string[]> {
 
 test('commands, flags and their values', async () => {
   assert.deepEqual(await offered('ru'), ['run', 'runtimes']);
-  assert.deepEqual(await offered('images', ''), ['import', 'ls', 'rm']);
+  assert.deepEqual(await offered('images', ''), ['import', 'ls', 'prune', 'rm']);
   assert.deepEqual(await offered('run', '--cpu'), ['--cpu-shares', '--cpus', '--cpuset-cpus']);
   assert.deepEqual(await offered('run', '--net', ''), ['host', 'none']);
   assert.deepEqual(await offered('run', '--net=h'), ['--net=host']);

@@ -28,9 +28,9 @@ const cases = (): readonly [args: string[], exitCode: number, says: RegExp][] =>
   ],
   [['logs', 'nobody'], 1, /container nobody does not exist/],
   [
-    ['run', 'no-such-image', 'true'],
+    ['run', '--pull', 'never', 'no-such-image', 'true'],
     125,
-    /^hawser: image no-such-image is not there: take one in with `hawser images import FILE`, or give a directory with --rootfs; `hawser images` lists what is there$/,
+    /^hawser: image no-such-image is not there: fetch it with `hawser pull no-such-image`, take one in with `hawser images import FILE`, or give a directory with --rootfs; `hawser images` lists what is there$/,
   ],
   [['run', '--rootfs', '/no/such/dir', 'true'], 125, /^hawser: --rootfs \/no\/such\/dir: there is no such directory$/],
   [
@@ -45,7 +45,7 @@ const cases = (): readonly [args: string[], exitCode: number, says: RegExp][] =>
     /^hawser: unknown option '--memori'; did you mean --memory\? See 'hawser run --help'$/,
   ],
   [['inspct'], 125, /^hawser: unknown command inspct; did you mean inspect\? See 'hawser --help'$/],
-  [['pull', 'busybox'], 125, /^hawser: unknown command pull\. See 'hawser --help'$/],
+  [['pul', 'busybox'], 125, /^hawser: unknown command pul; did you mean pull\? See 'hawser --help'$/],
   [['stpo', 'x'], 125, /^hawser: unknown command stpo\. See /],
   [['sto', 'x'], 125, /^hawser: unknown command sto; did you mean stop\? See /],
   [
@@ -93,6 +93,11 @@ const cases = (): readonly [args: string[], exitCode: number, says: RegExp][] =>
   ],
   [['update', 'x'], 125, /^hawser: update: there is nothing to change: give a limit such as --memory 512m/],
   [['images', 'import', '/no/such.tar'], 1, /^hawser: images import: there is no file \/no\/such\.tar; /],
+  [['tag', 'nothing', 'x'], 1, /^hawser: image nothing is not there: `hawser images` lists what is$/],
+  [['push', '-q', 'nothing'], 1, /^hawser: image nothing cannot be pushed: it is not there: /],
+  [['save', 'nothing'], 1, /^hawser: image nothing is not there: /],
+  [['images', 'prune'], 1, /^hawser: images prune: standard input is no terminal to ask at: /],
+  [['rmi', 'nothing'], 1, /^hawser: image nothing is not there: /],
   [['images', 'rm', 'nothing'], 1, /^hawser: image nothing is not there: `hawser images` lists what is$/],
   [['trace', '-o', 'x.txt', 'box'], 125, /^hawser: --output x\.txt: its name must end with \.json or \.svg/],
 ];

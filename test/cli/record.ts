@@ -161,7 +161,7 @@ try {
         ['hawser run --rootfs $R --memori 1g true', 125],
         ['hawser inspct x', 125],
         ['hawser exec nobody true', 1],
-        ['hawser run busybox true', 125],
+        ['hawser run --pull never busybox true', 125],
         ['hawser run --rm --rootfs $R nope', 127],
         ['hawser run --rm --rootfs $R /etc', 126],
         ["hawser run --rm --rootfs $R sh -c 'exit 42'", 42],

@@ -10,7 +10,7 @@ import { NativeDriver } from '../../src/daemon/snapshots/native.js';
 import { Snapshots } from '../../src/daemon/snapshots/store.js';
 import { WalkingDiffer } from '../../src/daemon/diff/walking.js';
 import { withMounts } from '../../src/oci/temporary-mounts.js';
-import { encodeHeader, END, padding, type Header } from '../../src/daemon/diff/tar-writer.js';
+import { encodeHeader, END, padding, type Header } from '../../src/oci/tar-writer.js';
 import { fromBytes, type ByteString } from '../../src/sys/byte-string.js';
 import { getAttribute, setAttribute } from '../../src/sys/index.js';
 import { mountsBelow } from '../support/daemons.js';

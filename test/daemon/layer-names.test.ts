@@ -21,7 +21,7 @@ import { archive } from '../../src/daemon/diff/archive.js';
 import { copyTree } from '../../src/daemon/diff/copy.js';
 import { extract } from '../../src/daemon/diff/extract.js';
 import { removeTree } from '../../src/daemon/diff/remove.js';
-import { encodeHeader, END, padding, type Header } from '../../src/daemon/diff/tar-writer.js';
+import { encodeHeader, END, padding, type Header } from '../../src/oci/tar-writer.js';
 import { WalkingDiffer } from '../../src/daemon/diff/walking.js';
 import { NativeDriver } from '../../src/daemon/snapshots/native.js';
 import { OverlayDriver } from '../../src/daemon/snapshots/overlay.js';

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { encodeHeader, END, padding, type Header } from '../../src/daemon/diff/tar-writer.js';
+import { encodeHeader, END, padding, type Header } from '../../src/oci/tar-writer.js';
 import { tarOf, untar } from '../../src/daemon/tasks/checkpoint-image.js';
 import { fromText } from '../../src/sys/byte-string.js';
 import { paxHeader } from '../support/archives.js';

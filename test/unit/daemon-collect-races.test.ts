@@ -12,7 +12,7 @@ import {
 } from '../../src/api/full.js';
 import { BlobFiles } from '../../src/daemon/content/files.js';
 import { contentService } from '../../src/daemon/content/service.js';
-import { encodeHeader, END, padding } from '../../src/daemon/diff/tar-writer.js';
+import { encodeHeader, END, padding } from '../../src/oci/tar-writer.js';
 import { fromText } from '../../src/sys/byte-string.js';
 import type { Differ } from '../../src/daemon/diff/types.js';
 import { MetadataStore } from '../../src/daemon/metadata/store.js';

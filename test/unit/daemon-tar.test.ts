@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { decompressed } from '../../src/oci/decompress.js';
-import { encodeHeader, END, padding, type Header } from '../../src/daemon/diff/tar-writer.js';
+import { encodeHeader, END, padding, type Header } from '../../src/oci/tar-writer.js';
 import { fromText } from '../../src/sys/byte-string.js';
 import { pieces, readAll } from '../support/archives.js';
 import { failure, workDirectory } from '../support/records.js';

@@ -5,7 +5,7 @@ import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeS
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { encodeHeader, END, type Header } from '../../src/daemon/diff/tar-writer.js';
+import { encodeHeader, END, type Header } from '../../src/oci/tar-writer.js';
 import { fromBytes, fromText, shown, toBytes, type ByteString } from '../../src/sys/byte-string.js';
 import { TarReader } from '../../src/oci/tar-reader.js';
 import { BLOCK, blocks, paxHeader, pieces, rawHeader, readAll, type PaxRecord } from '../support/archives.js';

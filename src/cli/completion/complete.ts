@@ -129,6 +129,8 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--uts': ['private', 'host'],
   '--cgroupns': ['private', 'host'],
   '--log-driver': ['file', 'none'],
+  '--pull': ['always', 'missing', 'never'],
+  '--platform': ['linux/amd64', 'linux/arm64'],
   '--format': ['json', 'table'],
   '--filter': ['id=', 'name=', 'label=', 'status=', 'exited=', 'ancestor=', 'container=', 'event=', 'type='],
   '--for': ['containerd', 'docker'],
@@ -145,8 +147,17 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--detach-keys': ['ctrl-p,ctrl-q'],
   '--mount': ['type=bind,src=', 'type=tmpfs,dst='],
 };
-const DIRECTORIES = new Set(['--rootfs', '--image-path', '--checkpoint', '--root']);
-const FILES = new Set(['--env-file', '--cidfile', '--pidfile', '--output', '--volume', '--device', '--address']);
+const DIRECTORIES = new Set(['--rootfs', '--image-path', '--checkpoint', '--hosts-dir', '--root']);
+const FILES = new Set([
+  '--input',
+  '--env-file',
+  '--cidfile',
+  '--pidfile',
+  '--output',
+  '--volume',
+  '--device',
+  '--address',
+]);
 
 async function valuesOf(option: Option, typed: string, globals: Globals): Promise<Candidate[]> {
   const name = option.long ?? '';

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container, CreateOptions } from '../../client/index.js';
+import { pull, type PullFlags } from '../image/pull.js';
 import { FAILED, CliError, UsageError } from '../errors.js';
 import { LABEL, PREFIX } from '../labels.js';
 import { pairs } from '../options/environment.js';
@@ -27,6 +28,7 @@ export async function makeContainer(
   { logged, signal }: Making,
 ): Promise<Container> {
   const id = flags.name === undefined ? randomBytes(32).toString('hex') : checkName(flags.name);
+  const policy = pullPolicy(flags.pull);
   const options = createOptions(id, words, flags);
   const userLabels = pairs(flags.label, '--label');
   const reserved = Object.keys(userLabels).find((name) => name.startsWith(PREFIX));
@@ -36,7 +38,10 @@ export async function makeContainer(
   const log = logged ? logTarget(flags.logDriver, flags.logOpt, join(directory, 'log')) : undefined;
   const cidfile = flags.cidfile === undefined ? undefined : reserve(flags.cidfile);
   try {
-    const container = await create(session, {
+    const { image } = options;
+    const fetch = (): Promise<unknown> => pull(session, image!, fetchFlags(flags), { signal, exitCode: FAILED });
+    if (image !== undefined && policy === 'always') await fetch();
+    const container = await create(session, policy === 'missing' && image !== undefined ? fetch : undefined, {
       ...options,
       signal,
       stopSignal: flags.stopSignal || undefined,
@@ -65,7 +70,27 @@ export async function makeContainer(
   }
 }
 
-async function create(session: Session, options: CreateOptions): Promise<Container> {
+type PullPolicy = 'always' | 'missing' | 'never';
+
+function pullPolicy(text = 'missing'): PullPolicy {
+  if (text === 'always' || text === 'missing' || text === 'never') return text;
+  throw new UsageError(`--pull ${JSON.stringify(text)}: there are always, missing and never`);
+}
+
+function fetchFlags({ quiet, snapshotter, hostsDir }: RunFlags): PullFlags {
+  return {
+    ...(quiet === undefined ? {} : { quiet }),
+    ...(snapshotter === undefined ? {} : { snapshotter }),
+    ...(hostsDir === undefined ? {} : { hostsDir }),
+  };
+}
+
+/** @param fetch gets the image when it is not there */
+async function create(
+  session: Session,
+  fetch: (() => Promise<unknown>) | undefined,
+  options: CreateOptions,
+): Promise<Container> {
   const { AlreadyExistsError, NotFoundError, AbortError } = await import('../../client/index.js');
   try {
     return await session.client.create(options);
@@ -79,8 +104,12 @@ async function create(session: Session, options: CreateOptions): Promise<Contain
         { cause: error },
       );
     if (error instanceof NotFoundError && options.image !== undefined && /image/i.test(text)) {
+      if (fetch !== undefined) {
+        await fetch();
+        return create(session, undefined, options);
+      }
       throw new CliError(
-        `image ${options.image} is not there: take one in with \`hawser images import FILE\`, or give a directory with --rootfs; \`hawser images\` lists what is there`,
+        `image ${options.image} is not there: fetch it with \`hawser pull ${options.image}\`, take one in with \`hawser images import FILE\`, or give a directory with --rootfs; \`hawser images\` lists what is there`,
         FAILED,
         { cause: error },
       );

@@ -2,11 +2,16 @@
 import type { Command } from 'commander';
 import { collect, does } from './define.js';
 
+const GROUP = 'Images:';
+const HOSTS = "a directory as containerd's certs.d (/etc/containerd/certs.d)";
+
 export function imageCommands(top: Command): void {
+  registryCommands(top);
   const images = top
     .command('images')
-    .helpGroup('Images:')
-    .description('List images; import, ls and rm are below it')
+    .helpGroup(GROUP)
+    .description('List images; import, ls, prune and rm are below it')
+    .alias('image')
     .enablePositionalOptions();
   const listFlags = (command: Command): Command =>
     command
@@ -40,9 +45,34 @@ export function imageCommands(top: Command): void {
       await importCommand(args[0] as string, options, globals);
     },
   );
+  removal(images.command('rm'));
   does(
     images
-      .command('rm')
+      .command('prune')
+      .description('Remove images without a tag that no container was made from, and what broken-off pulls have left')
+      .option('-a, --all', 'those with a tag, too')
+      .option('-f, --force', 'without asking'),
+    async (_args, options, globals) => {
+      const { pruneImagesCommand } = await import('../commands/index.js');
+      await pruneImagesCommand(options, globals);
+    },
+  );
+  // As docker, by itself and below `image`.
+  for (const parent of [top, images]) {
+    const grouped = (name: string): Command =>
+      parent === top ? top.command(name).helpGroup(GROUP) : images.command(name, { hidden: true });
+    archives(grouped);
+    describing(grouped);
+    transfers(grouped);
+  }
+  removal(top.command('rmi').helpGroup(GROUP));
+}
+
+type Make = (name: string) => Command;
+
+function removal(command: Command): void {
+  does(
+    command
       .description('Remove images')
       .argument('<image...>', 'images')
       .option('-f, --force', 'it is no error when there are none'),
@@ -51,4 +81,102 @@ export function imageCommands(top: Command): void {
       await removeImagesCommand(args[0] as string[], options, globals);
     },
   );
+}
+
+function archives(command: Make): void {
+  does(
+    command('save')
+      .description('Write images to an archive that `hawser load`, `docker load` and `ctr images import` take')
+      .argument('<image...>', 'images')
+      .option('-o, --output <file>', 'where to (standard output)')
+      .option('--platform <platform>', "of an image for several, which (this machine's)"),
+    async (args, options, globals) => {
+      const { saveCommand } = await import('../commands/index.js');
+      await saveCommand(args[0] as string[], options, globals);
+    },
+  );
+}
+
+function describing(command: Make): void {
+  does(
+    command('tag')
+      .description('Give an image one more name')
+      .argument('<image>', 'image')
+      .argument('<name>', 'the name'),
+    async (args, _options, globals) => {
+      const { tagCommand } = await import('../commands/index.js');
+      await tagCommand(args[0] as string, args[1] as string, globals);
+    },
+  );
+  does(
+    command('history')
+      .description('Show how the layers of an image were made')
+      .argument('<image>', 'image')
+      .option('-q, --quiet', 'digests alone')
+      .option('--no-trunc', 'cut nothing')
+      .option('--format <form>', 'table, json, or a template such as {{.CreatedBy}}'),
+    async (args, options, globals) => {
+      const { historyCommand } = await import('../commands/index.js');
+      await historyCommand(args[0] as string, options, globals);
+    },
+  );
+}
+
+function transfers(command: Make): void {
+  does(
+    command('pull')
+      .description('Fetch an image from its registry')
+      .argument('<reference>', 'its name, such as busybox or ghcr.io/some/thing:v1')
+      .option('-q, --quiet', 'no progress')
+      .option('--platform <platform>', "for another machine, such as linux/arm64 (this machine's)")
+      .option('--no-unpack', 'only store it')
+      .option('--snapshotter <name>', 'where to unpack it (overlayfs)')
+      .option('--hosts-dir <dir>', HOSTS),
+    async (args, options, globals) => {
+      const { pullCommand } = await import('../commands/index.js');
+      await pullCommand(args[0] as string, options, globals);
+    },
+  );
+  does(
+    command('push')
+      .description('Send an image to the registry of its name')
+      .argument('<image>', 'image')
+      .option('-q, --quiet', 'no progress')
+      .option('--platform <platform>', 'only what it has for this one, such as linux/arm64')
+      .option('--hosts-dir <dir>', HOSTS),
+    async (args, options, globals) => {
+      const { pushCommand } = await import('../commands/index.js');
+      await pushCommand(args[0] as string, options, globals);
+    },
+  );
+}
+
+function registryCommands(top: Command): void {
+  const command = (name: string, description: string): Command =>
+    top.command(name).helpGroup(GROUP).description(description);
+  does(
+    command('load', 'Take images in from an archive, as `hawser images import` does')
+      .option('-i, --input <file>', 'the archive (standard input)')
+      .option('-q, --quiet', 'no progress'),
+    async (_args, options, globals) => {
+      const { loadCommand } = await import('../commands/index.js');
+      await loadCommand(options, globals);
+    },
+  );
+  command('login', 'Log in to a registry, as docker does')
+    .argument('[server]', 'its host (docker.io)')
+    .option('-u, --username <name>', 'who you are')
+    .option('-p, --password <password>', 'seen by all who list processes: better type it, or use --password-stdin')
+    .option('--password-stdin', 'the password is on standard input')
+    .option('--hosts-dir <dir>', HOSTS)
+    .action(async (server: string | undefined, options: Record<string, unknown>) => {
+      const { loginCommand } = await import('../commands/index.js');
+      await loginCommand(server, options);
+    });
+  command('logout', 'Forget the login to a registry')
+    .argument('[server]', 'its host (docker.io)')
+    .action(async (server: string | undefined) => {
+      const { logoutCommand } = await import('../commands/index.js');
+      await logoutCommand(server);
+    });
 }

@@ -10,7 +10,7 @@ import { shimCommands } from './shim.js';
 import { systemCommands } from './system.js';
 
 /** What ends, removes or changes containers. */
-const HARMFUL = new Set(['kill', 'rm', 'stop', 'restart', 'pause', 'update', 'checkpoint']);
+const HARMFUL = new Set(['kill', 'rm', 'stop', 'restart', 'pause', 'update', 'checkpoint', 'rmi', 'push', 'logout']);
 
 /** A hint for a word that is nearly a command. Who follows one to what does harm must have been but a letter away. */
 function meant(word: string, names: readonly string[]): string {

@@ -12,6 +12,9 @@ export interface RunFlags extends LimitFlags {
   readonly rootfs?: string;
   readonly runtime?: string;
   readonly snapshotter?: string;
+  readonly pull?: string;
+  readonly quiet?: boolean;
+  readonly hostsDir?: string;
   readonly env?: string[];
   readonly envFile?: string[];
   readonly volume?: string[];
@@ -61,6 +64,9 @@ export function containerFlags(command: Command): Command {
     .option('--rootfs <dir>', 'a directory as its root file system, instead of an image')
     .option('--runtime <name>', "runtime, or path of a shim (the daemon's default: io.containerd.runc.v2)")
     .option('--snapshotter <name>', "where an image's file systems are (overlayfs)")
+    .option('--pull <when>', 'fetch the image: always, missing, never', 'missing')
+    .option('-q, --quiet', 'no progress of that')
+    .option('--hosts-dir <dir>', "a directory as containerd's certs.d, for that")
     .option('--entrypoint <program>', "run this instead of the image's entry point")
     .option('-e, --env <name=value>', "environment; a name alone takes this shell's value", collect)
     .option('--env-file <file>', 'environment from a file of NAME=VALUE lines', collect)

@@ -15,6 +15,7 @@ import { TarReader } from '../../oci/tar-reader.js';
 import { fromText, toBytes, type ByteString } from '../../sys/byte-string.js';
 import { Code } from '../../ttrpc/status.js';
 import { InvalidArgumentError } from '../errors.js';
+import { manifestLabels } from './labels.js';
 import { headOf, labelBlob, putBlob, readJson, type Blob, type Scope } from './content.js';
 import type { Progress } from './types.js';
 
@@ -98,7 +99,7 @@ async function refer(scope: Scope, target: Descriptor): Promise<void> {
     await labelBlob(scope, target.digest, Object.fromEntries(there.map(([label, { digest }]) => [label, digest])));
   } else if (isManifest(target)) {
     const { config, layers } = await readJson<Manifest>(scope, target.digest);
-    await labelBlob(scope, target.digest, references(config, layers));
+    await labelBlob(scope, target.digest, manifestLabels({ config, layers }));
   }
 }
 
@@ -121,20 +122,13 @@ async function dockerImage(
   const manifest = Buffer.from(
     JSON.stringify({ schemaVersion: 2, mediaType: MediaType.DockerManifest, config, layers }),
   );
-  const blob = await putBlob(scope, [manifest], { labels: references(config, layers) });
-  await labelBlob(scope, blob.digest, references(config, layers));
+  const blob = await putBlob(scope, [manifest], { labels: manifestLabels({ config, layers }) });
+  await labelBlob(scope, blob.digest, manifestLabels({ config, layers }));
   const platform = os && architecture ? { platform: { os, architecture, ...(variant ? { variant } : {}) } } : {};
   return {
     names: (RepoTags ?? []).map(normalize),
     target: { mediaType: MediaType.DockerManifest, ...blob, ...platform },
   };
-}
-
-function references(config: Descriptor, layers: readonly Descriptor[]): Record<string, string> {
-  return Object.fromEntries([
-    ['containerd.io/gc.ref.content.config', config.digest],
-    ...layers.map(({ digest }, n) => [`containerd.io/gc.ref.content.l.${n}`, digest]),
-  ] as [string, string][]);
 }
 
 async function compression(scope: Scope, { digest }: Blob): Promise<string> {

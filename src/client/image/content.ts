@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { containerd } from '../../api/full.js';
 import { Code } from '../../ttrpc/status.js';
-import { AlreadyExistsError, InvalidArgumentError } from '../errors.js';
+import { AlreadyExistsError, InvalidArgumentError, NotFoundError } from '../errors.js';
 import type { Services } from '../grpc/services.js';
 
 const { WriteAction } = containerd.services.content.v1;
@@ -19,6 +19,60 @@ export interface Scope {
   readonly services: Services;
   readonly signal: AbortSignal | undefined;
   readonly lease: string | undefined;
+}
+
+/** A write that is begun, or goes on where an earlier one has ended. The daemon keeps what it has by the reference. */
+export class BlobWriter {
+  private constructor(
+    private readonly stream: ReturnType<Services['content']['Write']>,
+    readonly ref: string,
+    readonly blob: Blob,
+    /** So many bytes are there. */
+    private position: number,
+  ) {}
+
+  /** @throws AlreadyExistsError when the blob is there, which the lease then keeps; UnavailableError when another client writes it */
+  static async open({ services, signal, lease }: Scope, ref: string, blob: Blob): Promise<BlobWriter> {
+    const stream = services.content.Write({ signal, lease });
+    try {
+      await stream.send({ action: WriteAction.STAT, ref, total: blob.size, expected: blob.digest });
+      return new BlobWriter(stream, ref, blob, Number((await reply(stream)).offset));
+    } catch (error) {
+      stream.cancel();
+      throw error;
+    }
+  }
+
+  get at(): number {
+    return this.position;
+  }
+
+  /** Appends. A write at 0 takes the place of what is there. */
+  async write(data: Uint8Array): Promise<void> {
+    await this.stream.send({ action: WriteAction.WRITE, ref: this.ref, offset: this.position, data });
+    await reply(this.stream);
+    this.position += data.length;
+  }
+
+  /** Makes it a blob. @throws FailedPreconditionError when it has another digest; AlreadyExistsError */
+  async commit(labels: Record<string, string>): Promise<void> {
+    const { size, digest } = this.blob;
+    await this.stream.send({
+      action: WriteAction.COMMIT,
+      ref: this.ref,
+      offset: this.position,
+      total: size,
+      expected: digest,
+      labels,
+    });
+    await reply(this.stream);
+    this.stream.finish();
+  }
+
+  /** Lets go of it. What is written stays, for whoever goes on. */
+  close(): void {
+    this.stream.cancel();
+  }
 }
 
 export interface PutOptions {
@@ -86,6 +140,25 @@ export async function readJson<T>(
       `${digest} is no JSON: ${(error as Error).message}: invalid argument`,
       { cause: error },
     );
+  }
+}
+
+/** The bytes of a blob. @throws NotFoundError */
+export async function* readBlob(
+  { services, signal }: Pick<Scope, 'services' | 'signal'>,
+  digest: string,
+): AsyncGenerator<Uint8Array> {
+  for await (const { data } of services.content.Read({ digest }, { signal })) yield data;
+}
+
+/** Whether a blob is there. */
+export async function has({ services, signal }: Pick<Scope, 'services' | 'signal'>, digest: string): Promise<boolean> {
+  try {
+    await services.content.Info({ digest }, { signal });
+    return true;
+  } catch (error) {
+    if (error instanceof NotFoundError) return false;
+    throw error;
   }
 }
 

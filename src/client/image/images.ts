@@ -1,28 +1,39 @@
 /** The images of a daemon. */
-import { randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { millis, type containerd } from '../../api/full.js';
 import { normalize } from '../../oci/image-name.js';
-import {
-  isIndex,
-  isManifest,
-  ownPlatform,
-  suits,
-  type Config,
-  type Descriptor,
-  type Index,
-  type Manifest,
-} from '../../oci/image.js';
+import type { Descriptor, Platform } from '../../oci/image.js';
 import { Code, TtrpcError } from '../../ttrpc/status.js';
-import { abortable, limit, quietly } from '../abort.js';
+import { abortable, limit, throwIfAborted } from '../abort.js';
 import { AlreadyExistsError, ClientError, errorOf, InvalidArgumentError, NotFoundError } from '../errors.js';
 import type { Services } from '../grpc/services.js';
+import { parseReference } from '../registry/reference.js';
+import { Repository } from '../registry/repository.js';
 import type { CallOptions, Mount } from '../types/calls.js';
 import { importArchive } from './archive.js';
 import { readJson, type Scope } from './content.js';
-import { DEFAULT_SNAPSHOTTER, unpackLayers } from './unpack.js';
-import type { Image, ImageConfig, Images, ImportOptions, UnpackOptions } from './types.js';
+import { historyOf } from './history.js';
+import { leased } from './lease.js';
+import { manifestFor, nothingFor, parsePlatform } from './platform.js';
+import { pruneImages } from './prune.js';
+import { pullImage } from './pull.js';
+import { pushImage } from './push.js';
+import { saveImages } from './save.js';
+import { DEFAULT_SNAPSHOTTER, unpackLayers, type Unpacking } from './unpack.js';
+import type {
+  HistoryEntry,
+  Image,
+  ImageConfig,
+  Images,
+  ImportOptions,
+  OfPlatform,
+  Pruned,
+  PullOptions,
+  PushedImage,
+  PushOptions,
+  UnpackOptions,
+} from './types.js';
 
 export class ClientImages implements Images {
   constructor(private readonly services: Services) {}
@@ -54,10 +65,11 @@ export class ClientImages implements Images {
 
   async import(archive: string | Readable, options: ImportOptions = {}): Promise<Image[]> {
     const { snapshotter = DEFAULT_SNAPSHOTTER, onProgress, name, unpack = true } = options;
+    const want = parsePlatform(options.platform);
     const signal = limit(options);
     const source = typeof archive === 'string' ? await readFile(archive) : archive;
     try {
-      return await this.#leased(signal, async (scope) => {
+      return await leased(this.services, signal, async (scope) => {
         const archived = await abortable(importArchive(scope, source as AsyncIterable<Uint8Array>, onProgress), signal);
         if (archived.length !== 1 && name !== undefined)
           throw invalid(`the archive has ${archived.length} images, so one name does not do`);
@@ -65,7 +77,7 @@ export class ClientImages implements Images {
         for (const { names, target } of archived) {
           const called = name === undefined ? names : [normalize(name)];
           if (called.length === 0) throw invalid(`image ${target.digest} of the archive has no name: give one`);
-          if (unpack) await this.#unpack(scope, target, snapshotter, onProgress);
+          if (unpack) await this.#unpack(scope, target, { snapshotter, onProgress, want });
           for (const one of called) {
             images.push(await this.#put(scope, one, target));
             onProgress?.({ step: 'done', what: one, at: 1, total: 1 });
@@ -83,28 +95,106 @@ export class ClientImages implements Images {
     }
   }
 
-  async unpack(image: Image | string, options: UnpackOptions = {}): Promise<string> {
-    const { snapshotter = DEFAULT_SNAPSHOTTER, onProgress } = options;
+  async pull(ref: string, options: PullOptions = {}): Promise<Image> {
+    const { progress, platform, unpack = true, snapshotter = DEFAULT_SNAPSHOTTER } = options;
+    const want = parsePlatform(platform);
+    const reference = parseReference(ref);
+    const signal = limit(options);
+    throwIfAborted(signal);
+    const repository = await Repository.open(reference, options);
+    try {
+      return await leased(
+        this.services,
+        signal,
+        async (scope) => {
+          const target = await pullImage(scope, repository, {
+            platform: want,
+            strict: platform !== undefined,
+            snapshotter: unpack ? snapshotter : undefined,
+            progress,
+          });
+          const image = await this.#put(scope, reference.name, target);
+          progress?.({ step: 'done', what: image.name, at: 1, total: 1 });
+          return image;
+        },
+        { keptFor: reference.name },
+      );
+    } finally {
+      await repository.close();
+    }
+  }
+
+  async push(name: string, options: PushOptions = {}): Promise<PushedImage> {
+    const { platform, progress } = options;
+    const signal = limit(options);
+    throwIfAborted(signal);
+    const image = await this.get(name, { signal });
+    const reference = parseReference(options.to ?? image.name);
+    const repository = await Repository.open(reference, options);
+    try {
+      const { mediaType, digest, size } = await pushImage(
+        { services: this.services, signal, lease: undefined },
+        repository,
+        image.target,
+        {
+          platform: platform === undefined ? undefined : parsePlatform(platform),
+          own: parsePlatform(undefined),
+          progress,
+        },
+      );
+      return { name: reference.name, target: { mediaType, digest, size } };
+    } finally {
+      await repository.close();
+    }
+  }
+
+  async tag(image: Image | string, name: string, options: CallOptions = {}): Promise<Image> {
     const signal = limit(options);
     const { target } = await this.#image(image, signal);
-    return this.#leased(signal, async (scope) => {
-      const top = await this.#unpack(scope, target, snapshotter, onProgress);
-      if (top === undefined)
-        throw new NotFoundError(
-          Code.NotFound,
-          `image ${typeof image === 'string' ? image : image.name} has nothing for ${platformName()}: not found`,
-        );
+    return this.#put({ services: this.services, signal, lease: undefined }, parseReference(name).name, target);
+  }
+
+  async history(image: Image | string, options: OfPlatform = {}): Promise<HistoryEntry[]> {
+    const want = parsePlatform(options.platform);
+    const signal = limit(options);
+    const { name, target } = await this.#image(image, signal);
+    const scope = { services: this.services, signal };
+    const manifest = await manifestFor(scope, target, want);
+    if (manifest === undefined) throw nothingFor(name, want);
+    return historyOf(scope, manifest);
+  }
+
+  async *save(images: readonly (Image | string)[], options: OfPlatform = {}): AsyncIterableIterator<Uint8Array> {
+    const want = parsePlatform(options.platform);
+    const signal = limit(options);
+    const found: Image[] = [];
+    for (const one of images) found.push(await this.#image(one, signal));
+    yield* saveImages({ services: this.services, signal }, found, want);
+  }
+
+  prune({ all = false, ...options }: CallOptions & { readonly all?: boolean | undefined } = {}): Promise<Pruned> {
+    return pruneImages(this.services, all, { signal: limit(options) });
+  }
+
+  async unpack(image: Image | string, options: UnpackOptions = {}): Promise<string> {
+    const { snapshotter = DEFAULT_SNAPSHOTTER, onProgress } = options;
+    const want = parsePlatform(options.platform);
+    const signal = limit(options);
+    const { name, target } = await this.#image(image, signal);
+    return leased(this.services, signal, async (scope) => {
+      const top = await this.#unpack(scope, target, { snapshotter, onProgress, want });
+      if (top === undefined) throw nothingFor(name, want);
       return top;
     });
   }
 
-  async config(image: Image | string, options: CallOptions = {}): Promise<ImageConfig> {
+  async config(image: Image | string, options: OfPlatform = {}): Promise<ImageConfig> {
+    const want = parsePlatform(options.platform);
     const signal = limit(options);
     const { name, target } = await this.#image(image, signal);
     const scope = { services: this.services, signal };
-    const manifest = await manifestFor(scope, target);
-    if (manifest === undefined)
-      throw new NotFoundError(Code.NotFound, `image ${name} has nothing for ${platformName()}: not found`);
+    const manifest = await manifestFor(scope, target, want);
+    if (manifest === undefined) throw nothingFor(name, want);
     return (await readJson<{ config?: ImageConfig }>(scope, manifest.config.digest)).config ?? {};
   }
 
@@ -132,15 +222,14 @@ export class ClientImages implements Images {
     return typeof image === 'string' ? this.get(image, { signal }) : Promise.resolve(image);
   }
 
-  /** Undefined when there is nothing for this machine. */
+  /** Undefined when there is nothing for the platform. */
   async #unpack(
     scope: Scope,
     target: Descriptor,
-    snapshotter: string,
-    onProgress: UnpackOptions['onProgress'],
+    { want, ...unpacking }: Unpacking & { readonly want: Platform },
   ): Promise<string | undefined> {
-    const manifest = await manifestFor(scope, target);
-    return manifest && unpackLayers(scope, manifest.config, manifest.layers, snapshotter, onProgress);
+    const manifest = await manifestFor(scope, target, want);
+    return manifest && unpackLayers(scope, manifest, unpacking);
   }
 
   async #put(
@@ -158,43 +247,6 @@ export class ClientImages implements Images {
       (await services.images.Update({ image, updateMask: { paths: ['target'] } }, { signal, lease })).image ?? image,
     );
   }
-
-  /** What is made meanwhile stays until it belongs to something. */
-  async #leased<T>(signal: AbortSignal | undefined, work: (scope: Scope) => Promise<T>): Promise<T> {
-    const id = `hawser-${randomBytes(8).toString('hex')}`;
-    const expire = new Date(Date.now() + 24 * 3_600_000).toISOString();
-    await this.services.leases.Create({ id, labels: { 'containerd.io/gc.expire': expire } }, { signal });
-    let failed = true;
-    try {
-      const result = await work({ services: this.services, signal, lease: id });
-      failed = false;
-      return result;
-    } finally {
-      // After a failure what was made is collected at once.
-      await quietly(this.services.leases.Delete({ id, sync: failed }));
-    }
-  }
-}
-
-async function manifestFor(
-  scope: Pick<Scope, 'services' | 'signal'>,
-  target: Descriptor,
-): Promise<Manifest | undefined> {
-  if (isManifest(target)) return readJson<Manifest>(scope, target.digest);
-  if (!isIndex(target)) throw invalid(`${target.digest} is no image: its type is ${target.mediaType}`);
-  const want = ownPlatform();
-  for (const one of (await readJson<Index>(scope, target.digest)).manifests) {
-    if (!isManifest(one) || (one.platform !== undefined && !suits(one.platform, want))) continue;
-    const manifest = await readJson<Manifest>(scope, one.digest);
-    if (one.platform !== undefined || suits(await readJson<Config>(scope, manifest.config.digest), want))
-      return manifest;
-  }
-  return undefined;
-}
-
-function platformName(): string {
-  const { os, architecture } = ownPlatform();
-  return `${os}/${architecture}`;
 }
 
 function imageOf({

@@ -1,6 +1,6 @@
 /** Layers of an image as snapshots, each on top of the one before. */
 import { createHash, randomBytes } from 'node:crypto';
-import type { Config, Descriptor } from '../../oci/image.js';
+import type { Config, Descriptor, Manifest } from '../../oci/image.js';
 import { Code } from '../../ttrpc/status.js';
 import { quietly } from '../abort.js';
 import { AlreadyExistsError, InvalidArgumentError, NotFoundError } from '../errors.js';
@@ -23,13 +23,18 @@ export function chainOf(diffIds: readonly string[]): string[] {
   return chain;
 }
 
+export interface Unpacking {
+  readonly snapshotter: string;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Resolves when a layer's content is there; at once unless given. */
+  readonly ready?: ((digest: string) => Promise<void>) | undefined;
+}
+
 /** @returns the name of the topmost snapshot */
 export async function unpackLayers(
   scope: Scope,
-  config: Descriptor,
-  layers: readonly Descriptor[],
-  snapshotter: string,
-  onProgress?: (progress: Progress) => void,
+  { config, layers }: Manifest,
+  { snapshotter, onProgress, ready }: Unpacking,
 ): Promise<string> {
   const diffIds = (await readJson<Config>(scope, config.digest)).rootfs?.diff_ids ?? [];
   if (diffIds.length !== layers.length) {
@@ -42,6 +47,7 @@ export async function unpackLayers(
   const top = chain.at(-1) ?? '';
   if (top === '' || (await isThere(scope, snapshotter, top))) return top;
   for (const [n, name] of chain.entries()) {
+    await ready?.(layers[n]!.digest);
     await unpackLayer(scope, { layer: layers[n]!, diffId: diffIds[n]!, name, parent: chain[n - 1] ?? '' }, snapshotter);
     onProgress?.({ step: 'unpack', what: layers[n]!.digest, at: n + 1, total: chain.length });
   }
@@ -62,8 +68,8 @@ async function unpackLayer(scope: Scope, { layer, diffId, name, parent }: Layer,
   const { services, signal, lease } = scope;
   const key = `extract-${randomBytes(6).toString('hex')} ${name}`;
   const labels = { [SNAPSHOT_REF]: name };
-  const { mounts } = await services.snapshots.Prepare({ snapshotter, key, parent, labels }, { signal, lease });
   try {
+    const { mounts } = await services.snapshots.Prepare({ snapshotter, key, parent, labels }, { signal, lease });
     const { applied } = await services.diff.Apply(
       { diff: { mediaType: layer.mediaType, digest: layer.digest, size: layer.size }, mounts },
       { signal, lease },
@@ -76,7 +82,7 @@ async function unpackLayer(scope: Scope, { layer, diffId, name, parent }: Layer,
     await services.snapshots.Commit({ snapshotter, name, key, labels }, { signal, lease });
   } catch (error) {
     await quietly(services.snapshots.Remove({ snapshotter, key }));
-    // Another import has been quicker.
+    // Somebody else has been quicker.
     if (!(error instanceof AlreadyExistsError)) throw error;
   }
   await labelBlob(scope, layer.digest, { [UNCOMPRESSED]: diffId });

@@ -6,7 +6,7 @@ import type { Moment } from '../../oci/tar-header.js';
 import type { EntryType } from '../../oci/tar-reader.js';
 import { baseOf, inside, parentOf, type ByteString } from '../../sys/byte-string.js';
 import { Tree } from './tree.js';
-import { encodeHeader, END, padding, type Header } from './tar-writer.js';
+import { encodeHeader, END, padding, type Header } from '../../oci/tar-writer.js';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 

@@ -1,6 +1,6 @@
 /** Images into an archive: an OCI layout with Docker's manifest beside it. */
 import type { containerd } from '../../api/full.js';
-import { encodeHeader, END, padding } from '../diff/tar-writer.js';
+import { encodeHeader, END, padding } from '../../oci/tar-writer.js';
 import { fromText } from '../../sys/byte-string.js';
 import type { Image } from './stores.js';
 import { IMAGE_NAME, REF_NAME, tagOf } from './names.js';

@@ -1,7 +1,7 @@
 /** Writes headers of tar archives: ustar, with PAX records for what does not fit (pax(1)). */
-import type { Moment } from '../../oci/tar-header.js';
-import type { EntryType } from '../../oci/tar-reader.js';
-import { baseOf, EMPTY, toBytes, type ByteString } from '../../sys/byte-string.js';
+import type { Moment } from './tar-header.js';
+import type { EntryType } from './tar-reader.js';
+import { baseOf, EMPTY, toBytes, type ByteString } from '../sys/byte-string.js';
 
 const BLOCK = 512;
 const FLAGS: Record<EntryType, string> = {

@@ -40,11 +40,11 @@ src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	$(TSX) src/build/gen.ts
 	@touch $@
 
-# What copies is the addon's today, and needs nothing of it.
-ADDON := $(wildcard src/sys/*.c) src/monitor/copy.c
+# What copies and spawns is the monitor's, and where there is none the addon's.
+ADDON := $(wildcard src/sys/*.c) src/monitor/copy.c src/monitor/spawn.c
 LAUNCHER := $(wildcard src/monitor/*.c)
 
-dist/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h) src/monitor/copy.h
+dist/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h src/monitor/*.h)
 	@mkdir -p dist
 	$(CC) $(CWARN) $(CFLAGS) -fPIC -shared -s -I node_modules/node-api-headers/include -o $@ $(ADDON) -lpthread
 

@@ -68,9 +68,20 @@ enum placed find_place(char **argv, int argc, int input, pid_t daemon, struct pl
 /* surroundings.c: the socket on which a zygote of these very surroundings waits; false when there may be none. */
 bool zygote_socket(const char *library, const char *name, char *path, size_t size);
 
-/* zygote.c */
-#define NO_ZYGOTE (-1)
-int start_with_zygote(const char *socket_path, char **argv, int listener);
+/* monitor.c: the two ends of what is between a monitor and its worker (handover.h); of the pipe, the monitor writes to its end. */
+struct monitor_ends {
+  int control, bell;
+};
+bool open_ends(struct monitor_ends *ours, struct monitor_ends *theirs);
+void close_ends(struct monitor_ends ends);
+/*
+ * Stays for as long as the shim lives; gives the exit status. `worker` is the pid of one that is a child of ours, or 0. `wake` makes
+ * another: it gives its pid, 0 where it is none of our children, or -1; and our ends.
+ */
+int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor_ends *ours));
+
+/* zygote.c: true when a worker has begun. With a listener, it is one that has been bound to the container's place. */
+bool start_with_zygote(const char *socket_path, char **argv, int listener, int reply, struct monitor_ends ends);
 void leave_zygote(const char *library, const char *socket_path, char **argv, void (*restore_signals)(void));
 
 /* deleted.c: nothing is left to clean up, as the shim did it all; what it left to print has been printed. */

@@ -2,11 +2,10 @@
  * What the daemon executes as containerd-shim-runc-v2. It runs Node with the shim's bundle, in an environment that is
  * free of the daemon's own NODE_ settings.
  *
- * For `start` it forks: the child becomes Node and, having found a place to listen, goes on as the shim, while this
- * process passes the child's one reply on to the daemon and ends. So Node starts once for each shim, not twice, and
- * nothing of the shim's ever holds the descriptors on which the daemon waits for an end. Where an earlier start has left
- * a zygote, Node need not even start (zygote.c). And where it is plain what the reply will be,
- * the daemon has it at once, together with a socket that listens, and who will serve there boots meanwhile (place.c).
+ * For `start` it forks: the child is the shim, as its monitor (monitor.c), and this process ends when the daemon has its
+ * answer, so that nothing of the shim's ever holds the descriptors on whose end the daemon waits. Where it is plain what the answer
+ * will be, the daemon has it at once, together with a socket that listens, and who will serve there comes meanwhile (place.c).
+ * Else the worker finds out, which is Node: forked from a zygote that an earlier start has left (zygote.c), or booted.
  */
 #define _GNU_SOURCE
 #include "launcher.h"
@@ -59,90 +58,174 @@ static void note_time(const char *name) {
   setenv(name, text, 1);
 }
 
-/* Boots a shim of our own. The daemon's pid and the pipe for the reply go by the environment. */
-static int start_anew(const char *library, char **argv, int argc) {
-  int reply[2];
-  char number[32];
-  if (pipe(reply) == -1) return fail("pipe", NULL);
-  snprintf(number, sizeof number, "%d", reply[1]);
-  setenv("HAWSER_REPLY_FD", number, 1);
+static int nowhere_fd(void) { return open("/dev/null", O_RDWR | O_CLOEXEC); }
+
+/* What the daemon has given us is closed: it waits for its end. */
+static void close_standard(int first, int last) {
+  int nowhere = nowhere_fd();
+  for (int standard = first; nowhere != -1 && standard <= last; standard++) dup2(nowhere, standard);
+  if (nowhere > STDERR_FILENO) close(nowhere);
+}
+
+static void set_number(const char *name, int number) {
+  char text[16];
+  snprintf(text, sizeof text, "%d", number);
+  setenv(name, text, 1);
+}
+
+/* ---- a shim: this process is its monitor, and has a worker -------------------------------------------------------- */
+
+static struct shim {
+  const char *library, *zygote;
+  /* A socket of ours, while it is not said that anybody serves there. */
+  const char *socket;
+  char **argv;
+  int argc;
+} shim;
+
+/* By what this process is now: a worker that wakes is to find it, too. */
+static void find_zygote(char **argv) {
+  static char path[108];
+  if (zygote_socket(shim.library, argv[0], path, sizeof path)) shim.zygote = path;
+}
+
+/* A worker that is a child of ours, for which Node boots. What it may have to say then goes to the daemon that waits, or else to its log. Its pid, or -1. */
+static pid_t boot_worker(bool is_waited_for, int listener, int reply, struct monitor_ends ends) {
   pid_t child = fork();
-  if (child == -1) return fail("fork", NULL);
-  if (child == 0) {
-    int nowhere = open("/dev/null", O_RDWR);
-    close(reply[0]);
-    setpgid(0, 0);
-    if (nowhere >= 0) dup2(nowhere, STDOUT_FILENO);
-    if (nowhere > 2) close(nowhere);
-    restore_signals();
-    return run_node(library, argv, argc);
+  if (child != 0) return child;
+  char text[32];
+  sigset_t none;
+  if (!is_waited_for) {
+    int log = open("log", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    close_standard(STDIN_FILENO, STDERR_FILENO);
+    if (log != -1) dup2(log, STDERR_FILENO);
   }
-  close(reply[1]);
-  int status = forward_reply(reply[0]);
-  close(reply[0]);
-  unsetenv("HAWSER_REPLY_FD");
-  if (status >= 0) return status;
-  int how = 0;
-  while (waitpid(child, &how, 0) == -1 && errno == EINTR) continue;
-  fprintf(stderr, RUNTIME ": the shim ended before it answered: %s %d", WIFSIGNALED(how) ? "signal" : "exit status",
-          WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how));
-  return 1;
-}
-
-static void close_standard(int error) {
-  int nowhere = open("/dev/null", O_RDWR);
-  if (nowhere == -1) return;
-  dup2(nowhere, STDIN_FILENO);
-  dup2(nowhere, STDOUT_FILENO);
-  dup2(error == -1 ? nowhere : error, STDERR_FILENO);
-  if (nowhere > 2) close(nowhere);
-}
-
-/* Becomes the shim of a place that has been found. What Node may have to say at its start, the daemon's log has. */
-static int serve(const char *library, char **argv, int argc, const struct place *place) {
-  char number[16];
-  close_standard(open("log", O_WRONLY | O_NONBLOCK | O_CLOEXEC));
   setpgid(0, 0);
   restore_signals();
-  fcntl(place->listener, F_SETFD, 0);
-  snprintf(number, sizeof number, "%d", place->listener);
-  setenv("HAWSER_LISTENER_FD", number, 1);
-  return run_node(library, argv, argc);
-}
-
-/* While the daemon goes on: the place is given to a zygote's child, or to a new shim; and a zygote is left. `argv` only shows us. */
-static void settle(const char *library, char **argv, char **words, int argc, const struct place *place) {
-  char zygote[108];
-  close_standard(-1);
-  bool zygotes = zygote_socket(library, argv[0], zygote, sizeof zygote);
-  if (place->listener != -1) {
-    setenv("HAWSER_SOCKET", place->socket, 1);
-    int status = zygotes ? start_with_zygote(zygote, words, place->listener) : NO_ZYGOTE;
-    /* Whatever became of it: the daemon counts on us. */
-    pid_t shim = status != 0 ? fork() : 1;
-    if (shim == 0) status = serve(library, words, argc, place);
-    /* Else it would seem that somebody will answer there. */
-    if (shim <= 0) unlink(place->socket);
-    if (shim == 0) _exit(status);
-    close(place->listener);
-    unsetenv("HAWSER_SOCKET");
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  const int kept[] = {listener, reply, ends.control, ends.bell};
+  for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+    if (kept[i] != -1) fcntl(kept[i], F_SETFD, 0);
+  if (listener != -1) set_number("HAWSER_LISTENER_FD", listener);
+  if (reply != -1) set_number("HAWSER_REPLY_FD", reply);
+  snprintf(text, sizeof text, "%d,%d", ends.control, ends.bell);
+  setenv("HAWSER_MONITOR", text, 1);
+  /* Its command line is not its monitor's: who looks for a container's shim finds one. */
+  for (int i = 0; i < shim.argc; i++) {
+    snprintf(text, sizeof text, "HAWSER_WORD_%d", i);
+    setenv(text, shim.argv[i], 1);
   }
-  if (zygotes) leave_zygote(library, zygote, argv, restore_signals);
+  int status = run_node(shim.library, (char *[]){(char *)"hawser-worker", (char *)"worker", NULL}, 2);
+  if (shim.socket) unlink(shim.socket);
+  _exit(status);
 }
 
-static int answer_at_once(const char *library, char **argv, int argc, const struct place *place) {
+/* A worker for a record: one that a zygote forks, or else one of our own, and then a zygote for the next time. */
+static pid_t wake(struct monitor_ends *ours) {
+  struct monitor_ends theirs;
+  int nowhere = nowhere_fd();
+  pid_t worker = -1;
+  if (nowhere != -1 && open_ends(ours, &theirs)) {
+    worker = shim.zygote && start_with_zygote(shim.zygote, shim.argv, -1, nowhere, theirs) ? 0 : boot_worker(false, -1, -1, theirs);
+    close_ends(theirs);
+    if (worker == -1) close_ends(*ours);
+  }
+  if (nowhere != -1) close(nowhere);
+  if (worker > 0 && shim.zygote) {
+    /* What it forks would else be ours. */
+    prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+    leave_zygote(shim.library, shim.zygote, shim.argv, restore_signals);
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  }
+  if (worker == -1) *ours = (struct monitor_ends){-1, -1};
+  return worker;
+}
+
+/* Goes on as the shim, whose first worker is there. */
+static int watch_over(struct monitor_ends ours, pid_t worker, char **argv) {
+  static const char *const passed[] = {"HAWSER_LAUNCHED_AT", "HAWSER_ANSWERED_AT", "HAWSER_SOCKET", "HAWSER_DAEMON_PID"};
+  shim.socket = NULL;
+  if (shim.zygote) leave_zygote(shim.library, shim.zygote, argv, restore_signals);
+  for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) unsetenv(passed[i]);
+  setenv("HAWSER_WAKE", "1", 1);
+  return monitor(ours, worker, wake);
+}
+
+/* All that comes, as it is; false when nothing does. */
+static bool pass_on(int from, int to) {
+  char buffer[4096];
+  bool is_something = false;
+  for (;;) {
+    ssize_t n = read(from, buffer, sizeof buffer);
+    if (n == -1 && errno == EINTR) continue;
+    if (n <= 0 || write(to, buffer, (size_t)n) != n) return is_something;
+    is_something = true;
+  }
+}
+
+/* False when there is no zygote, or it has ended with the task in hand: what it was given can be given to another. */
+static bool start_by_zygote(char **argv, int reply, struct monitor_ends theirs) {
+  int pipe[2];
+  if (!shim.zygote || pipe2(pipe, O_CLOEXEC) == -1) return false;
+  bool has_begun = start_with_zygote(shim.zygote, argv, -1, pipe[1], theirs);
+  close(pipe[1]);
+  if (has_begun) has_begun = pass_on(pipe[0], reply);
+  close(pipe[0]);
+  return has_begun;
+}
+
+/* A worker does what Node is to look at first, and gives the reply, which the launcher is waiting for. */
+static int start_anew(char **argv, int reply) {
+  struct monitor_ends ours, theirs;
+  close_standard(STDOUT_FILENO, STDOUT_FILENO);
+  if (!open_ends(&ours, &theirs)) return fail("socketpair", NULL);
+  pid_t worker = start_by_zygote(argv, reply, theirs) ? 0 : boot_worker(true, -1, reply, theirs);
+  close_standard(STDIN_FILENO, STDERR_FILENO);
+  close(reply);
+  close_ends(theirs);
+  if (worker == -1) return fail("fork", NULL);
+  setpgid(0, 0);
+  return watch_over(ours, worker, argv);
+}
+
+/* A worker serves at the place that has been found, and for which the daemon has its answer. */
+static int serve(char **argv, const struct place *place) {
+  struct monitor_ends ours, theirs;
+  int reply[2], status = -1;
+  pid_t worker = 0;
+  setenv("HAWSER_SOCKET", shim.socket = place->socket, 1);
+  if (pipe2(reply, O_CLOEXEC) == -1 || !open_ends(&ours, &theirs)) return 1;
+  bool has_begun = shim.zygote && start_with_zygote(shim.zygote, argv, place->listener, reply[1], theirs);
+  close(reply[1]);
+  if (has_begun) status = forward_reply(reply[0]);
+  close(reply[0]);
+  /* Whatever became of it: the daemon counts on us. */
+  if (status == -1) worker = boot_worker(false, place->listener, -1, theirs);
+  close(place->listener);
+  close_ends(theirs);
+  if (status > 0 || worker == -1) return 1;
+  setpgid(0, 0);
+  return watch_over(ours, worker, argv);
+}
+
+/* ---- start -------------------------------------------------------------------------------------------------------- */
+
+static int answer_at_once(char **argv, const struct place *place) {
   note_time("HAWSER_ANSWERED_AT");
-  char **words = calloc((size_t)argc + 1, sizeof *words);
-  for (int i = 0; words && i < argc; i++) words[i] = strdup(argv[i]);
-  /* Before the fork: who looks once this process has ended finds no second shim. */
-  show_as(argv, (char *[]){(char *)"zygote", NULL});
   /* A daemon that has given up gets no shim. */
   ssize_t length = (ssize_t)strlen(place->answer);
-  const char *failed = !words ? "calloc" : write(STDOUT_FILENO, place->answer, (size_t)length) != length ? "answer the daemon" : NULL;
+  const char *failed = write(STDOUT_FILENO, place->answer, (size_t)length) != length ? "answer the daemon" : NULL;
   pid_t child = failed ? -1 : fork();
   if (child == 0) {
-    settle(library, argv, words, argc, place);
-    _exit(0);
+    int status = 0;
+    close_standard(STDIN_FILENO, STDERR_FILENO);
+    find_zygote(argv);
+    if (place->listener != -1) status = serve(argv, place);
+    else if (shim.zygote) leave_zygote(shim.library, shim.zygote, argv, restore_signals);
+    /* Else it would seem that somebody will answer there. */
+    if (shim.socket) unlink(shim.socket);
+    _exit(status);
   }
   if (child != -1) return 0;
   int status = fail(failed ? failed : "fork", NULL);
@@ -150,8 +233,27 @@ static int answer_at_once(const char *library, char **argv, int argc, const stru
   return status;
 }
 
+/* Passes the reply of a worker on, by which it is known what there is to tell the daemon. */
+static int answer_by_worker(char **argv) {
+  int reply[2], how = 0;
+  if (pipe2(reply, O_CLOEXEC) == -1) return fail("pipe", NULL);
+  pid_t child = fork();
+  if (child == -1) return fail("fork", NULL);
+  if (child == 0) {
+    close(reply[0]);
+    _exit(start_anew(argv, reply[1]));
+  }
+  close(reply[1]);
+  int status = forward_reply(reply[0]);
+  if (status >= 0) return status;
+  while (waitpid(child, &how, 0) == -1 && errno == EINTR) continue;
+  int ended = WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
+  fprintf(stderr, RUNTIME ": the shim ended before it answered: %s %d", ended > 128 ? "signal" : "exit status", ended > 128 ? ended - 128 : ended);
+  return 1;
+}
+
 static int start(const char *library, char **argv, int argc) {
-  char daemon[32], zygote[108];
+  char daemon[32];
   struct place place = {.listener = -1};
   const char *core = getenv("SCHED_CORE");
   bool is_linked;
@@ -165,17 +267,14 @@ static int start(const char *library, char **argv, int argc) {
   /* A unit that is stopped signals all its processes; a start under way still gets to its end. */
   for (size_t i = 0; i < HANDLED; i++) sigaction(handled[i], &(struct sigaction){.sa_handler = SIG_IGN}, &before[i]);
   bool is_kept = keep_input();
-  if (is_kept && find_place(argv, argc, STDIN_FILENO, getppid(), &place) != UNCLEAR) return answer_at_once(library, argv, argc, &place);
-
-  bool zygotes = is_kept && zygote_socket(library, argv[0], zygote, sizeof zygote);
-  int status = zygotes ? start_with_zygote(zygote, argv, -1) : NO_ZYGOTE;
-  if (status == NO_ZYGOTE) status = start_anew(library, argv, argc);
-  if (zygotes && status == 0) leave_zygote(library, zygote, argv, restore_signals);
-  return status;
+  shim = (struct shim){.library = library, .argv = argv, .argc = argc};
+  if (is_kept && find_place(argv, argc, STDIN_FILENO, getppid(), &place) != UNCLEAR) return answer_at_once(argv, &place);
+  if (is_kept) find_zygote(argv);
+  return answer_by_worker(argv);
 }
 
 int main(int argc, char **argv) {
-  static const char *const ours[] = {"HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_ZYGOTE_SOCKET", "HAWSER_ZYGOTE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT",
+  static const char *const ours[] = {"HAWSER_MONITOR", "HAWSER_WAKE", "HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_ZYGOTE_SOCKET", "HAWSER_ZYGOTE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT",
                                      "HAWSER_ANSWERED_AT", "HAWSER_LISTENER_FD", "HAWSER_SOCKET"};
   char library[PATH_MAX];
   if (!find_library(library)) return 1;

@@ -10,6 +10,7 @@
  *   forked:       <- reply    through the pipe, as from any shim; with a place, one byte that says that it serves there
  */
 #define _GNU_SOURCE
+#include "handover.h"
 #include "launcher.h"
 #include "../sys/policy.h"
 #include <errno.h>
@@ -26,6 +27,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* One that still boots will be there before another that is only begun now. */
@@ -37,8 +39,8 @@
 /* More than come at once. */
 #define BACKLOG 511
 
-/* Input, directory, the pipe for the reply. */
-#define DESCRIPTORS 3
+/* Input, directory, the pipe for the reply, and the two ends for the monitor. */
+#define DESCRIPTORS 5
 
 extern char **environ;
 
@@ -77,29 +79,6 @@ static char *append(char *to, char **list) {
   return to;
 }
 
-/* Sends bytes, with descriptors if there are some; what is left of the bytes after that is the caller's. */
-static ssize_t send_with(int fd, const void *bytes, size_t length, const int *descriptors, size_t count) {
-  union {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
-  } control = {0};
-  struct iovec part = {.iov_base = (void *)bytes, .iov_len = length};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-  if (count > 0) {
-    message.msg_control = &control;
-    message.msg_controllen = CMSG_SPACE(count * sizeof *descriptors);
-    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(count * sizeof *descriptors);
-    memcpy(CMSG_DATA(rights), descriptors, count * sizeof *descriptors);
-  }
-  ssize_t n;
-  do n = sendmsg(fd, &message, MSG_NOSIGNAL);
-  while (n == -1 && errno == EINTR);
-  return n;
-}
-
 static bool send_job(int fd, char **argv, const int *descriptors) {
   uint32_t header[3], words, settings;
   size_t length = sizeof header + length_of(argv, &words) + length_of(environ, &settings);
@@ -128,23 +107,19 @@ static bool agree(int fd, int listener, bool *hangs) {
   return !*hangs && read(fd, &word, 1) == 1 && word == 'A' && send_with(fd, "G", 1, &listener, listener == -1 ? 0 : 1) == 1;
 }
 
-int start_with_zygote(const char *path, char **argv, int listener) {
-  int reply[2], status = NO_ZYGOTE;
+bool start_with_zygote(const char *path, char **argv, int listener, int reply, struct monitor_ends ends) {
   int fd = connect_to(path);
-  if (fd == -1) return NO_ZYGOTE;
+  if (fd == -1) return false;
+  bool hangs = false, agreed = false;
   int directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (directory != -1 && pipe2(reply, O_CLOEXEC) == 0) {
-    bool hangs = false, agreed = send_job(fd, argv, (int[]){STDIN_FILENO, directory, reply[1]}) && agree(fd, listener, &hangs);
-    close(reply[1]);
-    if (agreed) status = forward_reply(reply[0]);
-    /* Nobody shall wait for it again. One that is gone has somebody else's job, and there may be another by now. */
-    else if (hangs) unlink(path);
-    close(reply[0]);
-    lseek(STDIN_FILENO, 0, SEEK_SET);
-  }
+  if (directory != -1)
+    agreed = send_job(fd, argv, (int[]){STDIN_FILENO, directory, reply, ends.control, ends.bell}) && agree(fd, listener, &hangs);
+  /* Nobody shall wait for it again. One that is gone has somebody else's job, and there may be another by now. */
+  if (hangs) unlink(path);
+  lseek(STDIN_FILENO, 0, SEEK_SET);
   if (directory != -1) close(directory);
   close(fd);
-  return status;
+  return agreed;
 }
 
 /* Listens where the next launcher will look. Only who holds the lock may: there is one zygote at a time. */
@@ -161,36 +136,46 @@ static int listen_at(const char *path) {
   return -1;
 }
 
-/*
- * Boots a zygote for the containers to come, unless there is one. By now the daemon has its answer; what it waits for, the end
- * of this process and of its output, must not wait for the zygote.
- */
-void leave_zygote(const char *library, const char *path, char **argv, void (*restore_signals)(void)) {
-  char lock_path[PATH_MAX], directory[PATH_MAX], number[16];
-  int nowhere = open("/dev/null", O_RDWR);
-  if (nowhere == -1) return;
-  for (int standard = 0; standard <= 2; standard++) dup2(nowhere, standard);
-  if (nowhere > 2) close(nowhere);
-  snprintf(lock_path, sizeof lock_path, "%s.lock", path);
-  int lock = open(lock_path, O_RDWR | O_CREAT, 0600);
-  if (lock == -1 || flock(lock, LOCK_EX | LOCK_NB) == -1) return;
-  char *words[] = {argv[0], (char *)"zygote", (char *)path, NULL};
-  /* Before the fork: who looks once this process has ended finds one shim. */
-  show_as(argv, words + 1);
-  if (fork() != 0) return;
-
+static void boot_zygote(const char *library, const char *path, char **words, int lock) {
+  char directory[PATH_MAX], number[16];
   int listener = listen_at(path);
-  if (listener == -1) _exit(1);
-  setpgid(0, 0);
-  restore_signals();
+  if (listener == -1) return;
   snprintf(number, sizeof number, "%d", listener);
   setenv("HAWSER_ZYGOTE_SOCKET", number, 1);
+  fcntl(lock, F_SETFD, 0);
   snprintf(number, sizeof number, "%d", lock);
   setenv("HAWSER_ZYGOTE_LOCK", number, 1);
   /* The container that has just been started comes first, unless the next one is there already. */
   poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, DELAY_MS);
   if (sched_getscheduler(0) == SCHED_OTHER) sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
   snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') - path), path);
-  if (chdir(directory) == -1) _exit(1);
-  _exit(run_node(library, words, 3));
+  if (chdir(directory) == 0) run_node(library, words, 3);
+}
+
+/*
+ * Boots a zygote for the containers to come, unless there is one. It is nobody's child, so that what it forks is not ours; what
+ * the daemon waits for, the end of its descriptors, must not wait for the zygote.
+ */
+void leave_zygote(const char *library, const char *path, char **argv, void (*restore_signals)(void)) {
+  char lock_path[PATH_MAX];
+  snprintf(lock_path, sizeof lock_path, "%s.lock", path);
+  int lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock == -1) return;
+  pid_t middle = flock(lock, LOCK_EX | LOCK_NB) == 0 ? fork() : -1;
+  if (middle == 0) {
+    int nowhere = open("/dev/null", O_RDWR);
+    for (int standard = 0; nowhere != -1 && standard <= 2; standard++) dup2(nowhere, standard);
+    if (nowhere > 2) close(nowhere);
+    /* Before the next fork: who looks once that has been finds one shim. */
+    char *words[] = {strdup(argv[0]), (char *)"zygote", (char *)(uintptr_t)path, NULL};
+    show_as(argv, words + 1);
+    if (nowhere != -1 && words[0] && fork() == 0) {
+      setpgid(0, 0);
+      restore_signals();
+      boot_zygote(library, path, words, lock);
+    }
+    _exit(0);
+  }
+  close(lock);
+  while (middle != -1 && waitpid(middle, NULL, 0) == -1 && errno == EINTR) continue;
 }

@@ -49,6 +49,8 @@ export interface RuntimePort {
    * @param ended settles when the init has ended
    */
   start(container: string, ended: Promise<unknown>): Promise<void>;
+  /** The container is there: an earlier process has made it. What was known since its create may be found out again. */
+  resumed?(): void;
   /** Sends a signal, by number, to the init, or with `all` to every process of the container. */
   kill(container: string, signal: number, options: { all: boolean }): Promise<void>;
   /** Removes the container. With `force` its processes are killed first, and one that is already gone is no error. */

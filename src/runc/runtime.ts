@@ -108,6 +108,11 @@ export class Runtime {
     return created;
   }
 
+  /** The container is there, and another process has made it with the same runtime. */
+  resumed(): void {
+    this.#lookAtProgram();
+  }
+
   /** While it does something else. */
   #lookAtProgram(): void {
     const file = searchPath(this.binary);

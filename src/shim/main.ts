@@ -9,11 +9,22 @@ import { dispatch, type Program } from './program/dispatch.js';
 import { ttrpcAddress, type Invocation } from './program/flags.js';
 import type { Listening } from './program/listen.js';
 import { FifoLogger } from './observe/log.js';
-import { isZygote, standIn, type StandIn } from './zygote/zygote.js';
+import { isZygote, standIn, WORKER_NAME, type StandIn } from './zygote/zygote.js';
 import { Observations } from './observe/observations.js';
 import type { Timeline } from './observe/timeline.js';
 import { VERSION, REVISION } from './observe/version.js';
-import { duplicate, limitChildrenNofile, setName } from '../sys/index.js';
+import type { RestingShim } from './worker/handover.js';
+import type { ServeOptions } from './worker/serve.js';
+import { idleMsOf } from './worker/sleep.js';
+import {
+  attachMonitor,
+  duplicate,
+  limitChildrenNofile,
+  setIdentity,
+  setName,
+  shimPid,
+  takeFromMonitor,
+} from '../sys/index.js';
 
 /** Set when the shim is bundled: the directory that it runs from. */
 declare const HAWSER_LIBRARY: string;
@@ -41,6 +52,10 @@ interface Caller {
   place?: { fd: number; path: string } | undefined;
   /** It has been forked by a zygote. */
   isForked: boolean;
+  /** How long it has nothing to do before it sleeps, in milliseconds; undefined where it never does. */
+  idleMs: number | undefined;
+  /** It goes on where an earlier worker has left off. */
+  isWoken: boolean;
   observations: Observations;
 }
 
@@ -64,25 +79,46 @@ function writeAll(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
 }
 
+/** The command line, where it is not to be seen. */
+function givenWords(): string[] {
+  const words: string[] = [];
+  for (let word; (word = process.env[`HAWSER_WORD_${words.length}`]) !== undefined;) words.push(word);
+  return words;
+}
+
 /** What this process was started with, by a launcher or by hand. */
 function ownTask(): StandIn {
-  const { HAWSER_REPLY_FD: reply, HAWSER_LISTENER_FD: listener } = process.env;
+  const { HAWSER_REPLY_FD: reply, HAWSER_LISTENER_FD: listener, HAWSER_MONITOR: monitor } = process.env;
+  const [name = process.argv0, ...args] =
+    monitor === undefined ? [process.argv0, ...process.argv.slice(2)] : givenWords();
+  const [control, bell] = (monitor ?? '').split(',').map(Number);
   return {
-    name: process.argv0,
-    args: process.argv.slice(2),
+    name,
+    args,
     input: 0,
     reply: Number(reply),
     listener: listener === undefined ? undefined : Number(listener),
+    monitor: control === undefined || bell === undefined ? undefined : { control, bell },
   };
 }
 
 /** What the launcher says by the environment, which goes no further: the runtime and its hooks have no business with it. */
-function takeSettings(timeline: Timeline): { daemonPid: number; nofile: number; socket: string } {
+interface Settings {
+  daemonPid: number;
+  nofile: number;
+  socket: string;
+  isWoken: boolean;
+  sleep: string | undefined;
+}
+
+function takeSettings(timeline: Timeline): Settings {
   const {
     HAWSER_DAEMON_PID: daemonPid,
     HAWSER_NOFILE: nofile,
     HAWSER_ARENAS: ours,
     HAWSER_SOCKET: socket = '',
+    HAWSER_WAKE: wake,
+    HAWSER_SLEEP: sleep,
   } = process.env;
   for (const [what, at] of [
     ['launched', process.env.HAWSER_LAUNCHED_AT],
@@ -94,7 +130,19 @@ function takeSettings(timeline: Timeline): { daemonPid: number; nofile: number; 
   for (const name of Object.keys(process.env)) {
     if (name.startsWith('HAWSER_')) delete process.env[name];
   }
-  return { daemonPid: Number(daemonPid) || process.ppid, nofile: Number(nofile) || 0, socket };
+  return {
+    daemonPid: Number(daemonPid) || process.ppid,
+    nofile: Number(nofile) || 0,
+    socket,
+    isWoken: wake !== undefined,
+    sleep,
+  };
+}
+
+/** Shows this process as whose worker it is, and not as another shim. */
+function showWorker({ namespace, id }: Invocation): void {
+  const settings = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+  setIdentity([WORKER_NAME, `${namespace}/${id}`, String(shimPid())], settings);
 }
 
 async function main(): Promise<number> {
@@ -106,13 +154,16 @@ async function main(): Promise<number> {
   const task = zygote ? await standIn(timeline) : ownTask();
   if (!task) return 0;
   timeline.mark(zygote ? 'forked' : 'booted');
-  setName(PROCESS_NAME);
+  if (task.monitor) attachMonitor(task.monitor);
+  setName(task.monitor ? WORKER_NAME : PROCESS_NAME);
   const reply = replyFunction(task.reply);
-  const { daemonPid, nofile, socket } = takeSettings(timeline);
+  const { daemonPid, nofile, socket, isWoken, sleep } = takeSettings(timeline);
   limitChildrenNofile(nofile);
   const place = task.listener === undefined ? undefined : { fd: task.listener, path: socket };
   const { name, input } = task;
-  return dispatch(program(reply, { name, input, daemonPid, place, isForked: zygote, observations }), task.args);
+  const idleMs = task.monitor && idleMsOf(sleep);
+  const caller = { name, input, daemonPid, place, isForked: zygote, observations, idleMs, isWoken };
+  return dispatch(program(reply, caller), task.args);
 }
 
 function program(reply: Reply, caller: Caller): Program {
@@ -140,8 +191,10 @@ function program(reply: Reply, caller: Caller): Program {
 
 /** One process does both: it becomes the shim once the daemon has its answer. Nothing of the daemon's stays open. */
 async function startAndServe(invocation: Invocation, reply: Reply, caller: Caller): Promise<void> {
-  const { name, input, daemonPid, place, observations } = caller;
+  const { name, input, daemonPid, place, observations, isWoken } = caller;
   const { timeline } = observations;
+  if (shimPid() !== process.pid) showWorker(invocation);
+  if (isWoken) return goOn(invocation, caller);
   if (place) {
     leaveStandard();
     if (input > 2) closeSync(input);
@@ -172,6 +225,29 @@ async function startAndServe(invocation: Invocation, reply: Reply, caller: Calle
   }
   leaveStandard();
   await serveInvocation(invocation, listening, openLog(debug), interceptors, caller);
+}
+
+/** Goes on where an earlier worker has left off. */
+async function goOn(invocation: Invocation, caller: Caller): Promise<void> {
+  leaveStandard();
+  if (caller.input > 2) closeSync(caller.input);
+  const given = takeFromMonitor();
+  const resting = JSON.parse(given.record.toString()) as RestingShim;
+  const [{ adopt }, { Found }, { FORMAT, wokenBy }] = await Promise.all([
+    import('./program/listen.js'),
+    import('./worker/leaving.js'),
+    import('./worker/handover.js'),
+  ]);
+  const log = openLog(resting.debug);
+  if (resting.format > FORMAT) {
+    log.error('going on with what a newer version has left failed', { format: resting.format, readable: FORMAT });
+    return;
+  }
+  const found = new Found(given);
+  const { place, path, ...file } = resting.listener;
+  const listening = await adopt(found.fd(place), path, file);
+  const earlier = { resting, found, wokenBy: wokenBy(given.wokenBy, resting) };
+  await serveInvocation(invocation, listening, log, [], caller, earlier);
 }
 
 /** The daemon waits for the end of what it gave us. */
@@ -207,7 +283,8 @@ async function serveInvocation(
   listening: Listening,
   log: FifoLogger,
   interceptors: readonly ServerInterceptor[],
-  { isForked, observations }: Caller,
+  { isForked, observations, idleMs }: Caller,
+  earlier?: ServeOptions['earlier'],
 ): Promise<void> {
   const { serve } = await import('./worker/serve.js');
   await serve({
@@ -216,6 +293,8 @@ async function serveInvocation(
     log,
     observations,
     isForked,
+    idleMs,
+    earlier,
     interceptors,
     ttrpcAddress: ttrpcAddress(invocation),
   });

@@ -24,6 +24,7 @@ NAPI_MODULE_INIT() {
       register_terminal,
       register_relay,
       register_migration,
+      register_monitor,
       register_job,
   };
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {

@@ -19,6 +19,7 @@ void register_files(napi_env env, napi_value exports);
 void register_terminal(napi_env env, napi_value exports);
 void register_relay(napi_env env, napi_value exports);
 void register_migration(napi_env env, napi_value exports);
+void register_monitor(napi_env env, napi_value exports);
 void register_job(napi_env env, napi_value exports);
 
 #endif

@@ -9,6 +9,18 @@ export { goBuildInfo } from './build-info.js';
 export { becomeSubreaper, openPidfd, signalPidfd, trimMemory } from './process.js';
 export { exec, spawn, searchPath, execFailure, limitChildrenNofile, type Child, type SpawnOptions } from './spawn.js';
 export { onExit, isWatched, type ExitStatus } from './exit.js';
+export {
+  attachMonitor,
+  endSilently,
+  hearMonitor,
+  haveTaken,
+  leaveWithMonitor,
+  shimPid,
+  takeFromMonitor,
+  type GivenRecord,
+  type MonitorEnds,
+  type Resting,
+} from './monitor.js';
 export { isChild, reapableOrphans, reap } from './orphans.js';
 export {
   bytesWaiting,

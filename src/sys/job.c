@@ -27,8 +27,8 @@
 #define MAX_JOB (16u << 20)
 /* Milliseconds. */
 #define SETTLE_TRIES 100
-/* Input, directory, the pipe for the reply. */
-#define DESCRIPTORS 3
+/* Input, directory, the pipe for the reply, and the two ends for the monitor. */
+#define DESCRIPTORS 5
 
 /* Of libuv, which has no header of its own here. */
 typedef struct uv_loop_s uv_loop_t;
@@ -227,7 +227,7 @@ static __attribute__((noinline)) pid_t fork_away(void) {
 }
 
 static napi_value job_object(napi_env env, struct job *job) {
-  static const char *const names[DESCRIPTORS] = {"input", "directory", "reply"};
+  static const char *const names[DESCRIPTORS] = {"input", "directory", "reply", "control", "bell"};
   const char *text = job->text;
   napi_value object;
   napi_create_object(env, &object);
@@ -242,7 +242,7 @@ static napi_value job_object(napi_env env, struct job *job) {
 
 /* The forked process: it is to have the job, or to end. */
 static napi_value take_on(napi_env env, uv_loop_t *loop, int fd, const struct condition *conditions, size_t count) {
-  struct job job = {.descriptors = {-1, -1, -1}, .listener = -1};
+  struct job job = {.descriptors = {-1, -1, -1, -1, -1}, .listener = -1};
   for (size_t i = 0; i < count; i++) renew_condition(conditions[i].at);
   int status = uv_loop_fork(loop);
   setpgid(0, 0);

@@ -18,6 +18,9 @@ export interface Job {
   input: number;
   directory: number;
   reply: number;
+  /** What connects it with its monitor, see monitor/handover.h. */
+  control: number;
+  bell: number;
   /** The socket on which the launcher already listens for us, and has told the daemon so; or -1. */
   listener: number;
 }
@@ -44,6 +47,30 @@ interface SpawnCalls {
   ): number;
   exec(file: string, argv: readonly string[], env: readonly string[]): number;
   setChildrenNofile(soft: number): void;
+}
+
+/** What an earlier worker has left with the monitor. */
+export interface GivenRecord {
+  record: Buffer;
+  fds: number[];
+  /** For each descriptor what the monitor has read of it, and not written to where it copies it. */
+  held: Buffer[];
+  /** The place of the descriptor for which there is a worker again; -1 a signal or the end of a child, -2 the time. */
+  wokenBy: number;
+}
+
+/** monitor.c */
+interface MonitorCalls {
+  monitorAttach(control: number): number;
+  monitorRest(
+    record: Uint8Array,
+    fds: readonly number[],
+    hows: readonly number[],
+    intos: readonly number[],
+    wakeMs: number,
+  ): number;
+  monitorRecord(): GivenRecord | number;
+  monitorTaken(): number;
 }
 
 /** descriptors.c */
@@ -163,6 +190,7 @@ export interface Native
     TerminalCalls,
     RelayCalls,
     MigrationCalls,
+    MonitorCalls,
     JobCalls {}
 
 /** Where the addon lies. In the bundled shim it is beside the bundle: esbuild replaces this expression. */

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { native } from './native.js';
 import { isWatched } from './exit.js';
+import { shimPid } from './monitor.js';
 
 const { ECHILD } = constants.errno;
 
@@ -35,9 +36,10 @@ function isZombie(pid: number): boolean {
 
 /** Pids of all our children. The kernel keeps them by thread: an orphan goes to any thread of its new parent. */
 function children(): number[] {
-  return readdirSync('/proc/self/task').flatMap((tid) => {
+  const tasks = `/proc/${shimPid()}/task`;
+  return readdirSync(tasks).flatMap((tid) => {
     try {
-      return readFileSync(`/proc/self/task/${tid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+      return readFileSync(`${tasks}/${tid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
     } catch (error) {
       // The thread ended meanwhile, or the kernel was built without CONFIG_PROC_CHILDREN.
       if (error instanceof Error && 'code' in error) return [];

@@ -1,12 +1,12 @@
 /* Processes that exist: whose children they are, how they ended, signals to them; and this one's memory. */
 #define _GNU_SOURCE
 #include "addon.h"
+#include "../monitor/wait.h"
 #include "arguments.h"
+#include "monitor.h"
 #include <malloc.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef SYS_pidfd_open
@@ -22,26 +22,23 @@ static napi_value set_subreaper(napi_env env, napi_callback_info info) {
 }
 
 /* waitFor(pid, keep): null while it runs, {pid, status} once it ended (status as a shell has it), or -errno.
- * pid 0 asks for any child; keep leaves the zombie for somebody else to collect. */
+ * pid 0 asks for any child; keep leaves the zombie for somebody else to collect. A worker's children are its monitor's. */
 static napi_value wait_for(napi_env env, napi_callback_info info) {
   ARGS(2);
   pid_t pid = (pid_t)integer(env, arg[0]);
   bool keep = false;
   napi_get_value_bool(env, arg[1], &keep);
-  siginfo_t si = {0};
-  int rc;
-  do {
-    rc = waitid(pid ? P_PID : P_ALL, (id_t)pid, &si, WEXITED | WNOHANG | (keep ? WNOWAIT : 0));
-  } while (rc == -1 && errno == EINTR);
-  if (rc == -1) return number(env, -errno);
+  int status = 0;
+  pid_t ended = has_monitor() ? wait_by_monitor(pid, keep, &status) : wait_for_child(pid, keep, &status);
+  if (ended < 0) return number(env, ended);
   napi_value result;
-  if (si.si_pid == 0) {
+  if (ended == 0) {
     napi_get_null(env, &result);
     return result;
   }
   napi_create_object(env, &result);
-  set_number(env, result, "pid", si.si_pid);
-  set_number(env, result, "status", si.si_code == CLD_EXITED ? si.si_status : 128 + si.si_status);
+  set_number(env, result, "pid", ended);
+  set_number(env, result, "status", status);
   return result;
 }
 

@@ -21,6 +21,8 @@ export interface ConnectionInfo {
 
 /** What a handler is told besides its request. */
 export interface CallContext {
+  /** Tells it from the other calls of its connection. */
+  readonly streamId: number;
   readonly service: string;
   readonly method: string;
   readonly metadata: Metadata;

@@ -11,6 +11,11 @@ export class ReadGate {
     this.socket.pause();
   }
 
+  /** Nobody wants it stopped. */
+  get isOpen(): boolean {
+    return this.#holders.size === 0;
+  }
+
   release(holder: object): void {
     if (this.#holders.delete(holder) && this.#holders.size === 0) this.socket.resume();
   }

@@ -23,6 +23,16 @@ export interface ConnectionSettings {
   readonly changed: (connection: ServerConnection) => void;
 }
 
+/** A connection between calls, for another process to go on with. */
+export interface RestingConnection {
+  /** The socket's descriptor, which stays this process's. */
+  readonly fd: number;
+  /** The last stream that its client has opened. */
+  readonly lastStreamId: number;
+  /** Something has been sent. */
+  readonly begun: boolean;
+}
+
 /** A server's end of a connection: reads requests, runs their handlers, writes what they say. */
 export class ServerConnection implements ConnectionInfo {
   /** From request to the end of the handler, also when the client is gone by then. */
@@ -60,6 +70,26 @@ export class ServerConnection implements ConnectionInfo {
     socket.on('error', () => this.close());
     socket.on('close', () => this.close());
     socket.on('data', this.#received);
+  }
+
+  /** Undefined while a frame is under way, in or out. Calls that are being handled are the caller's business. */
+  rest(): RestingConnection | undefined {
+    const fd = (this.#socket as { _handle?: { fd?: number } | null })._handle?.fd;
+    if (fd === undefined || fd < 0 || this.closed || this.#closing || !this.#gate.isOpen) return undefined;
+    if (this.#decoder.midFrame || this.#output.unsent > 0) return undefined;
+    return { fd, lastStreamId: this.#lastStreamId, begun: this.#begun };
+  }
+
+  /** Goes on where another process has left off. */
+  resume({ lastStreamId, begun }: Omit<RestingConnection, 'fd'>): this {
+    this.#lastStreamId = lastStreamId;
+    this.#begun = begun;
+    return this;
+  }
+
+  /** Begins a call that another process has been asked for, and has not answered. */
+  ask(streamId: number, request: Request): void {
+    this.#begin(streamId, 0, request);
   }
 
   get state(): Map<unknown, unknown> {
@@ -132,6 +162,10 @@ export class ServerConnection implements ConnectionInfo {
       this.#complain(streamId, Code.InvalidArgument, `unmarshal request error: ${textOf(error)}`);
       return;
     }
+    this.#begin(streamId, flags, request);
+  }
+
+  #begin(streamId: number, flags: number, request: Request): void {
     const service = this.#settings.methods.service(request.service);
     if (service === undefined) {
       this.#complain(streamId, Code.Unimplemented, `service ${request.service}`);

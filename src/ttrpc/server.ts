@@ -4,7 +4,8 @@ import { isSameUser, loadPeerReader, type Authorize, type PeerReader } from './a
 import type { ActiveCall, PeerCredentials, ServerInterceptor } from './call-context.js';
 import { MethodTable, type Handlers } from './handlers.js';
 import { STALL_LIMITS, type StallLimits } from './inbox.js';
-import { ServerConnection, type ConnectionSettings } from './server-connection.js';
+import { ServerConnection, type ConnectionSettings, type RestingConnection } from './server-connection.js';
+import type { Request } from './envelope.js';
 import type { ServiceDefinition } from './service.js';
 
 const MAX_UNSENT_BYTES = 1024 * 1024;
@@ -101,6 +102,35 @@ export class Server {
     }
   }
 
+  /**
+   * All connections, for another process to go on with: see resume(). Undefined while a frame is under way, in or out, or a
+   * socket has been taken over. Calls are the caller's business.
+   */
+  rest(): (RestingConnection & { readonly id: number })[] | undefined {
+    const all: (RestingConnection & { readonly id: number })[] = [];
+    for (const connection of this.#connections) {
+      const resting = connection.rest();
+      if (resting === undefined) return undefined;
+      all.push({ ...resting, id: connection.id });
+    }
+    return all;
+  }
+
+  /**
+   * Goes on with a connection that another process has accepted.
+   *
+   * @param calls those that it has not answered
+   */
+  resume(
+    socket: Socket,
+    state: Omit<RestingConnection, 'fd'>,
+    calls: readonly { readonly streamId: number; readonly request: Request }[],
+  ): void {
+    socket.on('error', ignore);
+    const connection = this.#admit(socket)?.resume(state);
+    for (const { streamId, request } of calls) connection?.ask(streamId, request);
+  }
+
   /** How many calls are being handled. */
   get activeCalls(): number {
     let count = 0;
@@ -163,7 +193,7 @@ export class Server {
     if (this.#authorize === 'same-user') this.#peerReader ??= await loadPeerReader();
   }
 
-  #admit(socket: Socket): void {
+  #admit(socket: Socket): ServerConnection | undefined {
     let peer: PeerCredentials | undefined;
     if (
       this.#stopped ||
@@ -173,9 +203,11 @@ export class Server {
       })
     ) {
       socket.destroy();
-      return;
+      return undefined;
     }
-    this.#connections.add(new ServerConnection(++this.#connectionCount, socket, peer, this.#settings));
+    const connection = new ServerConnection(++this.#connectionCount, socket, peer, this.#settings);
+    this.#connections.add(connection);
+    return connection;
   }
 
   #mayConnect(socket: Socket, found: (peer: PeerCredentials) => void): boolean {

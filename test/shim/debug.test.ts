@@ -464,11 +464,12 @@ shimTest(
   'a shim that itself hangs is told by the debug action, with what the kernel says of it',
   async (lab) => {
     const task = await lab.task('c');
-    process.kill(task.shim.pid, 'SIGSTOP');
+    const { worker } = task.shim;
+    process.kill(worker, 'SIGSTOP');
     const { status, stderr } = await lab.run(['debug'], { cwd: lab.bundlePath('c') });
-    process.kill(task.shim.pid, 'SIGCONT');
+    process.kill(worker, 'SIGCONT');
     assert.equal(status, 1);
-    assert.match(stderr, new RegExp(`has not answered for 10 s: process ${task.shim.pid} \\(.*\\) is in state T`));
+    assert.match(stderr, new RegExp(`has not answered for 10 s: process ${worker} \\(.*\\) is in state T`));
     assert.ok((await task.state()).pid);
   },
   only,

@@ -20,7 +20,7 @@ shimTest(
   async (lab) => {
     const task = await lab.task('c');
     await task.start();
-    const kilobytes = privateKilobytes(task.shim.pid);
+    const kilobytes = privateKilobytes(task.shim.worker);
     assert.ok(kilobytes > 0 && kilobytes < BUDGET_KB, `${kilobytes} kB`);
   },
   { skip: hawserOnly },
@@ -41,13 +41,13 @@ shimTest(
     };
     // What these requests leave for good, compiled code above all, is there after the first time.
     await ask();
-    const busy = privateKilobytes(task.shim.pid);
+    const busy = privateKilobytes(task.shim.worker);
     const rested = await eventually('memory is given back', () => {
-      const now = privateKilobytes(task.shim.pid);
+      const now = privateKilobytes(task.shim.worker);
       return now < busy - 1024 ? now : undefined;
     });
     await ask();
-    await eventually('memory is given back again', () => privateKilobytes(task.shim.pid) < rested + 2048);
+    await eventually('memory is given back again', () => privateKilobytes(task.shim.worker) < rested + 2048);
   },
   { skip: hawserOnly },
 );
@@ -59,9 +59,9 @@ shimTest('field 27: an idle shim takes no processor time', async (lab) => {
   // Once it has put the work behind it there must be a time in which it does nothing; what it does at rest would go on in all of them.
   const used: number[] = [];
   while (used.length < 8 && used.at(-1) !== 0) {
-    const before = cpuTicks(task.shim.pid);
+    const before = cpuTicks(task.shim.worker);
     await delay(2_000);
-    used.push(cpuTicks(task.shim.pid) - before);
+    used.push(cpuTicks(task.shim.worker) - before);
   }
   assert.equal(used.at(-1), 0, `hundredths of a second, in 2 s each: ${used.join(', ')}`);
 });

@@ -238,7 +238,7 @@ shimTest(
       const env = { PATH: path.includes('/') ? path : pathWith(lab) };
       const shim = await lab.shim('c', { binary, env });
       assert.equal((await lab.run(['-v'], { binary, env })).status, 0);
-      assert.ok(readFileSync(`/proc/${shim.pid}/cmdline`, 'latin1').includes(`${library}/shim.cjs`), path);
+      assert.ok(readFileSync(`/proc/${shim.worker}/maps`, 'latin1').includes(`${library}/hawser_sys.node`), path);
       await shim.shutdown();
     }
   },

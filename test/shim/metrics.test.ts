@@ -52,7 +52,7 @@ shimTest(
     await eventually('the number of descriptors', async () => {
       const said = (await metricsOf(task.shim)).get('open_fds');
       await delay(50);
-      return said === readdirSync(`/proc/${task.shim.pid}/fd`).length + 1;
+      return said === readdirSync(`/proc/${task.shim.worker}/fd`).length + 1;
     });
     for (const name of [
       'uptime_seconds',

@@ -32,13 +32,13 @@ shimTest(
     lab.bundle('c');
     const shim = await lab.shim('c');
     let said = 0;
-    const watcher = watch(isolate(lab, shim.pid), () => said++);
+    const watcher = watch(isolate(lab, shim.worker), () => said++);
     const heard = async (what: string): Promise<void> => {
-      await eventually(what, () => said > 0 && threadsNamed('hawser-migrate', shim.pid) === 0);
+      await eventually(what, () => said > 0 && threadsNamed('hawser-migrate', shim.worker) === 0);
       said = 0;
     };
     try {
-      const cgroups = readFileSync(`/proc/${shim.pid}/cgroup`, 'utf8');
+      const cgroups = readFileSync(`/proc/${shim.worker}/cgroup`, 'utf8');
       const task = await shim.create('c', { stdout: '', stderr: '' });
       await heard('it is said for create');
       await task.start();
@@ -46,7 +46,7 @@ shimTest(
       await heard('it is said for an exec, before it is started');
       await task.start('e');
       await heard('it is said for its start');
-      assert.equal(readFileSync(`/proc/${shim.pid}/cgroup`, 'utf8'), cgroups);
+      assert.equal(readFileSync(`/proc/${shim.worker}/cgroup`, 'utf8'), cgroups);
     } finally {
       watcher.close();
     }

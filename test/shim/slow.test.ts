@@ -13,7 +13,7 @@ const quiet = { stdout: '', stderr: '' };
 
 /** Every umount2(2) of the shim takes so long from now on. strace does that, to the threads that are there. */
 async function slowUmount(lab: Lab, shim: Shim): Promise<void> {
-  const threads = readdirSync(`/proc/${shim.pid}/task`);
+  const threads = readdirSync(`/proc/${shim.worker}/task`);
   const strace = spawn(
     'strace',
     [
@@ -38,7 +38,7 @@ async function slowUmount(lab: Lab, shim: Shim): Promise<void> {
     await ended;
   });
   const traced = (tid: string): boolean =>
-    !/^TracerPid:\s*0$/m.test(readFileSync(`/proc/${shim.pid}/task/${tid}/status`, 'utf8'));
+    !/^TracerPid:\s*0$/m.test(readFileSync(`/proc/${shim.worker}/task/${tid}/status`, 'utf8'));
   await Promise.race([ended, eventually('strace to attach', () => threads.every(traced))]);
 }
 

@@ -13,7 +13,7 @@ const tty = (spec: TestSpec): void => {
 };
 
 function masters(shim: Shim): number {
-  return descriptorsOf(shim.pid).filter((line) => line.includes('ptmx') || line.includes('/pts/')).length;
+  return descriptorsOf(shim.worker).filter((line) => line.includes('ptmx') || line.includes('/pts/')).length;
 }
 
 shimTest("a container with a terminal has one, and its output comes with the terminal's line ends", async (lab) => {
@@ -122,9 +122,9 @@ shimTest('field 30: a container that closes its terminal costs the shim no CPU, 
   const task = await lab.task('c', sh('exec 0<&- 1>&- 2>&-; sleep 1000'), { terminal: true, edit: tty });
   await task.start();
   await delay(200);
-  const before = cpuTicks(task.shim.pid);
+  const before = cpuTicks(task.shim.worker);
   await delay(1500);
-  assert.ok(cpuTicks(task.shim.pid) - before < 15, `${cpuTicks(task.shim.pid) - before} ticks in 1.5 s`);
+  assert.ok(cpuTicks(task.shim.worker) - before < 15, `${cpuTicks(task.shim.worker) - before} ticks in 1.5 s`);
   const other = await task.shim.add('d', sh('exec 0<&- 1>&- 2>&-; sleep 0.3; exec >/dev/console; echo back'), {
     terminal: true,
     edit: tty,
@@ -253,7 +253,7 @@ shimTest(
     const input = await task.stdio.input();
     await input.write('one\n');
     await task.out.saw('it is one');
-    assert.equal(descriptorsOf(task.shim.pid).filter((line) => line.includes('ptmx')).length, 1);
+    assert.equal(descriptorsOf(task.shim.worker).filter((line) => line.includes('ptmx')).length, 1);
     // Much, both ways at once: the terminal is full, and has room again, while it is read.
     const text = Array.from({ length: 2000 }, (_, i) => `line ${i} ${'x'.repeat(50)}\n`).join('');
     await input.write(text);

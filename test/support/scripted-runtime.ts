@@ -137,7 +137,7 @@ export class ScriptedMachine implements Host {
     return { version: 2, dir: '/nowhere' };
   }
 
-  watchMemory(_cgroup: unknown, killed: () => void): { look(): void; stop(): void } {
+  watchMemory(_cgroup: unknown, killed: () => void): { look(): void; stop(): void; rest(): undefined } {
     this.#memory = { unseen: 0, killed };
     return {
       look: () => this.#lookAtMemory(),
@@ -145,7 +145,16 @@ export class ScriptedMachine implements Host {
         this.#lookAtMemory();
         this.#memory = undefined;
       },
+      rest: () => undefined,
     };
+  }
+
+  resumeMemory(): never {
+    throw new Error('nothing of this machine is left to another process');
+  }
+
+  resumeStdio(): never {
+    throw new Error('nothing of this machine is left to another process');
   }
 
   openStdio({ id }: { id: string }): Promise<Stdio> {
@@ -163,6 +172,9 @@ export class ScriptedMachine implements Host {
       beingRead: () => (this.isSlow ? this.ask('read', id, nothing) : undefined),
       drained: () => Promise.resolve(true),
       close: () => Promise.resolve(),
+      rest: () => {
+        throw new Error('nothing of this machine is left to another process');
+      },
       describe: () => ({}),
     });
   }

@@ -33,11 +33,14 @@ import { eventually, patiently, within } from './eventually.js';
 import { FakeDaemon } from './fake-daemon.js';
 import { FifoReader, FifoWriter } from './fifo-client.js';
 import {
+  allProcesses,
   cgroupDirs,
   cgroupsBelow,
   descriptorsOf,
   isAlive,
   mountsBelow,
+  processInfo,
+  type ProcessInfo,
   processesOf,
   quietly,
   removeCgroups,
@@ -204,6 +207,8 @@ export class Lab {
         GRPC_ADDRESS: this.grpcAddress,
         // Most tests want a shim that was started for them; HAWSER_TEST_ZYGOTE=600 runs them all with zygotes.
         HAWSER_ZYGOTE: zygotes,
+        // And one that is there to be looked at: sleep.test.ts is about the others.
+        HAWSER_SLEEP: process.env.HAWSER_TEST_SLEEP ?? 'off',
         HAWSER_RUN_DIR: this.runDir,
         NAMESPACE: this.namespace,
         TMPDIR: join(this.dir, 'tmp'),
@@ -358,10 +363,13 @@ exec "$runc" "$@"
 
   /** Everything on the machine that is this lab's doing. */
   snapshot(): Snapshot {
+    // A zygote is there for the next container.
+    const all = processesOf(this.dir, this.cgroup).filter(({ command }) => !command.includes(' zygote /'));
+    const isShim = ({ command }: ProcessInfo): boolean => command.includes(' -publish-binary ');
     return {
-      // A zygote is there for the next container.
-      processes: processesOf(this.dir, this.cgroup)
-        .filter(({ command }) => !command.includes(' zygote /'))
+      // With its shim a worker goes.
+      processes: all
+        .filter(({ command }) => !command.startsWith('hawser-worker ') || !all.some(isShim))
         .map(({ pid, command }) => `${pid} ${command}`),
       zombies: zombiesOf(process.pid).map(({ pid, name }) => `${pid} ${name}`),
       mounts: mountsBelow(this.dir),
@@ -478,6 +486,21 @@ export class Shim {
     this.socket = address.slice('unix://'.length);
   }
 
+  /** The process that answers: the shim's own where it has no worker, as the Go shim's; undefined while it sleeps. */
+  get awake(): number | undefined {
+    const worker = allProcesses().find(
+      ({ command, state }) => /^hawser-worker \S+ (\d+)$/.exec(command)?.[1] === String(this.pid) && state !== 'Z',
+    );
+    if (worker) return worker.pid;
+    return processInfo(this.pid)?.command.includes('shim.cjs') || hawserOnly !== false ? this.pid : undefined;
+  }
+
+  get worker(): number {
+    const { awake } = this;
+    assert.ok(awake !== undefined, 'the shim has a worker');
+    return awake;
+  }
+
   get v3(): ServiceClient<typeof TaskV3> {
     return withTimeout(this.client.service(TaskV3));
   }
@@ -504,18 +527,18 @@ export class Shim {
   /** Descriptors it has open, without numbers: order and reuse don't matter. */
   descriptors(): string[] {
     // A thread of the shim has its cgroup open for a moment when something is to be made (src/sys/migration.c).
-    return descriptorsOf(this.pid)
+    return descriptorsOf(this.worker)
       .filter((line) => !line.endsWith('/cgroup.procs'))
       .map((line) => line.replace(/^\d+ /, '').replace(/:\[\d+\]$/, ''))
       .sort();
   }
 
   get isAlive(): boolean {
-    return isAlive(this.pid);
+    return isAlive(this.pid) || (hawserOnly === false && this.awake !== undefined);
   }
 
   gone(): Promise<unknown> {
-    return eventually(`the end of shim ${this.pid}`, () => !isAlive(this.pid));
+    return eventually(`the end of shim ${this.pid}`, () => !this.isAlive);
   }
 
   /** As the daemon does after the last Delete. */

@@ -23,7 +23,7 @@ interface Setup {
 function setup(t: TestContext): Setup {
   t.mock.timers.enable({ apis: ['Date'], now: START });
   const path = join(tempDir(t), 'socket');
-  const absence = new Absence(SETTLE_MS);
+  const absence = new Absence(undefined, SETTLE_MS);
   return {
     absence,
     at: (seconds) => t.mock.timers.setTime(START + seconds * SECOND),

@@ -83,7 +83,7 @@ interface Setup {
 function setup(t: TestContext, settleMs = 0): Setup {
   const path = join(tempDir(t), 's');
   const log = newLog();
-  const publisher = new EventPublisher(path, 'ns', log, new Absence(settleMs));
+  const publisher = new EventPublisher(path, 'ns', log, new Absence(undefined, settleMs));
   t.after(() => publisher.close(0));
   return {
     path,

@@ -1,9 +1,18 @@
 /** Notices when the kernel kills in a container for want of memory (contract §4.6). */
-import { closeSync, existsSync, openSync, watch, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeEventfd, READABLE, tryRead, Watch } from '../../sys/index.js';
 import { keyed } from './files.js';
+import type { Found, Leaving } from '../worker/leaving.js';
 import type { CgroupPaths } from '../record/cgroup-paths.js';
+
+/** What a worker that rests leaves of a watch. */
+export interface RestingWatch {
+  /** Place of the descriptor in the list that goes with it. */
+  readonly place: number;
+  /** On cgroup v2, how many kills are known of. */
+  readonly kills?: string;
+}
 
 export class OomWatch {
   #open = true;
@@ -11,7 +20,23 @@ export class OomWatch {
   private constructor(
     private readonly lookNow: () => void,
     private readonly release: () => void,
+    private readonly leave: (leaving: Leaving) => RestingWatch,
   ) {}
+
+  /** Leaves it to another process; undefined when it has been stopped. */
+  rest(leaving: Leaving): RestingWatch | undefined {
+    return this.#open ? this.leave(leaving) : undefined;
+  }
+
+  /** Goes on with what another process has left: what has happened meanwhile is found at once. */
+  static resume(cgroup: CgroupPaths, { place, kills }: RestingWatch, found: Found, killed: () => void): OomWatch {
+    const fd = found.fd(place);
+    if (cgroup.version === 1) return OomWatch.#counter(cgroup.controllers.memory ?? '', fd, killed);
+    closeSync(fd);
+    const watch = OomWatch.#unified(cgroup.dir, killed, BigInt(kills ?? '0'));
+    watch.look();
+    return watch;
+  }
 
   /** Begins to watch; `killed` is called for each time. Undefined when the cgroup has no memory controller. */
   static start(cgroup: CgroupPaths, killed: () => void): OomWatch | undefined {
@@ -51,6 +76,10 @@ export class OomWatch {
       closeSync(eventfd);
       throw error;
     }
+    return OomWatch.#counter(dir, eventfd, killed);
+  }
+
+  static #counter(dir: string, eventfd: number, killed: () => void): OomWatch {
     const counter = Buffer.alloc(8);
     const look = (): void => {
       // Removing the cgroup wakes too, and is no want of memory.
@@ -58,16 +87,20 @@ export class OomWatch {
     };
     const readable = new Watch(eventfd, look);
     readable.want(READABLE);
-    return new OomWatch(look, () => {
-      readable.close();
-      closeSync(eventfd);
-    });
+    return new OomWatch(
+      look,
+      () => {
+        readable.close();
+        closeSync(eventfd);
+      },
+      (leaving) => ({ place: leaving.wakes(eventfd) }),
+    );
   }
 
   /** The counter `oom` also grows when nothing is killed; `oom_kill` counts for the cgroups below as well. */
-  static #unified(dir: string, killed: () => void): OomWatch {
+  static #unified(dir: string, killed: () => void, known?: bigint): OomWatch {
     const kills = (): bigint => keyed(dir, 'memory.events').get('oom_kill') ?? 0n;
-    let before = kills();
+    let before = known ?? kills();
     const look = (): void => {
       const now = kills();
       if (now <= before) return;
@@ -76,6 +109,15 @@ export class OomWatch {
     };
     const watcher = watch(join(dir, 'memory.events'), look);
     watcher.on('error', () => watcher.close());
-    return new OomWatch(look, () => watcher.close());
+    return new OomWatch(
+      look,
+      () => watcher.close(),
+      (leaving) => {
+        const fd = openSync(join(dir, 'memory.events'), 'r');
+        // A change is one since this (kernfs_generic_poll).
+        readSync(fd, Buffer.alloc(4096));
+        return { place: leaving.changes(fd), kills: String(before) };
+      },
+    );
   }
 }

@@ -66,7 +66,7 @@ function raw(sources: Sources, why: unknown): string {
       raw: true,
       why: String(why),
       build: BUILD,
-      pid: process.pid,
+      pid: sources.pid,
       now: Date.now(),
       creating,
       created,

@@ -29,7 +29,11 @@ export interface ContainerSnapshot {
   readonly activeExecs: number;
 }
 
+import type { SleepSnapshot } from '../worker/sleep.js';
+
 export interface Sources {
+  /** The shim's, as its daemon knows it. */
+  readonly pid: number;
   readonly record: ShimRecord;
   readonly counters: Readonly<Counters>;
   containers(): { creating: ContainerSnapshot[]; created: ContainerSnapshot[] };
@@ -43,6 +47,7 @@ export interface Sources {
   timeline(): Moment[];
   log(): { complaints: readonly Complaint[]; dropped: number };
   connections(): number;
+  sleep(): SleepSnapshot;
   /** True when the end of this process will be noticed. */
   isWatched(pid: number): boolean;
 }

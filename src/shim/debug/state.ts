@@ -3,6 +3,7 @@ import { REVISION, VERSION } from '../observe/version.js';
 import { describeContainer, type ContainerState } from './containers.js';
 import { measure, type Metrics } from './metrics.js';
 import { inspect, type ProcessInfo } from './procfs.js';
+import type { SleepSnapshot } from '../worker/sleep.js';
 import type { Sources } from './sources.js';
 import { Reasons, type Reason } from './reasons.js';
 import type { Moment } from '../observe/timeline.js';
@@ -36,6 +37,8 @@ export interface State {
   /** When what happened: the first moments of this shim, and the last. */
   timeline: Moment[];
   connections: number;
+  /** How often it has slept, and why it is awake. */
+  sleep: SleepSnapshot;
   openDescriptors: number;
   /** The last warnings and errors of the shim, oldest first. */
   recentErrors: { time: string; level: string; text: string }[];
@@ -98,7 +101,7 @@ export async function takeState(sources: Sources): Promise<State> {
     version: VERSION,
     revision: REVISION,
     node: process.version,
-    pid: process.pid,
+    pid: sources.pid,
     namespace: record.namespace,
     id: record.id,
     address: record.address,
@@ -147,6 +150,7 @@ export async function takeState(sources: Sources): Promise<State> {
     },
     timeline: sources.timeline(),
     connections: sources.connections(),
+    sleep: sources.sleep(),
     openDescriptors: metrics.openDescriptors,
     recentErrors: sources
       .log()

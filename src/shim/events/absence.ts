@@ -15,6 +15,12 @@ const COMMANDED_MS = 1_000;
 /** The times of files are those of the kernel's last tick. */
 const TICK_MS = 20;
 
+/** What is known of the daemon by who has nothing to tell it. */
+export interface RestingAbsence {
+  readonly commandedAt: number;
+  readonly socket: string;
+}
+
 export class Absence {
   #lostAt: number | undefined;
   #commandedAt = 0;
@@ -22,8 +28,24 @@ export class Absence {
   /** By performance.now(), as the clock may be set meanwhile. */
   #until = 0;
 
-  /** @param settleMs what a client may take beyond the time of the absence */
-  constructor(private readonly settleMs = SETTLE_MS) {}
+  /**
+   * @param earlier what another process knew, whose daemon was there
+   * @param settleMs what a client may take beyond the time of the absence
+   */
+  constructor(
+    earlier?: RestingAbsence,
+    private readonly settleMs = SETTLE_MS,
+  ) {
+    if (!earlier) return;
+    this.#commandedAt = earlier.commandedAt;
+    this.#socket = earlier.socket;
+    this.#until = performance.now();
+  }
+
+  /** For another process to go on with. */
+  rest(): RestingAbsence {
+    return { commandedAt: this.#commandedAt, socket: this.#socket };
+  }
 
   /** Which daemon it is that was connected to last: another one has bound its socket anew. */
   get daemon(): string {

@@ -9,7 +9,7 @@ import { ContainerdServicesEventsTtrpcV1Events as Events } from '../../api/gen/s
 import { timestamp } from '../../api/timestamp.js';
 import { realtimeMillis } from '../../sys/index.js';
 import { Client, connect, TtrpcError, Code } from '../../ttrpc/index.js';
-import { Absence } from './absence.js';
+import { Absence, type RestingAbsence } from './absence.js';
 import type { Logger } from '../observe/log.js';
 
 const ATTEMPT_MS = 5_000;
@@ -139,6 +139,12 @@ export class EventPublisher {
   commanded(): void {
     this.absence.commanded();
     if (this.#sender.doing === 'waiting for subscribers') this.#wakePause?.();
+  }
+
+  /** Undefined while there is something to tell the daemon, or may be again. */
+  rest(): RestingAbsence | undefined {
+    const isBusy = this.#sending || this.#queue.length > 0 || this.#unheardLately().length > 0 || this.#closing;
+    return isBusy || this.absence.remainingMs > 0 ? undefined : this.absence.rest();
   }
 
   /** Connects to the daemon, if that is still to be done: for when there is an event soon, and time now. */

@@ -55,6 +55,10 @@ export class FifoLogger implements Logger {
     duplicate(this.#fd, 2);
   }
 
+  get isDebugging(): boolean {
+    return this.debugEnabled;
+  }
+
   debug(message: string, fields?: Record<string, unknown>): void {
     if (this.debugEnabled) this.#write('debug', message, fields);
   }

@@ -41,6 +41,14 @@ export class Requests {
     return [...this.#pending];
   }
 
+  /** Goes on from what another process has counted. */
+  resume(totals: Readonly<Record<string, RequestTotal>>): void {
+    for (const [method, { count, failed }] of Object.entries(totals)) {
+      const total = this.#totals.get(method);
+      if (total) Object.assign(total, { count: total.count + count, failed: total.failed + failed });
+    }
+  }
+
   /** By method. */
   totals(): ReadonlyMap<string, Readonly<RequestTotal>> {
     return this.#totals;

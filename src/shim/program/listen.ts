@@ -12,9 +12,18 @@ const PROBE_MS = 2_000;
 const LOCK_MS = 10_000;
 const BACKLOG = 511;
 
+/** A listening descriptor, and which file its path was when it was bound. */
+export interface Bound {
+  readonly fd: number;
+  readonly ino: number;
+  readonly dev: number;
+}
+
 export interface Listening {
   server: Server;
   path: string;
+  /** What it listens with; absent where somebody else has bound it, and knows. */
+  bound?: Bound | undefined;
   /** Removes the socket file, unless somebody else has made a new one there. */
   unlink(): void;
 }
@@ -96,8 +105,8 @@ async function listen(path: string): Promise<Listening> {
 }
 
 /** Serves where somebody has bound and listens already: a part of us, or the launcher before Node was there. */
-export async function adopt(fd: number, path: string): Promise<Listening> {
-  const unlink = unlinkOf(path);
+export async function adopt(fd: number, path: string, file: Omit<Bound, 'fd'> = statSync(path)): Promise<Listening> {
+  const { ino, dev } = file;
   const server = createServer({ pauseOnConnect: false });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -108,16 +117,18 @@ export async function adopt(fd: number, path: string): Promise<Listening> {
     listenOn(server, fd);
   });
   acceptAll(server, fd);
-  return { server, path, unlink };
+  return { server, path, bound: { fd, ino, dev }, unlink: () => unlinkIf(path, { ino, dev }) };
 }
 
 /** Removes the socket that is at the path now, unless somebody else has made a new one there by then. */
 export function unlinkOf(path: string): () => void {
-  const { ino, dev } = statSync(path);
-  return () => {
-    const now = statSync(path, { throwIfNoEntry: false });
-    if (now?.ino === ino && now.dev === dev) removeFile(path);
-  };
+  const file = statSync(path);
+  return () => unlinkIf(path, file);
+}
+
+function unlinkIf(path: string, { ino, dev }: Omit<Bound, 'fd'>): void {
+  const now = statSync(path, { throwIfNoEntry: false });
+  if (now?.ino === ino && now.dev === dev) removeFile(path);
 }
 
 /**

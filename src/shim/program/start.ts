@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Bundle } from '../../oci/bundle.js';
+import { shimPid } from '../../sys/index.js';
 import { groupOf, SOCKET_DIR, socketPath } from './address.js';
 import { parseBootstrap } from './bootstrap.js';
 import { answer, answerForRunning, dialectOf } from './dialect.js';
@@ -87,7 +88,7 @@ function joinCgroup(path: string): void {
     throw new Error(
       `shim_cgroup ${JSON.stringify(path)} is no cgroup below ${base}; it must be there before the shim is started`,
     );
-  for (const file of found) writeFileSync(file, String(process.pid));
+  for (const file of found) for (const pid of ownPids()) writeFileSync(file, String(pid));
 }
 
 /**
@@ -112,11 +113,16 @@ export async function startAt(
   return listening;
 }
 
+/** All that a shim is: this process, and its monitor. */
+function ownPids(): Set<number> {
+  return new Set([process.pid, shimPid()]);
+}
+
 /** One above the daemon's: when memory runs out, the shim goes before the daemon and after the containers. */
 function adjustOomScore(daemonPid: number): void {
   const score = Number(readFileSync(`/proc/${daemonPid}/oom_score_adj`, 'latin1'));
   try {
-    writeFileSync('/proc/self/oom_score_adj', String(Math.min(1000, score + 1)));
+    for (const pid of ownPids()) writeFileSync(`/proc/${pid}/oom_score_adj`, String(Math.min(1000, score + 1)));
   } catch (error) {
     // Without privileges a score can only be raised.
     if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;

@@ -41,6 +41,10 @@ export class OciRuntime implements RuntimePort {
     });
   }
 
+  resumed(): void {
+    this.#runtime.resumed();
+  }
+
   start(container: string, ended: Promise<unknown>): Promise<void> {
     return this.#runtime.start(container, ended);
   }

@@ -2,6 +2,7 @@
 import { bytesWaiting } from '../../sys/index.js';
 import { Pump, type PumpOptions } from './pump.js';
 import { settled } from './settle.js';
+import { CannotRest, type Leaving } from '../worker/leaving.js';
 import type { Target } from './target.js';
 
 interface Copy {
@@ -58,6 +59,14 @@ export class Copies {
 
   has(name: string): boolean {
     return this.#copies.has(name);
+  }
+
+  /** Leaves all to the monitor. @throws CannotRest */
+  rest(leaving: Leaving, source: (name: string) => number, sink: (target: Target) => number): string[] {
+    for (const [name, { pump }] of this.#copies)
+      if (!pump.rest()) throw new CannotRest(`${name} of ${this.id} is not where its client finds it`);
+    for (const [name, { target }] of this.#copies) leaving.copies(source(name), sink(target));
+    return [...this.#copies.keys()];
   }
 
   /** Nothing more will be written to the source: what is left in it is copied, then it ends. */

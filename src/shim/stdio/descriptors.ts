@@ -32,7 +32,12 @@ export class Descriptors {
     this.close(...this.#open.keys());
   }
 
-  /** For the state dump. */
+  /** Takes ownership of all of these. */
+  addAll(named: Readonly<Record<string, number>>): void {
+    for (const [name, fd] of Object.entries(named)) this.add(name, fd);
+  }
+
+  /** For the state dump, and for who goes on with them. */
   list(): Record<string, number> {
     return Object.fromEntries(this.#open);
   }

@@ -11,12 +11,15 @@ const RETRY_MS = 100;
 export interface Feed {
   /** Ends at once. The descriptors may be closed after this. */
   stop(): void;
+  /** See {@link Pump.rest}. */
+  rest(): boolean;
 }
 
 /**
  * Copies until the source ends.
  *
  * @param source a FIFO or a terminal that does not block, or what is always ready: a file, /dev/null
+ * @param first what was read of the source before
  * @param onEnd called once, when the source has ended, or the process has closed its input. Not after stop()
  */
 export function startFeed(
@@ -24,9 +27,10 @@ export function startFeed(
   sink: DescriptorSink,
   counters: PumpOptions['counters'],
   onEnd: () => void,
+  first?: Buffer,
 ): Feed {
   try {
-    return new Pump(source, sink, { counters, onEnd });
+    return new Pump(source, sink, first?.length ? { counters, onEnd, first } : { counters, onEnd });
   } catch (error) {
     // Only what may make one wait can be waited for (epoll_ctl(2)).
     if (!(error instanceof SysError) || error.code !== 'EPERM') throw error;
@@ -55,6 +59,10 @@ class FileFeed implements Feed {
     clearTimeout(this.#retry);
     this.#burst?.stop();
     this.sink.close();
+  }
+
+  rest(): boolean {
+    return false;
   }
 
   #goOn(): void {

@@ -17,8 +17,9 @@ import { Held } from './held.js';
 import { openNowhere } from './nowhere.js';
 import { Pump } from './pump.js';
 import { CountingSink, DescriptorSink } from './sink.js';
-import { closeTargets, openTargets, type Targets } from './target.js';
-import type { Stdio, StdioObserver, StdioRequest, StreamName } from './types.js';
+import { CannotRest, type Found, type Leaving } from '../worker/leaving.js';
+import { closeTargets, openTargets, restTargets, resumeTargets, type Target, type Targets } from './target.js';
+import type { RestingStdio, Stdio, StdioObserver, StdioRequest, StreamName } from './types.js';
 
 const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
 
@@ -53,6 +54,46 @@ export class PlainStdio implements Stdio {
       await stdio.close();
       throw error;
     }
+  }
+
+  /** Goes on with what another process has left. */
+  static resume(
+    request: StdioRequest,
+    warn: (text: string) => void,
+    observer: StdioObserver,
+    { descriptors, copying, input, targets, stdinClosed = false }: RestingStdio,
+    found: Found,
+  ): PlainStdio {
+    const stdio = new PlainStdio(request, warn, observer);
+    stdio.#fds.addAll(found.all(descriptors));
+    stdio.#targets = resumeTargets(targets, (places) => found.all(places), warn);
+    stdio.#stdinClosed = stdinClosed;
+    for (const target of stdio.#targets.values()) stdio.#copies.add(target);
+    for (const name of copying as StreamName[])
+      stdio.#copy(
+        name,
+        stdio.#fds.get(`${name}-shim`)!,
+        stdio.#targets.get(name)!,
+        found.held(descriptors[`${name}-shim`]!),
+      );
+    if (input) stdio.#feed(found.held(descriptors['stdin-client']!));
+    return stdio;
+  }
+
+  rest(leaving: Leaving): RestingStdio {
+    const { id } = this.request;
+    if (this.#lost.length > 0) throw new CannotRest(`${id} has output that goes nowhere`);
+    if (this.#given.length > 0) throw new CannotRest(`${id} has not been made yet`);
+    if (this.#input?.rest() === false) throw new CannotRest(`input of ${id} is under way`);
+    const descriptors = leaving.keepAll(this.#fds.list());
+    const { resting, sinks } = restTargets(this.#targets, leaving);
+    const copying = this.#copies.rest(
+      leaving,
+      (name) => descriptors[`${name}-shim`]!,
+      (target) => sinks.get(target)!,
+    );
+    if (this.#input) leaving.copies(descriptors['stdin-client']!, descriptors['stdin-shim']!);
+    return { descriptors, copying, input: this.#input !== undefined, targets: resting, stdinClosed: this.#stdinClosed };
   }
 
   get given(): readonly number[] {
@@ -92,13 +133,11 @@ export class PlainStdio implements Stdio {
     const [source, target] = [this.#fds.get(`${name}-shim`), this.#targets.get(name)!];
     if (source === undefined) this.#copies.add(target);
     else if (!this.#copies.has(name))
-      this.#copies.start(
-        name,
-        source,
-        target,
-        () => this.#fds.close(`${name}-shim`),
-        name === this.#complaints() ? this.#held?.take() : undefined,
-      );
+      this.#copy(name, source, target, name === this.#complaints() ? this.#held?.take() : undefined);
+  }
+
+  #copy(name: StreamName, source: number, target: Target, first: Buffer | undefined): void {
+    this.#copies.start(name, source, target, () => this.#fds.close(`${name}-shim`), first);
   }
 
   beforeStart(): void {
@@ -107,9 +146,14 @@ export class PlainStdio implements Stdio {
     // Hung up: the client has been there and has left. One that has yet to come is waited for.
     if (!this.#stdinClosed && fstatSync(client).isFIFO() && !isHungUp(client))
       this.#fds.add('stdin-keeper', openKeeper(client));
-    const sink = this.#fds.get('stdin-shim');
-    if (sink !== undefined)
-      this.#input = startFeed(client, new DescriptorSink(sink), this.observer.counters, () => this.#endInput());
+    this.#feed();
+  }
+
+  #feed(first?: Buffer): void {
+    const [client, sink] = [this.#fds.get('stdin-client'), this.#fds.get('stdin-shim')];
+    if (client === undefined || sink === undefined) return;
+    const { counters } = this.observer;
+    this.#input = startFeed(client, new DescriptorSink(sink), counters, () => this.#endInput(), first);
   }
 
   closeStdin(): void {

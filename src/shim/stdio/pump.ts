@@ -57,6 +57,16 @@ export class Pump {
     return this.#done ? 0 : this.#mover.pending;
   }
 
+  /** Stops between two steps, for another process to go on. False when something of it would be lost. */
+  rest(): boolean {
+    if (this.#done || this.#finishing || this.#sinkBroken || !(this.#mover instanceof DescriptorMover)) return false;
+    if (this.#threaded) {
+      this.#mover.takeBack();
+      this.#threadIsOver();
+    }
+    return !this.#done && this.#mover.pending === 0;
+  }
+
   /** Nothing more will be written to the source: copies what is left there, however slow the sink, then ends. */
   finish(): void {
     if (this.#done || this.#finishing) return;

@@ -6,8 +6,9 @@ import { openOutput, openRest, type Output } from './fifo.js';
 import { LogFile } from './log/log-file.js';
 import { Logger } from './log/logger.js';
 import { loggerSettings, logFileSettings, unknownFileKeys, type LogFileSettings } from './log/settings.js';
+import { CannotRest, type Leaving } from '../worker/leaving.js';
 import { DescriptorSink, type Sink } from './sink.js';
-import type { StdioObserver, StdioRequest, StreamName } from './types.js';
+import type { RestingStdio, StdioObserver, StdioRequest, StreamName } from './types.js';
 import { parseOutput } from './uri.js';
 
 const { O_APPEND, O_NONBLOCK, O_WRONLY } = constants;
@@ -32,6 +33,8 @@ export interface Target {
   unread(): number;
   close(): Promise<void>;
   describe(): unknown;
+  /** What is copied into, if anything, and all descriptors, for another process to go on with. @throws CannotRest */
+  rest(leaving: Leaving): { descriptors: Record<string, number>; sink: number | undefined };
 }
 
 /** Both streams have the same one when a client names one FIFO or file for both: what is written stays in order. */
@@ -108,6 +111,34 @@ export async function closeTargets(targets: Targets): Promise<void> {
   for (const target of targets.values()) await target.close();
 }
 
+/** Targets that another process has opened. */
+export function resumeTargets(
+  all: RestingStdio['targets'],
+  found: (places: Readonly<Record<string, number>>) => Record<string, number>,
+  warn: (text: string) => void,
+): Targets {
+  const targets: Targets = new Map();
+  for (const { streams, descriptors } of all) {
+    const target = FifoTarget.resume(found(descriptors), warn);
+    for (const name of streams) targets.set(name, target);
+  }
+  return targets;
+}
+
+/** Leaves the targets to another process; gives what each is copied into, too. @throws CannotRest */
+export function restTargets(
+  targets: Targets,
+  leaving: Leaving,
+): { resting: RestingStdio['targets']; sinks: Map<Target, number> } {
+  const sinks = new Map<Target, number>();
+  const resting = [...new Set(targets.values())].map((target) => {
+    const { descriptors, sink } = target.rest(leaving);
+    if (sink !== undefined) sinks.set(target, sink);
+    return { streams: [...targets].filter(([, one]) => one === target).map(([name]) => name), descriptors };
+  });
+  return { resting, sinks };
+}
+
 /** Checks what a client asks for, without opening anything. Throws InvalidArgument. */
 export function checkTargets({ stdout, stderr, onDeath }: Pick<StdioRequest, 'stdout' | 'stderr' | 'onDeath'>): void {
   for (const text of [stdout, stderr]) {
@@ -127,19 +158,32 @@ class FifoTarget implements Target {
   readonly #fds = new Descriptors();
 
   private constructor(
-    { fd, isFifo }: Output,
+    descriptors: Record<string, number>,
     private readonly warn: (text: string) => void,
   ) {
-    this.#fds.add(isFifo ? 'both' : 'device', fd);
+    this.#fds.addAll(descriptors);
+  }
+
+  static #of({ fd, isFifo }: Output, warn: (text: string) => void): FifoTarget {
+    return new FifoTarget({ [isFifo ? 'both' : 'device']: fd }, warn);
+  }
+
+  static resume(descriptors: Record<string, number>, warn: (text: string) => void): FifoTarget {
+    return new FifoTarget(descriptors, warn);
+  }
+
+  rest(leaving: Leaving): { descriptors: Record<string, number>; sink: number | undefined } {
+    const descriptors = leaving.keepAll(this.#fds.list());
+    return { descriptors, sink: descriptors.both ?? descriptors.device };
   }
 
   static async open(path: string, warn: (text: string) => void, { waits }: StdioObserver): Promise<FifoTarget> {
-    return new FifoTarget(await waits.for('fifo reader', path, openOutput(path)), warn);
+    return FifoTarget.#of(await waits.for('fifo reader', path, openOutput(path)), warn);
   }
 
   /** What a `file://` names, and is no file. A FIFO that nobody reads is an error. */
   static device(path: string, warn: (text: string) => void): FifoTarget {
-    return new FifoTarget({ fd: openSync(path, O_WRONLY | O_APPEND | O_NONBLOCK), isFifo: false }, warn);
+    return FifoTarget.#of({ fd: openSync(path, O_WRONLY | O_APPEND | O_NONBLOCK), isFifo: false }, warn);
   }
 
   sink(): DescriptorSink {
@@ -242,6 +286,10 @@ class LogFileTarget implements Target {
   describe(): unknown {
     return this.file.describe();
   }
+
+  rest(): never {
+    throw new CannotRest('a log file has rules that it is written by');
+  }
 }
 
 class LoggerTarget implements Target {
@@ -293,6 +341,10 @@ class LoggerTarget implements Target {
 
   describe(): unknown {
     return this.logger.describe();
+  }
+
+  rest(): never {
+    throw new CannotRest('a logger is watched over');
   }
 }
 

@@ -7,8 +7,9 @@ import { Descriptors } from './descriptors.js';
 import { startFeed, type Feed } from './feed.js';
 import { openBothEnds, openInput, openKeeper } from './fifo.js';
 import { DescriptorSink } from './sink.js';
-import { closeTargets, openTargets, type Targets } from './target.js';
-import type { Stdio, StdioObserver, StdioRequest } from './types.js';
+import { CannotRest, type Found, type Leaving } from '../worker/leaving.js';
+import { closeTargets, openTargets, restTargets, resumeTargets, type Targets } from './target.js';
+import type { RestingStdio, Stdio, StdioObserver, StdioRequest } from './types.js';
 
 /** How long the runtime may take to send the master after it said that the process exists (contract appendix B). */
 const MASTER_TIMEOUT_MS = 30_000;
@@ -47,6 +48,47 @@ export class TerminalStdio implements Stdio {
     }
   }
 
+  /** Goes on with what another process has left. */
+  static resume(
+    request: StdioRequest,
+    warn: (text: string) => void,
+    observer: StdioObserver,
+    { descriptors, copying, input, targets, exited = false, size }: RestingStdio,
+    found: Found,
+  ): TerminalStdio {
+    const stdio = new TerminalStdio(request, warn, observer);
+    stdio.#console.close();
+    stdio.#fds.addAll(found.all(descriptors));
+    stdio.#targets = resumeTargets(targets, (places) => found.all(places), warn);
+    stdio.#exited = exited;
+    stdio.#size = size && [...size];
+    const master = stdio.#fds.get('master');
+    if (master === undefined) return stdio;
+    if (copying.length > 0) stdio.#copyOutput(master, found.held(descriptors.master!));
+    if (input) stdio.#feed(master, found.held(descriptors.stdin!));
+    return stdio;
+  }
+
+  rest(leaving: Leaving): RestingStdio {
+    if (this.#input?.rest() === false) throw new CannotRest(`input of ${this.request.id} is under way`);
+    const descriptors = leaving.keepAll(this.#fds.list());
+    const { resting, sinks } = restTargets(this.#targets, leaving);
+    const copying = this.#copies.rest(
+      leaving,
+      () => descriptors.master!,
+      (target) => sinks.get(target)!,
+    );
+    if (this.#input) leaving.copies(descriptors.stdin!, descriptors.master!);
+    return {
+      descriptors,
+      copying,
+      input: this.#input !== undefined,
+      targets: resting,
+      exited: this.#exited,
+      size: this.#size,
+    };
+  }
+
   get consoleSocket(): string {
     return this.#console.path;
   }
@@ -73,15 +115,21 @@ export class TerminalStdio implements Stdio {
     setNonblock(master, true);
     this.#keepPeer(master);
     if (this.#size) setWindowSize(master, ...this.#size);
-    const target = this.#targets.get('stdout');
-    if (target) this.#copies.start('output', master, target, () => this.#closeMaster());
-    const stdin = this.#fds.get('stdin');
-    if (stdin !== undefined) {
-      this.#input = startFeed(stdin, new DescriptorSink(master, true), this.observer.counters, () =>
-        this.#inputEnded(),
-      );
-    }
+    this.#copyOutput(master);
+    this.#feed(master);
     if (this.#exited) this.processExited();
+  }
+
+  #copyOutput(master: number, first?: Buffer): void {
+    const target = this.#targets.get('stdout');
+    if (target) this.#copies.start('output', master, target, () => this.#closeMaster(), first);
+  }
+
+  #feed(master: number, first?: Buffer): void {
+    const stdin = this.#fds.get('stdin');
+    const { counters } = this.observer;
+    if (stdin !== undefined)
+      this.#input = startFeed(stdin, new DescriptorSink(master, true), counters, () => this.#inputEnded(), first);
   }
 
   closeStdin(): void {

@@ -1,6 +1,8 @@
 /** What a process's stdio is, whatever its URIs became. */
 import type { Observations } from '../observe/observations.js';
 
+import type { Leaving } from '../worker/leaving.js';
+
 export type StreamName = 'stdout' | 'stderr';
 
 export interface StdioRequest {
@@ -19,6 +21,22 @@ export interface StdioRequest {
   namespace: string;
   /** The container's annotation about sinks that die; empty for none. */
   onDeath: string;
+}
+
+/** What a worker that rests leaves of a process's stdio: plain data; descriptors by their places in the list that goes with it. */
+export interface RestingStdio {
+  readonly descriptors: Readonly<Record<string, number>>;
+  /** Names of the copies under way, by which the monitor goes on. */
+  readonly copying: readonly string[];
+  readonly input: boolean;
+  /** By stream; both may have the same. */
+  readonly targets: readonly {
+    readonly streams: readonly StreamName[];
+    readonly descriptors: Readonly<Record<string, number>>;
+  }[];
+  readonly stdinClosed?: boolean;
+  readonly exited?: boolean;
+  readonly size?: readonly [number, number] | undefined;
 }
 
 /** Who is told what streams wait for, and how much they copy. */
@@ -63,6 +81,12 @@ export interface Stdio {
   drained(timeoutMs: number): Promise<boolean>;
   /** Frees everything, whatever the state. */
   close(): Promise<void>;
+  /**
+   * Leaves it to another process. Nothing of it may be touched after this.
+   *
+   * @throws CannotRest when it can't be, and then nothing has changed
+   */
+  rest(leaving: Leaving): RestingStdio;
   /** For the state dump. */
   describe(): Record<string, unknown>;
 }

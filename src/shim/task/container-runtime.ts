@@ -66,6 +66,12 @@ export class ContainerRuntime {
     if (this.#isForeign) this.bundle.writeForeign();
   }
 
+  /** Goes on with a container that another process has made. */
+  resume({ isForeign }: { isForeign: boolean }): void {
+    this.#isForeign = isForeign;
+    this.live.resumed?.();
+  }
+
   /** The runtime had a container of this name before it was asked to make this one. */
   get isForeign(): boolean {
     return this.#isForeign;

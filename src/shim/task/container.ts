@@ -19,7 +19,9 @@ import { pidsOf, type ContainerPid } from './pids.js';
 import { LiveProcess } from './process.js';
 import { Serial } from './queue.js';
 import { removeContainer, removeExec } from './remove.js';
+import { resumeContainer, restContainer, type RestingContainer } from './resting.js';
 import { kill, killExec } from './signal.js';
+import type { Found, Leaving } from '../worker/leaving.js';
 
 export class Container {
   readonly #parts: Parts;
@@ -42,6 +44,20 @@ export class Container {
     const some = { record, shim, host, bundle, events, runtime, init, execs };
     const memory = new MemoryWatch(some);
     this.#parts = { ...some, memory, exits: new ExitOrder({ ...some, memory }) };
+  }
+
+  // ---- for another process to go on with ----------------------------------------------------------------------------
+
+  /** @throws CannotRest */
+  rest(leaving: Leaving): RestingContainer {
+    return restContainer(this.#parts, this.#serial, leaving);
+  }
+
+  /** Goes on with what another process has left. */
+  static resume(resting: RestingContainer, shim: ShimContext, found: Found, host?: Host): Container {
+    const container = new Container(resting.record, shim, host);
+    resumeContainer(container.#parts, resting, found);
+    return container;
   }
 
   // ---- its life --------------------------------------------------------------------------------------------------

@@ -5,10 +5,18 @@ import { Container } from './container.js';
 import type { ShimContext } from './context.js';
 import type { ContainerSnapshot } from '../debug/sources.js';
 import type { ContainerRecord } from '../record/record.js';
+import type { RestingContainer } from './resting.js';
+import { CannotRest, type Found, type Leaving } from '../worker/leaving.js';
 import type { SandboxOwner } from './sandbox-service.js';
 
 /** Deleted containers kept for clients that have not asked again. */
 const MAX_UNANSWERED = 64;
+
+/** Plain data, but for descriptors. */
+export interface RestingContainers {
+  readonly containers: readonly RestingContainer[];
+  readonly isSandbox: boolean;
+}
 
 export class Containers {
   readonly #containers = new Map<string, Container>();
@@ -24,6 +32,25 @@ export class Containers {
   #onSettled: (() => void) | undefined;
 
   constructor(private readonly shim: ShimContext) {}
+
+  /** Leaves all to another process. @throws CannotRest */
+  rest(leaving: Leaving): RestingContainers {
+    if (this.#creating.size > 0) throw new CannotRest('a container is being created');
+    if (this.#unanswered.size > 0) throw new CannotRest('a client may ask again what became of its Delete');
+    if (this.#containers.size === 0 || this.#ending) throw new CannotRest('there is no container');
+    const containers = [...this.#containers.values()].map((container) => container.rest(leaving));
+    return { containers, isSandbox: this.#isSandbox };
+  }
+
+  /** Goes on with what another process has left. */
+  resume({ containers, isSandbox }: RestingContainers, found: Found): void {
+    this.#isSandbox = isSandbox;
+    for (const resting of containers) {
+      const { record } = resting;
+      this.shim.record.containers[record.id] = record;
+      this.#containers.set(record.id, Container.resume(resting, this.shim, found));
+    }
+  }
 
   /** Creates a container; it can be found once it is there. */
   async create(record: ContainerRecord): Promise<Container> {

@@ -37,6 +37,12 @@ export class ExitOrder {
     >,
   ) {}
 
+  /** Goes on as another process has left it, in which nothing was ending. */
+  resume(): void {
+    this.#active = [...this.parts.execs.values()].filter(({ record }) => record.state === 'running').length;
+    if (this.parts.record.init.exitedAt !== undefined) this.#initIsGone();
+  }
+
   /** How many execs the init's exit waits for. */
   get activeExecs(): number {
     return this.#active;

@@ -3,11 +3,12 @@ import { closeSync } from 'node:fs';
 import type { CgroupMount } from '../../oci/cgroup-mounts.js';
 import { expectMigration, isChild, onExit, openPidfd, realtimeMillis, signalPidfd } from '../../sys/index.js';
 import type { ExitStatus } from '../../sys/index.js';
-import { OomWatch } from '../cgroup/oom.js';
+import { OomWatch, type RestingWatch } from '../cgroup/oom.js';
 import { cgroupsOf } from '../cgroup/paths.js';
 import type { Observations } from '../observe/observations.js';
 import type { CgroupPaths } from '../record/cgroup-paths.js';
-import { openStdio, type Stdio, type StdioRequest } from '../stdio/index.js';
+import type { Found } from '../worker/leaving.js';
+import { openStdio, resumeStdio, type RestingStdio, type Stdio, type StdioRequest } from '../stdio/index.js';
 
 /** A test has one of its own, in which nothing happens by itself. */
 export interface Host {
@@ -24,8 +25,23 @@ export interface Host {
   /** The cgroups of a process; undefined when it has none of its own. */
   cgroupsOf(pid: number, mounts?: CgroupMount[]): CgroupPaths | undefined;
   /** Calls back each time that the kernel kills for want of memory; undefined where that cannot be known. */
-  watchMemory(cgroup: CgroupPaths, killed: () => void): Pick<OomWatch, 'look' | 'stop'> | undefined;
+  watchMemory(cgroup: CgroupPaths, killed: () => void): Pick<OomWatch, 'look' | 'stop' | 'rest'> | undefined;
+  /** The same, as another process has left it. */
+  resumeMemory(
+    cgroup: CgroupPaths,
+    resting: RestingWatch,
+    found: Found,
+    killed: () => void,
+  ): Pick<OomWatch, 'look' | 'stop' | 'rest'>;
   openStdio(request: StdioRequest, warn: (text: string) => void, observations: Observations): Promise<Stdio>;
+  /** The same, as another process has left it. */
+  resumeStdio(
+    request: StdioRequest,
+    warn: (text: string) => void,
+    observations: Observations,
+    resting: RestingStdio,
+    found: Found,
+  ): Stdio;
 }
 
 export const thisHost: Host = {
@@ -44,5 +60,7 @@ export const thisHost: Host = {
   now: realtimeMillis,
   cgroupsOf,
   watchMemory: (cgroup, killed) => OomWatch.start(cgroup, killed),
+  resumeMemory: (cgroup, resting, found, killed) => OomWatch.resume(cgroup, resting, found, killed),
   openStdio,
+  resumeStdio,
 };

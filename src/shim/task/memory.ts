@@ -1,11 +1,12 @@
 /** The cgroup of a container: where it lies, and whether the kernel has killed in it for want of memory. */
 import type { CgroupMount } from '../../oci/cgroup-mounts.js';
-import type { OomWatch } from '../cgroup/oom.js';
+import type { OomWatch, RestingWatch } from '../cgroup/oom.js';
+import type { Found, Leaving } from '../worker/leaving.js';
 import type { Parts } from './parts.js';
 
 /** Stats and out-of-memory events need it; a container without them is still a container. */
 export class MemoryWatch {
-  #watch: Pick<OomWatch, 'look' | 'stop'> | undefined;
+  #watch: Pick<OomWatch, 'look' | 'stop' | 'rest'> | undefined;
   #isInitFree = false;
 
   constructor(private readonly parts: Pick<Parts, 'record' | 'shim' | 'host' | 'init' | 'events'>) {}
@@ -22,6 +23,16 @@ export class MemoryWatch {
       const level = record.init.exitedAt !== undefined ? 'debug' : 'warn';
       shim.log[level]('loading the cgroup failed', { id: record.id, error });
     }
+  }
+
+  rest(leaving: Leaving): RestingWatch | undefined {
+    return this.#watch?.rest(leaving);
+  }
+
+  /** Goes on as another process has left it. */
+  resume(resting: RestingWatch | undefined, found: Found): void {
+    const { record, host } = this.parts;
+    if (resting && record.cgroup) this.#watch = host.resumeMemory(record.cgroup, resting, found, () => this.#killed());
   }
 
   #killed(): void {

@@ -5,6 +5,7 @@ import { timestamp } from '../../api/timestamp.js';
 import { isType, pack } from '../../api/typeurl.js';
 import { Bundle } from '../../oci/bundle.js';
 import { sharesPidNamespace, type Spec } from '../../oci/spec.js';
+import { shimPid } from '../../sys/index.js';
 import type { Containers } from './containers.js';
 import type { ShimContext } from './context.js';
 import type { TaskHandlers } from './custom.js';
@@ -154,7 +155,7 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
     },
 
     Connect({ id }) {
-      return { shimPid: process.pid, taskPid: containers.find(id)?.record.init.pid ?? 0 };
+      return { shimPid: shimPid(), taskPid: containers.find(id)?.record.init.pid ?? 0 };
     },
 
     Shutdown({ id }) {

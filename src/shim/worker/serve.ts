@@ -1,7 +1,7 @@
 /** Serving: the long life of a shim, from its socket to its orderly end (contract §1.8). */
 import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../../api/gen/services.js';
 import { runningCommands } from '../../runc/index.js';
-import { becomeSubreaper, isWatched } from '../../sys/index.js';
+import { becomeSubreaper, hearMonitor, haveTaken, isWatched, shimPid } from '../../sys/index.js';
 import { Server, type ServerInterceptor } from '../../ttrpc/index.js';
 import { Containers } from '../task/containers.js';
 import type { ShimContext } from '../task/context.js';
@@ -17,7 +17,11 @@ import type { FifoLogger } from '../observe/log.js';
 import type { Observations } from '../observe/observations.js';
 import { Sandbox, sandboxService } from '../task/sandbox-service.js';
 import { taskService } from '../task/service.js';
+import { Absence } from '../events/absence.js';
+import { FORMAT, leaveConnections, resumeConnections, type RestingShim } from './handover.js';
+import { CannotRest, type Found, type Leaving } from './leaving.js';
 import { Rest } from './rest.js';
+import { Sleep, woken, type SleepRecord } from './sleep.js';
 
 /** How long the last events and replies may take when the shim ends. */
 const DRAIN_MS = 5_000;
@@ -43,17 +47,22 @@ export interface ServeOptions {
   isRehearsal?: boolean;
   /** This process has been forked by a zygote. Default false. */
   isForked?: boolean;
+  /** How long it has nothing to do before it sleeps, in milliseconds; undefined where it never does. */
+  idleMs?: number | undefined;
+  /** What an earlier worker has left, to go on with. */
+  earlier?: { readonly resting: RestingShim; readonly found: Found; readonly wokenBy: string } | undefined;
 }
 
 /** Serves until it is shut down, by the daemon or by a signal, and everything is cleaned up. */
 export async function serve(options: ServeOptions): Promise<void> {
   const { log } = options;
-  becomeSubreaper();
+  if (shimPid() === process.pid) becomeSubreaper();
   const service = new Service(options);
   process.on('SIGTERM', () => service.end('SIGTERM'));
   process.on('SIGINT', () => service.end('SIGINT'));
   const dump = new DumpToLog(service.sources, log);
   process.on('SIGUSR1', () => void dump.write());
+  hearMonitor();
   // What goes wrong in one place must not take the containers with it.
   process.on('uncaughtException', (error) =>
     log.error('a defect: an exception that nobody caught', { error, stack: error.stack }),
@@ -74,6 +83,8 @@ export class Service {
   readonly #server: Server;
   readonly #forgotten: Forgotten;
   readonly #rest: Rest;
+  readonly #sleep: Sleep;
+  readonly #containers: Containers;
   readonly #ended: Promise<string>;
   /** Ends it, however much is left. */
   end: (why: string) => void = () => undefined;
@@ -89,23 +100,32 @@ export class Service {
       custom,
       isRehearsal = false,
       isForked = false,
+      idleMs,
+      earlier,
     } = options;
     const shim: ShimContext = (this.#shim = {
-      record: { namespace, id, address: `unix://${listening.path}`, startedAt: Date.now(), containers: {} },
-      events: new EventPublisher(ttrpcAddress, namespace, log),
+      record: {
+        namespace,
+        id,
+        address: `unix://${listening.path}`,
+        startedAt: earlier?.resting.startedAt ?? Date.now(),
+        containers: {},
+      },
+      events: new EventPublisher(ttrpcAddress, namespace, log, new Absence(earlier?.resting.events)),
       orphans: new OrphanReaper(),
       log,
       observations,
       custom,
       isRehearsal,
     });
-    const containers = new Containers(shim);
+    const containers = (this.#containers = new Containers(shim));
     const server = (this.#server = new Server({
       interceptors,
       onError: (error) => log.warn('a connection failed', { error }),
       other: (socket, first) => answerDebug(socket, first, this.sources),
     }));
     this.sources = {
+      pid: shimPid(),
       record: shim.record,
       counters: observations.counters,
       containers: () => containers.describe(),
@@ -119,6 +139,7 @@ export class Service {
       timeline: () => observations.timeline.moments(),
       log: () => log.describe(),
       connections: () => server.connections,
+      sleep: () => this.#sleep.describe(),
       isWatched,
     };
     this.#ended = new Promise((resolve) => (this.end = resolve));
@@ -137,20 +158,76 @@ export class Service {
       () => this.end('nobody needs it'),
     );
     containers.onEmpty = () => this.#forgotten.emptied();
+    // What makes calls fail, and authors' own shims, keep what they know elsewhere.
+    const sleeps = idleMs !== undefined && !custom && interceptors.length === 0 && listening.bound;
+    this.#sleep = new Sleep(
+      sleeps ? idleMs : undefined,
+      () => this.#activity(),
+      (leaving, sleep) => this.#leave(leaving, sleep),
+      earlier && woken(earlier.resting.sleep, idleMs, earlier.wokenBy),
+    );
+  }
+
+  /** Another text when something has happened. */
+  #activity(): string {
+    let requests = 0;
+    for (const { count } of this.options.observations.requests.totals().values()) requests += count;
+    return `${requests} ${this.#server.connections} ${this.#shim.events.describe().sent}`;
+  }
+
+  #leave(leaving: Leaving, sleep: SleepRecord): RestingShim {
+    const { listening, log, observations } = this.options;
+    const { events, record, orphans } = this.#shim;
+    const { adoptions, zombies } = orphans.describe();
+    if (adoptions.length + zombies.length > 0) throw new CannotRest('processes have lost their parent');
+    const absence = events.rest();
+    if (!absence) throw new CannotRest('events are on their way');
+    if (observations.waits.pending().length > 0) throw new CannotRest('something is waited for');
+    const { fd, ino, dev } = listening.bound!;
+    const whole = { server: this.#server, containers: this.#containers, events, observations };
+    return {
+      format: FORMAT,
+      debug: log.isDebugging,
+      startedAt: record.startedAt,
+      listener: { place: leaving.wakes(fd), path: listening.path, ino, dev },
+      connections: leaveConnections(whole, leaving),
+      containers: this.#containers.rest(leaving),
+      events: absence,
+      counters: observations.counters,
+      requests: Object.fromEntries(observations.requests.totals()),
+      sleep,
+    };
+  }
+
+  /** Goes on where another worker has left off. */
+  #goOn({ resting, found, wokenBy }: NonNullable<ServeOptions['earlier']>): void {
+    const { observations, log } = this.options;
+    Object.assign(observations.counters, resting.counters);
+    observations.requests.resume(resting.requests);
+    this.#containers.resume(resting.containers, found);
+    resumeConnections(this.#server, resting.connections, found);
+    // From here on the monitor has none of it.
+    haveTaken();
+    // A daemon that has gone meanwhile is to be missed.
+    this.#shim.events.prepare();
+    log.debug('woken', { by: wokenBy });
   }
 
   async run(): Promise<void> {
     const { listening, log, observations } = this.options;
+    const { earlier } = this.options;
     this.#shim.orphans.start();
     await this.#server.serve(listening.server);
+    if (earlier) this.#goOn(earlier);
+    else log.debug('serving', { address: this.#shim.record.address, pid: shimPid() });
     observations.timeline.mark('serving');
-    log.debug('serving', { address: this.#shim.record.address, pid: process.pid });
     const why = await this.#ended;
     log.debug('shutting down', { why });
 
     // From here on a new `start` must not find this shim.
     listening.unlink();
     this.#forgotten.stop();
+    this.#sleep.stop();
     await Promise.all([this.#server.shutdown({ graceMs: 200 }), this.#shim.events.close(DRAIN_MS)]);
     this.#shim.orphans.stop();
     this.#rest.stop();

@@ -5,7 +5,7 @@
  */
 import { closeSync, statSync } from 'node:fs';
 import { removeFile } from '../../oci/bundle.js';
-import { forkForJobs, openPidfd, READABLE, setIdentity, Watch, type Job } from '../../sys/index.js';
+import { forkForJobs, type MonitorEnds, openPidfd, READABLE, setIdentity, Watch, type Job } from '../../sys/index.js';
 import type { Timeline } from '../observe/timeline.js';
 import { compact } from '../worker/rest.js';
 
@@ -19,6 +19,9 @@ const LOOK_MS = 10_000;
 /** How long it outlives its daemon: one that restarts is back by then. */
 const AFTER_DAEMON_MS = 5_000;
 
+/** Its process is not called what its monitor is: who counts shims counts those. */
+export const WORKER_NAME = 'hawser-worker';
+
 export interface StandIn {
   /** As what the program was executed. */
   name: string;
@@ -28,6 +31,8 @@ export interface StandIn {
   reply: number;
   /** Set when the launcher has found the container's place and answered the daemon: it listens there. */
   listener?: number | undefined;
+  /** Absent where nobody but this process is the shim. */
+  monitor?: MonitorEnds | undefined;
 }
 
 /** Is this process a zygote, and not what its command line says? */
@@ -66,8 +71,14 @@ export async function standIn(timeline: Timeline): Promise<StandIn | undefined> 
   replaceEnvironment(job.settings);
   process.chdir(`/proc/self/fd/${job.directory}`);
   closeSync(job.directory);
-  setIdentity([name, ...process.execArgv, program, ...args], job.settings);
-  return { name, args, input: job.input, reply: job.reply, listener: job.listener === -1 ? undefined : job.listener };
+  return {
+    name,
+    args,
+    input: job.input,
+    reply: job.reply,
+    listener: job.listener === -1 ? undefined : job.listener,
+    monitor: { control: job.control, bell: job.bell },
+  };
 }
 
 /** Whoever made us may be gone by now. */

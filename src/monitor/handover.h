@@ -1,0 +1,129 @@
+/*
+ * What passes between a monitor and its worker, on a stream socket between them: the worker asks, and waits for the answer.
+ * Each question is a head, with the descriptors that belong to it, and a body. The other way, a pipe takes a byte for each
+ * thing that the monitor has noticed.
+ */
+#ifndef HAWSER_HANDOVER_H
+#define HAWSER_HANDOVER_H
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* With one message; the kernel takes 253 (unix(7), SCM_MAX_FD). */
+#define HANDOVER_DESCRIPTORS 250
+
+enum question {
+  /* number: how many arguments, how many settings, SPAWN_* flags; body: file, directory (or nothing), arguments, settings, each with its NUL. Answer: pid or -errno. */
+  ASK_SPAWN = 1,
+  /* number: pid or 0 for any, whether to keep it. Answer: pid (0: still running) or -errno, status as a shell has it. */
+  ASK_WAIT,
+  /* number: how many descriptors, milliseconds until to wake or -1; body: a struct resting for each of them, then the record. The worker ends then. */
+  ASK_REST,
+  /* It has the record and the descriptors that it was given. */
+  ASK_TAKEN,
+  /* From the monitor, without an answer. number: how many descriptors, how long the record; body: as with ASK_REST, then what copies hold. */
+  GIVE_RECORD,
+};
+
+#define SPAWN_DIES_WITH_PARENT 1
+#define SPAWN_OWN_GROUP 2
+
+/* In the pipe. */
+#define NOTICED_CHILD 'C'
+
+struct head {
+  uint32_t length, kind, count;
+  int32_t number[3];
+};
+
+struct answer {
+  int32_t number[2];
+};
+
+/* What is done with a descriptor while there is no worker. */
+enum rests {
+  REST_KEPT,
+  REST_WAKES, /* When it can be read, or is hung up. */
+  REST_CHANGES, /* Wakes, too: a file of the kernel's that says so when it changes (POLLPRI). */
+  REST_COPIED, /* Into the one with the index `into`, for as long as that goes without a question. */
+};
+
+struct resting {
+  uint16_t how, into;
+  uint32_t held; /* In a record that is given: of the bytes behind it, how many this one's copy has read and not written. */
+};
+
+/* Sends bytes, with descriptors if there are some; gives what is sent, or -1. */
+static inline ssize_t send_with(int fd, const void *bytes, size_t length, const int *descriptors, size_t count) {
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(HANDOVER_DESCRIPTORS * sizeof(int))];
+  } control;
+  struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (count > HANDOVER_DESCRIPTORS) return -1;
+  if (count > 0) {
+    message.msg_control = &control;
+    message.msg_controllen = CMSG_SPACE(count * sizeof *descriptors);
+    memset(&control, 0, sizeof(struct cmsghdr));
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(count * sizeof *descriptors);
+    memcpy(CMSG_DATA(rights), descriptors, count * sizeof *descriptors);
+  }
+  ssize_t n;
+  do n = sendmsg(fd, &message, MSG_NOSIGNAL);
+  while (n == -1 && errno == EINTR);
+  return n;
+}
+
+/* Bytes, and the descriptors that come with them, close-on-exec. */
+static inline ssize_t receive_with(int fd, void *bytes, size_t length, int *descriptors, size_t *count) {
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(HANDOVER_DESCRIPTORS * sizeof(int))];
+  } control;
+  struct iovec part = {.iov_base = bytes, .iov_len = length};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t n;
+  do n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  while (n == -1 && errno == EINTR);
+  size_t room = *count;
+  *count = 0;
+  struct cmsghdr *rights = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+  if (!rights || rights->cmsg_type != SCM_RIGHTS) return n;
+  size_t came = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  int *all = (int *)(void *)CMSG_DATA(rights);
+  for (size_t i = 0; i < came; i++) {
+    if (i < room) descriptors[(*count)++] = all[i];
+    else close(all[i]);
+  }
+  return n;
+}
+
+/* All of it, or false. */
+static inline _Bool send_all(int fd, const void *bytes, size_t length, const int *descriptors, size_t count) {
+  for (size_t sent = 0; sent < length; count = 0) {
+    ssize_t n = send_with(fd, (const char *)bytes + sent, length - sent, descriptors, count);
+    if (n <= 0) return 0;
+    sent += (size_t)n;
+  }
+  return 1;
+}
+
+static inline _Bool receive_all(int fd, void *bytes, size_t length) {
+  for (size_t have = 0; have < length;) {
+    ssize_t n = read(fd, (char *)bytes + have, length - have);
+    if (n == -1 && errno == EINTR) continue;
+    if (n <= 0) return 0;
+    have += (size_t)n;
+  }
+  return 1;
+}
+
+#endif

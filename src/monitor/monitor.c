@@ -1,0 +1,379 @@
+/*
+ * The monitor: what `start` leaves behind, one for each shim. It is the parent of the container's init and of every command of
+ * the runtime, and keeps how each has ended until somebody asks. What the contract says a worker does, which is Node; it has no
+ * children, and asks here for those that it needs (handover.h). While there is nothing to do there is no worker, and the
+ * monitor has its descriptors and its record, copies what the container writes, and sees to it that there is a worker again.
+ */
+#define _GNU_SOURCE
+#include "copy.h"
+#include "handover.h"
+#include "launcher.h"
+#include "spawn.h"
+#include "wait.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* As much as a command's arguments and settings may be (execve(2)), and more than any record is. */
+#define MOST_BYTES (64u << 20)
+/*
+ * How soon a worker is tried for again where none was to be had, or one has not even got as far as to take the record; twice as long
+ * each time. It is never given up, as the container lives: its program may be installed again.
+ */
+#define RETRY_MS 500
+#define LONGEST_RETRY_MS 30000
+
+/* What a worker is told of; the signals that stop or question a shim are handed on as they are. */
+static const int noticed[] = {SIGCHLD, SIGTERM, SIGINT, SIGUSR1};
+
+/* What a worker has left here until there is another. */
+struct rest {
+  char *bytes; /* A struct resting for each descriptor, then the record. */
+  uint32_t length, count;
+  int wake_ms;
+  int descriptors[HANDOVER_DESCRIPTORS];
+  struct copy copies[COPIES_AT_ONCE];
+  uint32_t copied;
+};
+
+static struct monitor_ends here = {-1, -1};
+static int signals = -1;
+/* A worker that is a child of ours, as there was no zygote. */
+static pid_t own_worker;
+static int own_status = -1;
+static struct rest *rest;
+static bool is_taken = true;
+/* What has woken it: the place of a descriptor, or one of these. */
+#define WOKEN_BY_SIGNAL (-1)
+#define WOKEN_BY_TIME (-2)
+static int woken_by;
+
+static void notice(char what) {
+  /* A full pipe says it already. */
+  if (here.bell != -1 && write(here.bell, &what, 1) == -1 && errno != EAGAIN) return;
+}
+
+static char notice_of(int signal) {
+  return signal == SIGTERM ? 'T' : signal == SIGINT ? 'I' : signal == SIGUSR1 ? 'U' : NOTICED_CHILD;
+}
+
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- what a worker asks ------------------------------------------------------------------------------------------- */
+
+/* `count` texts out of the body, as execve wants them; NULL when there are fewer. */
+static char **texts(char **at, const char *end, uint32_t count) {
+  char **list = calloc((size_t)count + 1, sizeof *list);
+  for (uint32_t i = 0; list && i < count; i++) {
+    char *nul = memchr(*at, '\0', (size_t)(end - *at));
+    if (!nul) {
+      free(list);
+      return NULL;
+    }
+    list[i] = *at;
+    *at = nul + 1;
+  }
+  return list;
+}
+
+static struct answer spawn_for(const struct head *head, char *body, const int *descriptors, size_t count) {
+  char *at = body;
+  const char *end = body + head->length;
+  char **place = texts(&at, end, 2);
+  char **argv = place ? texts(&at, end, (uint32_t)head->number[0]) : NULL;
+  char **envp = argv ? texts(&at, end, (uint32_t)head->number[1]) : NULL;
+  struct answer answer = {{-EINVAL, 0}};
+  if (envp) {
+    const struct program program = {
+        .file = place[0],
+        .argv = argv,
+        .envp = envp,
+        .cwd = *place[1] ? place[1] : NULL,
+        .die_with_parent = head->number[2] & SPAWN_DIES_WITH_PARENT,
+        .own_group = head->number[2] & SPAWN_OWN_GROUP,
+    };
+    answer.number[0] = spawn_program(&program, descriptors, (int)count);
+  }
+  free(envp);
+  free(argv);
+  free(place);
+  return answer;
+}
+
+static struct answer wait_for(pid_t pid, bool keep) {
+  struct answer answer = {{-ECHILD, 0}};
+  if (pid != own_worker || pid == 0) answer.number[0] = wait_for_child(pid, keep, &answer.number[1]);
+  return answer;
+}
+
+static void forget_rest(void) {
+  if (!rest) return;
+  for (uint32_t i = 0; i < rest->count; i++) close(rest->descriptors[i]);
+  for (uint32_t i = 0; i < rest->copied; i++) copy_end(&rest->copies[i]);
+  free(rest->bytes);
+  free(rest);
+  rest = NULL;
+}
+
+static struct answer rest_from(const struct head *head, char **body, int *descriptors, size_t count) {
+  forget_rest();
+  uint32_t copied = 0;
+  const struct resting *how = (const struct resting *)(void *)*body;
+  bool is_good = head->number[0] >= 0 && count == (size_t)head->number[0] && head->length >= count * sizeof *how;
+  for (size_t i = 0; is_good && i < count; i++)
+    if (how[i].how == REST_COPIED) is_good = how[i].into < count && ++copied <= COPIES_AT_ONCE;
+  if (!is_good || !(rest = calloc(1, sizeof *rest))) return (struct answer){{is_good ? -ENOMEM : -EINVAL, 0}};
+  *rest = (struct rest){.bytes = *body, .length = head->length, .count = (uint32_t)count, .wake_ms = head->number[1]};
+  memcpy(rest->descriptors, descriptors, count * sizeof *descriptors);
+  *body = NULL;
+  return (struct answer){{0, 0}};
+}
+
+/* One question. False when there is no worker any more. */
+static bool serve_question(void) {
+  struct head head;
+  int descriptors[HANDOVER_DESCRIPTORS];
+  size_t count = HANDOVER_DESCRIPTORS;
+  if (receive_with(here.control, &head, sizeof head, descriptors, &count) != sizeof head || head.length > MOST_BYTES) return false;
+  char *body = malloc((size_t)head.length + 1);
+  if (!body || !receive_all(here.control, body, head.length)) return false;
+  struct answer answer = {{-ENOSYS, 0}};
+  bool is_kept = false;
+  switch (head.kind) {
+    case ASK_SPAWN:
+      answer = spawn_for(&head, body, descriptors, count);
+      break;
+    case ASK_WAIT:
+      answer = wait_for(head.number[0], head.number[1] != 0);
+      break;
+    case ASK_REST:
+      answer = rest_from(&head, &body, descriptors, count);
+      is_kept = answer.number[0] == 0;
+      break;
+    case ASK_TAKEN:
+      is_taken = true;
+      forget_rest();
+      answer.number[0] = 0;
+      break;
+  }
+  free(body);
+  for (size_t i = 0; !is_kept && i < count; i++) close(descriptors[i]);
+  return send_all(here.control, &answer, sizeof answer, NULL, 0);
+}
+
+/* ---- signals ------------------------------------------------------------------------------------------------------ */
+
+static void look_at_own_worker(void) {
+  int how;
+  if (own_worker == 0 || waitpid(own_worker, &how, WNOHANG) != own_worker) return;
+  own_worker = 0;
+  own_status = WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
+}
+
+/* The letters of what has come, each once. */
+static void take_signals(void (*with)(char what)) {
+  struct signalfd_siginfo info;
+  while (read(signals, &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGCHLD) look_at_own_worker();
+    with(notice_of((int)info.ssi_signo));
+  }
+}
+
+/* ---- with a worker ------------------------------------------------------------------------------------------------ */
+
+static void drop_ends(void) {
+  if (here.control != -1) close(here.control);
+  if (here.bell != -1) close(here.bell);
+  here = (struct monitor_ends){-1, -1};
+}
+
+/* Until it is gone. */
+static void with_worker(void) {
+  struct pollfd ready[] = {{.fd = here.control, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+  for (;;) {
+    if (poll(ready, 2, -1) == -1) continue;
+    if (ready[1].revents) take_signals(notice);
+    if (ready[0].revents && !serve_question()) break;
+  }
+  drop_ends();
+}
+
+/* ---- without ------------------------------------------------------------------------------------------------------ */
+
+/* While there is no worker, signals wait for it. */
+static char waiting[8];
+
+static bool is_somebody_over(void) {
+  int status;
+  return wait_for_child(0, true, &status) > 0;
+}
+
+static void keep_notice(char what) {
+  /* A worker of ours ends, too. */
+  if (what == NOTICED_CHILD && !is_somebody_over()) return;
+  if (!strchr(waiting, what) && strlen(waiting) < sizeof waiting - 1) waiting[strlen(waiting)] = what;
+}
+
+static const struct resting *resting(uint32_t i) { return (const struct resting *)(void *)rest->bytes + i; }
+
+/* A copy's source or its sink, whatever it waits for. */
+static struct pollfd wanted_by(const struct copy *copy) {
+  return copy->state == COPY_WANTS_SINK ? (struct pollfd){.fd = copy->sink, .events = POLLOUT} : (struct pollfd){.fd = copy->source, .events = POLLIN};
+}
+
+static void step(struct copy *copy, bool *is_wanted) {
+  char buffer[4096];
+  if (copy_step(copy, buffer, sizeof buffer) >= COPY_ENDED) *is_wanted = true;
+}
+
+static void without_worker(void) {
+  struct pollfd ready[HANDOVER_DESCRIPTORS + 1];
+  struct copy *by_place[HANDOVER_DESCRIPTORS + 1] = {0};
+  int places[HANDOVER_DESCRIPTORS + 1];
+  nfds_t count = 1;
+  rest->copied = 0;
+  ready[0] = (struct pollfd){.fd = signals, .events = POLLIN};
+  for (uint32_t i = 0; i < rest->count; i++) {
+    places[count] = (int)i;
+    if (resting(i)->how == REST_WAKES) ready[count++] = (struct pollfd){.fd = rest->descriptors[i], .events = POLLIN};
+    if (resting(i)->how == REST_CHANGES) ready[count++] = (struct pollfd){.fd = rest->descriptors[i], .events = POLLPRI};
+    if (resting(i)->how != REST_COPIED) continue;
+    struct copy *copy = &rest->copies[rest->copied++];
+    copy_begin(copy, rest->descriptors[i], rest->descriptors[resting(i)->into]);
+    by_place[count] = copy;
+    ready[count++] = wanted_by(copy);
+  }
+  int64_t until = rest->wake_ms < 0 ? INT64_MAX : now_ms() + rest->wake_ms;
+  for (bool is_wanted = *waiting != '\0'; !is_wanted;) {
+    int64_t left = until - now_ms();
+    int n = poll(ready, count, until == INT64_MAX ? -1 : left > 0 ? (int)left : 0);
+    woken_by = WOKEN_BY_TIME;
+    if (n == 0) return;
+    if (n == -1) continue;
+    woken_by = WOKEN_BY_SIGNAL;
+    if (ready[0].revents) take_signals(keep_notice);
+    is_wanted = *waiting != '\0';
+    for (nfds_t i = 1; i < count; i++) {
+      if (!ready[i].revents) continue;
+      bool is_over = !by_place[i];
+      if (by_place[i]) {
+        step(by_place[i], &is_over);
+        ready[i] = wanted_by(by_place[i]);
+      }
+      if (!is_over) continue;
+      woken_by = places[i];
+      is_wanted = true;
+    }
+  }
+}
+
+static bool give_record(void) {
+  struct resting *how = (struct resting *)(void *)rest->bytes;
+  struct head head = {.length = rest->length, .kind = GIVE_RECORD, .count = rest->count, .number = {(int32_t)rest->count, (int32_t)(rest->length - rest->count * sizeof *how), woken_by}};
+  for (uint32_t i = 0, copy = 0; i < rest->count && copy < rest->copied; i++)
+    if (how[i].how == REST_COPIED) head.length += how[i].held = (uint32_t)copy_holds(&rest->copies[copy++]);
+  bool is_sent = send_all(here.control, &head, sizeof head, rest->descriptors, rest->count) && send_all(here.control, rest->bytes, rest->length, NULL, 0);
+  for (uint32_t i = 0; is_sent && i < rest->copied; i++) {
+    const struct copy *copy = &rest->copies[i];
+    is_sent = send_all(here.control, copy->held + copy->from, copy_holds(copy), NULL, 0);
+  }
+  return is_sent;
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------------------------- */
+
+bool open_ends(struct monitor_ends *ours, struct monitor_ends *theirs) {
+  int control[2], bell[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) == -1) return false;
+  if (pipe2(bell, O_CLOEXEC | O_NONBLOCK) == -1) {
+    close(control[0]);
+    close(control[1]);
+    return false;
+  }
+  *ours = (struct monitor_ends){control[0], bell[1]};
+  *theirs = (struct monitor_ends){control[1], bell[0]};
+  return true;
+}
+
+void close_ends(struct monitor_ends ends) {
+  close(ends.control);
+  close(ends.bell);
+}
+
+static bool watch_signals(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (size_t i = 0; i < sizeof noticed / sizeof *noticed; i++) sigaddset(&set, noticed[i]);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  /* What is ignored does not come this way either. */
+  for (size_t i = 0; i < sizeof noticed / sizeof *noticed; i++) signal(noticed[i], SIG_DFL);
+  signal(SIGPIPE, SIG_IGN);
+  signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  return signals != -1;
+}
+
+static void end_own_worker(void) {
+  if (own_worker <= 0) return;
+  kill(own_worker, SIGKILL);
+  while (waitpid(own_worker, NULL, 0) == -1 && errno == EINTR) continue;
+  own_worker = 0;
+}
+
+static void wait_longer(int *pause) {
+  poll(NULL, 0, *pause);
+  *pause = *pause * 2 < LONGEST_RETRY_MS ? *pause * 2 : LONGEST_RETRY_MS;
+}
+
+static void wake_until_there(pid_t (*wake)(struct monitor_ends *ours)) {
+  for (int pause = RETRY_MS;; wait_longer(&pause)) {
+    own_worker = wake(&here);
+    if (own_worker != -1 && give_record()) break;
+    drop_ends();
+    end_own_worker();
+  }
+  own_status = -1;
+  for (const char *what = waiting; *what; what++) notice(*what);
+  memset(waiting, 0, sizeof waiting);
+}
+
+int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor_ends *ours)) {
+  int pause = RETRY_MS;
+  here = ours;
+  own_worker = worker;
+  /* From now on who has lost its parent is ours: what a zygote forks must not be, so not before. */
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1 || !watch_signals()) return fail("watch over processes", NULL);
+  for (;;) {
+    with_worker();
+    /* Without a word: it is over, or a defect, and then the daemon is to see that nobody serves here any more. */
+    if (!rest) break;
+    /* Unless the last one has not even got as far as to take the record. */
+    if (is_taken) {
+      pause = RETRY_MS;
+      without_worker();
+    } else wait_longer(&pause);
+    is_taken = false;
+    wake_until_there(wake);
+  }
+  while (own_worker > 0) {
+    int how;
+    if (waitpid(own_worker, &how, 0) == -1) continue;
+    own_worker = 0;
+    own_status = WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
+  }
+  return own_status == -1 ? 0 : own_status;
+}

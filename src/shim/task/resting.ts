@@ -1,0 +1,83 @@
+/** A container between operations: leaving it to another process, and going on with it there. */
+import type { RestingWatch } from '../cgroup/oom.js';
+import type { ContainerRecord, ProcessRecord } from '../record/record.js';
+import type { InitState } from '../record/states.js';
+import type { RestingStdio } from '../stdio/index.js';
+import { CannotRest, type Found, type Leaving } from '../worker/leaving.js';
+import { initEnd } from './launch.js';
+import type { Parts } from './parts.js';
+import { LiveProcess } from './process.js';
+import { Serial } from './queue.js';
+import { resumeStreams } from './streams.js';
+
+/** What is left of a container besides its descriptors. Plain data. */
+export interface RestingContainer {
+  readonly record: ContainerRecord;
+  readonly isForeign: boolean;
+  readonly memory: RestingWatch | undefined;
+  readonly init: RestingStdio | undefined;
+  /** By id. */
+  readonly execs: Readonly<Record<string, RestingStdio | undefined>>;
+}
+
+/** Where nothing is under way by itself. */
+const AT_REST: ReadonlySet<InitState> = new Set(['created', 'running', 'paused', 'stopped']);
+
+/** @throws CannotRest while an operation is under way, or somebody's end has not been published */
+export function restContainer(parts: Parts, serial: Serial, leaving: Leaving): RestingContainer {
+  const { record, init, execs, memory, runtime } = parts;
+  const { id } = record;
+  if (serial.pending > 0) throw new CannotRest(`an operation on ${id} is under way`);
+  if (!AT_REST.has(record.init.state)) throw new CannotRest(`${id} is ${record.init.state}`);
+  checkProcess(id, record.init, init);
+  for (const [execId, exec] of execs) {
+    if (exec.serial.pending > 0 || exec.starting)
+      throw new CannotRest(`exec ${execId} of ${id} is being started or deleted`);
+    checkProcess(execId, exec.record, exec.process);
+  }
+  return {
+    record,
+    isForeign: runtime.isForeign,
+    memory: memory.rest(leaving),
+    init: init.stdio?.rest(leaving),
+    execs: Object.fromEntries([...execs].map(([execId, { process }]) => [execId, process.stdio?.rest(leaving)])),
+  };
+}
+
+function checkProcess(id: string, record: ProcessRecord & { state: string }, live: LiveProcess): void {
+  if (live.isHeld) throw new CannotRest(`${id} is being answered for`);
+  if (record.exitedAt !== undefined && record.state !== 'stopped')
+    throw new CannotRest(`the exit of ${id} is to be published`);
+}
+
+/** Goes on with a container whose parts have just been made from its record. */
+export function resumeContainer(
+  parts: Parts,
+  { isForeign, memory, init, execs }: RestingContainer,
+  found: Found,
+): void {
+  const { record, host, exits, runtime } = parts;
+  runtime.resume({ isForeign });
+  parts.memory.resume(memory, found);
+  if (init) resumeStreams(parts, parts.init, record.id, init, found);
+  for (const [id, exec] of Object.entries(record.execs)) {
+    const process = new LiveProcess(exec, host);
+    const live = { record: exec, process, serial: new Serial(parts.shim.observations.requests) };
+    parts.execs.set(id, live);
+    const stdio = execs[id];
+    if (stdio) resumeStreams(parts, process, id, stdio, found);
+  }
+  exits.resume();
+  // Whoever has ended meanwhile is found as it is watched.
+  for (const live of parts.execs.values())
+    if (live.record.state === 'running')
+      live.process.watch(
+        live.record.pid,
+        (status) => exits.execSeen(live, status),
+        () => exits.execFree(live),
+      );
+  if (record.init.state !== 'stopped') {
+    const { seen, free } = initEnd(exits);
+    parts.init.watch(record.init.pid, seen, free);
+  }
+}

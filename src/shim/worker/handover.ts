@@ -1,0 +1,109 @@
+/**
+ * All that a worker knows, as another goes on with it: plain data, and descriptors by their places in a list. Whoever changes what
+ * stands here so that an older record can't be read any more changes the format's number.
+ */
+import { Socket } from 'node:net';
+import { containerd } from '../../api/gen/api.js';
+import type { RestingAbsence } from '../events/absence.js';
+import type { EventPublisher } from '../events/publisher.js';
+import type { Counters } from '../observe/counters.js';
+import type { Observations } from '../observe/observations.js';
+import type { RequestTotal } from '../observe/requests.js';
+import type { Bound } from '../program/listen.js';
+import type { Server } from '../../ttrpc/index.js';
+import type { Containers, RestingContainers } from '../task/containers.js';
+import { A_REQUEST, type SleepRecord } from './sleep.js';
+import { CannotRest, type Found, type Leaving } from './leaving.js';
+
+export const FORMAT = 1;
+
+/** A Wait that has not been answered. */
+interface RestingWait {
+  readonly streamId: number;
+  readonly service: string;
+  readonly id: string;
+  readonly execId: string;
+  /** When its client gives up, in milliseconds since the epoch. */
+  readonly deadline?: number | undefined;
+}
+
+interface Connection {
+  readonly place: number;
+  readonly lastStreamId: number;
+  readonly begun: boolean;
+  readonly waits: readonly RestingWait[];
+}
+
+/** What a worker leaves. */
+export interface RestingShim {
+  readonly format: number;
+  readonly debug: boolean;
+  readonly startedAt: number;
+  readonly listener: Omit<Bound, 'fd'> & { readonly place: number; readonly path: string };
+  readonly connections: readonly Connection[];
+  readonly containers: RestingContainers;
+  readonly events: RestingAbsence;
+  readonly counters: Counters;
+  readonly requests: Readonly<Record<string, RequestTotal>>;
+  readonly sleep: SleepRecord;
+}
+
+/** What is left, and gone on with. */
+export interface Whole {
+  readonly server: Server;
+  readonly containers: Containers;
+  readonly events: EventPublisher;
+  readonly observations: Observations;
+}
+
+/** @throws CannotRest while something is under way that another process could not go on with */
+export function leaveConnections({ server, observations }: Whole, leaving: Leaving): Connection[] {
+  const pending = observations.requests.pending();
+  const other = pending.find(({ method }) => method !== 'Wait');
+  if (other) throw new CannotRest(`${other.method} of ${other.execId || other.id} is under way`);
+  // Somebody else's calls are none that are accounted for.
+  if (server.activeCalls !== pending.length) throw new CannotRest('a call is under way');
+  const all = server.rest();
+  if (!all) throw new CannotRest('a request or a reply is on its way');
+  return all.map(({ id, fd, lastStreamId, begun }) => ({
+    place: leaving.wakes(fd),
+    lastStreamId,
+    begun,
+    waits: pending
+      .filter(({ context }) => context.connection.id === id)
+      .map(({ id: container, execId, context }) => ({
+        streamId: context.streamId,
+        service: context.service,
+        id: container,
+        execId,
+        deadline: context.deadline,
+      })),
+  }));
+}
+
+/** Goes on with the connections, once what they may ask about is there. */
+export function resumeConnections(server: Server, connections: readonly Connection[], found: Found): void {
+  for (const { place, lastStreamId, begun, waits } of connections) {
+    const socket = new Socket({ fd: found.fd(place), readable: true, writable: true });
+    const calls = waits.map(({ streamId, service, id, execId, deadline }) => ({
+      streamId,
+      request: {
+        service,
+        method: 'Wait',
+        payload: containerd.task.v2.WaitRequest.encode({ id, execId }).finish(),
+        // One whose time is over is answered so.
+        timeoutMs: deadline === undefined ? undefined : Math.max(1, deadline - Date.now()),
+        metadata: [],
+      },
+    }));
+    server.resume(socket, { lastStreamId, begun }, calls);
+  }
+}
+
+/** What has woken a worker, in a few words. */
+export function wokenBy(place: number, { listener, connections }: RestingShim): string {
+  if (place === -2) return 'the time';
+  if (place === -1) return 'a signal, or the end of a process';
+  if (place === listener.place) return 'a new client';
+  return connections.some((one) => one.place === place) ? A_REQUEST : 'a stream, or want of memory';
+}

@@ -1,0 +1,65 @@
+/** What a worker leaves with its monitor: descriptors, by their place in a list, and what is done with each meanwhile. */
+import type { GivenRecord, Resting } from '../../sys/index.js';
+
+/** With one message (unix(7), SCM_MAX_FD). */
+const MOST = 250;
+
+/** There is something that no other worker could go on with; the message says what. */
+export class CannotRest extends Error {
+  override readonly name = 'CannotRest';
+}
+
+export class Leaving {
+  readonly #all: Resting[] = [];
+
+  get all(): readonly Resting[] {
+    return this.#all;
+  }
+
+  /** Its place in the list. */
+  keep(fd: number): number {
+    return this.#add({ fd, how: 'kept' });
+  }
+
+  /** There is to be a worker when it can be read, or is hung up. */
+  wakes(fd: number): number {
+    return this.#add({ fd, how: 'wakes' });
+  }
+
+  /** There is to be a worker when the kernel says that the file has changed since it was read. */
+  changes(fd: number): number {
+    return this.#add({ fd, how: 'changes' });
+  }
+
+  /** One that is kept is copied into another, which is kept too; both by their places. */
+  copies(from: number, into: number): void {
+    this.#all[from] = { fd: this.#all[from]!.fd, how: 'copied', into };
+  }
+
+  keepAll(named: Readonly<Record<string, number>>): Record<string, number> {
+    return Object.fromEntries(Object.entries(named).map(([name, fd]) => [name, this.keep(fd)]));
+  }
+
+  #add(one: Resting): number {
+    if (this.#all.length >= MOST) throw new CannotRest(`there are more than ${MOST} descriptors`);
+    return this.#all.push(one) - 1;
+  }
+}
+
+/** The other end: what an earlier worker has left, by the same places. */
+export class Found {
+  constructor(private readonly given: Pick<GivenRecord, 'fds' | 'held'>) {}
+
+  fd(place: number): number {
+    return this.given.fds[place]!;
+  }
+
+  /** What a copy has read of it, and not written. */
+  held(place: number): Buffer {
+    return this.given.held[place]!;
+  }
+
+  all(places: Readonly<Record<string, number>>): Record<string, number> {
+    return Object.fromEntries(Object.entries(places).map(([name, place]) => [name, this.fd(place)]));
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * A shim with nothing to do has no worker: what it knows and has open it leaves with its monitor, which wakes another when
+ * somebody asks for something, a process ends, the kernel kills for want of memory, or a copy needs more than to be copied.
+ */
+import { performance } from 'node:perf_hooks';
+import { endSilently, leaveWithMonitor } from '../../sys/index.js';
+import { CannotRest, Leaving } from './leaving.js';
+
+const TICK_MS = 1_000;
+/** How long nothing must have happened, unless HAWSER_SLEEP says otherwise (in seconds). */
+const IDLE_MS = 5_000;
+/**
+ * One that was woken so soon is asked for regularly, as by a kubelet that wants to know what its containers use: it waits twice as
+ * long the next time, so that it stays awake for who comes every ten seconds.
+ */
+const SHORT_MS = 60_000;
+const LONGEST_IDLE_MS = 300_000;
+
+/** How often a shim has slept, and why it is awake. Plain data, a part of what is left. */
+export interface SleepRecord {
+  readonly times: number;
+  readonly idleMs: number;
+  /** Milliseconds since the epoch; absent before the first time. */
+  readonly since?: number;
+  /** What has woken it, in a few words. */
+  readonly wokenBy?: string;
+}
+
+/** For the state dump. */
+export interface SleepSnapshot extends SleepRecord {
+  /** Why it did not sleep when it had nothing to do; undefined when that did not happen. */
+  readonly cannot: string | undefined;
+}
+
+export class Sleep {
+  #record: SleepRecord;
+  #cannot: string | undefined;
+  #last = '';
+  #since = performance.now();
+  readonly #timer: NodeJS.Timeout | undefined;
+
+  /**
+   * @param idleMs undefined: never
+   * @param activity something that is another when something has happened
+   * @param leave puts all into what is left, and gives the record; throws CannotRest
+   */
+  constructor(
+    idleMs: number | undefined,
+    private readonly activity: () => string,
+    private readonly leave: (leaving: Leaving, sleep: SleepRecord) => unknown,
+    earlier?: SleepRecord,
+  ) {
+    this.#record = earlier ?? { times: 0, idleMs: idleMs ?? 0 };
+    if (idleMs !== undefined) this.#timer = setInterval(() => this.#look(), Math.min(TICK_MS, idleMs)).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  describe(): SleepSnapshot {
+    return { ...this.#record, cannot: this.#cannot };
+  }
+
+  #look(): void {
+    const now = this.activity();
+    if (now !== this.#last) this.#begin(now);
+    else if (performance.now() - this.#since >= this.#record.idleMs) {
+      this.#begin(now);
+      this.#fallAsleep();
+    }
+  }
+
+  #begin(activity: string): void {
+    this.#last = activity;
+    this.#since = performance.now();
+  }
+
+  #fallAsleep(): void {
+    const leaving = new Leaving();
+    try {
+      const { times, idleMs } = this.#record;
+      const record = this.leave(leaving, { times: times + 1, idleMs, since: Date.now() });
+      leaveWithMonitor(Buffer.from(JSON.stringify(record)), leaving.all);
+    } catch (error) {
+      if (!(error instanceof CannotRest)) throw error;
+      this.#cannot = error.message;
+      return;
+    }
+    endSilently();
+  }
+}
+
+/** The record of one that has been woken. */
+export function woken(record: SleepRecord, idleMs: number | undefined, by: string): SleepRecord {
+  const slept = Date.now() - (record.since ?? 0);
+  const base = idleMs ?? IDLE_MS;
+  return {
+    ...record,
+    idleMs: slept < SHORT_MS && by === A_REQUEST ? Math.min(record.idleMs * 2, LONGEST_IDLE_MS) : base,
+    wokenBy: by,
+  };
+}
+
+export const A_REQUEST = 'a request';
+
+/** How long a shim waits before it sleeps, in milliseconds; undefined where it never does. */
+export function idleMsOf(setting: string | undefined): number | undefined {
+  if (setting === 'off') return undefined;
+  return (Number(setting) || IDLE_MS / 1000) * 1000;
+}

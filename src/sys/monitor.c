@@ -1,0 +1,144 @@
+/* Asking the monitor (monitor/handover.h): for children and how they have ended, and to keep what a worker leaves. */
+#define _GNU_SOURCE
+#include "monitor.h"
+#include "../monitor/handover.h"
+#include "addon.h"
+#include "arguments.h"
+
+static int control = -1;
+
+bool has_monitor(void) { return control != -1; }
+
+static struct answer ask(const struct head *head, const void *body, const int *descriptors) {
+  struct answer answer;
+  if (!send_all(control, head, sizeof *head, descriptors, head->count) || !send_all(control, body, head->length, NULL, 0) ||
+      !receive_all(control, &answer, sizeof answer))
+    return (struct answer){{-EPIPE, 0}};
+  return answer;
+}
+
+static size_t length_of(char *const *list, int32_t *count) {
+  size_t length = 0;
+  for (*count = 0; list[*count]; (*count)++) length += strlen(list[*count]) + 1;
+  return length;
+}
+
+static char *append(char *to, char *const *list) {
+  for (; *list; list++) to = stpcpy(to, *list) + 1;
+  return to;
+}
+
+pid_t spawn_by_monitor(const struct program *program, const int *descriptors, size_t count) {
+  struct head head = {.kind = ASK_SPAWN, .count = (uint32_t)count};
+  char *const place[] = {(char *)(uintptr_t)program->file, (char *)(uintptr_t)(program->cwd ? program->cwd : ""), NULL};
+  int32_t places;
+  size_t length = length_of(place, &places) + length_of(program->argv, &head.number[0]) + length_of(program->envp, &head.number[1]);
+  char *body = malloc(length);
+  if (!body) return -ENOMEM;
+  append(append(append(body, place), program->argv), program->envp);
+  head.length = (uint32_t)length;
+  head.number[2] = (program->die_with_parent ? SPAWN_DIES_WITH_PARENT : 0) | (program->own_group ? SPAWN_OWN_GROUP : 0);
+  pid_t pid = ask(&head, body, descriptors).number[0];
+  free(body);
+  return pid;
+}
+
+pid_t wait_by_monitor(pid_t pid, bool keep, int *status) {
+  struct answer answer = ask(&(struct head){.kind = ASK_WAIT, .number = {pid, keep}}, "", NULL);
+  *status = answer.number[1];
+  return answer.number[0];
+}
+
+/* monitorAttach(control): from now on this process has no children of its own. The descriptor stays open. */
+static napi_value attach(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  control = (int)integer(env, arg[0]);
+  return number(env, 0);
+}
+
+/*
+ * monitorRest(record, fds, hows, intos, wakeMs): 0 or -errno. The monitor has all of it then, and this process is to end without
+ * touching any of the descriptors. hows: enum rests.
+ */
+static napi_value leave_rest(napi_env env, napi_callback_info info) {
+  ARGS(5);
+  void *record = NULL;
+  size_t size = 0;
+  uint32_t count = 0;
+  int descriptors[HANDOVER_DESCRIPTORS];
+  napi_get_buffer_info(env, arg[0], &record, &size);
+  napi_get_array_length(env, arg[1], &count);
+  if (count > HANDOVER_DESCRIPTORS) return number(env, -EMFILE);
+  struct head head = {.kind = ASK_REST, .count = count, .number = {(int32_t)count, (int32_t)integer(env, arg[4])}};
+  size_t length = count * sizeof(struct resting) + size;
+  char *body = malloc(length + 1);
+  if (!body) return number(env, -ENOMEM);
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value fd, how, into;
+    napi_get_element(env, arg[1], i, &fd);
+    napi_get_element(env, arg[2], i, &how);
+    napi_get_element(env, arg[3], i, &into);
+    descriptors[i] = (int)integer(env, fd);
+    ((struct resting *)(void *)body)[i] = (struct resting){.how = (uint16_t)integer(env, how), .into = (uint16_t)integer(env, into)};
+  }
+  memcpy(body + count * sizeof(struct resting), record, size);
+  head.length = (uint32_t)length;
+  int status = ask(&head, body, descriptors).number[0];
+  free(body);
+  return number(env, status);
+}
+
+static napi_value buffer_of(napi_env env, const void *bytes, size_t length) {
+  napi_value buffer;
+  napi_create_buffer_copy(env, length, bytes, NULL, &buffer);
+  return buffer;
+}
+
+/* monitorRecord(): {record, fds, held, wokenBy} of an earlier worker, or -errno. held: for each descriptor the bytes that its copy has read, and not written. */
+static napi_value take_record(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct head head;
+  int descriptors[HANDOVER_DESCRIPTORS];
+  size_t count = HANDOVER_DESCRIPTORS;
+  ssize_t n = receive_with(control, &head, sizeof head, descriptors, &count);
+  if (n != sizeof head || head.kind != GIVE_RECORD || count != (size_t)head.number[0]) return number(env, -EPROTO);
+  char *body = malloc((size_t)head.length + 1);
+  if (!body || !receive_all(control, body, head.length)) {
+    free(body);
+    return number(env, body ? -EPIPE : -ENOMEM);
+  }
+  const struct resting *how = (const struct resting *)(void *)body;
+  const char *at = body + count * sizeof *how;
+  napi_value result, fds, held;
+  napi_create_object(env, &result);
+  napi_create_array_with_length(env, count, &fds);
+  napi_create_array_with_length(env, count, &held);
+  napi_set_named_property(env, result, "record", buffer_of(env, at, (size_t)head.number[1]));
+  at += head.number[1];
+  for (uint32_t i = 0; i < count; i++) {
+    napi_set_element(env, fds, i, number(env, descriptors[i]));
+    napi_set_element(env, held, i, buffer_of(env, at, how[i].held));
+    at += how[i].held;
+  }
+  set_number(env, result, "wokenBy", head.number[2]);
+  napi_set_named_property(env, result, "fds", fds);
+  napi_set_named_property(env, result, "held", held);
+  free(body);
+  return result;
+}
+
+/* monitorTaken(): 0 or -errno. The monitor forgets what it has given. */
+static napi_value taken(napi_env env, napi_callback_info info) {
+  (void)info;
+  return number(env, ask(&(struct head){.kind = ASK_TAKEN}, "", NULL).number[0]);
+}
+
+void register_monitor(napi_env env, napi_value exports) {
+  static const struct function table[] = {
+      {"monitorAttach", attach},
+      {"monitorRest", leave_rest},
+      {"monitorRecord", take_record},
+      {"monitorTaken", taken},
+  };
+  register_functions(env, exports, table, sizeof table / sizeof *table);
+}

@@ -1,0 +1,101 @@
+/**
+ * A worker's monitor: the process that the daemon knows as the shim, and the parent of all that the worker starts
+ * (monitor/monitor.c). Without one a process has its children itself.
+ */
+import { checked, SysError } from './error.js';
+import { native, type GivenRecord } from './native.js';
+import { peerCredentials } from './sockets.js';
+import { tryRead } from './descriptors.js';
+import { READABLE, Watch } from './watch.js';
+
+export type { GivenRecord } from './native.js';
+
+/** What a worker has of its monitor: a socket for questions, and the end of a pipe in which it says what it has noticed. */
+export interface MonitorEnds {
+  readonly control: number;
+  readonly bell: number;
+}
+
+/** What the pipe's bytes stand for. */
+const NOTICED: Readonly<Record<string, NodeJS.Signals>> = { C: 'SIGCHLD', T: 'SIGTERM', I: 'SIGINT', U: 'SIGUSR1' };
+/** How a shim ends whose monitor was killed. */
+const ORPHANED = 137;
+
+let monitorPid: number | undefined;
+
+let bellOf: number | undefined;
+
+/** From now on children are the monitor's. */
+export function attachMonitor({ control, bell }: MonitorEnds): void {
+  monitorPid = peerCredentials(control).pid;
+  bellOf = bell;
+  native.monitorAttach(control);
+}
+
+/**
+ * From now on what the monitor notices comes as the events that Node has for signals: those that it gets, and SIGCHLD. When it is
+ * gone this process ends at once. Does nothing without a monitor.
+ */
+export function hearMonitor(): void {
+  const bell = bellOf;
+  if (bell === undefined) return;
+  const bytes = Buffer.alloc(16);
+  const watch = new Watch(bell, () => {
+    const n = tryRead(bell, bytes);
+    if (n === 0) process.exit(ORPHANED);
+    for (const letter of bytes.toString('latin1', 0, n ?? 0)) {
+      const signal = NOTICED[letter]!;
+      process.emit(signal, signal);
+    }
+  });
+  watch.want(READABLE);
+  watch.unref();
+}
+
+/** What the daemon takes for the shim: its monitor, or this process where it has none. */
+export function shimPid(): number {
+  return monitorPid ?? process.pid;
+}
+
+/** What is done with a descriptor while there is no worker (monitor/handover.h). */
+export type Resting =
+  | { readonly fd: number; readonly how: 'kept' | 'wakes' | 'changes' }
+  /** Copied into the one that stands at this place in the list. */
+  | { readonly fd: number; readonly how: 'copied'; readonly into: number };
+
+const HOW = { kept: 0, wakes: 1, changes: 2, copied: 3 } as const;
+
+/**
+ * Leaves the descriptors and the record with the monitor. This process is to end then, and must not touch any of them.
+ *
+ * @param wakeMs when there is to be a worker again, though nothing happens
+ */
+export function leaveWithMonitor(record: Uint8Array, all: readonly Resting[], wakeMs?: number): void {
+  checked(
+    native.monitorRest(
+      record,
+      all.map(({ fd }) => fd),
+      all.map(({ how }) => HOW[how]),
+      all.map((one) => (one.how === 'copied' ? one.into : 0)),
+      wakeMs ?? -1,
+    ),
+    'sendmsg',
+  );
+}
+
+/** Ends this process without a word to anybody: what it had open is another's by now. */
+export function endSilently(): never {
+  return native.exitNow(0);
+}
+
+/** What an earlier worker has left. The monitor keeps it, too, until {@link haveTaken}. */
+export function takeFromMonitor(): GivenRecord {
+  const given = native.monitorRecord();
+  if (typeof given === 'number') throw new SysError(given, 'recvmsg');
+  return given;
+}
+
+/** The monitor may forget what it has given: this process has it. */
+export function haveTaken(): void {
+  checked(native.monitorTaken(), 'sendmsg');
+}

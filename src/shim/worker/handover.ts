@@ -12,7 +12,7 @@ import type { RequestTotal } from '../observe/requests.js';
 import type { Bound } from '../program/listen.js';
 import type { Server } from '../../ttrpc/index.js';
 import type { Containers, RestingContainers } from '../task/containers.js';
-import { A_REQUEST, type SleepRecord } from './sleep.js';
+import type { SleepRecord } from './sleep.js';
 import { CannotRest, type Found, type Leaving } from './leaving.js';
 
 export const FORMAT = 1;
@@ -105,5 +105,5 @@ export function wokenBy(place: number, { listener, connections }: RestingShim): 
   if (place === -2) return 'the time';
   if (place === -1) return 'a signal, or the end of a process';
   if (place === listener.place) return 'a new client';
-  return connections.some((one) => one.place === place) ? A_REQUEST : 'a stream, or want of memory';
+  return connections.some((one) => one.place === place) ? 'a request' : 'a stream, or want of memory';
 }

@@ -146,7 +146,9 @@ export class Service {
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
     const rest = (this.#rest = new Rest({ isForked }));
     const handlers = observations.requests.accountedFor(custom?.handlers?.(service) ?? service, {
-      onRequest: () => rest.busy(),
+      onRequest: () => {
+        if (!this.#sleep.isSoon) rest.busy();
+      },
       onCommand: () => shim.events.commanded(),
     });
     server.add(ContainerdTaskV2Task, handlers).add(ContainerdTaskV3Task, handlers);
@@ -164,6 +166,7 @@ export class Service {
       sleeps ? idleMs : undefined,
       () => this.#activity(),
       (leaving, sleep) => this.#leave(leaving, sleep),
+      () => rest.busy(),
       earlier && woken(earlier.resting.sleep, idleMs, earlier.wokenBy),
     );
   }

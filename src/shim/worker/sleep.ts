@@ -10,11 +10,12 @@ const TICK_MS = 1_000;
 /** How long nothing must have happened, unless HAWSER_SLEEP says otherwise (in seconds). */
 const IDLE_MS = 5_000;
 /**
- * One that was woken so soon is asked for regularly, as by a kubelet that wants to know what its containers use: it waits twice as
+ * One that was woken so soon may be woken regularly, as by a kubelet that wants to know what its containers use: it waits twice as
  * long the next time, so that it stays awake for who comes every ten seconds.
  */
 const SHORT_MS = 60_000;
 const LONGEST_IDLE_MS = 300_000;
+const SOON_MS = 10_000;
 
 /** How often a shim has slept, and why it is awake. Plain data, a part of what is left. */
 export interface SleepRecord {
@@ -43,11 +44,13 @@ export class Sleep {
    * @param idleMs undefined: never
    * @param activity something that is another when something has happened
    * @param leave puts all into what is left, and gives the record; throws CannotRest
+   * @param onAwake called when it has nothing to do, and can't sleep
    */
   constructor(
     idleMs: number | undefined,
     private readonly activity: () => string,
     private readonly leave: (leaving: Leaving, sleep: SleepRecord) => unknown,
+    private readonly onAwake: () => void,
     earlier?: SleepRecord,
   ) {
     this.#record = earlier ?? { times: 0, idleMs: idleMs ?? 0 };
@@ -56,6 +59,11 @@ export class Sleep {
 
   stop(): void {
     clearInterval(this.#timer);
+  }
+
+  /** What memory could be given back for goes with this process in some seconds. */
+  get isSoon(): boolean {
+    return this.#timer !== undefined && this.#cannot === undefined && this.#record.idleMs <= SOON_MS;
   }
 
   describe(): SleepSnapshot {
@@ -85,6 +93,7 @@ export class Sleep {
     } catch (error) {
       if (!(error instanceof CannotRest)) throw error;
       this.#cannot = error.message;
+      this.onAwake();
       return;
     }
     endSilently();
@@ -97,12 +106,10 @@ export function woken(record: SleepRecord, idleMs: number | undefined, by: strin
   const base = idleMs ?? IDLE_MS;
   return {
     ...record,
-    idleMs: slept < SHORT_MS && by === A_REQUEST ? Math.min(record.idleMs * 2, LONGEST_IDLE_MS) : base,
+    idleMs: slept < SHORT_MS ? Math.min(record.idleMs * 2, LONGEST_IDLE_MS) : base,
     wokenBy: by,
   };
 }
-
-export const A_REQUEST = 'a request';
 
 /** How long a shim waits before it sleeps, in milliseconds; undefined where it never does. */
 export function idleMsOf(setting: string | undefined): number | undefined {

@@ -54,6 +54,7 @@ bool is_containerd_2(pid_t pid);
 struct place {
   int listener;
   char socket[108], answer[256];
+  bool is_debug;
 };
 enum placed {
   /* Node is to look at it; nothing has been done. */

@@ -144,7 +144,7 @@ static pid_t wake(struct monitor_ends *ours) {
 
 /* Goes on as the shim, whose first worker is there. */
 static int watch_over(struct monitor_ends ours, pid_t worker, char **argv) {
-  static const char *const passed[] = {"HAWSER_LAUNCHED_AT", "HAWSER_ANSWERED_AT", "HAWSER_SOCKET", "HAWSER_DAEMON_PID"};
+  static const char *const passed[] = {"HAWSER_LAUNCHED_AT", "HAWSER_ANSWERED_AT", "HAWSER_SOCKET", "HAWSER_DAEMON_PID", "HAWSER_DEBUG"};
   shim.socket = NULL;
   if (shim.zygote) leave_zygote(shim.library, shim.zygote, argv, restore_signals);
   for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) unsetenv(passed[i]);
@@ -195,6 +195,7 @@ static int serve(char **argv, const struct place *place) {
   int reply[2], status = -1;
   pid_t worker = 0;
   setenv("HAWSER_SOCKET", shim.socket = place->socket, 1);
+  if (place->is_debug) setenv("HAWSER_DEBUG", "1", 1);
   if (pipe2(reply, O_CLOEXEC) == -1 || !open_ends(&ours, &theirs)) return 1;
   bool has_begun = shim.zygote && start_with_zygote(shim.zygote, argv, place->listener, reply[1], theirs);
   close(reply[1]);
@@ -274,7 +275,7 @@ static int start(const char *library, char **argv, int argc) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const ours[] = {"HAWSER_MONITOR", "HAWSER_WAKE", "HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_ZYGOTE_SOCKET", "HAWSER_ZYGOTE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT",
+  static const char *const ours[] = {"HAWSER_MONITOR", "HAWSER_DEBUG", "HAWSER_WAKE", "HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_ZYGOTE_SOCKET", "HAWSER_ZYGOTE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT",
                                      "HAWSER_ANSWERED_AT", "HAWSER_LISTENER_FD", "HAWSER_SOCKET"};
   char library[PATH_MAX];
   if (!find_library(library)) return 1;

@@ -49,7 +49,7 @@ interface Caller {
   input: number;
   daemonPid: number;
   /** Where we are to serve, when it has been told so already: a listening descriptor, and its path. */
-  place?: { fd: number; path: string } | undefined;
+  place?: { fd: number; path: string; isDebugging: boolean } | undefined;
   /** It has been forked by a zygote. */
   isForked: boolean;
   /** How long it has nothing to do before it sleeps, in milliseconds; undefined where it never does. */
@@ -108,6 +108,7 @@ interface Settings {
   nofile: number;
   socket: string;
   isWoken: boolean;
+  isDebugging: boolean;
   sleep: string | undefined;
 }
 
@@ -119,6 +120,7 @@ function takeSettings(timeline: Timeline): Settings {
     HAWSER_SOCKET: socket = '',
     HAWSER_WAKE: wake,
     HAWSER_SLEEP: sleep,
+    HAWSER_DEBUG: debug,
   } = process.env;
   for (const [what, at] of [
     ['launched', process.env.HAWSER_LAUNCHED_AT],
@@ -135,6 +137,7 @@ function takeSettings(timeline: Timeline): Settings {
     nofile: Number(nofile) || 0,
     socket,
     isWoken: wake !== undefined,
+    isDebugging: debug !== undefined,
     sleep,
   };
 }
@@ -157,9 +160,9 @@ async function main(): Promise<number> {
   if (task.monitor) attachMonitor(task.monitor);
   setName(task.monitor ? WORKER_NAME : PROCESS_NAME);
   const reply = replyFunction(task.reply);
-  const { daemonPid, nofile, socket, isWoken, sleep } = takeSettings(timeline);
+  const { daemonPid, nofile, socket, isWoken, isDebugging, sleep } = takeSettings(timeline);
   limitChildrenNofile(nofile);
-  const place = task.listener === undefined ? undefined : { fd: task.listener, path: socket };
+  const place = task.listener === undefined ? undefined : { fd: task.listener, path: socket, isDebugging };
   const { name, input } = task;
   const idleMs = task.monitor && idleMsOf(sleep);
   const caller = { name, input, daemonPid, place, isForked: zygote, observations, idleMs, isWoken };
@@ -198,7 +201,7 @@ async function startAndServe(invocation: Invocation, reply: Reply, caller: Calle
   if (place) {
     leaveStandard();
     if (input > 2) closeSync(input);
-    const log = openLog(invocation.debug);
+    const log = openLog(invocation.debug || place.isDebugging);
     const { startAt } = await import('./program/start.js');
     const listening = await startAt(place.fd, place.path, daemonPid, { log, timeline });
     // The launcher that has found a zygote waits for this, and would else have somebody new serve there.

@@ -135,6 +135,12 @@ for (const [what, text] of Object.entries({
   );
 }
 
+const { BootstrapParams } = containerd.runtime.bootstrap.v1;
+
+function params(lab: Lab, more: containerd.runtime.bootstrap.v1.BootstrapParams.$Properties): Buffer {
+  return Buffer.from(BootstrapParams.encode({ instanceId: 'c', namespace: lab.namespace, ...more }).finish());
+}
+
 /** What comes with the start, and who is to answer it. */
 const inputs: Record<string, [(lab: Lab) => ActionOptions, 'launcher' | 'node']> = {
   'options of runc': [
@@ -163,14 +169,30 @@ const inputs: Record<string, [(lab: Lab) => ActionOptions, 'launcher' | 'node']>
     'node',
   ],
   'the parameters of containerd 2.3': [
-    (lab) => ({
-      stdin: containerd.runtime.bootstrap.v1.BootstrapParams.encode({
-        instanceId: 'c',
-        namespace: lab.namespace,
-      }).finish(),
-    }),
+    (lab) => ({ stdin: params(lab, { logLevel: -4, containerdVersion: '2.3.4', containerdTtrpcAddress: '/x' }) }),
+    'launcher',
+  ],
+  'parameters with options': [
+    (lab) => ({ stdin: params(lab, { extensions: [{ value: lab.options({ binaryName: 'runc' }) }] }) }),
+    'launcher',
+  ],
+  'parameters with a directory for sockets': [
+    (lab) => ({ stdin: params(lab, { socketDir: join(lab.dir, 'of', 'sockets') }) }),
+    'launcher',
+  ],
+  'parameters with a directory far from any that is there': [
+    (lab) => ({ stdin: params(lab, { socketDir: join(lab.dir, 'far', 'from', 'any') }) }),
     'node',
   ],
+  'parameters with a cgroup for the shim': [
+    (lab) => ({ stdin: params(lab, { extensions: [{ value: lab.options({ shimCgroup: '/' }) }] }) }),
+    'node',
+  ],
+  'parameters with more than options': [
+    (lab) => ({ stdin: params(lab, { extensions: [{ value: { type_url: 'other', value: Buffer.from([1]) } }] }) }),
+    'node',
+  ],
+  'parameters for another': [(lab) => ({ stdin: params(lab, { instanceId: 'd' }) }), 'node'],
   'what is no message': [() => ({ stdin: Buffer.alloc(70_000, 7) }), 'node'],
   'a message that is cut short': [
     (lab) => ({ stdin: google.protobuf.Any.encode(lab.options()).finish().subarray(0, -1) }),
@@ -188,6 +210,9 @@ for (const [what, [input, expected]] of Object.entries(inputs)) {
       const shim = await lab.connect(addressIn(stdout));
       assert.equal(await finder(shim), expected);
       await shim.shutdown();
+      const other = await lab.startAction('c', { ...input(lab), env: { HAWSER_PLACE: 'off' } });
+      assert.deepEqual(other.stdout, stdout, 'Node says the same');
+      await (await lab.connect(addressIn(other.stdout))).shutdown();
     },
     options,
   );

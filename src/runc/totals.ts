@@ -39,6 +39,11 @@ export class CommandTotals implements CommandObserver {
     if (failed) total.failed++;
   }
 
+  /** Goes on from what another process has counted. */
+  resume(totals: Readonly<Record<string, CommandTotal>>): void {
+    for (const [name, total] of Object.entries(totals)) this.#totals.set(name, { ...total });
+  }
+
   /** By the command's name: `create`, `start`, … */
   byName(): ReadonlyMap<string, Readonly<CommandTotal>> {
     return this.#totals;

@@ -191,6 +191,9 @@ shimTest(
       assert.deepEqual([state.sleep.times, state.sleep.wokenBy], [times, 'a new client']);
       assert.equal((await metricsOf(task.shim)).get('requests_total{method="Create"}'), 1);
       assert.equal(containerIn(state, 'c').pid, task.pid);
+      assert.ok(state.timeline.some(({ what }) => what === 'Create: asked'));
+      assert.equal(state.metrics.runtimeCommands.create?.count, 1);
+      assert.equal(state.metrics.events.sent, 2);
     }
     await end(lab, task);
   },

@@ -33,7 +33,6 @@ export async function measure(sources: Sources): Promise<Metrics> {
   const loopDelayMs = await loopDelay();
   const { queued, sent, retried, dropped } = sources.events();
   const { rss, heapUsed, heapTotal } = process.memoryUsage();
-  const { user, system } = process.cpuUsage();
   const dirty = privateDirty();
   const { creating, created } = sources.containers();
   return {
@@ -47,7 +46,7 @@ export async function measure(sources: Sources): Promise<Metrics> {
     runtimeCommands: used(sources.commandTotals()),
     runtimeCommandsRunning: sources.commands().length,
     loopDelayMs,
-    cpuSeconds: (user + system) / 1e6,
+    cpuSeconds: sources.cpuSeconds(),
     heapUsedBytes: heapUsed,
     heapTotalBytes: heapTotal,
     rssBytes: rss,

@@ -48,6 +48,8 @@ export interface Sources {
   log(): { complaints: readonly Complaint[]; dropped: number };
   connections(): number;
   sleep(): SleepSnapshot;
+  /** Processor time that the shim's workers have used. */
+  cpuSeconds(): number;
   /** True when the end of this process will be noticed. */
   isWatched(pid: number): boolean;
 }

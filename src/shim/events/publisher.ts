@@ -62,6 +62,12 @@ export interface EventsSnapshot {
   lastError: { text: string; time: number } | undefined;
 }
 
+/** What is left of a publisher that has nothing to tell. */
+export interface RestingEvents {
+  readonly absence: RestingAbsence;
+  readonly figures: Pick<EventsSnapshot, 'sent' | 'repeated' | 'retried' | 'dropped' | 'lastError'>;
+}
+
 export class EventPublisher {
   readonly #queue: QueuedEvent[] = [];
   /** Those that the daemon has taken lately, and that may have to be told again. */
@@ -86,7 +92,15 @@ export class EventPublisher {
     private readonly namespace: string,
     private readonly log: Logger,
     private readonly absence = new Absence(),
-  ) {}
+    earlier?: RestingEvents['figures'],
+  ) {
+    if (!earlier) return;
+    this.#sent = earlier.sent;
+    this.#repeated = earlier.repeated;
+    this.#retried = earlier.retried;
+    this.#refused = earlier.dropped;
+    this.#lastError = earlier.lastError;
+  }
 
   /** How many wait, and how many were dropped to bound memory. */
   get stats(): { queued: number; dropped: number } {
@@ -142,9 +156,11 @@ export class EventPublisher {
   }
 
   /** Undefined while there is something to tell the daemon, or may be again. */
-  rest(): RestingAbsence | undefined {
+  rest(): RestingEvents | undefined {
     const isBusy = this.#sending || this.#queue.length > 0 || this.#unheardLately().length > 0 || this.#closing;
-    return isBusy || this.absence.remainingMs > 0 ? undefined : this.absence.rest();
+    if (isBusy || this.absence.remainingMs > 0) return undefined;
+    const { sent, repeated, retried, dropped, lastError } = this.describe();
+    return { absence: this.absence.rest(), figures: { sent, repeated, retried, dropped, lastError } };
   }
 
   /** Connects to the daemon, if that is still to be done: for when there is an event soon, and time now. */

@@ -75,6 +75,12 @@ export class FifoLogger implements Logger {
     this.#complain('error', message, fields);
   }
 
+  /** Goes on from what another process has said. */
+  resume({ complaints, dropped }: { complaints: readonly Complaint[]; dropped: number }): void {
+    this.#complaints.unshift(...complaints);
+    this.#droppedTotal += dropped;
+  }
+
   /** For the state dump: the last complaints, and how many lines found no room in the FIFO. */
   describe(): { complaints: readonly Complaint[]; dropped: number } {
     return { complaints: this.#complaints, dropped: this.#droppedTotal };

@@ -3,11 +3,19 @@
  * rehearsal has its own. Containers, streams and the runtime's commands are handed it, or the part that they tell.
  */
 // Not all of the runtime: this is there before the daemon is answered.
-import { CommandTotals } from '../../runc/totals.js';
-import { newCounters } from './counters.js';
+import { CommandTotals, type CommandTotal } from '../../runc/totals.js';
+import { newCounters, type Counters } from './counters.js';
 import { Waits } from './pending.js';
-import { Requests } from './requests.js';
-import { Timeline } from './timeline.js';
+import { Requests, type RequestTotal } from './requests.js';
+import { Timeline, type Moment } from './timeline.js';
+
+/** For another process to go on with. */
+export interface RestingObservations {
+  readonly moments: readonly Moment[];
+  readonly requests: Readonly<Record<string, RequestTotal>>;
+  readonly commands: Readonly<Record<string, CommandTotal>>;
+  readonly counters: Counters;
+}
 
 export class Observations {
   readonly timeline = new Timeline();
@@ -15,4 +23,21 @@ export class Observations {
   readonly commands = new CommandTotals((phase, name) => this.timeline.mark(`runtime ${name}: ${phase}`));
   readonly waits = new Waits();
   readonly counters = newCounters();
+
+  rest(): RestingObservations {
+    return {
+      moments: this.timeline.moments(),
+      requests: Object.fromEntries(this.requests.totals()),
+      commands: Object.fromEntries(this.commands.byName()),
+      counters: this.counters,
+    };
+  }
+
+  /** Goes on from what another process has seen and counted. */
+  resume({ moments, requests, commands, counters }: RestingObservations): void {
+    this.timeline.resume(moments);
+    this.requests.resume(requests);
+    this.commands.resume(commands);
+    Object.assign(this.counters, counters);
+  }
 }

@@ -27,6 +27,12 @@ export class Timeline {
     else if (this.#last.push(moment) > LAST) this.#last.shift();
   }
 
+  /** Goes on from what another process has noted, which comes first. */
+  resume(moments: readonly Moment[]): void {
+    const since = [...this.#first.splice(0), ...this.#last.splice(0)];
+    for (const moment of [...moments, ...since]) this.note(moment);
+  }
+
   /** The first moments and the last, in their order. */
   moments(): Moment[] {
     return [...this.#first, ...this.#last].sort((a, b) => a.at - b.at);

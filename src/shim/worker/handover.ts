@@ -4,11 +4,9 @@
  */
 import { Socket } from 'node:net';
 import { containerd } from '../../api/gen/api.js';
-import type { RestingAbsence } from '../events/absence.js';
-import type { EventPublisher } from '../events/publisher.js';
-import type { Counters } from '../observe/counters.js';
-import type { Observations } from '../observe/observations.js';
-import type { RequestTotal } from '../observe/requests.js';
+import type { EventPublisher, RestingEvents } from '../events/publisher.js';
+import type { FifoLogger } from '../observe/log.js';
+import type { Observations, RestingObservations } from '../observe/observations.js';
 import type { Bound } from '../program/listen.js';
 import type { Server } from '../../ttrpc/index.js';
 import type { Containers, RestingContainers } from '../task/containers.js';
@@ -42,9 +40,11 @@ export interface RestingShim {
   readonly listener: Omit<Bound, 'fd'> & { readonly place: number; readonly path: string };
   readonly connections: readonly Connection[];
   readonly containers: RestingContainers;
-  readonly events: RestingAbsence;
-  readonly counters: Counters;
-  readonly requests: Readonly<Record<string, RequestTotal>>;
+  readonly events: RestingEvents;
+  readonly observations: RestingObservations;
+  readonly log: ReturnType<FifoLogger['describe']>;
+  /** Of all workers up to now. */
+  readonly cpuSeconds: number;
   readonly sleep: SleepRecord;
 }
 

@@ -84,6 +84,8 @@ export class Service {
   readonly #forgotten: Forgotten;
   readonly #rest: Rest;
   readonly #sleep: Sleep;
+  /** Of earlier workers. */
+  readonly #cpuBefore: number;
   readonly #containers: Containers;
   readonly #ended: Promise<string>;
   /** Ends it, however much is left. */
@@ -111,7 +113,13 @@ export class Service {
         startedAt: earlier?.resting.startedAt ?? Date.now(),
         containers: {},
       },
-      events: new EventPublisher(ttrpcAddress, namespace, log, new Absence(earlier?.resting.events)),
+      events: new EventPublisher(
+        ttrpcAddress,
+        namespace,
+        log,
+        new Absence(earlier?.resting.events.absence),
+        earlier?.resting.events.figures,
+      ),
       orphans: new OrphanReaper(),
       log,
       observations,
@@ -124,6 +132,7 @@ export class Service {
       onError: (error) => log.warn('a connection failed', { error }),
       other: (socket, first) => answerDebug(socket, first, this.sources),
     }));
+    this.#cpuBefore = earlier?.resting.cpuSeconds ?? 0;
     this.sources = {
       pid: shimPid(),
       record: shim.record,
@@ -140,6 +149,7 @@ export class Service {
       log: () => log.describe(),
       connections: () => server.connections,
       sleep: () => this.#sleep.describe(),
+      cpuSeconds: () => this.#cpuBefore + ownCpuSeconds(),
       isWatched,
     };
     this.#ended = new Promise((resolve) => (this.end = resolve));
@@ -183,8 +193,8 @@ export class Service {
     const { events, record, orphans } = this.#shim;
     const { adoptions, zombies } = orphans.describe();
     if (adoptions.length + zombies.length > 0) throw new CannotRest('processes have lost their parent');
-    const absence = events.rest();
-    if (!absence) throw new CannotRest('events are on their way');
+    const restingEvents = events.rest();
+    if (!restingEvents) throw new CannotRest('events are on their way');
     if (observations.waits.pending().length > 0) throw new CannotRest('something is waited for');
     const { fd, ino, dev } = listening.bound!;
     const whole = { server: this.#server, containers: this.#containers, events, observations };
@@ -195,9 +205,10 @@ export class Service {
       listener: { place: leaving.wakes(fd), path: listening.path, ino, dev },
       connections: leaveConnections(whole, leaving),
       containers: this.#containers.rest(leaving),
-      events: absence,
-      counters: observations.counters,
-      requests: Object.fromEntries(observations.requests.totals()),
+      events: restingEvents,
+      observations: observations.rest(),
+      log: log.describe(),
+      cpuSeconds: this.#cpuBefore + ownCpuSeconds(),
       sleep,
     };
   }
@@ -205,8 +216,8 @@ export class Service {
   /** Goes on where another worker has left off. */
   #goOn({ resting, found, wokenBy }: NonNullable<ServeOptions['earlier']>): void {
     const { observations, log } = this.options;
-    Object.assign(observations.counters, resting.counters);
-    observations.requests.resume(resting.requests);
+    observations.resume(resting.observations);
+    log.resume(resting.log);
     this.#containers.resume(resting.containers, found);
     resumeConnections(this.#server, resting.connections, found);
     // From here on the monitor has none of it.
@@ -235,4 +246,9 @@ export class Service {
     this.#shim.orphans.stop();
     this.#rest.stop();
   }
+}
+
+function ownCpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }

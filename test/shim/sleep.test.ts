@@ -227,3 +227,24 @@ shimTest(
   },
   only,
 );
+
+shimTest(
+  'a daemon that went and came back while the shim slept is told of an exit when its clients may be back',
+  async (lab) => {
+    const task = await running(lab, 'c', ['/bin/sleep', '1000'], { stdout: '', stderr: '' });
+    await asleep(task.shim);
+    lab.daemon.stop();
+    await lab.daemon.start();
+    process.kill(task.pid, 'SIGKILL');
+    // Only who asks for nothing leaves it waiting: a command shows that a client is back.
+    await eventually('the shim waits for subscribers', async () => {
+      const { events } = await stateOf(task.shim);
+      return events.sender.doing === 'waiting for subscribers' && events.queued === 1;
+    });
+    await lab.daemon.saw('exit', 'c');
+    assert.equal((await task.delete()).exitStatus, 137);
+    await task.shim.shutdown();
+    await nothingLeft(lab);
+  },
+  only,
+);

@@ -215,7 +215,7 @@ function hawserdConfig(shims: string): string {
 function majorVersion(daemon: string): number {
   if (basename(daemon) === 'hawserd') return 1;
   const text = execFileSync(daemon, ['--version'], { encoding: 'utf8', env: { PATH: SYSTEM_PATH } });
-  const major = /\s(\d+)\.\d+\.\d/.exec(text)?.[1];
+  const major = /\sv?(\d+)\.\d+\.\d/.exec(text)?.[1];
   if (!major) throw new Error(`${daemon} --version prints no version: ${text}`);
   return Number(major);
 }

@@ -64,12 +64,13 @@ export class Absence {
   back(path: string): void {
     const { socket, boundAt } = identify(path);
     const lostAt = this.#lostAt;
-    const isAnother = socket !== this.#socket;
+    const known = this.#socket;
     this.#socket = socket;
     this.#until = performance.now();
     // The first daemon's clients are there: one of them asked for this shim.
-    if (lostAt === undefined || !isAnother) return;
-    const end = boundAt + Math.max(0, boundAt - lostAt) + this.settleMs;
+    if (socket === known || (lostAt === undefined && known === '')) return;
+    // One that went and came back while nobody looked was not away for long: who watches its connections is woken by their end.
+    const end = boundAt + Math.max(0, boundAt - (lostAt ?? boundAt)) + this.settleMs;
     this.#until += Math.min(Math.max(0, end - Date.now()), LONGEST_MS);
     if (this.#commandedAt - boundAt > TICK_MS) this.#shorten(this.#commandedAt - Date.now());
   }

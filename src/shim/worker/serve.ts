@@ -1,4 +1,5 @@
 /** Serving: the long life of a shim, from its socket to its orderly end (contract §1.8). */
+import type { Socket } from 'node:net';
 import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../../api/gen/services.js';
 import { runningCommands } from '../../runc/index.js';
 import { becomeSubreaper, hearMonitor, haveTaken, isWatched, shimPid } from '../../sys/index.js';
@@ -87,6 +88,8 @@ export class Service {
   /** Of earlier workers. */
   readonly #cpuBefore: number;
   readonly #containers: Containers;
+  /** About the shim itself, that are being answered. */
+  #questions = 0;
   readonly #ended: Promise<string>;
   /** Ends it, however much is left. */
   end: (why: string) => void = () => undefined;
@@ -130,7 +133,7 @@ export class Service {
     const server = (this.#server = new Server({
       interceptors,
       onError: (error) => log.warn('a connection failed', { error }),
-      other: (socket, first) => answerDebug(socket, first, this.sources),
+      other: (socket, first) => this.#answer(socket, first),
     }));
     this.#cpuBefore = earlier?.resting.cpuSeconds ?? 0;
     this.sources = {
@@ -181,6 +184,14 @@ export class Service {
     );
   }
 
+  /** A question about the shim itself. */
+  #answer(socket: Socket, first: Buffer): boolean {
+    if (!answerDebug(socket, first, this.sources)) return false;
+    this.#questions++;
+    socket.once('close', () => this.#questions--);
+    return true;
+  }
+
   /** Another text when something has happened. */
   #activity(): string {
     let requests = 0;
@@ -195,6 +206,7 @@ export class Service {
     if (adoptions.length + zombies.length > 0) throw new CannotRest('processes have lost their parent');
     const restingEvents = events.rest();
     if (!restingEvents) throw new CannotRest('events are on their way');
+    if (this.#questions > 0) throw new CannotRest('its state is being asked for');
     if (observations.waits.pending().length > 0) throw new CannotRest('something is waited for');
     const { fd, ino, dev } = listening.bound!;
     const whole = { server: this.#server, containers: this.#containers, events, observations };

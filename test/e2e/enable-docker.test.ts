@@ -1,11 +1,12 @@
 /** `hawser shim enable --for docker` with a real dockerd that knows shims, which the machine's own need not. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
+import { isHawsers } from '../../src/cli/shim/find.js';
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url));
 const [docker, newContainerd] = ['docker@trixie', 'containerd@trixie'].map((name) =>
@@ -54,7 +55,7 @@ test('dockerd runs containers of a runtime in our shim, and others in Go’s', {
     await dockerd.docker(['run', '-d', '--name', name, '--net', 'none', ...runtime, 'box', '/bin/sleep', '1000']);
     const [pid, ...others] = await containerd.shimPids();
     assert.deepEqual(others, []);
-    const found = basename(readlinkSync(`/proc/${pid}/exe`)).startsWith('containerd-shim-') ? "Go's" : 'ours';
+    const found = isHawsers(pid!) ? 'ours' : "Go's";
     assert.equal((await dockerd.docker(['exec', name, '/bin/echo', 'in it'])).stdout, 'in it');
     await dockerd.docker(['kill', name]);
     await until('the shim to end', async () => (await containerd.shimPids()).length === 0);

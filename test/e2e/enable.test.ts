@@ -4,11 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { execa } from 'execa';
 import { Cri, NAMESPACE, podConfig } from '../support/cri.js';
+import { isHawsers } from '../../src/cli/shim/find.js';
 import {
   Containerd,
   makeImage,
@@ -34,7 +35,7 @@ async function hawser(root: string, ...args: string[]): Promise<string> {
 async function shimOf(containerd: Containerd): Promise<'ours' | "Go's"> {
   const pids = await containerd.shimPids();
   assert.equal(pids.length, 1);
-  return basename(readlinkSync(`/proc/${pids[0]}/exe`)).startsWith('containerd-shim-') ? "Go's" : 'ours';
+  return isHawsers(pids[0]!) ? 'ours' : "Go's";
 }
 
 test(

@@ -617,9 +617,9 @@ shimTest(
     for (let n = 0; n < 20; n++) assert.equal((await shim.task.State({ id: 'c' })).status, STATUS.CREATED);
     // A loop that logs its own failure to log would take all that there is.
     await eventually('a second in which it does next to nothing', async () => {
-      const before = cpuSeconds(shim.pid);
+      const before = cpuSeconds(shim.worker);
       await delay(1000);
-      return cpuSeconds(shim.pid) - before < 0.2;
+      return cpuSeconds(shim.worker) - before < 0.2;
     });
   },
   only,

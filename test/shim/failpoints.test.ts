@@ -96,7 +96,7 @@ shimTest('failpoints: the shim that containers run with knows nothing of them', 
   const task = await (await lab.shim('c')).create('c', quiet);
   await task.start();
   assert.doesNotMatch(
-    readFileSync(`/proc/${task.shim.pid}/maps`, 'utf8') + task.shim.descriptors().join('\n'),
+    readFileSync(`/proc/${task.shim.worker}/maps`, 'utf8') + task.shim.descriptors().join('\n'),
     /failpoint/,
   );
   await task.remove();

@@ -286,7 +286,7 @@ shimTest(
     const task = await lab.task('c', sh('cat; sleep 1000'), { stdin: true });
     await task.start();
     const io = (): number =>
-      [...readFileSync(`/proc/${task.shim.pid}/io`, 'utf8').matchAll(/^[rw]char: (\d+)/gm)].reduce(
+      [...readFileSync(`/proc/${task.shim.worker}/io`, 'utf8').matchAll(/^[rw]char: (\d+)/gm)].reduce(
         (sum, [, bytes]) => sum + Number(bytes),
         0,
       );

@@ -27,8 +27,8 @@ const counter = (text: string, name: string): number => Number(new RegExp(`^${na
 
 /** Descriptors and inotify watches by which a shim watches anything. */
 function watches(shim: Shim): number {
-  const infos = readdirSync(`/proc/${shim.pid}/fdinfo`).map(
-    (fd) => quietly(() => readFileSync(`/proc/${shim.pid}/fdinfo/${fd}`, 'latin1')) ?? '',
+  const infos = readdirSync(`/proc/${shim.worker}/fdinfo`).map(
+    (fd) => quietly(() => readFileSync(`/proc/${shim.worker}/fdinfo/${fd}`, 'latin1')) ?? '',
   );
   return infos
     .join('')

@@ -248,3 +248,25 @@ shimTest(
   },
   only,
 );
+
+shimTest(
+  'a kill for want of memory is told of a container whose shim sleeps, and again after the next sleep',
+  async (lab) => {
+    const greedy = 'while read line; do dd if=/dev/zero of=/dev/null bs=200M count=1; echo over; done 2>/dev/null';
+    const task = await running(lab, 'c', sh(greedy), {
+      stdin: true,
+      edit: (spec) => {
+        spec.linux.resources.memory = { limit: 16 << 20, swap: 16 << 20 };
+      },
+    });
+    const input = await task.stdio.input();
+    for (const times of [1, 2]) {
+      await asleep(task.shim);
+      await input.write('go\n');
+      await eventually(`OOM ${times}`, () => lab.daemon.of('c', '/tasks/oom').length >= times);
+      await eventually('it goes on', () => task.out.text === 'over\n'.repeat(times));
+    }
+    await end(lab, task);
+  },
+  only,
+);

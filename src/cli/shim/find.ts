@@ -1,5 +1,5 @@
 /** A container's shim: the process, its bundle, and the socket that it answers questions on. */
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { tryRead } from '../host/read.js';
 
@@ -17,9 +17,20 @@ export function findShim(namespace: string, id: string, daemonAddress: string): 
   return (candidates.find(({ words }) => words.includes(daemonAddress)) ?? candidates[0])?.pid;
 }
 
-/** Whether a shim is Hawser's, which runs on Node; another is its own program. */
+/** What stands in Hawser's program, before the place of its library (src/monitor/launcher.h). */
+const MARK = "hawser's library: ";
+
+/** Whether a shim is Hawser's, by its program; one that runs on Node is an author's. */
 export function isHawsers(pid: number): boolean {
-  return !basename(readlink(`/proc/${pid}/exe`) ?? '').startsWith('containerd-shim-');
+  const exe = `/proc/${pid}/exe`;
+  if (!basename(readlink(exe) ?? '').startsWith('containerd-shim-')) return true;
+  try {
+    return readFileSync(exe).includes(MARK);
+  } catch (error) {
+    // It has ended, or is another user's.
+    if (error instanceof Error && 'code' in error) return false;
+    throw error;
+  }
 }
 
 /** A shim works in its bundle, which names its socket; containerd 2.x and earlier ones have it in different files. */

@@ -12,6 +12,22 @@ export interface Difference {
 const NO_STREAM = 'our shim takes an empty path for no stream, one by one; the Go shim cannot open it';
 const END = (code: number): string[] => [`end: exit ${code}, at a time: true`, `delete: exit ${code}`];
 
+/**
+ * What is right of steps that the Go shim does not always bring to their end: it loses what a process has written to a log file
+ * just before its end (2.4.2, one time in three).
+ */
+export const MAY_BE_LOST: readonly { readonly step: string; readonly right: readonly string[] }[] = [
+  {
+    step: 'stdio-file',
+    right: [...END(0), 'file.log: ["err\\n" "out\\n"]', ...END(0), 'file.log: ["again\\n" "err\\n" "out\\n"]'],
+  },
+  { step: 'stdio-file-uri', right: [...END(0), 'uri with blank.log: ["err\\n" "out\\n"]'] },
+  {
+    step: 'exec-log',
+    right: ['end: exit 0, at a time: true', 'delete: ok', 'exec.log: ["err\\n" "out\\n"]'],
+  },
+];
+
 /** Of our shim, whatever daemon runs it. */
 export const OF_THE_SHIM: readonly Difference[] = [
   { step: 'stdio-out-only', why: NO_STREAM, ours: [...END(0), 'stream: "out\\n"'] },

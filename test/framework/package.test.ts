@@ -288,22 +288,22 @@ test(
       ['--root', join(state, 'root'), '--state', join(state, 'state'), '-a', address],
       { reject: false, stdin: 'ignore', cwd: '/', env: { ...env, HAWSER_RUN_DIR: state }, extendEnv: false },
     );
+    const hawser = (args: string[]) =>
+      execa(join(bin, 'hawser'), ['--address', address, ...args], {
+        stdin: 'ignore',
+        env: { ...env, HAWSER_DATA: join(state, 'cli') },
+        extendEnv: false,
+      });
     try {
       await until('the packed hawserd to serve', () => existsSync(address));
-      const hawser = (args: string[]) =>
-        execa(join(bin, 'hawser'), ['--address', address, ...args], {
-          stdin: 'ignore',
-          env: { ...env, HAWSER_DATA: join(state, 'cli') },
-          extendEnv: false,
-        });
       await hawser(['run', '-d', '--name', 'own', '--rootfs', makeRootfs(join(state, 'rootfs')), '/bin/sleep', '1000']);
       const shim = allProcesses().find(({ command }) => command.includes(`-address ${address}`));
       assert.ok(shim?.command.startsWith(`${home}/npm/containerd-shim-runc-v2 `), shim?.command);
       const worker = allProcesses().find(({ command }) => command === `hawser-worker default/own ${shim?.pid}`);
       assert.match(readFileSync(`/proc/${worker?.pid}/maps`, 'latin1'), new RegExp(`${home}/dist/hawser_sys\\.node`));
       assert.equal((await hawser(['exec', 'own', '/bin/echo', 'it works'])).stdout, 'it works');
-      await hawser(['rm', '-f', 'own']);
     } finally {
+      await hawser(['rm', '-f', 'own']);
       own.kill('SIGTERM');
       await own;
       // A zygote waits for some minutes.

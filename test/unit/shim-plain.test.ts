@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn as spawnClient } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Observations } from '../../src/shim/observe/observations.js';
@@ -106,7 +106,10 @@ test('one who goes on writing after the process has ended holds drained() up no 
   const req = request(tempDir(t), ['stdout']);
   const reader = openSync(req.stdout, constants.O_RDONLY | constants.O_NONBLOCK);
   const stdio = await PlainStdio.open(req, assert.fail, new Observations());
-  assert.equal(await run(stdio, 'sleep 1000 & echo $! > /dev/null'), 0);
+  const pidFile = join(tempDir(t), 'pid');
+  assert.equal(await run(stdio, `sleep 1000 & echo $! > ${pidFile}`), 0);
+  const pid = Number(readFileSync(pidFile, 'utf8'));
+  t.after(() => process.kill(pid));
   assert.equal(await stdio.drained(50), false);
   await stdio.close();
   assert.equal(await stdio.drained(20_000), true);

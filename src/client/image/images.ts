@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { millis, type containerd } from '../../api/full.js';
 import { normalize } from '../../oci/image-name.js';
-import type { Descriptor, Platform } from '../../oci/image.js';
+import type { Descriptor, Platform, Manifest } from '../../oci/image.js';
 import { Code, TtrpcError } from '../../ttrpc/status.js';
 import { abortable, limit, throwIfAborted } from '../abort.js';
 import { AlreadyExistsError, ClientError, errorOf, InvalidArgumentError, NotFoundError } from '../errors.js';
@@ -155,12 +155,7 @@ export class ClientImages implements Images {
   }
 
   async history(image: Image | string, options: OfPlatform = {}): Promise<HistoryEntry[]> {
-    const want = parsePlatform(options.platform);
-    const signal = limit(options);
-    const { name, target } = await this.#image(image, signal);
-    const scope = { services: this.services, signal };
-    const manifest = await manifestFor(scope, target, want);
-    if (manifest === undefined) throw nothingFor(name, want);
+    const { scope, manifest } = await this.#manifest(image, options);
     return historyOf(scope, manifest);
   }
 
@@ -189,12 +184,7 @@ export class ClientImages implements Images {
   }
 
   async config(image: Image | string, options: OfPlatform = {}): Promise<ImageConfig> {
-    const want = parsePlatform(options.platform);
-    const signal = limit(options);
-    const { name, target } = await this.#image(image, signal);
-    const scope = { services: this.services, signal };
-    const manifest = await manifestFor(scope, target, want);
-    if (manifest === undefined) throw nothingFor(name, want);
+    const { scope, manifest } = await this.#manifest(image, options);
     return (await readJson<{ config?: ImageConfig }>(scope, manifest.config.digest)).config ?? {};
   }
 
@@ -216,6 +206,20 @@ export class ClientImages implements Images {
         `image ${text} may be ${found.map(({ name, target }) => `${name} (${target.digest.slice(7, 19)})`).join(' or ')}: give more of its digest`,
       );
     return found[0];
+  }
+
+  /** The manifest of an image for a platform, and what it is read with. */
+  async #manifest(
+    image: Image | string,
+    options: OfPlatform,
+  ): Promise<{ scope: Pick<Scope, 'services' | 'signal'>; manifest: Manifest }> {
+    const want = parsePlatform(options.platform);
+    const signal = limit(options);
+    const { name, target } = await this.#image(image, signal);
+    const scope = { services: this.services, signal };
+    const manifest = await manifestFor(scope, target, want);
+    if (manifest === undefined) throw nothingFor(name, want);
+    return { scope, manifest };
   }
 
   #image(image: Image | string, signal: AbortSignal | undefined): Promise<Image> {

@@ -1,5 +1,6 @@
 /** Which process something belongs to, in a word that others can judge by whether it is still there. */
 import { readFileSync, readlinkSync } from 'node:fs';
+import { startOf } from '../process-start.js';
 
 /** This boot of the machine, the namespace of process ids, the id in it, and when the process began. */
 export function thisProcess(): string {
@@ -19,15 +20,4 @@ function boot(): string {
 
 function namespace(): string {
   return readlinkSync('/proc/self/ns/pid');
-}
-
-/** In clock ticks since the boot (proc(5)); undefined when there is no such process. */
-function startOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch (error) {
-    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
-    throw error;
-  }
 }

@@ -1,8 +1,9 @@
 /** Directories with the FIFOs of one process each. Their names say whose they are, as whoever made one may be killed at any time. */
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { makeFifo } from '../../sys/index.js';
+import { startOf } from '../process-start.js';
 
 export type StreamName = 'stdin' | 'stdout' | 'stderr';
 
@@ -101,17 +102,6 @@ function named(
       { path: join(parent, name), scope, container, exec: kind === 'e', alive: () => startOf(Number(pid)) === start },
     ];
   });
-}
-
-/** When a process was started, in the kernel's ticks (proc(5), the 22nd field of stat); with its pid it names it for good. */
-function startOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch (error) {
-    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
-    throw error;
-  }
 }
 
 function hash(text: string, digits: number): string {

@@ -1,5 +1,5 @@
 /** Notices when the kernel kills in a container for want of memory (contract §4.6). */
-import { closeSync, existsSync, openSync, readSync, watch, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeEventfd, READABLE, tryRead, Watch } from '../../sys/index.js';
 import { keyed } from './files.js';
@@ -112,12 +112,7 @@ export class OomWatch {
     return new OomWatch(
       look,
       () => watcher.close(),
-      (leaving) => {
-        const fd = openSync(join(dir, 'memory.events'), 'r');
-        // A change is one since this (kernfs_generic_poll).
-        readSync(fd, Buffer.alloc(4096));
-        return { place: leaving.changes(fd), kills: String(before) };
-      },
+      (leaving) => ({ place: leaving.changes(join(dir, 'memory.events')), kills: String(before) }),
     );
   }
 }

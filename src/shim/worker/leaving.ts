@@ -1,4 +1,5 @@
 /** What a worker leaves with its monitor: descriptors, by their place in a list, and what is done with each meanwhile. */
+import { closeSync, openSync, readSync } from 'node:fs';
 import type { GivenRecord, Resting } from '../../sys/index.js';
 
 /** With one message (unix(7), SCM_MAX_FD). */
@@ -11,6 +12,7 @@ export class CannotRest extends Error {
 
 export class Leaving {
   readonly #all: Resting[] = [];
+  readonly #opened: number[] = [];
 
   get all(): readonly Resting[] {
     return this.#all;
@@ -26,9 +28,17 @@ export class Leaving {
     return this.#add({ fd, how: 'wakes' });
   }
 
-  /** There is to be a worker when the kernel says that the file has changed since it was read. */
-  changes(fd: number): number {
+  /** There is to be a worker when the kernel says that a file of its own has changed since now (kernfs_generic_poll). */
+  changes(path: string): number {
+    const fd = openSync(path, 'r');
+    this.#opened.push(fd);
+    readSync(fd, Buffer.alloc(4096));
     return this.#add({ fd, how: 'changes' });
+  }
+
+  /** It is not left after all: what was opened for it is closed. */
+  giveUp(): void {
+    for (const fd of this.#opened.splice(0)) closeSync(fd);
   }
 
   /** One that is kept is copied into another, which is kept too; both by their places. */

@@ -3,7 +3,7 @@
  * somebody asks for something, a process ends, the kernel kills for want of memory, or a copy needs more than to be copied.
  */
 import { performance } from 'node:perf_hooks';
-import { endSilently, leaveWithMonitor } from '../../sys/index.js';
+import { endSilently, leaveWithMonitor, SysError } from '../../sys/index.js';
 import { CannotRest, Leaving } from './leaving.js';
 
 const TICK_MS = 1_000;
@@ -91,7 +91,9 @@ export class Sleep {
       const record = this.leave(leaving, { times: times + 1, idleMs, since: Date.now() });
       leaveWithMonitor(Buffer.from(JSON.stringify(record)), leaving.all);
     } catch (error) {
-      if (!(error instanceof CannotRest)) throw error;
+      leaving.giveUp();
+      // No descriptor is left, say, or too many are on their way.
+      if (!(error instanceof CannotRest) && !(error instanceof SysError)) throw error;
       this.#cannot = error.message;
       this.onAwake();
       return;

@@ -1,7 +1,7 @@
 /*
  * What passes between a monitor and its worker, on a stream socket between them: the worker asks, and waits for the answer.
  * Each question is a head, with the descriptors that belong to it, and a body. The other way, a pipe takes a byte for each
- * thing that the monitor has noticed.
+ * thing that the monitor has noticed. The job for a zygote (zygote.c) is sent with the same functions.
  */
 #ifndef HAWSER_HANDOVER_H
 #define HAWSER_HANDOVER_H
@@ -16,16 +16,20 @@
 /* With one message; the kernel takes 253 (unix(7), SCM_MAX_FD). */
 #define HANDOVER_DESCRIPTORS 250
 
+/* With a job: input, directory, the pipe for the reply, and the two ends for the monitor. */
+#define JOB_DESCRIPTORS 5
+
 enum question {
   /* number: how many arguments, how many settings, SPAWN_* flags; body: file, directory (or nothing), arguments, settings, each with its NUL. Answer: pid or -errno. */
   ASK_SPAWN = 1,
   /* number: pid or 0 for any, whether to keep it. Answer: pid (0: still running) or -errno, status as a shell has it. */
   ASK_WAIT,
-  /* number: how many descriptors, milliseconds until to wake or -1; body: a struct resting for each of them, then the record. The worker ends then. */
+  /* number: how many descriptors; body: a struct resting for each of them, then the record. The worker ends then. */
   ASK_REST,
   /* It has the record and the descriptors that it was given. */
   ASK_TAKEN,
-  /* From the monitor, without an answer. number: how many descriptors, how long the record; body: as with ASK_REST, then what copies hold. */
+  /* From the monitor, without an answer. number: how many descriptors, how long the record, the place of the descriptor that has woken it or
+   * -1 for a signal; body: as with ASK_REST, then what copies hold. */
   GIVE_RECORD,
 };
 
@@ -56,6 +60,19 @@ struct resting {
   uint16_t how, into;
   uint32_t held; /* In a record that is given: of the bytes behind it, how many this one's copy has read and not written. */
 };
+
+/* Texts one after the other, each with its NUL: how long they are, and how many. */
+static inline size_t texts_length(char *const *list, uint32_t *count) {
+  size_t length = 0;
+  for (*count = 0; list[*count]; (*count)++) length += strlen(list[*count]) + 1;
+  return length;
+}
+
+/* Gives where the next ones are to stand. */
+static inline char *texts_append(char *to, char *const *list) {
+  for (; *list; list++) to = stpcpy(to, *list) + 1;
+  return to;
+}
 
 /* Sends bytes, with descriptors if there are some; gives what is sent, or -1. */
 static inline ssize_t send_with(int fd, const void *bytes, size_t length, const int *descriptors, size_t count) {

@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include "launcher.h"
+#include "wait.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -248,7 +249,7 @@ static int answer_by_worker(char **argv) {
   int status = forward_reply(reply[0]);
   if (status >= 0) return status;
   while (waitpid(child, &how, 0) == -1 && errno == EINTR) continue;
-  int ended = WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
+  int ended = shell_status(how);
   fprintf(stderr, RUNTIME ": the shim ended before it answered: %s %d", ended > 128 ? "signal" : "exit status", ended > 128 ? ended - 128 : ended);
   return 1;
 }

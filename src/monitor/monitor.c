@@ -29,7 +29,7 @@
 #define MOST_BYTES (64u << 20)
 /*
  * How soon a worker is tried for again where none was to be had, or one has not even got as far as to take the record; twice as long
- * each time. It is never given up, as the container lives: its program may be installed again.
+ * each time. It is never given up, as the container lives: its program may be installed again; unless a signal wants its end.
  */
 #define RETRY_MS 500
 #define LONGEST_RETRY_MS 30000
@@ -41,7 +41,6 @@ static const int noticed[] = {SIGCHLD, SIGTERM, SIGINT, SIGUSR1};
 struct rest {
   char *bytes; /* A struct resting for each descriptor, then the record. */
   uint32_t length, count;
-  int wake_ms;
   int descriptors[HANDOVER_DESCRIPTORS];
   struct copy copies[COPIES_AT_ONCE];
   uint32_t copied;
@@ -54,10 +53,11 @@ static pid_t own_worker;
 static int own_status = -1;
 static struct rest *rest;
 static bool is_taken = true;
-/* What has woken it: the place of a descriptor, or one of these. */
+/* The place of the descriptor that has woken it, or this. */
 #define WOKEN_BY_SIGNAL (-1)
-#define WOKEN_BY_TIME (-2)
 static int woken_by;
+/* A signal wants its end, of which no worker has heard yet. */
+static bool is_to_end;
 
 static void notice(char what) {
   /* A full pipe says it already. */
@@ -138,7 +138,7 @@ static struct answer rest_from(const struct head *head, char **body, int *descri
   for (size_t i = 0; is_good && i < count; i++)
     if (how[i].how == REST_COPIED) is_good = how[i].into < count && ++copied <= COPIES_AT_ONCE;
   if (!is_good || !(rest = calloc(1, sizeof *rest))) return (struct answer){{is_good ? -ENOMEM : -EINVAL, 0}};
-  *rest = (struct rest){.bytes = *body, .length = head->length, .count = (uint32_t)count, .wake_ms = head->number[1]};
+  *rest = (struct rest){.bytes = *body, .length = head->length, .count = (uint32_t)count};
   memcpy(rest->descriptors, descriptors, count * sizeof *descriptors);
   *body = NULL;
   return (struct answer){{0, 0}};
@@ -167,6 +167,7 @@ static bool serve_question(void) {
       break;
     case ASK_TAKEN:
       is_taken = true;
+      is_to_end = false;
       forget_rest();
       answer.number[0] = 0;
       break;
@@ -179,10 +180,7 @@ static bool serve_question(void) {
 /* ---- signals ------------------------------------------------------------------------------------------------------ */
 
 static void look_at_own_worker(void) {
-  int how;
-  if (own_worker == 0 || waitpid(own_worker, &how, WNOHANG) != own_worker) return;
-  own_worker = 0;
-  own_status = WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
+  if (own_worker != 0 && wait_for_child(own_worker, false, &own_status) == own_worker) own_worker = 0;
 }
 
 /* The letters of what has come, each once. */
@@ -190,6 +188,7 @@ static void take_signals(void (*with)(char what)) {
   struct signalfd_siginfo info;
   while (read(signals, &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGCHLD) look_at_own_worker();
+    if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) is_to_end = true;
     with(notice_of((int)info.ssi_signo));
   }
 }
@@ -258,14 +257,9 @@ static void without_worker(void) {
     by_place[count] = copy;
     ready[count++] = wanted_by(copy);
   }
-  int64_t until = rest->wake_ms < 0 ? INT64_MAX : now_ms() + rest->wake_ms;
+  woken_by = WOKEN_BY_SIGNAL;
   for (bool is_wanted = *waiting != '\0'; !is_wanted;) {
-    int64_t left = until - now_ms();
-    int n = poll(ready, count, until == INT64_MAX ? -1 : left > 0 ? (int)left : 0);
-    woken_by = WOKEN_BY_TIME;
-    if (n == 0) return;
-    if (n == -1) continue;
-    woken_by = WOKEN_BY_SIGNAL;
+    if (poll(ready, count, -1) == -1) continue;
     if (ready[0].revents) take_signals(keep_notice);
     is_wanted = *waiting != '\0';
     for (nfds_t i = 1; i < count; i++) {
@@ -335,20 +329,25 @@ static void end_own_worker(void) {
 }
 
 static void wait_longer(int *pause) {
-  poll(NULL, 0, *pause);
+  int64_t until = now_ms() + *pause;
+  for (int64_t left = *pause; left > 0 && !is_to_end; left = until - now_ms())
+    if (poll(&(struct pollfd){.fd = signals, .events = POLLIN}, 1, (int)left) == 1) take_signals(keep_notice);
   *pause = *pause * 2 < LONGEST_RETRY_MS ? *pause * 2 : LONGEST_RETRY_MS;
 }
 
-static void wake_until_there(pid_t (*wake)(struct monitor_ends *ours)) {
+/* False when none was to be had, and a signal wants the shim's end. */
+static bool wake_until_there(pid_t (*wake)(struct monitor_ends *ours)) {
   for (int pause = RETRY_MS;; wait_longer(&pause)) {
     own_worker = wake(&here);
     if (own_worker != -1 && give_record()) break;
     drop_ends();
     end_own_worker();
+    if (is_to_end) return false;
   }
   own_status = -1;
   for (const char *what = waiting; *what; what++) notice(*what);
   memset(waiting, 0, sizeof waiting);
+  return true;
 }
 
 int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor_ends *ours)) {
@@ -365,15 +364,15 @@ int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor
     if (is_taken) {
       pause = RETRY_MS;
       without_worker();
-    } else wait_longer(&pause);
+    } else if (is_to_end) break;
+    else wait_longer(&pause);
     is_taken = false;
-    wake_until_there(wake);
+    if (!wake_until_there(wake)) break;
   }
-  while (own_worker > 0) {
+  if (own_worker > 0) {
     int how;
-    if (waitpid(own_worker, &how, 0) == -1) continue;
-    own_worker = 0;
-    own_status = WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
+    while (waitpid(own_worker, &how, 0) == -1 && errno == EINTR) continue;
+    own_status = shell_status(how);
   }
   return own_status == -1 ? 0 : own_status;
 }

@@ -17,4 +17,7 @@ static inline pid_t wait_for_child(pid_t pid, bool keep, int *status) {
   return ended.si_pid;
 }
 
+/* What waitpid(2) gives, as a shell has it. */
+static inline int shell_status(int how) { return WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how); }
+
 #endif

@@ -39,9 +39,6 @@
 /* More than come at once. */
 #define BACKLOG 511
 
-/* Input, directory, the pipe for the reply, and the two ends for the monitor. */
-#define DESCRIPTORS 5
-
 extern char **environ;
 
 static struct sockaddr_un address_of(const char *path) {
@@ -68,35 +65,19 @@ static int connect_to(const char *path) {
   return -1;
 }
 
-static size_t length_of(char **list, uint32_t *count) {
-  size_t length = 0;
-  for (*count = 0; list[*count]; (*count)++) length += strlen(list[*count]) + 1;
-  return length;
-}
-
-static char *append(char *to, char **list) {
-  for (; *list; list++) to = stpcpy(to, *list) + 1;
-  return to;
-}
-
 static bool send_job(int fd, char **argv, const int *descriptors) {
   uint32_t header[3], words, settings;
-  size_t length = sizeof header + length_of(argv, &words) + length_of(environ, &settings);
+  size_t length = sizeof header + texts_length(argv, &words) + texts_length(environ, &settings);
   char *job = calloc(1, length);
   if (!job) return false;
   header[0] = (uint32_t)length;
   header[1] = words;
   header[2] = settings;
   memcpy(job, header, sizeof header);
-  append(append(job + sizeof header, argv), environ);
-  size_t sent = 0;
-  while (sent < length) {
-    ssize_t n = send_with(fd, job + sent, length - sent, descriptors, sent == 0 ? DESCRIPTORS : 0);
-    if (n <= 0) break;
-    sent += (size_t)n;
-  }
+  texts_append(texts_append(job + sizeof header, argv), environ);
+  bool is_sent = send_all(fd, job, length, descriptors, JOB_DESCRIPTORS);
   free(job);
-  return sent == length;
+  return is_sent;
 }
 
 /* Waits for the zygote's word, and gives ours. The listener goes with that: a zygote that hangs shall not keep it open. */

@@ -3,6 +3,7 @@
  * gives it a job, and takes on the identity that a process started for this job would have. A part of the addon.
  */
 #define _GNU_SOURCE
+#include "../monitor/handover.h"
 #include "addon.h"
 #include "arguments.h"
 #include "policy.h"
@@ -27,8 +28,6 @@
 #define MAX_JOB (16u << 20)
 /* Milliseconds. */
 #define SETTLE_TRIES 100
-/* Input, directory, the pipe for the reply, and the two ends for the monitor. */
-#define DESCRIPTORS 5
 
 /* Of libuv, which has no header of its own here. */
 typedef struct uv_loop_s uv_loop_t;
@@ -37,7 +36,7 @@ extern int uv_loop_fork(uv_loop_t *loop);
 struct job {
   uint32_t length, words, settings;
   char *text; /* words, then settings, each with its NUL */
-  int descriptors[DESCRIPTORS];
+  int descriptors[JOB_DESCRIPTORS];
   int listener; /* Or -1. */
 };
 
@@ -65,26 +64,12 @@ static bool same_cgroup(pid_t pid) {
   return a > 0 && a == b && a < (ssize_t)sizeof ours && memcmp(ours, theirs, (size_t)a) == 0;
 }
 
-/* Bytes, and as many descriptors as are expected; they stay -1 where none came. */
-static ssize_t receive_with(int fd, void *bytes, size_t length, int *descriptors, size_t count) {
-  union {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
-  } control;
-  struct iovec part = {.iov_base = bytes, .iov_len = length};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
-  ssize_t n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-  struct cmsghdr *rights = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-  if (rights && rights->cmsg_type == SCM_RIGHTS && rights->cmsg_len == CMSG_LEN(count * sizeof(int)))
-    memcpy(descriptors, CMSG_DATA(rights), count * sizeof(int));
-  return n;
-}
-
 static bool receive(int fd, struct job *job) {
   uint32_t header[3];
   if (!is_ready(fd, WORD_MS)) return false;
-  ssize_t n = receive_with(fd, header, sizeof header, job->descriptors, DESCRIPTORS);
-  if (n != sizeof header || job->descriptors[0] == -1) return false;
+  size_t came = JOB_DESCRIPTORS;
+  ssize_t n = receive_with(fd, header, sizeof header, job->descriptors, &came);
+  if (n != sizeof header || came != JOB_DESCRIPTORS) return false;
   job->length = header[0] - (uint32_t)sizeof header;
   job->words = header[1];
   job->settings = header[2];
@@ -107,7 +92,8 @@ static bool negotiate(int fd, struct job *job) {
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == -1 || peer.uid != geteuid()) return false;
   if (!same_cgroup(peer.pid) || !receive(fd, job)) return false;
   if (send(fd, "A", 1, MSG_NOSIGNAL) != 1 || !is_ready(fd, WORD_MS)) return false;
-  return receive_with(fd, &word, 1, &job->listener, 1) == 1 && word == 'G';
+  size_t listeners = 1;
+  return receive_with(fd, &word, 1, &job->listener, &listeners) == 1 && word == 'G';
 }
 
 static napi_value texts(napi_env env, const char **text, uint32_t count) {
@@ -227,13 +213,13 @@ static __attribute__((noinline)) pid_t fork_away(void) {
 }
 
 static napi_value job_object(napi_env env, struct job *job) {
-  static const char *const names[DESCRIPTORS] = {"input", "directory", "reply", "control", "bell"};
+  static const char *const names[JOB_DESCRIPTORS] = {"input", "directory", "reply", "control", "bell"};
   const char *text = job->text;
   napi_value object;
   napi_create_object(env, &object);
   napi_set_named_property(env, object, "words", texts(env, &text, job->words));
   napi_set_named_property(env, object, "settings", texts(env, &text, job->settings));
-  for (int i = 0; i < DESCRIPTORS; i++) set_number(env, object, names[i], job->descriptors[i]);
+  for (int i = 0; i < JOB_DESCRIPTORS; i++) set_number(env, object, names[i], job->descriptors[i]);
   set_number(env, object, "listener", job->listener);
   set_number(env, object, "pid", getpid());
   free(job->text);

@@ -17,26 +17,17 @@ static struct answer ask(const struct head *head, const void *body, const int *d
   return answer;
 }
 
-static size_t length_of(char *const *list, int32_t *count) {
-  size_t length = 0;
-  for (*count = 0; list[*count]; (*count)++) length += strlen(list[*count]) + 1;
-  return length;
-}
-
-static char *append(char *to, char *const *list) {
-  for (; *list; list++) to = stpcpy(to, *list) + 1;
-  return to;
-}
-
 pid_t spawn_by_monitor(const struct program *program, const int *descriptors, size_t count) {
   struct head head = {.kind = ASK_SPAWN, .count = (uint32_t)count};
   char *const place[] = {(char *)(uintptr_t)program->file, (char *)(uintptr_t)(program->cwd ? program->cwd : ""), NULL};
-  int32_t places;
-  size_t length = length_of(place, &places) + length_of(program->argv, &head.number[0]) + length_of(program->envp, &head.number[1]);
+  uint32_t places, words, settings;
+  size_t length = texts_length(place, &places) + texts_length(program->argv, &words) + texts_length(program->envp, &settings);
   char *body = malloc(length);
   if (!body) return -ENOMEM;
-  append(append(append(body, place), program->argv), program->envp);
+  texts_append(texts_append(texts_append(body, place), program->argv), program->envp);
   head.length = (uint32_t)length;
+  head.number[0] = (int32_t)words;
+  head.number[1] = (int32_t)settings;
   head.number[2] = (program->die_with_parent ? SPAWN_DIES_WITH_PARENT : 0) | (program->own_group ? SPAWN_OWN_GROUP : 0);
   pid_t pid = ask(&head, body, descriptors).number[0];
   free(body);
@@ -57,11 +48,11 @@ static napi_value attach(napi_env env, napi_callback_info info) {
 }
 
 /*
- * monitorRest(record, fds, hows, intos, wakeMs): 0 or -errno. The monitor has all of it then, and this process is to end without
+ * monitorRest(record, fds, hows, intos): 0 or -errno. The monitor has all of it then, and this process is to end without
  * touching any of the descriptors. hows: enum rests.
  */
 static napi_value leave_rest(napi_env env, napi_callback_info info) {
-  ARGS(5);
+  ARGS(4);
   void *record = NULL;
   size_t size = 0;
   uint32_t count = 0;
@@ -69,7 +60,7 @@ static napi_value leave_rest(napi_env env, napi_callback_info info) {
   napi_get_buffer_info(env, arg[0], &record, &size);
   napi_get_array_length(env, arg[1], &count);
   if (count > HANDOVER_DESCRIPTORS) return number(env, -EMFILE);
-  struct head head = {.kind = ASK_REST, .count = count, .number = {(int32_t)count, (int32_t)integer(env, arg[4])}};
+  struct head head = {.kind = ASK_REST, .count = count, .number = {(int32_t)count}};
   size_t length = count * sizeof(struct resting) + size;
   char *body = malloc(length + 1);
   if (!body) return number(env, -ENOMEM);

@@ -65,19 +65,14 @@ export type Resting =
 
 const HOW = { kept: 0, wakes: 1, changes: 2, copied: 3 } as const;
 
-/**
- * Leaves the descriptors and the record with the monitor. This process is to end then, and must not touch any of them.
- *
- * @param wakeMs when there is to be a worker again, though nothing happens
- */
-export function leaveWithMonitor(record: Uint8Array, all: readonly Resting[], wakeMs?: number): void {
+/** Leaves the descriptors and the record with the monitor. This process is to end then, and must not touch any of them. */
+export function leaveWithMonitor(record: Uint8Array, all: readonly Resting[]): void {
   checked(
     native.monitorRest(
       record,
       all.map(({ fd }) => fd),
       all.map(({ how }) => HOW[how]),
       all.map((one) => (one.how === 'copied' ? one.into : 0)),
-      wakeMs ?? -1,
     ),
     'sendmsg',
   );

@@ -55,20 +55,14 @@ export interface GivenRecord {
   fds: number[];
   /** For each descriptor what the monitor has read of it, and not written to where it copies it. */
   held: Buffer[];
-  /** The place of the descriptor for which there is a worker again; -1 a signal or the end of a child, -2 the time. */
+  /** The place of the descriptor for which there is a worker again; -1 a signal or the end of a child. */
   wokenBy: number;
 }
 
 /** monitor.c */
 interface MonitorCalls {
   monitorAttach(control: number): number;
-  monitorRest(
-    record: Uint8Array,
-    fds: readonly number[],
-    hows: readonly number[],
-    intos: readonly number[],
-    wakeMs: number,
-  ): number;
+  monitorRest(record: Uint8Array, fds: readonly number[], hows: readonly number[], intos: readonly number[]): number;
   monitorRecord(): GivenRecord | number;
   monitorTaken(): number;
 }

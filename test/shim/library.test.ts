@@ -13,6 +13,7 @@ import {
   linkSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   unlinkSync,
@@ -213,6 +214,34 @@ function pathWith(lab: Lab, node?: string): string {
   if (node !== undefined) symlinkSync(node, join(dir, 'node'));
   return dir;
 }
+
+shimTest(
+  'a shim whose program goes while it sleeps: its container lives on, it wakes when there is a program again, and a signal ends it',
+  async (lab) => {
+    const binary = join(packaged(lab, { isGlobal: true }), NAME);
+    const library = join(dirname(dirname(binary)), 'dist');
+    symlinkSync(process.execPath, join(library, 'node'));
+    lab.bundle('c', ['/bin/sleep', '1000']);
+    const shim = await lab.shim('c', { binary, env: { HAWSER_SLEEP: '0.3' } });
+    const task = await shim.create('c', { stdout: '', stderr: '' });
+    await task.start();
+    const asleep = (): Promise<unknown> => eventually('it sleeps', () => shim.awake === undefined);
+    await asleep();
+    renameSync(library, `${library}.gone`);
+    const asked = task.state();
+    assert.ok(isAlive(task.pid) && isAlive(shim.pid));
+    renameSync(`${library}.gone`, library);
+    assert.equal((await asked).pid, task.pid);
+
+    await asleep();
+    renameSync(library, `${library}.gone`);
+    process.kill(shim.pid, 'SIGTERM');
+    await shim.gone();
+    assert.ok(isAlive(task.pid), 'which is for the daemon to end');
+    process.kill(task.pid, 'SIGKILL');
+  },
+  options,
+);
 
 shimTest(
   'without a link to Node, that of the prefix or of PATH runs the shim; without any, the start says so',

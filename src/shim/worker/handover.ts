@@ -4,12 +4,12 @@
  */
 import { Socket } from 'node:net';
 import { containerd } from '../../api/gen/api.js';
-import type { EventPublisher, RestingEvents } from '../events/publisher.js';
+import type { RestingEvents } from '../events/publisher.js';
 import type { FifoLogger } from '../observe/log.js';
 import type { Observations, RestingObservations } from '../observe/observations.js';
 import type { Bound } from '../program/listen.js';
 import type { Server } from '../../ttrpc/index.js';
-import type { Containers, RestingContainers } from '../task/containers.js';
+import type { RestingContainers } from '../task/containers.js';
 import type { SleepRecord } from './sleep.js';
 import { CannotRest, type Found, type Leaving } from './leaving.js';
 
@@ -48,17 +48,9 @@ export interface RestingShim {
   readonly sleep: SleepRecord;
 }
 
-/** What is left, and gone on with. */
-export interface Whole {
-  readonly server: Server;
-  readonly containers: Containers;
-  readonly events: EventPublisher;
-  readonly observations: Observations;
-}
-
 /** @throws CannotRest while something is under way that another process could not go on with */
-export function leaveConnections({ server, observations }: Whole, leaving: Leaving): Connection[] {
-  const pending = observations.requests.pending();
+export function leaveConnections(server: Server, { requests }: Observations, leaving: Leaving): Connection[] {
+  const pending = requests.pending();
   const other = pending.find(({ method }) => method !== 'Wait');
   if (other) throw new CannotRest(`${other.method} of ${other.execId || other.id} is under way`);
   // Somebody else's calls are none that are accounted for.
@@ -102,7 +94,6 @@ export function resumeConnections(server: Server, connections: readonly Connecti
 
 /** What has woken a worker, in a few words. */
 export function wokenBy(place: number, { listener, connections }: RestingShim): string {
-  if (place === -2) return 'the time';
   if (place === -1) return 'a signal, or the end of a process';
   if (place === listener.place) return 'a new client';
   return connections.some((one) => one.place === place) ? 'a request' : 'a stream, or want of memory';

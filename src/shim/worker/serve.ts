@@ -209,13 +209,12 @@ export class Service {
     if (this.#questions > 0) throw new CannotRest('its state is being asked for');
     if (observations.waits.pending().length > 0) throw new CannotRest('something is waited for');
     const { fd, ino, dev } = listening.bound!;
-    const whole = { server: this.#server, containers: this.#containers, events, observations };
     return {
       format: FORMAT,
       debug: log.isDebugging,
       startedAt: record.startedAt,
       listener: { place: leaving.wakes(fd), path: listening.path, ino, dev },
-      connections: leaveConnections(whole, leaving),
+      connections: leaveConnections(this.#server, observations, leaving),
       containers: this.#containers.rest(leaving),
       events: restingEvents,
       observations: observations.rest(),
@@ -240,8 +239,7 @@ export class Service {
   }
 
   async run(): Promise<void> {
-    const { listening, log, observations } = this.options;
-    const { earlier } = this.options;
+    const { listening, log, observations, earlier } = this.options;
     this.#shim.orphans.start();
     await this.#server.serve(listening.server);
     if (earlier) this.#goOn(earlier);

@@ -26,12 +26,19 @@ enum question {
   ASK_WAIT,
   /* number: how many descriptors; body: a struct resting for each of them, then the record. The worker ends then. */
   ASK_REST,
-  /* It has the record and the descriptors that it was given. */
+  /* It has the record and the descriptors that it was given; what it leaves next takes their place. */
   ASK_TAKEN,
   /* From the monitor, without an answer. number: how many descriptors, how long the record, the place of the descriptor that has woken it or
-   * -1 for a signal; body: as with ASK_REST, then what copies hold. */
+   * WOKEN_BY_*; body: as with ASK_REST, then what copies hold. */
   GIVE_RECORD,
+  /* As ASK_REST, without an answer: for the case that the worker ends before the next of these comes. It goes on. */
+  ASK_KEEP,
+  /* Nobody could go on with what was kept: the worker's end is the shim's. */
+  ASK_FORGET,
 };
+
+#define WOKEN_BY_SIGNAL (-1)
+#define WOKEN_BY_DEATH (-2)
 
 #define SPAWN_DIES_WITH_PARENT 1
 #define SPAWN_OWN_GROUP 2

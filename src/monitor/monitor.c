@@ -33,11 +33,14 @@
  */
 #define RETRY_MS 500
 #define LONGEST_RETRY_MS 30000
+/* A worker that has lived so long has died of something new; of others so many are replaced at once. */
+#define LONG_LIFE_MS 2000
+#define DEATHS_AT_ONCE 3
 
 /* What a worker is told of; the signals that stop or question a shim are handed on as they are. */
 static const int noticed[] = {SIGCHLD, SIGTERM, SIGINT, SIGUSR1};
 
-/* What a worker has left here until there is another. */
+/* What a worker has left here until there is another, or for the case that it dies. */
 struct rest {
   char *bytes; /* A struct resting for each descriptor, then the record. */
   uint32_t length, count;
@@ -53,9 +56,14 @@ static pid_t own_worker;
 static int own_status = -1;
 static struct rest *rest;
 static bool is_taken = true;
-/* The place of the descriptor that has woken it, or this. */
-#define WOKEN_BY_SIGNAL (-1)
+/* It has left its rest to end, and not for the case that it dies. */
+static bool is_asleep;
+/* The place of the descriptor that has woken it, or WOKEN_BY_*. */
 static int woken_by;
+/* How children have ended of which a worker was told: it may die before it has written that down. */
+#define TOLD 64
+static struct { pid_t pid; int status; } told[TOLD];
+static unsigned told_next;
 /* A signal wants its end, of which no worker has heard yet. */
 static bool is_to_end;
 
@@ -108,6 +116,7 @@ static struct answer spawn_for(const struct head *head, char *body, const int *d
         .own_group = head->number[2] & SPAWN_OWN_GROUP,
     };
     answer.number[0] = spawn_program(&program, descriptors, (int)count);
+    for (unsigned i = 0; i < TOLD; i++) if (told[i].pid == answer.number[0]) told[i].pid = 0;
   }
   free(envp);
   free(argv);
@@ -118,6 +127,13 @@ static struct answer spawn_for(const struct head *head, char *body, const int *d
 static struct answer wait_for(pid_t pid, bool keep) {
   struct answer answer = {{-ECHILD, 0}};
   if (pid != own_worker || pid == 0) answer.number[0] = wait_for_child(pid, keep, &answer.number[1]);
+  if (answer.number[0] > 0 && !keep) {
+    told[told_next].pid = pid;
+    told[told_next].status = answer.number[1];
+    told_next = (told_next + 1) % TOLD;
+  }
+  for (unsigned i = 0; answer.number[0] == -ECHILD && pid != 0 && i < TOLD; i++)
+    if (told[i].pid == pid) answer = (struct answer){{pid, told[i].status}};
   return answer;
 }
 
@@ -128,6 +144,11 @@ static void forget_rest(void) {
   free(rest->bytes);
   free(rest);
   rest = NULL;
+}
+
+static void release_copies(void) {
+  for (uint32_t i = 0; rest && i < rest->copied; i++) copy_end(&rest->copies[i]);
+  if (rest) rest->copied = 0;
 }
 
 static struct answer rest_from(const struct head *head, char **body, int *descriptors, size_t count) {
@@ -162,19 +183,26 @@ static bool serve_question(void) {
       answer = wait_for(head.number[0], head.number[1] != 0);
       break;
     case ASK_REST:
+    case ASK_KEEP:
       answer = rest_from(&head, &body, descriptors, count);
       is_kept = answer.number[0] == 0;
+      is_asleep = is_kept && head.kind == ASK_REST;
+      memset(told, 0, sizeof told);
       break;
     case ASK_TAKEN:
       is_taken = true;
       is_to_end = false;
+      release_copies();
+      answer.number[0] = 0;
+      break;
+    case ASK_FORGET:
       forget_rest();
       answer.number[0] = 0;
       break;
   }
   free(body);
   for (size_t i = 0; !is_kept && i < count; i++) close(descriptors[i]);
-  return send_all(here.control, &answer, sizeof answer, NULL, 0);
+  return head.kind == ASK_KEEP || send_all(here.control, &answer, sizeof answer, NULL, 0);
 }
 
 /* ---- signals ------------------------------------------------------------------------------------------------------ */
@@ -279,8 +307,10 @@ static void without_worker(void) {
 static bool give_record(void) {
   struct resting *how = (struct resting *)(void *)rest->bytes;
   struct head head = {.length = rest->length, .kind = GIVE_RECORD, .count = rest->count, .number = {(int32_t)rest->count, (int32_t)(rest->length - rest->count * sizeof *how), woken_by}};
-  for (uint32_t i = 0, copy = 0; i < rest->count && copy < rest->copied; i++)
-    if (how[i].how == REST_COPIED) head.length += how[i].held = (uint32_t)copy_holds(&rest->copies[copy++]);
+  for (uint32_t i = 0, copy = 0; i < rest->count; i++) {
+    how[i].held = how[i].how == REST_COPIED && copy < rest->copied ? (uint32_t)copy_holds(&rest->copies[copy++]) : 0;
+    head.length += how[i].held;
+  }
   bool is_sent = send_all(here.control, &head, sizeof head, rest->descriptors, rest->count) && send_all(here.control, rest->bytes, rest->length, NULL, 0);
   for (uint32_t i = 0; is_sent && i < rest->copied; i++) {
     const struct copy *copy = &rest->copies[i];
@@ -352,22 +382,32 @@ static bool wake_until_there(pid_t (*wake)(struct monitor_ends *ours)) {
 
 int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor_ends *ours)) {
   int pause = RETRY_MS;
+  unsigned deaths = 0;
+  int64_t since = now_ms();
   here = ours;
   own_worker = worker;
   /* From now on who has lost its parent is ours: what a zygote forks must not be, so not before. */
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1 || !watch_signals()) return fail("watch over processes", NULL);
   for (;;) {
     with_worker();
-    /* Without a word: it is over, or a defect, and then the daemon is to see that nobody serves here any more. */
+    /* It is over; or it has died, and nobody could go on: then the daemon is to see that nobody serves here any more. */
     if (!rest) break;
-    /* Unless the last one has not even got as far as to take the record. */
-    if (is_taken) {
+    deaths = is_asleep || now_ms() - since >= LONG_LIFE_MS ? 0 : deaths + 1;
+    if (is_asleep && is_taken) {
       pause = RETRY_MS;
       without_worker();
-    } else if (is_to_end) break;
-    else wait_longer(&pause);
+    } else {
+      /* Of somebody who is no child of ours the end of the socket is all that is known. */
+      end_own_worker();
+      if (!is_asleep) woken_by = WOKEN_BY_DEATH;
+      /* Unless the last one has not even got as far as to take the record. */
+      if (!is_taken && is_to_end) break;
+      if (!is_taken || deaths > DEATHS_AT_ONCE) wait_longer(&pause);
+      if (is_to_end) keep_notice('T');
+    }
     is_taken = false;
     if (!wake_until_there(wake)) break;
+    since = now_ms();
   }
   if (own_worker > 0) {
     int how;

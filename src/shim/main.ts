@@ -1,6 +1,5 @@
 /** Entry of containerd-shim-runc-v2: argv, env and stdin become an invocation, which is start, delete, info or serve. */
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { basename } from 'node:path';
 import { Bundle } from '../oci/bundle.js';
 import type { ServerInterceptor } from '../ttrpc/index.js';
@@ -203,7 +202,7 @@ async function startAndServe(invocation: Invocation, reply: Reply, caller: Calle
     if (input > 2) closeSync(input);
     const log = openLog(invocation.debug || place.isDebugging);
     const { startAt } = await import('./program/start.js');
-    const listening = await startAt(place.fd, place.path, daemonPid, { log, timeline });
+    const listening = startAt(place.fd, place.path, daemonPid, { log, timeline });
     // The launcher that has found a zygote waits for this, and would else have somebody new serve there.
     reply(0, '');
     await serveInvocation(invocation, listening, log, [], caller);
@@ -236,7 +235,7 @@ async function goOn(invocation: Invocation, caller: Caller): Promise<void> {
   if (caller.input > 2) closeSync(caller.input);
   const given = takeFromMonitor();
   const resting = JSON.parse(given.record.toString()) as RestingShim;
-  const [{ adopt }, { Found }, { FORMAT, wokenBy }] = await Promise.all([
+  const [{ adopt }, { Found }, { FORMAT, wokenByOf }] = await Promise.all([
     import('./program/listen.js'),
     import('./worker/leaving.js'),
     import('./worker/handover.js'),
@@ -248,9 +247,15 @@ async function goOn(invocation: Invocation, caller: Caller): Promise<void> {
   }
   const found = new Found(given);
   const { place, path, ...file } = resting.listener;
-  const listening = await adopt(found.fd(place), path, file);
-  const earlier = { resting, found, wokenBy: wokenBy(given.wokenBy, resting) };
-  await serveInvocation(invocation, listening, log, [], caller, earlier);
+  const listening = adopt(found.fd(place), path, file);
+  const earlier = { resting, found, wokenBy: wokenByOf(given.wokenBy) };
+  try {
+    await serveInvocation(invocation, listening, log, [], caller, earlier);
+  } catch (error) {
+    // Nobody reads what it says at its end.
+    log.error('going on with what an earlier worker has left failed', { error, stack: (error as Error).stack });
+    throw error;
+  }
 }
 
 /** The daemon waits for the end of what it gave us. */
@@ -307,9 +312,7 @@ async function serveInvocation(
 function inheritedListener(): Listening {
   if (!fstatSync(LISTENER_FD, { bigint: false }).isSocket())
     throw new Error(`descriptor ${LISTENER_FD} is no listening socket; use the start action`);
-  const server = createServer();
-  server.listen({ fd: LISTENER_FD });
-  return { server, path: '', unlink: () => undefined };
+  return { fd: LISTENER_FD, ino: 0, dev: 0, path: '', unlink: () => undefined };
 }
 
 void main().then(

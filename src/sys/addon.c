@@ -16,6 +16,7 @@ NAPI_MODULE_INIT() {
       register_descriptors,
       register_clock,
       register_sockets,
+      register_shared,
       register_watch,
       register_mount,
       register_loop,

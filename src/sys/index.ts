@@ -14,6 +14,8 @@ export {
   endSilently,
   hearMonitor,
   haveTaken,
+  forgetWithMonitor,
+  keepWithMonitor,
   leaveWithMonitor,
   shimPid,
   takeFromMonitor,
@@ -21,7 +23,7 @@ export {
   type MonitorEnds,
   type Resting,
 } from './monitor.js';
-export { isChild, reapableOrphans, reap } from './orphans.js';
+export { childrenOf, isChild, reapableOrphans, reap } from './orphans.js';
 export {
   bytesWaiting,
   copyDescriptor,
@@ -40,7 +42,17 @@ export {
   tryWrite,
 } from './descriptors.js';
 export { realtime, realtimeMillis } from './clock.js';
-export { listenUnix, peerCredentials, sendDatagram, tryAccept, tryReceiveDescriptor } from './sockets.js';
+export { mapShared, shareMemory } from './shared.js';
+export {
+  consume,
+  listenUnix,
+  peerCredentials,
+  sendDatagram,
+  tryAccept,
+  tryPeek,
+  tryReceiveDescriptor,
+  trySend,
+} from './sockets.js';
 export { Watch, READABLE, WRITABLE } from './watch.js';
 export { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, unmount } from './mount.js';
 export {

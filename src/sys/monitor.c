@@ -9,11 +9,13 @@ static int control = -1;
 
 bool has_monitor(void) { return control != -1; }
 
+static bool tell(const struct head *head, const void *body, const int *descriptors) {
+  return send_all(control, head, sizeof *head, descriptors, head->count) && send_all(control, body, head->length, NULL, 0);
+}
+
 static struct answer ask(const struct head *head, const void *body, const int *descriptors) {
   struct answer answer;
-  if (!send_all(control, head, sizeof *head, descriptors, head->count) || !send_all(control, body, head->length, NULL, 0) ||
-      !receive_all(control, &answer, sizeof answer))
-    return (struct answer){{-EPIPE, 0}};
+  if (!tell(head, body, descriptors) || !receive_all(control, &answer, sizeof answer)) return (struct answer){{-EPIPE, 0}};
   return answer;
 }
 
@@ -48,11 +50,13 @@ static napi_value attach(napi_env env, napi_callback_info info) {
 }
 
 /*
- * monitorRest(record, fds, hows, intos): 0 or -errno. The monitor has all of it then, and this process is to end without
- * touching any of the descriptors. hows: enum rests.
+ * monitorRest(record, fds, hows, intos, isEnd): 0 or -errno. The monitor has all of it then. At the end this process is to end
+ * without touching any of the descriptors; else it goes on. hows: enum rests.
  */
 static napi_value leave_rest(napi_env env, napi_callback_info info) {
-  ARGS(4);
+  ARGS(5);
+  bool is_end = true;
+  napi_get_value_bool(env, arg[4], &is_end);
   void *record = NULL;
   size_t size = 0;
   uint32_t count = 0;
@@ -60,7 +64,7 @@ static napi_value leave_rest(napi_env env, napi_callback_info info) {
   napi_get_buffer_info(env, arg[0], &record, &size);
   napi_get_array_length(env, arg[1], &count);
   if (count > HANDOVER_DESCRIPTORS) return number(env, -EMFILE);
-  struct head head = {.kind = ASK_REST, .count = count, .number = {(int32_t)count}};
+  struct head head = {.kind = is_end ? ASK_REST : ASK_KEEP, .count = count, .number = {(int32_t)count}};
   size_t length = count * sizeof(struct resting) + size;
   char *body = malloc(length + 1);
   if (!body) return number(env, -ENOMEM);
@@ -74,7 +78,7 @@ static napi_value leave_rest(napi_env env, napi_callback_info info) {
   }
   memcpy(body + count * sizeof(struct resting), record, size);
   head.length = (uint32_t)length;
-  int status = ask(&head, body, descriptors).number[0];
+  int status = is_end ? ask(&head, body, descriptors).number[0] : tell(&head, body, descriptors) ? 0 : -EPIPE;
   free(body);
   return number(env, status);
 }
@@ -124,12 +128,19 @@ static napi_value taken(napi_env env, napi_callback_info info) {
   return number(env, ask(&(struct head){.kind = ASK_TAKEN}, "", NULL).number[0]);
 }
 
+/* monitorForget(): 0 or -errno. What this process has left is nobody's; its end is the shim's. */
+static napi_value forget(napi_env env, napi_callback_info info) {
+  (void)info;
+  return number(env, ask(&(struct head){.kind = ASK_FORGET}, "", NULL).number[0]);
+}
+
 void register_monitor(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"monitorAttach", attach},
       {"monitorRest", leave_rest},
       {"monitorRecord", take_record},
       {"monitorTaken", taken},
+      {"monitorForget", forget},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);
 }

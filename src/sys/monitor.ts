@@ -67,12 +67,27 @@ const HOW = { kept: 0, wakes: 1, changes: 2, copied: 3 } as const;
 
 /** Leaves the descriptors and the record with the monitor. This process is to end then, and must not touch any of them. */
 export function leaveWithMonitor(record: Uint8Array, all: readonly Resting[]): void {
+  hand(record, all, true);
+}
+
+/** The same for the case that this process ends without a word before it has done so again; it goes on, with its own. */
+export function keepWithMonitor(record: Uint8Array, all: readonly Resting[]): void {
+  hand(record, all, false);
+}
+
+/** What was kept is closed and forgotten: the end of this process is the shim's. */
+export function forgetWithMonitor(): void {
+  checked(native.monitorForget(), 'sendmsg');
+}
+
+function hand(record: Uint8Array, all: readonly Resting[], isEnd: boolean): void {
   checked(
     native.monitorRest(
       record,
       all.map(({ fd }) => fd),
       all.map(({ how }) => HOW[how]),
       all.map((one) => (one.how === 'copied' ? one.into : 0)),
+      isEnd,
     ),
     'sendmsg',
   );

@@ -62,7 +62,14 @@ export interface GivenRecord {
 /** monitor.c */
 interface MonitorCalls {
   monitorAttach(control: number): number;
-  monitorRest(record: Uint8Array, fds: readonly number[], hows: readonly number[], intos: readonly number[]): number;
+  monitorRest(
+    record: Uint8Array,
+    fds: readonly number[],
+    hows: readonly number[],
+    intos: readonly number[],
+    isEnd: boolean,
+  ): number;
+  monitorForget(): number;
   monitorRecord(): GivenRecord | number;
   monitorTaken(): number;
 }
@@ -96,7 +103,15 @@ interface SocketCalls {
   listenUnix(path: string): number;
   sendDatagram(path: string, text: string): number;
   accept(fd: number): number;
+  peek(fd: number, buffer: Buffer): number;
+  consume(fd: number, count: number): number;
+  sendBytes(fd: number, bytes: Uint8Array): number;
   receiveDescriptor(fd: number): number;
+}
+
+/** shared.c */
+interface SharedCalls {
+  mapShared(fd: number, size: number): Buffer | number;
 }
 
 /** watch.c */
@@ -178,6 +193,7 @@ export interface Native
     DescriptorCalls,
     ClockCalls,
     SocketCalls,
+    SharedCalls,
     WatchCalls,
     MountCalls,
     FileCalls,

@@ -15,7 +15,7 @@ export function reapableOrphans(): number[] {
   // One call settles the usual case: no zombie at all, or the first is one that its watcher will collect.
   const first = native.waitFor(0, true);
   if (first === null || typeof first === 'number') return [];
-  return children().filter((pid) => !isWatched(pid) && isZombie(pid));
+  return childrenOf(shimPid()).filter((pid) => !isWatched(pid) && isZombie(pid));
 }
 
 /** Collects one ended child and forgets its status; false when it is not ours or still runs. */
@@ -34,9 +34,9 @@ function isZombie(pid: number): boolean {
   return typeof result === 'object' && result !== null;
 }
 
-/** Pids of all our children. The kernel keeps them by thread: an orphan goes to any thread of its new parent. */
-function children(): number[] {
-  const tasks = `/proc/${shimPid()}/task`;
+/** Pids of all children of a process. The kernel keeps them by thread: an orphan goes to any thread of its new parent. */
+export function childrenOf(parent: number): number[] {
+  const tasks = `/proc/${parent}/task`;
   return readdirSync(tasks).flatMap((tid) => {
     try {
       return readFileSync(`${tasks}/${tid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);

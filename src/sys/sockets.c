@@ -65,6 +65,44 @@ static napi_value accept_one(napi_env env, napi_callback_info info) {
   return result_of(env, accept4((int)integer(env, arg[0]), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
+/* peek(socket, buffer): how many bytes there are, up to the buffer's length; they stay there. 0 at the end, or -errno. */
+static napi_value peek(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  void *data;
+  size_t length;
+  napi_get_buffer_info(env, arg[1], &data, &length);
+  ssize_t n;
+  do n = recv((int)integer(env, arg[0]), data, length, MSG_PEEK | MSG_DONTWAIT);
+  while (n == -1 && errno == EINTR);
+  return result_of(env, n);
+}
+
+/* consume(socket, count): so many bytes, which are there, are no more; 0 or -errno. */
+static napi_value consume(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  char nowhere[16 << 10];
+  int fd = (int)integer(env, arg[0]);
+  for (int64_t left = integer(env, arg[1]); left > 0;) {
+    ssize_t n = recv(fd, nowhere, left < (int64_t)sizeof nowhere ? (size_t)left : sizeof nowhere, MSG_DONTWAIT);
+    if (n == -1 && errno == EINTR) continue;
+    if (n <= 0) return number(env, n == 0 ? -EPIPE : -errno);
+    left -= n;
+  }
+  return number(env, 0);
+}
+
+/* sendBytes(socket, buffer): how many were taken, or -errno. */
+static napi_value send_bytes(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  void *data;
+  size_t length;
+  napi_get_buffer_info(env, arg[1], &data, &length);
+  ssize_t n;
+  do n = send((int)integer(env, arg[0]), data, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (n == -1 && errno == EINTR);
+  return result_of(env, n);
+}
+
 /* receiveDescriptor(socket): the one descriptor of the next message, or -errno; EBADMSG when it holds none or more. */
 static napi_value receive_descriptor(napi_env env, napi_callback_info info) {
   ARGS(1);
@@ -101,6 +139,9 @@ void register_sockets(napi_env env, napi_value exports) {
       {"listenUnix", listen_unix},
       {"sendDatagram", send_datagram},
       {"accept", accept_one},
+      {"peek", peek},
+      {"consume", consume},
+      {"sendBytes", send_bytes},
       {"receiveDescriptor", receive_descriptor},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);

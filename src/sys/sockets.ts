@@ -28,6 +28,23 @@ export function tryAccept(fd: number): number | undefined {
   return result === -EAGAIN ? undefined : checked(result, 'accept', fd);
 }
 
+/** Reads what lies in a stream socket, and leaves it there. 0 at the end, undefined when there is nothing now. */
+export function tryPeek(socket: number, buffer: Buffer): number | undefined {
+  const result = native.peek(socket, buffer);
+  return result === -EAGAIN ? undefined : checked(result, 'recv', socket);
+}
+
+/** Takes so many bytes out of a stream socket, which have been seen there. */
+export function consume(socket: number, count: number): void {
+  checked(native.consume(socket, count), 'recv', socket);
+}
+
+/** Writes to a stream socket; gives how much it has taken, or undefined when it has no room now. */
+export function trySend(socket: number, bytes: Uint8Array): number | undefined {
+  const result = native.sendBytes(socket, bytes);
+  return result === -EAGAIN ? undefined : checked(result, 'send', socket);
+}
+
 /** The one descriptor that the next message carries; EBADMSG when it carries none or several. */
 export function tryReceiveDescriptor(socket: number): number | undefined {
   const result = native.receiveDescriptor(socket);

@@ -44,6 +44,12 @@ function nanosUntil(deadline: number): number {
   return Math.max(1, Math.min(Math.round((deadline - now()) * 1e6), 2 ** 62));
 }
 
+/** A request as it came. */
+export function encodeRequest({ service, method, payload, timeoutMs, metadata }: Request): Uint8Array {
+  const timeoutNano = timeoutMs === undefined ? 0 : Math.round(timeoutMs * 1e6);
+  return ttrpc.Request.encode({ service, method, payload, timeoutNano, metadata: [...metadata] }).finish();
+}
+
 /** A successful reply's frame. Throws when it would be too long. */
 export function replyFrame(streamId: number, payload: Uint8Array): FrameBytes {
   const parts = payload.length === 0 ? [] : [lengthPrefix(RESPONSE_PAYLOAD, payload.length), payload];

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { ConnectionSocket } from './connection-socket.js';
 import type { FrameBytes } from './wire.js';
 
 /** Writes frames to a socket; those of one turn of the event loop go out in one system call. */
@@ -7,7 +7,7 @@ export class Output {
   #full = false;
 
   constructor(
-    readonly socket: Socket,
+    readonly socket: ConnectionSocket,
     drained: () => void,
   ) {
     socket.on('drain', () => {
@@ -36,6 +36,9 @@ export class Output {
     }
     if (frame instanceof Uint8Array) {
       if (!socket.write(frame)) this.#full = true;
+    } else if (socket.account) {
+      // Whoever keeps account goes by whole frames.
+      if (!socket.write(Buffer.concat(frame))) this.#full = true;
     } else {
       for (const part of frame) if (!socket.write(part)) this.#full = true;
     }

@@ -1,10 +1,10 @@
-import type { Socket } from 'node:net';
+import type { ConnectionSocket } from './connection-socket.js';
 
 /** Stops reading from a socket for as long as anybody wants it stopped. */
 export class ReadGate {
   readonly #holders = new Set<object>();
 
-  constructor(private readonly socket: Socket) {}
+  constructor(private readonly socket: ConnectionSocket) {}
 
   hold(holder: object): void {
     this.#holders.add(holder);

@@ -1,6 +1,6 @@
-import type { Socket } from 'node:net';
 import type { ConnectionInfo, PeerCredentials, ServerInterceptor } from './call-context.js';
-import { decodeRequest, EMPTY, errorFrame, replyFrame, type Request } from './envelope.js';
+import { descriptorOf, type CallAccount, type ConnectionSocket } from './connection-socket.js';
+import { decodeRequest, EMPTY, encodeRequest, errorFrame, replyFrame, type Request } from './envelope.js';
 import type { MethodTable } from './handlers.js';
 import { Inbox, STREAM_FULL, type StallLimits } from './inbox.js';
 import { decodeMessage, encodeMessage } from './messages.js';
@@ -18,7 +18,7 @@ export interface ConnectionSettings {
   /** A connection with more unsent output than this isn't read from until that is sent. */
   readonly maxUnsentBytes: number;
   /** See ServerOptions. */
-  readonly other: ((socket: Socket, first: Buffer) => boolean) | undefined;
+  readonly other: ((socket: ConnectionSocket, first: Buffer) => boolean) | undefined;
   /** Something has changed that shutdown may be waiting for: a call has ended, or the connection. */
   readonly changed: (connection: ServerConnection) => void;
 }
@@ -33,6 +33,12 @@ export interface RestingConnection {
   readonly begun: boolean;
 }
 
+/** A call that another process has been asked for and has not answered: as it was asked, or what it is to be answered with. */
+export interface EarlierCall {
+  readonly streamId: number;
+  readonly request: Request | TtrpcError;
+}
+
 /** A server's end of a connection: reads requests, runs their handlers, writes what they say. */
 export class ServerConnection implements ConnectionInfo {
   /** From request to the end of the handler, also when the client is gone by then. */
@@ -43,7 +49,8 @@ export class ServerConnection implements ConnectionInfo {
   /** It is being closed: what comes now is not answered, and so not acted upon. */
   #closing = false;
 
-  readonly #socket: Socket;
+  readonly #socket: ConnectionSocket;
+  readonly #account: CallAccount | undefined;
   readonly #settings: ConnectionSettings;
   readonly #output: Output;
   readonly #gate: ReadGate;
@@ -57,11 +64,12 @@ export class ServerConnection implements ConnectionInfo {
 
   constructor(
     readonly id: number,
-    socket: Socket,
+    socket: ConnectionSocket,
     readonly peer: PeerCredentials | undefined,
     settings: ConnectionSettings,
   ) {
     this.#socket = socket;
+    this.#account = socket.account;
     this.#settings = settings;
     this.#output = new Output(socket, () => this.#drained());
     this.#gate = new ReadGate(socket);
@@ -74,8 +82,8 @@ export class ServerConnection implements ConnectionInfo {
 
   /** Undefined while a frame is under way, in or out. Calls that are being handled are the caller's business. */
   rest(): RestingConnection | undefined {
-    const fd = (this.#socket as { _handle?: { fd?: number } | null })._handle?.fd;
-    if (fd === undefined || fd < 0 || this.closed || this.#closing || !this.#gate.isOpen) return undefined;
+    const fd = descriptorOf(this.#socket);
+    if (fd === undefined || this.closed || this.#closing || !this.#gate.isOpen) return undefined;
     if (this.#decoder.midFrame || this.#output.unsent > 0) return undefined;
     return { fd, lastStreamId: this.#lastStreamId, begun: this.#begun };
   }
@@ -87,9 +95,18 @@ export class ServerConnection implements ConnectionInfo {
     return this;
   }
 
-  /** Begins a call that another process has been asked for, and has not answered. */
-  ask(streamId: number, request: Request): void {
+  /** Begins a call that another process has been asked for, and has not answered; or fails it. */
+  ask({ streamId, request }: EarlierCall): void {
+    if (request instanceof TtrpcError) {
+      this.#complain(streamId, request.code, request.message);
+      return;
+    }
+    this.#account?.asked(streamId, encodeRequest(request));
     this.#begin(streamId, 0, request);
+  }
+
+  get socket(): ConnectionSocket {
+    return this.#socket;
   }
 
   get state(): Map<unknown, unknown> {
@@ -150,6 +167,7 @@ export class ServerConnection implements ConnectionInfo {
         return;
       }
       this.#lastStreamId = streamId;
+      this.#account?.asked(streamId, payload);
       this.#receiveRequest(streamId, frame.flags, payload);
     }
   }
@@ -160,6 +178,7 @@ export class ServerConnection implements ConnectionInfo {
       request = decodeRequest(bytes);
     } catch (error) {
       this.#complain(streamId, Code.InvalidArgument, `unmarshal request error: ${textOf(error)}`);
+      this.#account?.answered(streamId);
       return;
     }
     this.#begin(streamId, flags, request);
@@ -169,11 +188,13 @@ export class ServerConnection implements ConnectionInfo {
     const service = this.#settings.methods.service(request.service);
     if (service === undefined) {
       this.#complain(streamId, Code.Unimplemented, `service ${request.service}`);
+      this.#account?.answered(streamId);
       return;
     }
     const method = service.get(request.method);
     if (method === undefined) {
       this.#complain(streamId, Code.Unimplemented, `method ${request.method}`);
+      this.#account?.answered(streamId);
       return;
     }
     const call = new ServerCall(this, streamId, request, method);
@@ -261,6 +282,7 @@ export class ServerConnection implements ConnectionInfo {
     call.answered = true;
     call.release();
     this.calls.delete(call.streamId);
+    this.#account?.answered(call.streamId);
     this.#settings.changed(this);
   }
 

@@ -2,10 +2,15 @@
 import type { Server as NetServer, Socket } from 'node:net';
 import { isSameUser, loadPeerReader, type Authorize, type PeerReader } from './authorize.js';
 import type { ActiveCall, PeerCredentials, ServerInterceptor } from './call-context.js';
+import type { ConnectionSocket } from './connection-socket.js';
 import { MethodTable, type Handlers } from './handlers.js';
 import { STALL_LIMITS, type StallLimits } from './inbox.js';
-import { ServerConnection, type ConnectionSettings, type RestingConnection } from './server-connection.js';
-import type { Request } from './envelope.js';
+import {
+  ServerConnection,
+  type ConnectionSettings,
+  type EarlierCall,
+  type RestingConnection,
+} from './server-connection.js';
 import type { ServiceDefinition } from './service.js';
 
 const MAX_UNSENT_BYTES = 1024 * 1024;
@@ -53,7 +58,8 @@ export class Server {
       interceptors: options.interceptors ?? [],
       stall: { ...STALL_LIMITS, ...options.stall },
       maxUnsentBytes: options.maxUnsentBytes ?? MAX_UNSENT_BYTES,
-      other: options.other,
+      // Who has given others to accept() than Node's is offered those.
+      other: options.other as ((socket: ConnectionSocket, first: Buffer) => boolean) | undefined,
       changed: (connection) => this.#changed(connection),
     };
   }
@@ -87,14 +93,14 @@ export class Server {
       listener.off('error', failed);
       this.#listeners.delete(listener);
     });
-    await this.#ready();
+    await this.ready();
   }
 
   /** Answers one connection, if its peer may connect. Never rejects: what goes wrong is told to `onError`. */
-  async accept(socket: Socket): Promise<void> {
+  async accept(socket: ConnectionSocket): Promise<void> {
     socket.on('error', ignore);
     try {
-      if (this.#authorize === 'same-user' && this.#peerReader === undefined) await this.#ready();
+      if (this.#authorize === 'same-user' && this.#peerReader === undefined) await this.ready();
       this.#admit(socket);
     } catch (error) {
       socket.destroy();
@@ -121,14 +127,15 @@ export class Server {
    *
    * @param calls those that it has not answered
    */
-  resume(
-    socket: Socket,
-    state: Omit<RestingConnection, 'fd'>,
-    calls: readonly { readonly streamId: number; readonly request: Request }[],
-  ): void {
+  resume(socket: ConnectionSocket, state: Omit<RestingConnection, 'fd'>, calls: readonly EarlierCall[]): void {
     socket.on('error', ignore);
     const connection = this.#admit(socket)?.resume(state);
-    for (const { streamId, request } of calls) connection?.ask(streamId, request);
+    for (const call of calls) connection?.ask(call);
+  }
+
+  /** Of the clients that are connected. */
+  sockets(): ConnectionSocket[] {
+    return [...this.#connections].filter(({ closed }) => !closed).map(({ socket }) => socket);
   }
 
   /** How many calls are being handled. */
@@ -189,11 +196,12 @@ export class Server {
     this.#listeners.clear();
   }
 
-  async #ready(): Promise<void> {
+  /** The promise is kept when connections can be told apart, as with serve(): for who has listeners of another kind. */
+  async ready(): Promise<void> {
     if (this.#authorize === 'same-user') this.#peerReader ??= await loadPeerReader();
   }
 
-  #admit(socket: Socket): ServerConnection | undefined {
+  #admit(socket: ConnectionSocket): ServerConnection | undefined {
     let peer: PeerCredentials | undefined;
     if (
       this.#stopped ||
@@ -210,9 +218,9 @@ export class Server {
     return connection;
   }
 
-  #mayConnect(socket: Socket, found: (peer: PeerCredentials) => void): boolean {
+  #mayConnect(socket: ConnectionSocket, found: (peer: PeerCredentials) => void): boolean {
     if (this.#authorize === 'none') return true;
-    if (this.#authorize !== 'same-user') return this.#authorize(socket);
+    if (this.#authorize !== 'same-user') return this.#authorize(socket as Socket);
     const peer = this.#peerReader!(socket);
     found(peer);
     return isSameUser(peer);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { Acceptor } from '../../src/shim/program/accept.js';
 import { listenAt, type Listening } from '../../src/shim/program/listen.js';
 import { listenUnix } from '../../src/sys/index.js';
 import { tempDir } from './fixtures/support.js';
@@ -12,7 +13,7 @@ async function listening(t: TestContext, path: string): Promise<Listening> {
   const result = await listenAt(path);
   assert.notEqual(result, 'taken');
   const found = result as Listening;
-  t.after(() => found.server.close());
+  t.after(() => closeSync(found.fd));
   return found;
 }
 
@@ -38,13 +39,19 @@ test('bug 40: a socket for us alone, in a directory for us alone', async (t) => 
 
 test('all that wait are accepted in one turn, and can be talked with', async (t) => {
   const path = join(tempDir(t), 's');
-  const { server } = await listening(t, path);
+  const { fd } = (await listenAt(path)) as Listening;
   const accepted: Socket[] = [];
   const inOneTurn = new Promise<number>((resolve) => {
-    server.on('connection', (socket) => {
-      if (accepted.push(socket) === 1) setImmediate(() => resolve(accepted.length));
-      socket.pipe(socket);
-    });
+    const acceptor = new Acceptor(
+      fd,
+      (connection) => {
+        const socket = new Socket({ fd: connection, readable: true, writable: true });
+        if (accepted.push(socket) === 1) setImmediate(() => resolve(accepted.length));
+        socket.pipe(socket);
+      },
+      assert.ifError,
+    );
+    t.after(() => acceptor.close());
   });
   const clients = Array.from({ length: 20 }, () => connect(path));
   t.after(() => {
@@ -90,7 +97,7 @@ test('two who start at once: one listens, the other finds it', async (t) => {
   const path = join(tempDir(t), 's');
   closeSync(listenUnix(path));
   const results = await Promise.all([listenAt(path), listenAt(path), listenAt(path)]);
-  for (const result of results) if (result !== 'taken') t.after(() => result.server.close());
+  for (const result of results) if (result !== 'taken') t.after(() => closeSync(result.fd));
   assert.ok(results.some((result) => result !== 'taken'));
   assert.equal(await connects(path), true);
 });
@@ -99,7 +106,7 @@ test('two who find a dead one’s socket at once: only one of them listens', asy
   const path = join(tempDir(t), 's');
   closeSync(listenUnix(path));
   const results = await Promise.all([listenAt(path), listenAt(path), listenAt(path)]);
-  for (const result of results) if (result !== 'taken') t.after(() => result.server.close());
+  for (const result of results) if (result !== 'taken') t.after(() => closeSync(result.fd));
   assert.equal(results.filter((result) => result !== 'taken').length, 1);
 });
 

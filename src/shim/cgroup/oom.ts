@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeEventfd, READABLE, tryRead, Watch } from '../../sys/index.js';
 import { keyed } from './files.js';
-import type { Found, Leaving } from '../worker/leaving.js';
+import { NOWHERE, type Found, type Leaving } from '../worker/leaving.js';
 import type { CgroupPaths } from '../record/cgroup-paths.js';
 
 /** What a worker that rests leaves of a watch. */
@@ -30,9 +30,8 @@ export class OomWatch {
 
   /** Goes on with what another process has left: what has happened meanwhile is found at once. */
   static resume(cgroup: CgroupPaths, { place, kills }: RestingWatch, found: Found, killed: () => void): OomWatch {
-    const fd = found.fd(place);
-    if (cgroup.version === 1) return OomWatch.#counter(cgroup.controllers.memory ?? '', fd, killed);
-    closeSync(fd);
+    if (cgroup.version === 1) return OomWatch.#counter(cgroup.controllers.memory ?? '', found.fd(place), killed);
+    if (place !== NOWHERE) closeSync(found.fd(place));
     const watch = OomWatch.#unified(cgroup.dir, killed, BigInt(kills ?? '0'));
     watch.look();
     return watch;

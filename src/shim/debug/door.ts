@@ -11,9 +11,13 @@ import { BUILD } from '../observe/version.js';
 /** How `GET` begins, in a frame's place for the first byte of a length of over a gigabyte. */
 const G = 0x47;
 
-/** Takes a connection over when it is one to ask by. */
-export function answerDebug(socket: Socket, first: Buffer, sources: Sources): boolean {
-  if (first[0] !== G) return false;
+/** Whether a connection is one to ask by: how it begins says so. */
+export function asksForState(first: Buffer): boolean {
+  return first[0] === G;
+}
+
+/** Takes over a connection that is one to ask by. */
+export function answerDebug(socket: Socket, first: Buffer, sources: Sources): void {
   socket.pause();
   // Who asks by netcat closes his half before he has the answer.
   socket.allowHalfOpen = true;
@@ -24,7 +28,6 @@ export function answerDebug(socket: Socket, first: Buffer, sources: Sources): bo
         .resume()
         .end(`HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n${raw(sources, error)}\n`),
   );
-  return true;
 }
 
 /** The state dump in the log, one at a time. */

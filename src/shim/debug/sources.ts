@@ -29,6 +29,7 @@ export interface ContainerSnapshot {
   readonly activeExecs: number;
 }
 
+import type { DeathsSnapshot } from '../worker/handover.js';
 import type { SleepSnapshot } from '../worker/sleep.js';
 
 export interface Sources {
@@ -48,6 +49,7 @@ export interface Sources {
   log(): { complaints: readonly Complaint[]; dropped: number };
   connections(): number;
   sleep(): SleepSnapshot;
+  deaths(): DeathsSnapshot;
   /** Processor time that the shim's workers have used. */
   cpuSeconds(): number;
   /** True when the end of this process will be noticed. */

@@ -3,6 +3,7 @@ import { REVISION, VERSION } from '../observe/version.js';
 import { describeContainer, type ContainerState } from './containers.js';
 import { measure, type Metrics } from './metrics.js';
 import { inspect, type ProcessInfo } from './procfs.js';
+import type { DeathsSnapshot } from '../worker/handover.js';
 import type { SleepSnapshot } from '../worker/sleep.js';
 import type { Sources } from './sources.js';
 import { Reasons, type Reason } from './reasons.js';
@@ -39,6 +40,8 @@ export interface State {
   connections: number;
   /** How often it has slept, and why it is awake. */
   sleep: SleepSnapshot;
+  /** How often a worker has ended without a word, when, and while it did what. */
+  deaths: DeathsSnapshot;
   openDescriptors: number;
   /** The last warnings and errors of the shim, oldest first. */
   recentErrors: { time: string; level: string; text: string }[];
@@ -151,6 +154,7 @@ export async function takeState(sources: Sources): Promise<State> {
     timeline: sources.timeline(),
     connections: sources.connections(),
     sleep: sources.sleep(),
+    deaths: sources.deaths(),
     openDescriptors: metrics.openDescriptors,
     recentErrors: sources
       .log()

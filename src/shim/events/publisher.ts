@@ -10,6 +10,7 @@ import { timestamp } from '../../api/timestamp.js';
 import { realtimeMillis } from '../../sys/index.js';
 import { Client, connect, TtrpcError, Code } from '../../ttrpc/index.js';
 import { Absence, type RestingAbsence } from './absence.js';
+import { Changes } from '../observe/changes.js';
 import type { Logger } from '../observe/log.js';
 
 const ATTEMPT_MS = 5_000;
@@ -25,6 +26,8 @@ const EXIT = '/tasks/exit';
 const UNHEARD_MS = 2_000;
 
 export interface QueuedEvent {
+  /** Its place in the order; the first has 1. */
+  number: number;
   topic: string;
   typeUrl: string;
   value: Uint8Array;
@@ -62,14 +65,17 @@ export interface EventsSnapshot {
   lastError: { text: string; time: number } | undefined;
 }
 
-/** What is left of a publisher that has nothing to tell. */
+/** What is left of a publisher. */
 export interface RestingEvents {
+  /** To be told; the bytes in base64. Absent where there was nothing. */
+  readonly queue?: readonly { number: number; topic: string; typeUrl: string; value: string; time: number }[];
   readonly absence: RestingAbsence;
   readonly figures: Pick<EventsSnapshot, 'sent' | 'repeated' | 'retried' | 'dropped' | 'lastError'>;
 }
 
 export class EventPublisher {
   readonly #queue: QueuedEvent[] = [];
+  #number = 0;
   /** Those that the daemon has taken lately, and that may have to be told again. */
   #unheard: QueuedEvent[] = [];
   #client: Client | undefined;
@@ -93,6 +99,8 @@ export class EventPublisher {
     private readonly log: Logger,
     private readonly absence = new Absence(),
     earlier?: RestingEvents['figures'],
+    private readonly changes = new Changes(),
+    private readonly noteTold: (event: number) => void = () => undefined,
   ) {
     if (!earlier) return;
     this.#sent = earlier.sent;
@@ -136,8 +144,9 @@ export class EventPublisher {
       return undefined;
     }
     if (this.#queue.length >= CAPACITY && !this.#makeRoom(topic)) return undefined;
-    const event: QueuedEvent = { topic, typeUrl, value, time: realtimeMillis(), isOver };
+    const event: QueuedEvent = { number: ++this.#number, topic, typeUrl, value, time: realtimeMillis(), isOver };
     this.#queue.push(event);
+    this.changes.note();
     this.#startSending();
     return event;
   }
@@ -153,6 +162,40 @@ export class EventPublisher {
   commanded(): void {
     this.absence.commanded();
     if (this.#sender.doing === 'waiting for subscribers') this.#wakePause?.();
+  }
+
+  /**
+   * What is left, for the case that this process ends suddenly. What is told at this moment may be told again. That a daemon may have
+   * taken something to its grave is not remembered.
+   */
+  restSuddenly(): RestingEvents {
+    const { sent, repeated, retried, dropped, lastError } = this.describe();
+    const queue = this.#queue.map(({ number, topic, typeUrl, value, time }) => ({
+      number,
+      topic,
+      typeUrl,
+      value: Buffer.from(value).toString('base64'),
+      time,
+    }));
+    return { queue, absence: this.absence.rest(), figures: { sent, repeated, retried, dropped, lastError } };
+  }
+
+  /**
+   * Goes on with what another process has left in its queue.
+   *
+   * @param told the number of the last event that the daemon has taken from there
+   */
+  resume(queue: NonNullable<RestingEvents['queue']>, told: number): void {
+    const left = queue.filter(({ number }) => number > told);
+    if (left.length > 0) this.#putFirst(left.map((event) => ({ ...event, value: Buffer.from(event.value, 'base64') })));
+  }
+
+  #putFirst(events: readonly QueuedEvent[]): void {
+    this.#queue.unshift(...events);
+    // Numbers are those of the order.
+    for (const event of this.#queue) event.number = ++this.#number;
+    this.changes.note();
+    if (!this.#closed) this.#startSending();
   }
 
   /** Undefined while there is something to tell the daemon, or may be again. */
@@ -288,6 +331,7 @@ export class EventPublisher {
   #remove(event: QueuedEvent): void {
     const at = this.#queue.indexOf(event);
     if (at >= 0) this.#queue.splice(at, 1);
+    if (at === 0) this.noteTold(event.number);
   }
 
   #remember(event: QueuedEvent): void {
@@ -305,10 +349,11 @@ export class EventPublisher {
   #lost(): void {
     this.#client = undefined;
     this.absence.lost();
-    this.#queue.unshift(...this.#unheardLately());
+    const unheard = this.#unheardLately();
     this.#unheard = [];
     if (this.#sender.doing === 'waiting for subscribers') this.#wakePause?.();
-    if (this.#queue.length > 0 && !this.#closed) this.#startSending();
+    if (unheard.length > 0) this.#putFirst(unheard);
+    else if (this.#queue.length > 0 && !this.#closed) this.#startSending();
   }
 
   #does(doing: EventsSnapshot['sender']['doing']): void {
@@ -343,6 +388,7 @@ export class EventPublisher {
     // Each exit has had a process of its own, so there is an end to them.
     if (at < 0 && topic === EXIT) return true;
     const dropped = at < 0 ? topic : this.#queue.splice(at, 1)[0]?.topic;
+    this.changes.note();
     this.#dropped++;
     this.log.error('too many events wait for the daemon, one is dropped', { topic: dropped, dropped: this.#dropped });
     return at >= 0;

@@ -1,12 +1,11 @@
 /** From `start` to the process that serves: the same program, detached, with the listening socket as a descriptor. */
 import { spawn } from 'node:child_process';
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
 import type { Readable } from 'node:stream';
 import { Bundle } from '../../oci/bundle.js';
 import { duplicate } from '../../sys/index.js';
 import { addressOf } from '../program/delete.js';
-import { unlinkOf, type Listening } from '../program/listen.js';
+import { adopt, type Listening } from '../program/listen.js';
 
 /** What the serving process gets: its socket, and a pipe to say on that it serves. */
 const LISTENER_FD = 3;
@@ -17,26 +16,19 @@ const READY_MS = 30_000;
 /** How much of what it says when it fails is passed on. */
 const MAX_WORDS = 4_096;
 
-/** The descriptor of a listening server. Node has it, and no name for it that is documented. */
-function descriptorOf(server: Server): number {
-  const { fd } = (server as Server & { _handle?: { fd?: number } })._handle ?? {};
-  if (fd === undefined || fd < 0) throw new Error('this Node does not tell the descriptor of a listening socket');
-  return fd;
-}
-
 /**
  * Starts the serving process, and waits until it serves.
  *
  * @param flags the command line that the daemon gave, without the action
  * @throws with what it said when it ended instead
  */
-export async function launch({ server }: Listening, flags: readonly string[]): Promise<void> {
+export async function launch({ fd }: Listening, flags: readonly string[]): Promise<void> {
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...flags], {
     detached: true,
-    stdio: ['ignore', 'ignore', 'pipe', descriptorOf(server), 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe', fd, 'pipe'],
   });
   // From here on the socket is its own: who connects must not be accepted by us.
-  server.close();
+  closeSync(fd);
   let words = '';
   child.stderr!.on('data', (chunk: Buffer) => (words = (words + chunk.toString()).slice(-MAX_WORDS)));
   try {
@@ -76,10 +68,7 @@ export function inheritedListener(): Listening {
     );
   const path = addressOf(new Bundle(process.cwd()));
   if (path === undefined) throw new Error(`there is no file address in ${process.cwd()}, which start makes`);
-  const unlink = unlinkOf(path);
-  const server = createServer();
-  server.listen({ fd: LISTENER_FD });
-  return { server, path, unlink };
+  return adopt(LISTENER_FD, path);
 }
 
 /** Tells `start` that it may answer. From here on nobody reads what is said but the daemon, in its log. */

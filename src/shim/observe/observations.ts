@@ -4,6 +4,7 @@
  */
 // Not all of the runtime: this is there before the daemon is answered.
 import { CommandTotals, type CommandTotal } from '../../runc/totals.js';
+import { Changes } from './changes.js';
 import { newCounters, type Counters } from './counters.js';
 import { Waits } from './pending.js';
 import { Requests, type RequestTotal } from './requests.js';
@@ -23,6 +24,7 @@ export class Observations {
   readonly commands = new CommandTotals((phase, name) => this.timeline.mark(`runtime ${name}: ${phase}`));
   readonly waits = new Waits();
   readonly counters = newCounters();
+  readonly changes = new Changes();
 
   rest(): RestingObservations {
     return {

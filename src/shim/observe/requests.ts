@@ -22,6 +22,8 @@ export interface RequestListener {
   onRequest(): void;
   /** Called with each request that is more than a question, as only a client of the daemon makes them. */
   onCommand(): void;
+  /** Called before such a request is answered, whatever became of it. */
+  onDone?(): void;
 }
 
 type Handle = (request: { id?: string; execId?: string }, context: CallContext) => unknown;
@@ -69,10 +71,11 @@ export class Requests {
   #accounted(method: string, handle: Handle, listener: RequestListener): Handle {
     const total = { count: 0, failed: 0 };
     this.#totals.set(method, total);
+    const isQuiet = QUIET.has(method);
     return (request, context) => {
       total.count++;
       listener.onRequest();
-      if (!QUIET.has(method)) {
+      if (!isQuiet) {
         this.timeline.mark(`${method}: asked`, request.id);
         listener.onCommand();
       }
@@ -86,6 +89,7 @@ export class Requests {
         throw error;
       } finally {
         this.#current = undefined;
+        if (!isQuiet && !(result instanceof Promise)) listener.onDone?.();
       }
       // What is answered at once was never pending.
       if (!(result instanceof Promise)) return result;
@@ -93,12 +97,14 @@ export class Requests {
       return result.then(
         (reply: unknown) => {
           this.#pending.delete(entry);
-          if (!QUIET.has(method)) this.timeline.mark(`${method}: done`, request.id);
+          if (!isQuiet) this.timeline.mark(`${method}: done`, request.id);
+          if (!isQuiet) listener.onDone?.();
           return reply;
         },
         (error: unknown) => {
           this.#pending.delete(entry);
           total.failed++;
+          if (!isQuiet) listener.onDone?.();
           throw error;
         },
       );

@@ -1,16 +1,15 @@
 /** Listening where the daemon will look for us, or finding that another shim already does (contract §1.7). */
 import { closeSync, constants, fstatSync, mkdirSync, openSync, statSync } from 'node:fs';
-import { connect, createServer, Socket, type Server } from 'node:net';
+import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { removeFile } from '../../oci/bundle.js';
-import { listenUnix, SysError, tryAccept, tryLock } from '../../sys/index.js';
+import { listenUnix, tryLock } from '../../sys/index.js';
 
 /** How long a shim that lives may take to accept, on a host that has other things to do. */
 const PROBE_MS = 2_000;
 /** How long the removal of a dead socket by somebody else may take. */
 const LOCK_MS = 10_000;
-const BACKLOG = 511;
 
 /** A listening descriptor, and which file its path was when it was bound. */
 export interface Bound {
@@ -19,11 +18,9 @@ export interface Bound {
   readonly dev: number;
 }
 
-export interface Listening {
-  server: Server;
-  path: string;
-  /** What it listens with; absent where somebody else has bound it, and knows. */
-  bound?: Bound | undefined;
+/** See {@link Acceptor} for who connects. */
+export interface Listening extends Bound {
+  readonly path: string;
   /** Removes the socket file, unless somebody else has made a new one there. */
   unlink(): void;
 }
@@ -31,7 +28,7 @@ export interface Listening {
 /** A listening socket at the path, or `taken` when a living shim has it. A dead shim's leftover is replaced. */
 export async function listenAt(path: string): Promise<Listening | 'taken'> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const free = await tryListen(path);
+  const free = tryListen(path);
   if (free) return free;
   if ((await probe(path)) === 'served') return 'taken';
   // Who removes a dead socket must be sure that it is still that one: between a look and a removal another may have
@@ -40,7 +37,7 @@ export async function listenAt(path: string): Promise<Listening | 'taken'> {
     const state = await probe(path);
     if (state === 'served') return 'taken';
     if (state === 'dead') removeFile(path);
-    const listening = await tryListen(path);
+    const listening = tryListen(path);
     if (listening) return listening;
     // Somebody who found no socket at all was faster.
     if ((await probe(path)) === 'served') return 'taken';
@@ -56,9 +53,9 @@ export async function removeDeadSocket(path: string): Promise<void> {
   });
 }
 
-async function tryListen(path: string): Promise<Listening | undefined> {
+function tryListen(path: string): Listening | undefined {
   try {
-    return await listen(path);
+    return listen(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined;
     throw error;
@@ -92,7 +89,7 @@ function lockFile(file: string): number | undefined {
   return undefined;
 }
 
-async function listen(path: string): Promise<Listening> {
+function listen(path: string): Listening {
   const before = process.umask(0o177);
   let fd: number;
   try {
@@ -104,64 +101,15 @@ async function listen(path: string): Promise<Listening> {
   return adopt(fd, path);
 }
 
-/** Serves where somebody has bound and listens already: a part of us, or the launcher before Node was there. */
-export async function adopt(fd: number, path: string, file: Omit<Bound, 'fd'> = statSync(path)): Promise<Listening> {
+/** Where somebody has bound and listens already: a part of us, or the launcher before Node was there. */
+export function adopt(fd: number, path: string, file: Omit<Bound, 'fd'> = statSync(path)): Listening {
   const { ino, dev } = file;
-  const server = createServer({ pauseOnConnect: false });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.once('listening', () => {
-      server.off('error', reject);
-      resolve();
-    });
-    listenOn(server, fd);
-  });
-  acceptAll(server, fd);
-  return { server, path, bound: { fd, ino, dev }, unlink: () => unlinkIf(path, { ino, dev }) };
-}
-
-/** Removes the socket that is at the path now, unless somebody else has made a new one there by then. */
-export function unlinkOf(path: string): () => void {
-  const file = statSync(path);
-  return () => unlinkIf(path, file);
+  return { fd, ino, dev, path, unlink: () => unlinkIf(path, { ino, dev }) };
 }
 
 function unlinkIf(path: string, { ino, dev }: Omit<Bound, 'fd'>): void {
   const now = statSync(path, { throwIfNoEntry: false });
   if (now?.ino === ino && now.dev === dev) removeFile(path);
-}
-
-/**
- * Node accepts one connection in each turn of its loop, and before the next one it serves all that are there already: of many
- * that come at once, the last would wait for the first ones' hundredth requests. So all that wait are accepted together.
- */
-function acceptAll(server: Server, fd: number): void {
-  let accepting = false;
-  server.on('connection', () => {
-    if (accepting) return;
-    accepting = true;
-    try {
-      for (let next; server.listening && (next = tryAccept(fd)) !== undefined;)
-        server.emit('connection', new Socket({ fd: next, readable: true, writable: true }));
-    } catch (error) {
-      // Too many open files, say: the next turn meets the same, and there it is known what to do.
-      if (!(error instanceof SysError)) throw error;
-    } finally {
-      accepting = false;
-    }
-  });
-}
-
-/** What `listen` comes to in the end: in Node since its first versions, and no part of its documented face. */
-interface Legacy {
-  _listen2?: (address: null, port: null, type: null, backlog: number, fd: number) => void;
-}
-
-/** Node's own listen() loads the cluster module first, with child processes and all: 14 ms, for nothing. */
-function listenOn(server: Server, fd: number): void {
-  const legacy = server as Server & Legacy;
-  if (legacy._listen2) legacy._listen2(null, null, null, BACKLOG, fd);
-  else server.listen({ fd, backlog: BACKLOG });
 }
 
 /**

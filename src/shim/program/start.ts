@@ -96,13 +96,13 @@ function joinCgroup(path: string): void {
  *
  * @param fd listens at the path
  */
-export async function startAt(
+export function startAt(
   fd: number,
   path: string,
   daemonPid: number,
   { log, timeline }: { log: Logger; timeline: Timeline },
-): Promise<Listening> {
-  const listening = await adopt(fd, path);
+): Listening {
+  const listening = adopt(fd, path);
   timeline.mark('listening');
   try {
     adjustOomScore(daemonPid);

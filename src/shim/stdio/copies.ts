@@ -64,7 +64,8 @@ export class Copies {
   /** Leaves all to the monitor. @throws CannotRest */
   rest(leaving: Leaving, source: (name: string) => number, sink: (target: Target) => number): string[] {
     for (const [name, { pump }] of this.#copies)
-      if (!pump.rest()) throw new CannotRest(`${name} of ${this.id} is not where its client finds it`);
+      if (!leaving.isSudden && !pump.rest())
+        throw new CannotRest(`${name} of ${this.id} is not where its client finds it`);
     for (const [name, { target }] of this.#copies) leaving.copies(source(name), sink(target));
     return [...this.#copies.keys()];
   }

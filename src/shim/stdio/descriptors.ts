@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import type { Changes } from '../observe/changes.js';
 
 /**
  * The descriptors of one process's stdio, by name. Each has one owner, which is this: closing twice would close a
@@ -6,6 +7,9 @@ import { closeSync } from 'node:fs';
  */
 export class Descriptors {
   readonly #open = new Map<string, number>();
+
+  /** @param changes told of what is closed: others may have it, too, and it ends for its other side when the last does */
+  constructor(private readonly changes?: Pick<Changes, 'note'>) {}
 
   /** Takes ownership. */
   add(name: string, fd: number): number {
@@ -23,6 +27,7 @@ export class Descriptors {
     for (const name of names) {
       const fd = this.#open.get(name);
       if (fd === undefined) continue;
+      this.changes?.note();
       this.#open.delete(name);
       closeSync(fd);
     }

@@ -26,7 +26,7 @@ const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
 export class PlainStdio implements Stdio {
   readonly consoleSocket = undefined;
   /** `NAME` is the process's, `NAME-shim` the shim's end of a pipe between them; stdin has the client's ends too. */
-  readonly #fds = new Descriptors();
+  readonly #fds: Descriptors;
   readonly #copies: Copies;
   #targets: Targets = new Map();
   #given: number[] = [];
@@ -42,6 +42,7 @@ export class PlainStdio implements Stdio {
     private readonly warn: (text: string) => void,
     private readonly observer: StdioObserver,
   ) {
+    this.#fds = new Descriptors(observer.changes);
     this.#copies = new Copies(request.id, warn, observer.counters);
   }
 
@@ -61,12 +62,12 @@ export class PlainStdio implements Stdio {
     request: StdioRequest,
     warn: (text: string) => void,
     observer: StdioObserver,
-    { descriptors, copying, input, targets, stdinClosed = false }: RestingStdio,
+    { descriptors, copying, input, targets, stdinClosed = false, isGiven = false }: RestingStdio,
     found: Found,
   ): PlainStdio {
     const stdio = new PlainStdio(request, warn, observer);
     stdio.#fds.addAll(found.all(descriptors));
-    stdio.#targets = resumeTargets(targets, (places) => found.all(places), warn);
+    stdio.#targets = resumeTargets(targets, (places) => found.all(places), warn, observer);
     stdio.#stdinClosed = stdinClosed;
     for (const target of stdio.#targets.values()) stdio.#copies.add(target);
     for (const name of copying as StreamName[])
@@ -77,14 +78,15 @@ export class PlainStdio implements Stdio {
         found.held(descriptors[`${name}-shim`]!),
       );
     if (input) stdio.#feed(found.held(descriptors['stdin-client']!));
+    if (isGiven) stdio.#given = [stdio.#fds.get('stdin')!, ...STREAMS.map((name) => stdio.#opened(name)!)];
     return stdio;
   }
 
   rest(leaving: Leaving): RestingStdio {
     const { id } = this.request;
     if (this.#lost.length > 0) throw new CannotRest(`${id} has output that goes nowhere`);
-    if (this.#given.length > 0) throw new CannotRest(`${id} has not been made yet`);
-    if (this.#input?.rest() === false) throw new CannotRest(`input of ${id} is under way`);
+    if (this.#given.length > 0) leaving.underWay(`${id} has not been made yet`);
+    if (!leaving.isSudden && this.#input?.rest() === false) throw new CannotRest(`input of ${id} is under way`);
     const descriptors = leaving.keepAll(this.#fds.list());
     const { resting, sinks } = restTargets(this.#targets, leaving);
     const copying = this.#copies.rest(
@@ -93,7 +95,14 @@ export class PlainStdio implements Stdio {
       (target) => sinks.get(target)!,
     );
     if (this.#input) leaving.copies(descriptors['stdin-client']!, descriptors['stdin-shim']!);
-    return { descriptors, copying, input: this.#input !== undefined, targets: resting, stdinClosed: this.#stdinClosed };
+    return {
+      descriptors,
+      copying,
+      input: this.#input !== undefined,
+      targets: resting,
+      stdinClosed: this.#stdinClosed,
+      isGiven: this.#given.length > 0,
+    };
   }
 
   get given(): readonly number[] {
@@ -227,6 +236,12 @@ export class PlainStdio implements Stdio {
     const pipe = makePipe();
     setNonblock(this.#fds.add(`${name}-shim`, pipe.read), true);
     return this.#fds.add(name, pipe.write);
+  }
+
+  /** What the process is to have of an output that is open. */
+  #opened(name: StreamName): number | undefined {
+    const own = this.#fds.get(name) ?? this.#targets.get(name)?.direct;
+    return own ?? (name === 'stderr' && this.#isShared ? this.#fds.get('stdout') : undefined);
   }
 
   #nowhere(name: 'stdin' | StreamName): number {

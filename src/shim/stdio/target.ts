@@ -75,7 +75,7 @@ export async function openTargets(
         targets.set(
           name,
           kindOf(uri.path) === 'other' && isPlain(settings)
-            ? FifoTarget.device(uri.path, warn)
+            ? FifoTarget.device(uri.path, warn, observer)
             : await LogFileTarget.open(settings, warn),
         );
         return;
@@ -116,10 +116,11 @@ export function resumeTargets(
   all: RestingStdio['targets'],
   found: (places: Readonly<Record<string, number>>) => Record<string, number>,
   warn: (text: string) => void,
+  observer: StdioObserver,
 ): Targets {
   const targets: Targets = new Map();
   for (const { streams, descriptors } of all) {
-    const target = FifoTarget.resume(found(descriptors), warn);
+    const target = FifoTarget.resume(found(descriptors), warn, observer);
     for (const name of streams) targets.set(name, target);
   }
   return targets;
@@ -155,21 +156,27 @@ const MOST_ROOM = 1 << 20;
 class FifoTarget implements Target {
   readonly kind = 'fifo';
   readonly direct = undefined;
-  readonly #fds = new Descriptors();
+  readonly #fds: Descriptors;
 
   private constructor(
     descriptors: Record<string, number>,
     private readonly warn: (text: string) => void,
+    { changes }: Pick<StdioObserver, 'changes'>,
   ) {
+    this.#fds = new Descriptors(changes);
     this.#fds.addAll(descriptors);
   }
 
-  static #of({ fd, isFifo }: Output, warn: (text: string) => void): FifoTarget {
-    return new FifoTarget({ [isFifo ? 'both' : 'device']: fd }, warn);
+  static #of({ fd, isFifo }: Output, warn: (text: string) => void, observer: StdioObserver): FifoTarget {
+    return new FifoTarget({ [isFifo ? 'both' : 'device']: fd }, warn, observer);
   }
 
-  static resume(descriptors: Record<string, number>, warn: (text: string) => void): FifoTarget {
-    return new FifoTarget(descriptors, warn);
+  static resume(
+    descriptors: Record<string, number>,
+    warn: (text: string) => void,
+    observer: StdioObserver,
+  ): FifoTarget {
+    return new FifoTarget(descriptors, warn, observer);
   }
 
   rest(leaving: Leaving): { descriptors: Record<string, number>; sink: number | undefined } {
@@ -177,13 +184,13 @@ class FifoTarget implements Target {
     return { descriptors, sink: descriptors.both ?? descriptors.device };
   }
 
-  static async open(path: string, warn: (text: string) => void, { waits }: StdioObserver): Promise<FifoTarget> {
-    return FifoTarget.#of(await waits.for('fifo reader', path, openOutput(path)), warn);
+  static async open(path: string, warn: (text: string) => void, observer: StdioObserver): Promise<FifoTarget> {
+    return FifoTarget.#of(await observer.waits.for('fifo reader', path, openOutput(path)), warn, observer);
   }
 
   /** What a `file://` names, and is no file. A FIFO that nobody reads is an error. */
-  static device(path: string, warn: (text: string) => void): FifoTarget {
-    return FifoTarget.#of({ fd: openSync(path, O_WRONLY | O_APPEND | O_NONBLOCK), isFifo: false }, warn);
+  static device(path: string, warn: (text: string) => void, observer: StdioObserver): FifoTarget {
+    return FifoTarget.#of({ fd: openSync(path, O_WRONLY | O_APPEND | O_NONBLOCK), isFifo: false }, warn, observer);
   }
 
   sink(): DescriptorSink {

@@ -16,7 +16,7 @@ const MASTER_TIMEOUT_MS = 30_000;
 
 export class TerminalStdio implements Stdio {
   readonly given = undefined;
-  readonly #fds = new Descriptors();
+  readonly #fds: Descriptors;
   readonly #console = new ConsoleSocket();
   readonly #copies: Copies;
   #targets: Targets = new Map();
@@ -29,6 +29,7 @@ export class TerminalStdio implements Stdio {
     private readonly warn: (text: string) => void,
     private readonly observer: StdioObserver,
   ) {
+    this.#fds = new Descriptors(observer.changes);
     this.#copies = new Copies(request.id, warn, observer.counters);
   }
 
@@ -59,7 +60,7 @@ export class TerminalStdio implements Stdio {
     const stdio = new TerminalStdio(request, warn, observer);
     stdio.#console.close();
     stdio.#fds.addAll(found.all(descriptors));
-    stdio.#targets = resumeTargets(targets, (places) => found.all(places), warn);
+    stdio.#targets = resumeTargets(targets, (places) => found.all(places), warn, observer);
     stdio.#exited = exited;
     stdio.#size = size && [...size];
     const master = stdio.#fds.get('master');
@@ -70,7 +71,8 @@ export class TerminalStdio implements Stdio {
   }
 
   rest(leaving: Leaving): RestingStdio {
-    if (this.#input?.rest() === false) throw new CannotRest(`input of ${this.request.id} is under way`);
+    if (!leaving.isSudden && this.#input?.rest() === false)
+      throw new CannotRest(`input of ${this.request.id} is under way`);
     const descriptors = leaving.keepAll(this.#fds.list());
     const { resting, sinks } = restTargets(this.#targets, leaving);
     const copying = this.#copies.rest(

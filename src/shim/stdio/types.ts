@@ -34,13 +34,15 @@ export interface RestingStdio {
     readonly streams: readonly StreamName[];
     readonly descriptors: Readonly<Record<string, number>>;
   }[];
+  /** It has not been made yet: what it is to be given is among the descriptors. */
+  readonly isGiven?: boolean;
   readonly stdinClosed?: boolean;
   readonly exited?: boolean;
   readonly size?: readonly [number, number] | undefined;
 }
 
 /** Who is told what streams wait for, and how much they copy. */
-export type StdioObserver = Pick<Observations, 'waits' | 'counters'>;
+export type StdioObserver = Pick<Observations, 'waits' | 'counters' | 'changes'>;
 
 /** The stdio of one process from before it exists until it is deleted. Every method may be called in any state. */
 export interface Stdio {

@@ -13,6 +13,7 @@ import { thisHost, type Host } from './host.js';
 import { abandon, create, startCreated } from './lifecycle/created.js';
 import { addExec, startExec } from './lifecycle/exec.js';
 import { restore } from './lifecycle/restored.js';
+import { settle, undoLost, type Lost } from './lost.js';
 import { MemoryWatch } from './memory.js';
 import type { LiveExec, Parts } from './parts.js';
 import { pidsOf, type ContainerPid } from './pids.js';
@@ -58,6 +59,21 @@ export class Container {
     const container = new Container(resting.record, shim, host);
     resumeContainer(container.#parts, resting, found);
     return container;
+  }
+
+  /** An earlier process was asked for this, and ended without a word: what became of it is found out, before anything else is done. */
+  settle(lost: readonly Lost[]): void {
+    const { shim, record } = this.#parts;
+    this.#serial
+      .run(() => settle(this.#parts, lost))
+      .catch((error: unknown) =>
+        shim.log.error('finding out what became of a request failed', { id: record.id, error }),
+      );
+  }
+
+  /** The same for its create: nothing is left of it. */
+  undo(): Promise<void> {
+    return this.#serial.run(() => undoLost(this.#parts));
   }
 
   // ---- its life --------------------------------------------------------------------------------------------------

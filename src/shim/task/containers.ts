@@ -5,17 +5,25 @@ import { Container } from './container.js';
 import type { ShimContext } from './context.js';
 import type { ContainerSnapshot } from '../debug/sources.js';
 import type { ContainerRecord } from '../record/record.js';
+import type { Lost } from './lost.js';
 import type { RestingContainer } from './resting.js';
-import { CannotRest, type Found, type Leaving } from '../worker/leaving.js';
+import type { Found, Leaving } from '../worker/leaving.js';
 import type { SandboxOwner } from './sandbox-service.js';
 
 /** Deleted containers kept for clients that have not asked again. */
 const MAX_UNANSWERED = 64;
 
+/** Deleted containers that a client may not have heard of when this process ends. */
+const MAX_DELETED = 16;
+
 /** Plain data, but for descriptors. */
 export interface RestingContainers {
   readonly containers: readonly RestingContainer[];
   readonly isSandbox: boolean;
+  /** Those whose create is under way. */
+  readonly creating?: readonly ContainerRecord[];
+  /** Deleted lately. */
+  readonly deleted?: readonly ContainerRecord[];
 }
 
 export class Containers {
@@ -24,6 +32,8 @@ export class Containers {
   readonly #creating = new Map<string, Container>();
   /** Deleted, but whoever asked for it had given up by then: the answer is kept for when it asks again. */
   readonly #unanswered = new Map<string, ContainerRecord>();
+  /** Deleted lately, and answered, as far as this process knows. */
+  #deleted: ContainerRecord[] = [];
   /** Called whenever there is no container any more. */
   onEmpty: () => void = () => undefined;
   /** The daemon knows of the shim as of a sandbox. */
@@ -35,20 +45,50 @@ export class Containers {
 
   /** Leaves all to another process. @throws CannotRest */
   rest(leaving: Leaving): RestingContainers {
-    if (this.#creating.size > 0) throw new CannotRest('a container is being created');
-    if (this.#unanswered.size > 0) throw new CannotRest('a client may ask again what became of its Delete');
-    if (this.#containers.size === 0 || this.#ending) throw new CannotRest('there is no container');
+    if (this.#creating.size > 0) leaving.underWay('a container is being created');
+    if (this.#unanswered.size > 0) leaving.underWay('a client may ask again what became of its Delete');
+    if (this.#containers.size === 0 || this.#ending) leaving.underWay('there is no container');
     const containers = [...this.#containers.values()].map((container) => container.rest(leaving));
-    return { containers, isSandbox: this.#isSandbox };
+    const creating = [...this.#creating.values()].map(({ record }) => record);
+    const deleted = [...this.#unanswered.values(), ...this.#deleted];
+    return { containers, isSandbox: this.#isSandbox, ...(leaving.isSudden ? { creating, deleted } : {}) };
   }
 
-  /** Goes on with what another process has left. */
-  resume({ containers, isSandbox }: RestingContainers, found: Found): void {
+  /**
+   * Goes on with what another process has left.
+   *
+   * @param lost what that had been asked for, and had not done when it ended without a word
+   */
+  resume(
+    { containers, isSandbox, creating = [], deleted = [] }: RestingContainers,
+    found: Found,
+    lost: readonly Lost[] = [],
+  ): void {
     this.#isSandbox = isSandbox;
     for (const resting of containers) {
       const { record } = resting;
       this.shim.record.containers[record.id] = record;
-      this.#containers.set(record.id, Container.resume(resting, this.shim, found));
+      const container = Container.resume(resting, this.shim, found);
+      this.#containers.set(record.id, container);
+      const about = lost.filter(({ id }) => id === record.id);
+      if (about.length > 0) container.settle(about);
+    }
+    for (const record of deleted) {
+      const isAsked = lost.some(({ method, id, execId }) => method === 'Delete' && id === record.id && execId === '');
+      if (isAsked && !this.#containers.has(record.id)) this.#keepUnanswered(record.id, record);
+    }
+    for (const record of creating) if (!this.#containers.has(record.id)) void this.#undo(record);
+  }
+
+  /** A create that nobody will answer. Until it is undone its name is taken. */
+  async #undo(record: ContainerRecord): Promise<void> {
+    const container = new Container(record, this.shim);
+    this.#creating.set(record.id, container);
+    try {
+      await container.undo();
+    } finally {
+      this.#creating.delete(record.id);
+      this.#settled();
     }
   }
 
@@ -60,6 +100,9 @@ export class Containers {
     const container = new Container(record, this.shim);
     this.#creating.set(id, container);
     this.#unanswered.delete(id);
+    this.#deleted = this.#deleted.filter((record) => record.id !== id);
+    // Whoever comes after a process that ends now is to undo it.
+    this.shim.observations.changes.note();
     try {
       await container.create();
       this.#containers.set(id, container);
@@ -103,6 +146,7 @@ export class Containers {
     // A new container of the same name cannot have come meanwhile: the id was taken until here.
     this.#containers.delete(id);
     delete this.shim.record.containers[id];
+    this.#deleted = [...this.#deleted.slice(1 - MAX_DELETED), container.record];
     this.#noteIfEmpty();
     if (caller.aborted) this.#keepUnanswered(id, container.record);
     return container.record;

@@ -59,6 +59,7 @@ export class ExitOrder {
     // Nobody asks for its end any more; its bundle may be gone, or another container's.
     if (init.state === 'deleted' || init.state === 'abandoned') return;
     const exit = { pid: init.pid, status, exitedAt: init.exitedAt };
+    this.parts.shim.observations.changes.note();
     quietly(this.parts, 'writing the exit status to disk', () => bundle.writeExit(exit));
   }
 
@@ -97,6 +98,7 @@ export class ExitOrder {
     if (record.state === 'failed' || record.state === 'deleted') return;
     record.exitStatus = status;
     record.exitedAt = this.parts.host.now();
+    this.parts.shim.observations.changes.note();
   }
 
   /** Nothing has to come before the exec's exit any more. */

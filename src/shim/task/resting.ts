@@ -3,7 +3,8 @@ import type { RestingWatch } from '../cgroup/oom.js';
 import type { ContainerRecord, ProcessRecord } from '../record/record.js';
 import type { InitState } from '../record/states.js';
 import type { RestingStdio } from '../stdio/index.js';
-import { CannotRest, type Found, type Leaving } from '../worker/leaving.js';
+import type { ExitStatus } from '../../sys/index.js';
+import type { Found, Leaving } from '../worker/leaving.js';
 import { initEnd } from './launch.js';
 import type { Parts } from './parts.js';
 import { LiveProcess } from './process.js';
@@ -27,27 +28,44 @@ const AT_REST: ReadonlySet<InitState> = new Set(['created', 'running', 'paused',
 export function restContainer(parts: Parts, serial: Serial, leaving: Leaving): RestingContainer {
   const { record, init, execs, memory, runtime } = parts;
   const { id } = record;
-  if (serial.pending > 0) throw new CannotRest(`an operation on ${id} is under way`);
-  if (!AT_REST.has(record.init.state)) throw new CannotRest(`${id} is ${record.init.state}`);
-  checkProcess(id, record.init, init);
+  if (serial.pending > 0) leaving.underWay(`an operation on ${id} is under way`);
+  if (!AT_REST.has(record.init.state)) leaving.underWay(`${id} is ${record.init.state}`);
+  checkProcess(leaving, id, record.init, init);
   for (const [execId, exec] of execs) {
     if (exec.serial.pending > 0 || exec.starting)
-      throw new CannotRest(`exec ${execId} of ${id} is being started or deleted`);
-    checkProcess(execId, exec.record, exec.process);
+      leaving.underWay(`exec ${execId} of ${id} is being started or deleted`);
+    checkProcess(leaving, execId, exec.record, exec.process);
   }
   return {
     record,
     isForeign: runtime.isForeign,
     memory: memory.rest(leaving),
     init: init.stdio?.rest(leaving),
-    execs: Object.fromEntries([...execs].map(([execId, { process }]) => [execId, process.stdio?.rest(leaving)])),
+    execs: Object.fromEntries(
+      // What is made for one that is being started goes with whoever starts it.
+      [...execs].map(([execId, { process, starting }]) => [
+        execId,
+        starting ? undefined : process.stdio?.rest(leaving),
+      ]),
+    ),
   };
 }
 
-function checkProcess(id: string, record: ProcessRecord & { state: string }, live: LiveProcess): void {
-  if (live.isHeld) throw new CannotRest(`${id} is being answered for`);
+/** A process whose end has been seen is no more, and only that is left which follows. */
+function watchAgain(process: LiveProcess, seen: (status: ExitStatus) => void, free: () => void): void {
+  if (process.record.exitedAt === undefined) process.watch(process.record.pid, seen, free);
+  else setImmediate(() => process.whenFree(free));
+}
+
+function checkProcess(
+  leaving: Leaving,
+  id: string,
+  record: ProcessRecord & { state: string },
+  live: LiveProcess,
+): void {
+  if (live.isHeld) leaving.underWay(`${id} is being answered for`);
   if (record.exitedAt !== undefined && record.state !== 'stopped')
-    throw new CannotRest(`the exit of ${id} is to be published`);
+    leaving.underWay(`the exit of ${id} is to be published`);
 }
 
 /** Goes on with a container whose parts have just been made from its record. */
@@ -71,13 +89,14 @@ export function resumeContainer(
   // Whoever has ended meanwhile is found as it is watched.
   for (const live of parts.execs.values())
     if (live.record.state === 'running')
-      live.process.watch(
-        live.record.pid,
+      watchAgain(
+        live.process,
         (status) => exits.execSeen(live, status),
         () => exits.execFree(live),
       );
-  if (record.init.state !== 'stopped') {
+  // One that is restored by its Start has none before.
+  if (record.init.state !== 'stopped' && record.init.pid > 0) {
     const { seen, free } = initEnd(exits);
-    parts.init.watch(record.init.pid, seen, free);
+    watchAgain(parts.init, seen, free);
   }
 }

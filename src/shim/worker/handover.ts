@@ -2,13 +2,13 @@
  * All that a worker knows, as another goes on with it: plain data, and descriptors by their places in a list. Whoever changes what
  * stands here so that an older record can't be read any more changes the format's number.
  */
-import { Socket } from 'node:net';
 import { containerd } from '../../api/gen/api.js';
 import type { RestingEvents } from '../events/publisher.js';
 import type { FifoLogger } from '../observe/log.js';
 import type { Observations, RestingObservations } from '../observe/observations.js';
 import type { Bound } from '../program/listen.js';
 import type { Server } from '../../ttrpc/index.js';
+import type { ConnectionSocket } from '../../ttrpc/connection-socket.js';
 import type { RestingContainers } from '../task/containers.js';
 import type { SleepRecord } from './sleep.js';
 import { CannotRest, type Found, type Leaving } from './leaving.js';
@@ -32,6 +32,27 @@ interface Connection {
   readonly waits: readonly RestingWait[];
 }
 
+/** A connection of one that may end in the middle of anything: what is under way there is in the ledger. */
+interface LedgerConnection {
+  readonly place: number;
+  readonly number: number;
+}
+
+/** How often a shim's worker has ended without a word, and what it was doing the last time. Plain data, a part of what is left. */
+export interface Deaths {
+  readonly times: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** What was under way, in a few words. */
+  readonly during: string;
+}
+
+/** For the state dump. */
+export interface DeathsSnapshot extends Partial<Deaths> {
+  /** Why another could not go on if it happened now; undefined when another could. */
+  readonly irreplaceable: string | undefined;
+}
+
 /** What a worker leaves. */
 export interface RestingShim {
   readonly format: number;
@@ -39,6 +60,9 @@ export interface RestingShim {
   readonly startedAt: number;
   readonly listener: Omit<Bound, 'fd'> & { readonly place: number; readonly path: string };
   readonly connections: readonly Connection[];
+  /** For the case that it ends suddenly; the others are absent then. */
+  readonly ledger?: { readonly place: number; readonly connections: readonly LedgerConnection[] } | undefined;
+  readonly deaths?: Deaths | undefined;
   readonly containers: RestingContainers;
   readonly events: RestingEvents;
   readonly observations: RestingObservations;
@@ -74,9 +98,14 @@ export function leaveConnections(server: Server, { requests }: Observations, lea
 }
 
 /** Goes on with the connections, once what they may ask about is there. */
-export function resumeConnections(server: Server, connections: readonly Connection[], found: Found): void {
+export function resumeConnections(
+  server: Server,
+  connections: readonly Connection[],
+  found: Found,
+  socketOf: (fd: number, lastStreamId: number, begun: boolean) => ConnectionSocket,
+): void {
   for (const { place, lastStreamId, begun, waits } of connections) {
-    const socket = new Socket({ fd: found.fd(place), readable: true, writable: true });
+    const socket = socketOf(found.fd(place), lastStreamId, begun);
     const calls = waits.map(({ streamId, service, id, execId, deadline }) => ({
       streamId,
       request: {
@@ -92,9 +121,18 @@ export function resumeConnections(server: Server, connections: readonly Connecti
   }
 }
 
-/** What has woken a worker, in a few words. */
-export function wokenBy(place: number, { listener, connections }: RestingShim): string {
-  if (place === -1) return 'a signal, or the end of a process';
-  if (place === listener.place) return 'a new client';
-  return connections.some((one) => one.place === place) ? 'a request' : 'a stream, or want of memory';
+/** What has woken a worker: the place of a descriptor, a signal (or the end of a process), or the sudden end of the one before. */
+export type WokenBy = number | 'signal' | 'death';
+
+/** As the monitor has it (monitor/handover.h). */
+export function wokenByOf(place: number): WokenBy {
+  return place >= 0 ? place : place === -2 ? 'death' : 'signal';
+}
+
+/** The same, in a few words. */
+export function wokenByWords(by: WokenBy, { listener, connections }: RestingShim): string {
+  if (by === 'signal') return 'a signal, or the end of a process';
+  if (by === 'death') return 'the end of the worker before it';
+  if (by === listener.place) return 'a new client';
+  return connections.some((one) => one.place === by) ? 'a request' : 'a stream, or want of memory';
 }

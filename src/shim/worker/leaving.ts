@@ -5,6 +5,9 @@ import type { GivenRecord, Resting } from '../../sys/index.js';
 /** With one message (unix(7), SCM_MAX_FD). */
 const MOST = 250;
 
+/** The place of what is to be opened anew. */
+export const NOWHERE = -1;
+
 /** There is something that no other worker could go on with; the message says what. */
 export class CannotRest extends Error {
   override readonly name = 'CannotRest';
@@ -12,6 +15,17 @@ export class CannotRest extends Error {
 
 export class Leaving {
   readonly #all: Resting[] = [];
+
+  /**
+   * @param isSudden it is for the case that this process ends without a word, in the middle of whatever it does, and has gone on
+   *   until then
+   */
+  constructor(readonly isSudden = false) {}
+
+  /** There is something under way. A sudden end does not ask; else it is to be waited for. @throws CannotRest */
+  underWay(what: string): void {
+    if (!this.isSudden) throw new CannotRest(what);
+  }
   readonly #opened: number[] = [];
 
   get all(): readonly Resting[] {
@@ -30,6 +44,7 @@ export class Leaving {
 
   /** There is to be a worker when the kernel says that a file of its own has changed since now (kernfs_generic_poll). */
   changes(path: string): number {
+    if (this.isSudden) return NOWHERE;
     const fd = openSync(path, 'r');
     this.#opened.push(fd);
     readSync(fd, Buffer.alloc(4096));
@@ -43,6 +58,7 @@ export class Leaving {
 
   /** One that is kept is copied into another, which is kept too; both by their places. */
   copies(from: number, into: number): void {
+    if (this.isSudden) return;
     this.#all[from] = { fd: this.#all[from]!.fd, how: 'copied', into };
   }
 
@@ -58,10 +74,21 @@ export class Leaving {
 
 /** The other end: what an earlier worker has left, by the same places. */
 export class Found {
-  constructor(private readonly given: Pick<GivenRecord, 'fds' | 'held'>) {}
+  readonly #unclaimed: Set<number>;
+
+  constructor(private readonly given: Pick<GivenRecord, 'fds' | 'held'>) {
+    this.#unclaimed = new Set(given.fds.keys());
+  }
 
   fd(place: number): number {
+    this.#unclaimed.delete(place);
     return this.given.fds[place]!;
+  }
+
+  /** Closes what nobody has asked for: it was of something that is no more. */
+  closeRest(): void {
+    for (const place of this.#unclaimed) closeSync(this.given.fds[place]!);
+    this.#unclaimed.clear();
   }
 
   /** What a copy has read of it, and not written. */

@@ -1,17 +1,28 @@
 /** Serving: the long life of a shim, from its socket to its orderly end (contract §1.8). */
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../../api/gen/services.js';
 import { runningCommands } from '../../runc/index.js';
-import { becomeSubreaper, hearMonitor, haveTaken, isWatched, shimPid } from '../../sys/index.js';
+import {
+  becomeSubreaper,
+  forgetWithMonitor,
+  hearMonitor,
+  haveTaken,
+  isWatched,
+  keepWithMonitor,
+  shimPid,
+  SysError,
+} from '../../sys/index.js';
 import { Server, type ServerInterceptor } from '../../ttrpc/index.js';
+import type { ConnectionSocket } from '../../ttrpc/connection-socket.js';
 import { Containers } from '../task/containers.js';
 import type { ShimContext } from '../task/context.js';
 import type { Custom } from '../task/custom.js';
-import { answerDebug, DumpToLog } from '../debug/door.js';
+import { answerDebug, asksForState, DumpToLog } from '../debug/door.js';
 import type { Sources } from '../debug/sources.js';
 import { EventPublisher } from '../events/publisher.js';
 import { OrphanReaper } from '../task/orphans.js';
 import type { Invocation } from '../program/flags.js';
+import { Acceptor } from '../program/accept.js';
 import type { Listening } from '../program/listen.js';
 import { Forgotten } from './forgotten.js';
 import type { FifoLogger } from '../observe/log.js';
@@ -19,10 +30,22 @@ import type { Observations } from '../observe/observations.js';
 import { Sandbox, sandboxService } from '../task/sandbox-service.js';
 import { taskService } from '../task/service.js';
 import { Absence } from '../events/absence.js';
-import { FORMAT, leaveConnections, resumeConnections, type RestingShim } from './handover.js';
-import { CannotRest, type Found, type Leaving } from './leaving.js';
+import { Checkpoints } from './checkpoints.js';
+import { Death, leaveLedger } from './death.js';
+import {
+  FORMAT,
+  leaveConnections,
+  resumeConnections,
+  wokenByWords,
+  type Deaths,
+  type RestingShim,
+  type WokenBy,
+} from './handover.js';
+import { CannotRest, Leaving, type Found } from './leaving.js';
+import { Ledger } from './ledger.js';
 import { Rest } from './rest.js';
 import { Sleep, woken, type SleepRecord } from './sleep.js';
+import { TrackedSocket } from './tracked-socket.js';
 
 /** How long the last events and replies may take when the shim ends. */
 const DRAIN_MS = 5_000;
@@ -31,6 +54,9 @@ const DRAIN_MS = 5_000;
  * containerd's client may take the call for failed; and what asks for the sandbox's shutdown next is to be answered.
  */
 const STOPPED_SANDBOX_MS = 1_000;
+
+/** As much as one look at a connection takes. */
+const SCRATCH = 64 * 1024;
 
 export interface ServeOptions {
   invocation: Invocation;
@@ -51,7 +77,7 @@ export interface ServeOptions {
   /** How long it has nothing to do before it sleeps, in milliseconds; undefined where it never does. */
   idleMs?: number | undefined;
   /** What an earlier worker has left, to go on with. */
-  earlier?: { readonly resting: RestingShim; readonly found: Found; readonly wokenBy: string } | undefined;
+  earlier?: { readonly resting: RestingShim; readonly found: Found; readonly wokenBy: WokenBy } | undefined;
 }
 
 /** Serves until it is shut down, by the daemon or by a signal, and everything is cleaned up. */
@@ -84,10 +110,18 @@ export class Service {
   readonly #server: Server;
   readonly #forgotten: Forgotten;
   readonly #rest: Rest;
+  readonly #isReplaceable: boolean;
   readonly #sleep: Sleep;
   /** Of earlier workers. */
   readonly #cpuBefore: number;
   readonly #containers: Containers;
+  readonly #ledger = Ledger.open();
+  readonly #checkpoints = new Checkpoints(() => this.#keep());
+  /** Why the monitor has nothing that another could go on with; undefined while it has. */
+  #irreplaceable: string | undefined = 'it has just begun';
+  #deaths: Deaths | undefined;
+  /** What connections are looked at in; one at a time. */
+  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH);
   /** About the shim itself, that are being answered. */
   #questions = 0;
   readonly #ended: Promise<string>;
@@ -122,6 +156,10 @@ export class Service {
         log,
         new Absence(earlier?.resting.events.absence),
         earlier?.resting.events.figures,
+        observations.changes,
+        (event) => {
+          this.#ledger.told = event;
+        },
       ),
       orphans: new OrphanReaper(),
       log,
@@ -152,6 +190,7 @@ export class Service {
       log: () => log.describe(),
       connections: () => server.connections,
       sleep: () => this.#sleep.describe(),
+      deaths: () => ({ ...this.#deaths, irreplaceable: this.#irreplaceable }),
       cpuSeconds: () => this.#cpuBefore + ownCpuSeconds(),
       isWatched,
     };
@@ -163,6 +202,7 @@ export class Service {
         if (!this.#sleep.isSoon) rest.busy();
       },
       onCommand: () => shim.events.commanded(),
+      onDone: () => this.#checkpoints.now(),
     });
     server.add(ContainerdTaskV2Task, handlers).add(ContainerdTaskV3Task, handlers);
     const stopped = (): void =>
@@ -174,22 +214,32 @@ export class Service {
     );
     containers.onEmpty = () => this.#forgotten.emptied();
     // What makes calls fail, and authors' own shims, keep what they know elsewhere.
-    const sleeps = idleMs !== undefined && !custom && interceptors.length === 0 && listening.bound;
+    this.#isReplaceable = !custom && interceptors.length === 0 && listening.path !== '';
     this.#sleep = new Sleep(
-      sleeps ? idleMs : undefined,
+      this.#isReplaceable ? idleMs : undefined,
       () => this.#activity(),
       (leaving, sleep) => this.#leave(leaving, sleep),
       () => rest.busy(),
-      earlier && woken(earlier.resting.sleep, idleMs, earlier.wokenBy),
+      earlier && woken(earlier.resting.sleep, idleMs, wokenByWords(earlier.wokenBy, earlier.resting)),
     );
   }
 
   /** A question about the shim itself. */
-  #answer(socket: Socket, first: Buffer): boolean {
-    if (!answerDebug(socket, first, this.sources)) return false;
+  #answer(connection: ConnectionSocket, first: Buffer): boolean {
+    if (!asksForState(first)) return false;
+    const socket = connection instanceof TrackedSocket ? connection.asNodeSocket(first.length) : (connection as Socket);
+    answerDebug(socket, first, this.sources);
     this.#questions++;
     socket.once('close', () => this.#questions--);
     return true;
+  }
+
+  /** What is not accounted for, as there is too much, goes with this process. */
+  #socketOf(fd: number, lastStreamId?: number, begun?: boolean): ConnectionSocket {
+    return (
+      TrackedSocket.open(fd, this.#ledger, this.#scratch, lastStreamId, begun) ??
+      new Socket({ fd, readable: true, writable: true })
+    );
   }
 
   /** Another text when something has happened. */
@@ -203,18 +253,20 @@ export class Service {
     const { listening, log, observations } = this.options;
     const { events, record, orphans } = this.#shim;
     const { adoptions, zombies } = orphans.describe();
-    if (adoptions.length + zombies.length > 0) throw new CannotRest('processes have lost their parent');
-    const restingEvents = events.rest();
+    if (adoptions.length + zombies.length > 0) leaving.underWay('processes have lost their parent');
+    const restingEvents = leaving.isSudden ? events.restSuddenly() : events.rest();
     if (!restingEvents) throw new CannotRest('events are on their way');
-    if (this.#questions > 0) throw new CannotRest('its state is being asked for');
-    if (observations.waits.pending().length > 0) throw new CannotRest('something is waited for');
-    const { fd, ino, dev } = listening.bound!;
+    if (this.#questions > 0) leaving.underWay('its state is being asked for');
+    if (observations.waits.pending().length > 0) leaving.underWay('something is waited for');
+    const { fd, ino, dev } = listening;
     return {
       format: FORMAT,
       debug: log.isDebugging,
       startedAt: record.startedAt,
       listener: { place: leaving.wakes(fd), path: listening.path, ino, dev },
-      connections: leaveConnections(this.#server, observations, leaving),
+      connections: leaving.isSudden ? [] : leaveConnections(this.#server, observations, leaving),
+      ledger: leaving.isSudden ? leaveLedger(this.#server, this.#ledger, leaving) : undefined,
+      deaths: this.#deaths,
       containers: this.#containers.rest(leaving),
       events: restingEvents,
       observations: observations.rest(),
@@ -224,29 +276,68 @@ export class Service {
     };
   }
 
+  /** Hands the monitor what another worker would need, should this one end without a word. */
+  #keep(): void {
+    if (shimPid() === process.pid || !this.#isReplaceable) return;
+    const leaving = new Leaving(true);
+    try {
+      const { cannot, ...sleep } = this.#sleep.describe();
+      keepWithMonitor(Buffer.from(JSON.stringify(this.#leave(leaving, sleep))), leaving.all);
+      this.#irreplaceable = undefined;
+    } catch (error) {
+      if (!(error instanceof CannotRest) && !(error instanceof SysError)) throw error;
+      // What it has of before would be wrong.
+      if (this.#irreplaceable === undefined) forgetWithMonitor();
+      this.#irreplaceable = error.message;
+    }
+  }
+
   /** Goes on where another worker has left off. */
   #goOn({ resting, found, wokenBy }: NonNullable<ServeOptions['earlier']>): void {
     const { observations, log } = this.options;
+    const death = wokenBy === 'death' && resting.ledger ? new Death(resting.ledger, found) : undefined;
+    this.#deaths = death?.describe(resting.deaths) ?? resting.deaths;
     observations.resume(resting.observations);
     log.resume(resting.log);
-    this.#containers.resume(resting.containers, found);
-    resumeConnections(this.#server, resting.connections, found);
-    // From here on the monitor has none of it.
+    this.#shim.events.resume(resting.events.queue ?? [], death?.told ?? 0);
+    this.#containers.resume(resting.containers, found, death?.lost);
+    const socketOf = (fd: number, lastStreamId: number, begun: boolean): ConnectionSocket =>
+      this.#socketOf(fd, lastStreamId, begun);
+    resumeConnections(this.#server, resting.connections, found, socketOf);
+    death?.resume(this.#server, socketOf);
+    found.closeRest();
     haveTaken();
+    // What it still has goes with what takes its place, or for want of that.
+    this.#irreplaceable = undefined;
+    this.#checkpoints.now();
     // A daemon that has gone meanwhile is to be missed.
     this.#shim.events.prepare();
-    log.debug('woken', { by: wokenBy });
+    if (death) log.warn('the worker ended without a word, and another goes on', { during: this.#deaths?.during });
+    else log.debug('woken', { by: wokenByWords(wokenBy, resting) });
   }
 
   async run(): Promise<void> {
     const { listening, log, observations, earlier } = this.options;
     this.#shim.orphans.start();
-    await this.#server.serve(listening.server);
+    await this.#server.ready();
+    const acceptor = new Acceptor(
+      listening.fd,
+      (fd) => {
+        void this.#server.accept(this.#socketOf(fd));
+        this.#checkpoints.soon();
+      },
+      (error) => log.warn('a connection failed', { error }),
+    );
     if (earlier) this.#goOn(earlier);
     else log.debug('serving', { address: this.#shim.record.address, pid: shimPid() });
+    observations.changes.onChange = () => this.#checkpoints.soon();
+    this.#checkpoints.soon();
     observations.timeline.mark('serving');
     const why = await this.#ended;
     log.debug('shutting down', { why });
+    this.#checkpoints.stop();
+    if (this.#irreplaceable === undefined) forgetWithMonitor();
+    acceptor.close();
 
     // From here on a new `start` must not find this shim.
     listening.unlink();

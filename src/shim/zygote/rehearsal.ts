@@ -4,6 +4,7 @@
  * the types of things) is then done when a container comes.
  */
 import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { containerd } from '../../api/gen/api.js';
 import {
@@ -15,6 +16,7 @@ import { Bundle } from '../../oci/bundle.js';
 import { becomeSubreaper, makeFifo } from '../../sys/index.js';
 import { connect, Server, type ServiceClient } from '../../ttrpc/index.js';
 import { parseFlags } from '../program/flags.js';
+import { Acceptor } from '../program/accept.js';
 import { listenAt } from '../program/listen.js';
 import { FifoLogger } from '../observe/log.js';
 import { Observations } from '../observe/observations.js';
@@ -49,15 +51,25 @@ export async function rehearse(standIn: string, dir: string, isWanted: () => boo
   const own = join(dir, `r${process.pid}`);
   mkdirSync(own, { mode: 0o700 });
   const daemon = new Server().add(Events, { Forward: () => ({}) });
+  let acceptor: Acceptor | undefined;
   try {
     const address = await listenAt(join(own, 'daemon'));
     if (address === 'taken') throw new Error(`${own} is not our own`);
-    await daemon.serve(address.server);
+    acceptor = new Acceptor(
+      address.fd,
+      (fd) => void daemon.accept(new Socket({ fd, readable: true, writable: true })),
+      fail,
+    );
     await live(standIn, join(own, ID), address.path, isWanted);
   } finally {
+    acceptor?.close();
     daemon.close();
     rmSync(own, { recursive: true, force: true });
   }
+}
+
+function fail(error: Error): never {
+  throw error;
 }
 
 /** What a zygote that was killed in the midst of a rehearsal has left. */

@@ -22,7 +22,7 @@ const RESTART_MS = { first: 100, most: 30_000 };
 
 export class Logger {
   /** `NAME` is a stream's write end, for the process; `NAME-rest` the shim's read end. */
-  readonly #fds = new Descriptors();
+  readonly #fds: Descriptors;
   readonly #rescue = new Map<StreamName, Pump>();
   readonly #dropped = new CountingSink();
   #process: LoggerProcess | undefined;
@@ -41,7 +41,9 @@ export class Logger {
     private readonly who: LoggerIdentity,
     private readonly warn: (text: string) => void,
     private readonly observer: StdioObserver,
-  ) {}
+  ) {
+    this.#fds = new Descriptors(observer.changes);
+  }
 
   /** Starts the logger for these streams, and waits until it is ready. On failure nothing is left of it. */
   static async start(

@@ -1,0 +1,52 @@
+/** Accepting: who waits at a listening socket. */
+import { closeSync } from 'node:fs';
+import { READABLE, setNonblock, SysError, tryAccept, Watch } from '../../sys/index.js';
+
+/** How soon it is tried again where a descriptor was to be had for nobody, say. */
+const RETRY_MS = 100;
+
+/**
+ * Accepts all that wait in one turn of the loop. Node's server accepts one, and before the next it serves all that are there
+ * already: of many that come at once, the last would wait for the first ones' hundredth requests.
+ */
+export class Acceptor {
+  readonly #watch: Watch;
+  #retry: NodeJS.Timeout | undefined;
+  #isOpen = true;
+
+  /**
+   * @param fd listens, and is this one's from now on
+   * @param accepted is given a connection's descriptor, non-blocking
+   */
+  constructor(
+    private readonly fd: number,
+    private readonly accepted: (fd: number) => void,
+    private readonly failed: (error: Error) => void,
+  ) {
+    // Who has made it may have had it otherwise.
+    setNonblock(fd, true);
+    this.#watch = new Watch(fd, () => this.#accept());
+    this.#watch.want(READABLE);
+  }
+
+  /** Nobody is accepted any more; whoever still waits is hung up on. */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    clearTimeout(this.#retry);
+    this.#watch.close();
+    closeSync(this.fd);
+  }
+
+  #accept(): void {
+    try {
+      for (let fd; this.#isOpen && (fd = tryAccept(this.fd)) !== undefined;) this.accepted(fd);
+    } catch (error) {
+      if (!(error instanceof SysError)) throw error;
+      this.failed(error);
+      // Who waits goes on waiting, and the socket would be ready all the while.
+      this.#watch.want(0);
+      this.#retry = setTimeout(() => this.#watch.want(READABLE), RETRY_MS);
+    }
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * What becomes of an operation whose process ended in the middle of it, without a word. The runtime's command goes on, as it is the
+ * monitor's child; when it has ended, the machine says how far it came. What has come to be and can be known is kept: a
+ * container that runs, one that is frozen. What would run on unseen is undone: a create, an exec, a restored process.
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { tryReadPidFile } from '../../oci/bundle.js';
+import { childrenOf, shimPid } from '../../sys/index.js';
+import { isFrozen } from '../cgroup/frozen.js';
+import { move } from '../record/states.js';
+import { unmountRootfs } from '../rootfs/rootfs.js';
+import type { Parts } from './parts.js';
+import { killNow } from './signal.js';
+
+/** Something that was asked for, and neither done nor answered. */
+export interface Lost {
+  readonly method: string;
+  /** The container's. */
+  readonly id: string;
+  /** Empty for the init. */
+  readonly execId: string;
+}
+
+/** How often it is looked whether a command has ended; they take some tens of milliseconds. */
+const LOOK_MS = 5;
+/** How long it may take: as long as the runtime has for any of them (contract appendix B). */
+const COMMAND_MS = 30_000;
+
+/** Finds out what became of it, and puts the record right. */
+export async function settle(parts: Parts, lost: readonly Lost[]): Promise<void> {
+  const { init } = parts;
+  // An exit that has come meanwhile follows what it follows.
+  init.hold();
+  try {
+    if (lost.some(({ method }) => method !== 'Wait')) await untilCommandsEnd(parts);
+    for (const { method, execId } of lost) if (method === 'Start' && execId !== '') settleExec(parts, execId);
+    if (lost.some(({ method, execId }) => method === 'Start' && execId === '')) settleStart(parts);
+    settleFreezer(parts);
+  } finally {
+    init.release();
+  }
+}
+
+/** Undoes a create that nobody has been told of. */
+export async function undoLost(parts: Parts): Promise<void> {
+  const { record, bundle, runtime, shim } = parts;
+  const { id, mounts } = record;
+  const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      shim.log.warn(`undoing a create that was broken off: ${what} failed`, { id, error });
+    }
+  };
+  await untilCommandsEnd(parts);
+  if (runtime.isKnown() && !bundle.isForeign && !runtime.isAnothers())
+    await attempt('delete', () => runtime.cleaner().delete(id, { force: true }));
+  move(record, 'undone');
+  if (mounts.length > 0)
+    await attempt('unmount', () => unmountRootfs(bundle.rootfs, { lazy: true, waits: shim.observations.waits }));
+}
+
+/** Its streams went with who started it: it is as if its start had failed. */
+function settleExec(parts: Parts, execId: string): void {
+  const exec = parts.execs.get(execId);
+  if (exec?.record.state !== 'created') return;
+  const pid = tryReadPidFile(parts.bundle.execPid(execId));
+  if (pid !== undefined && parts.host.isChild(pid)) killNow(parts, { pid });
+  move(exec.record, 'start failed');
+  exec.record.pid = 0;
+  exec.record.exitStatus = 0;
+  delete exec.record.exitedAt;
+  exec.process.wake();
+}
+
+function settleStart(parts: Parts): void {
+  const { record, runtime, events, bundle, host } = parts;
+  const { init } = record;
+  // Until it is started, the init is the runtime's program: `runc init`, or a fork of `crun create`.
+  const words = commandLine(init.pid);
+  const isStarted = !runtime.isToBeStarted() || !(words[1] === 'init' || words.includes(record.runtime.root));
+  if (init.state === 'created' && isStarted) {
+    move(record, 'start');
+    parts.init.stdio?.beforeStart();
+    events.start(init.pid);
+  }
+  // What the runtime has restored has streams that nobody reads.
+  const restored =
+    init.state === 'restorable' || init.state === 'restoring' ? tryReadPidFile(bundle.initPid) : undefined;
+  if (init.state === 'restorable') move(record, 'start');
+  if (restored !== undefined && host.isChild(restored)) killNow(parts, { pid: restored });
+}
+
+function settleFreezer({ record, events }: Parts): void {
+  const { init, cgroup } = record;
+  if (!cgroup || init.exitedAt !== undefined) return;
+  const frozen = isFrozen(cgroup);
+  if (init.state === 'running' && frozen) move(record, 'pause');
+  if (init.state === 'pausing') {
+    move(record, frozen ? 'paused' : 'pause failed');
+    if (frozen) events.paused();
+  } else if (init.state === 'paused' && !frozen) {
+    move(record, 'resume');
+    events.resumed();
+  }
+}
+
+/** The commands of the runtime for this container, which another process has begun. */
+async function untilCommandsEnd({ record, shim, bundle }: Parts): Promise<void> {
+  const { id, runtime } = record;
+  const deadline = Date.now() + COMMAND_MS;
+  // A process of the container may look like the command that has made it, until it is started.
+  const isProcess = (pid: number): boolean =>
+    pid === tryReadPidFile(bundle.initPid) ||
+    Object.keys(record.execs).some((exec) => pid === tryReadPidFile(bundle.execPid(exec)));
+  const isCommand = (pid: number): boolean => {
+    const words = commandLine(pid);
+    // By what name and through whatever other programs it was run.
+    return words.includes(runtime.root) && words.includes(id) && !isProcess(pid);
+  };
+  while (childrenOf(shimPid()).some(isCommand)) {
+    if (Date.now() > deadline) {
+      shim.log.warn(
+        'waiting for a command of the runtime that another process has begun failed, as it takes too long',
+        { id },
+      );
+      return;
+    }
+    await delay(LOOK_MS);
+  }
+}
+
+/** Empty for one that has ended. */
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,112 @@
+/** The end of a worker without a word: what it was asked and has not answered, and what becomes of that. */
+import { containerd } from '../../api/gen/api.js';
+import { unavailable } from '../../api/errdefs.js';
+import type { ConnectionSocket } from '../../ttrpc/connection-socket.js';
+import { decodeRequest, type Request } from '../../ttrpc/envelope.js';
+import type { Server, TtrpcError } from '../../ttrpc/index.js';
+import type { Lost } from '../task/lost.js';
+import type { Deaths, RestingShim } from './handover.js';
+import type { Found, Leaving } from './leaving.js';
+import { Ledger, type LedgerConnection } from './ledger.js';
+import { TrackedSocket } from './tracked-socket.js';
+
+/** Asked again they do no harm, and no good that is not wanted. */
+const REPEATABLE: ReadonlySet<string> = new Set([
+  'State',
+  'Pids',
+  'Stats',
+  'Connect',
+  'Wait',
+  'Delete',
+  'CloseIO',
+  'ResizePty',
+  'Shutdown',
+]);
+
+/** An earlier worker's connection, and what it was asked there. */
+interface Earlier {
+  readonly fd: number;
+  readonly ledger: LedgerConnection;
+  readonly calls: readonly { readonly streamId: number; readonly request: Request | undefined; readonly lost: Lost }[];
+}
+
+/** For each connection what another would need to go on with it. What is not accounted for goes with this process. */
+export function leaveLedger(server: Server, ledger: Ledger, leaving: Leaving): NonNullable<RestingShim['ledger']> {
+  const connections = server
+    .sockets()
+    .filter((socket) => socket instanceof TrackedSocket)
+    .map(({ fd, number }) => ({ place: leaving.keep(fd), number }));
+  return { place: leaving.keep(ledger.fd), connections };
+}
+
+/** What an earlier worker, which has ended suddenly, was doing. */
+export class Death {
+  readonly #connections: readonly Earlier[];
+  /** The last event that the daemon had taken. */
+  readonly told: number;
+
+  constructor({ place, connections }: NonNullable<RestingShim['ledger']>, found: Found) {
+    const earlier = Ledger.read(found.fd(place));
+    this.told = earlier?.told ?? 0;
+    this.#connections = connections.flatMap(({ place, number }) => {
+      const ledger = earlier?.connection(number);
+      // One whose client has gone, or where nobody knows where the next frame begins: it ends.
+      if (!ledger || ledger.isMidFrame) return [];
+      return [{ fd: found.fd(place), ledger, calls: ledger.unanswered.map(callOf) }];
+    });
+  }
+
+  /** What was asked for, and neither done nor answered. */
+  get lost(): Lost[] {
+    return this.#connections.flatMap(({ calls }) => calls.map(({ lost }) => lost));
+  }
+
+  /** For the log and the state dump. */
+  describe(before: Deaths | undefined): Deaths {
+    const during = this.lost
+      .filter(({ method }) => method !== 'Wait')
+      .map(({ method, id, execId }) => [method, 'of', execId || id].join(' '));
+    return {
+      times: (before?.times ?? 0) + 1,
+      at: Date.now(),
+      during: during.join(', ') || 'nothing that was asked for',
+    };
+  }
+
+  /** Goes on with the connections, once what they may ask about is there: asks again, or says that nobody knows. */
+  resume(server: Server, socketOf: (fd: number, lastStreamId: number, begun: boolean) => ConnectionSocket): void {
+    for (const { fd, ledger, calls } of this.#connections) {
+      const earlier = calls.map(({ streamId, request, lost }) => ({
+        streamId,
+        request: request && REPEATABLE.has(lost.method) ? request : broken(lost),
+      }));
+      server.resume(socketOf(fd, ledger.lastStreamId, ledger.begun), ledger, earlier);
+    }
+  }
+}
+
+function callOf({ streamId, at, request: bytes }: LedgerConnection['unanswered'][number]): Earlier['calls'][number] {
+  const asked = bytes && decodeRequest(bytes);
+  if (!asked) return { streamId, request: undefined, lost: { method: 'a long request', id: '', execId: '' } };
+  const { timeoutMs } = asked;
+  // One whose time is over is answered so.
+  const request = timeoutMs === undefined ? asked : { ...asked, timeoutMs: Math.max(1, timeoutMs - (Date.now() - at)) };
+  return { streamId, request, lost: { method: asked.method, ...subjectOf(asked) } };
+}
+
+/** Those that have an exec's id as the second field; the first is the container's in all. */
+const ABOUT_PROCESSES: ReadonlySet<string> = new Set('State Start Delete Kill Exec ResizePty CloseIO Wait'.split(' '));
+
+function subjectOf({ method, payload }: Request): { id: string; execId: string } {
+  try {
+    const { id, execId } = containerd.task.v2.StartRequest.decode(payload);
+    return { id, execId: ABOUT_PROCESSES.has(method) ? execId : '' };
+  } catch {
+    // Another service's.
+    return { id: '', execId: '' };
+  }
+}
+
+function broken({ method }: Lost): TtrpcError {
+  return unavailable(`${method} was broken off, as the shim's worker ended`);
+}

@@ -129,7 +129,7 @@ export class Ledger {
       // The lowest that is free: what was written to once is used again.
       this.#nextRequest = place < this.#nextRequest ? place : (place + 1) % REQUESTS;
     } else words[1]!++;
-    words[at + 1] = streamId;
+    words[at + 1] = Math.max(words[at + 1]!, streamId);
     words[at]! |= BEGUN;
     return place;
   }

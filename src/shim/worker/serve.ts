@@ -281,8 +281,7 @@ export class Service {
     if (shimPid() === process.pid || !this.#isReplaceable) return;
     const leaving = new Leaving(true);
     try {
-      const { cannot, ...sleep } = this.#sleep.describe();
-      keepWithMonitor(Buffer.from(JSON.stringify(this.#leave(leaving, sleep))), leaving.all);
+      keepWithMonitor(Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record))), leaving.all);
       this.#irreplaceable = undefined;
     } catch (error) {
       if (!(error instanceof CannotRest) && !(error instanceof SysError)) throw error;

@@ -66,6 +66,10 @@ export class Sleep {
     return this.#timer !== undefined && this.#cannot === undefined && this.#record.idleMs <= SOON_MS;
   }
 
+  get record(): SleepRecord {
+    return this.#record;
+  }
+
   describe(): SleepSnapshot {
     return { ...this.#record, cannot: this.#cannot };
   }

@@ -9,6 +9,7 @@ import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { consume, READABLE, SysError, tryPeek, trySend, Watch, WRITABLE } from '../../sys/index.js';
 import type { CallAccount, ConnectionSocket } from '../../ttrpc/connection-socket.js';
+import { EMPTY } from '../../ttrpc/envelope.js';
 import { HEADER_LENGTH } from '../../ttrpc/wire.js';
 import type { Ledger } from './ledger.js';
 
@@ -20,8 +21,6 @@ const WHOLE = 64 * 1024;
 const ENOUGH = 16 * 1024;
 /** The rest of a frame follows its beginning at once, from who writes them one after the other. */
 const PATIENCE = 20;
-
-const NOTHING = new Uint8Array(0);
 
 interface Written {
   readonly bytes: Uint8Array;
@@ -233,7 +232,7 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
     const last = this.#queue.at(-1);
     if (!last) this.#ledger.answered(place);
     else if (last.place === undefined) last.place = place;
-    else this.#queue.push({ bytes: NOTHING, place });
+    else this.#queue.push({ bytes: EMPTY, place });
   }
 
   /** Sends what there is, as far as there is room. */

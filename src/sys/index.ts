@@ -45,6 +45,7 @@ export { realtime, realtimeMillis } from './clock.js';
 export { mapShared, shareMemory } from './shared.js';
 export {
   consume,
+  listenOn,
   listenUnix,
   peerCredentials,
   sendDatagram,

@@ -101,6 +101,7 @@ interface ClockCalls {
 interface SocketCalls {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number } | number;
   listenUnix(path: string): number;
+  listenOn(fd: number): number;
   sendDatagram(path: string, text: string): number;
   accept(fd: number): number;
   peek(fd: number, buffer: Buffer): number;

@@ -41,6 +41,12 @@ static napi_value listen_unix(napi_env env, napi_callback_info info) {
   return number(env, fd);
 }
 
+/* listenOn(fd): 0 or -errno. Who has bound it may have been another; whoever connects from now on sees this process at the other end. */
+static napi_value listen_on(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  return result_of(env, listen((int)integer(env, arg[0]), SOMAXCONN));
+}
+
 /* sendDatagram(path, text): one message to a unix datagram socket; a path that begins with NUL is an abstract name. */
 static napi_value send_datagram(napi_env env, napi_callback_info info) {
   ARGS(2);
@@ -137,6 +143,7 @@ void register_sockets(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"peerCredentials", peer_credentials},
       {"listenUnix", listen_unix},
+      {"listenOn", listen_on},
       {"sendDatagram", send_datagram},
       {"accept", accept_one},
       {"peek", peek},

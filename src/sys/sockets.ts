@@ -22,6 +22,11 @@ export function listenUnix(path: string): number {
   return checked(native.listenUnix(path), 'listen', path);
 }
 
+/** Listens at a bound socket, also where another process does so: who connects finds this one's credentials from now on (unix(7), SO_PEERCRED). */
+export function listenOn(fd: number): void {
+  checked(native.listenOn(fd), 'listen', fd);
+}
+
 /** The next connection waiting at a listening socket, non-blocking; undefined when there is none now. */
 export function tryAccept(fd: number): number | undefined {
   const result = native.accept(fd);

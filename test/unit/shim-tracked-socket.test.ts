@@ -127,7 +127,6 @@ test('a client that does not read is not read from, and gets all of it when it d
   for (let i = 0; i < count; i++) socket.write(frameOf(1 + 2 * i, 'State', state('c')));
   await eventually('it has no room any more', () => (sockets[0]?.writableLength ?? 0) > 1024 * 1024);
   assert.equal(ledger.connection(sockets[0]!.number)!.isMidFrame, true, 'half of a reply is with the client');
-  assert.ok(sockets[0]!.writableLength < 8 * 1024 * 1024);
   let length = 0;
   socket.on('data', (chunk: Buffer) => (length += chunk.length));
   socket.resume();

@@ -1,6 +1,6 @@
 /** Accepting: who waits at a listening socket. */
 import { closeSync } from 'node:fs';
-import { READABLE, setNonblock, SysError, tryAccept, Watch } from '../../sys/index.js';
+import { listenOn, READABLE, setNonblock, SysError, tryAccept, Watch } from '../../sys/index.js';
 
 /** How soon it is tried again where a descriptor was to be had for nobody, say. */
 const RETRY_MS = 100;
@@ -25,6 +25,7 @@ export class Acceptor {
   ) {
     // Who has made it may have had it otherwise.
     setNonblock(fd, true);
+    listenOn(fd);
     this.#watch = new Watch(fd, () => this.#accept());
     this.#watch.want(READABLE);
   }

@@ -3,6 +3,7 @@ import { alreadyExists, failedPrecondition } from '../../../api/errdefs.js';
 import { tryReadPidFile } from '../../../oci/bundle.js';
 import { parseExact } from '../../../oci/json.js';
 import type { Process } from '../../../oci/spec.js';
+import { Code, TtrpcError } from '../../../ttrpc/status.js';
 import type { ExecRecord } from '../../record/record.js';
 import { check, move } from '../../record/states.js';
 import { checkTargets } from '../../stdio/index.js';
@@ -44,9 +45,7 @@ export function startExec(parts: Parts, exec: LiveExec, deadline?: AbortSignal):
     parts.exits.execBegins();
     process.hold();
     // A client that only hangs up, as a daemon that restarts, may still want it.
-    const breakOff = new BreakOff()
-      .when(parts.runtime.over)
-      .when(deadline, (reason) => (reason as Error).name === 'TimeoutError');
+    const breakOff = new BreakOff().when(parts.runtime.over).when(deadline, isTimeout);
     let over: () => void = () => undefined;
     exec.starting = { over: new Promise((resolve) => (over = resolve)), breakOff };
     try {
@@ -60,6 +59,9 @@ export function startExec(parts: Parts, exec: LiveExec, deadline?: AbortSignal):
       return record.pid;
     } catch (error) {
       await startFailed(parts, exec);
+      // That the runtime was killed is not why.
+      if (hasPassed(deadline))
+        throw new TtrpcError(Code.DeadlineExceeded, 'context deadline exceeded', { cause: error });
       throw error;
     } finally {
       process.release();
@@ -68,6 +70,14 @@ export function startExec(parts: Parts, exec: LiveExec, deadline?: AbortSignal):
       over();
     }
   });
+}
+
+function isTimeout(reason: unknown): boolean {
+  return (reason as Error).name === 'TimeoutError';
+}
+
+function hasPassed(deadline: AbortSignal | undefined): boolean {
+  return deadline?.aborted === true && isTimeout(deadline.reason);
 }
 
 function running(parts: Parts, exec: LiveExec, signal: AbortSignal): Strategy {

@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-daemon format soak-exec soak-gc soak-start soak-restart install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-daemon format soak-death soak-exec soak-gc soak-start soak-restart install uninstall clean
 
 all: build
 
@@ -214,6 +214,11 @@ soak-exec: setup build
 # N starts while zygotes are killed at random: no container lost, nothing left.
 soak-start: setup build
 	$(TSX) test/bench/start-soak.ts $(N)
+
+# N containers while workers are killed at random, at any step: each exit told once, nothing left.
+soak-death: N = 500
+soak-death: setup build
+	$(TSX) test/bench/death-soak.ts $(N)
 
 # N containers under dockerd end while containerd restarts: none may stay up.
 soak-restart: N = 100

@@ -87,11 +87,6 @@ export class ContainerRuntime {
     return existsSync(this.#stateDirectory);
   }
 
-  /** What the runtime knows of a container that is still to be started; both runc and crun wait for a reader of it. */
-  isToBeStarted(): boolean {
-    return existsSync(join(this.#stateDirectory, 'exec.fifo'));
-  }
-
   get #stateDirectory(): string {
     return join(this.record.runtime.root, this.record.id);
   }

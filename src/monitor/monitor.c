@@ -62,7 +62,11 @@ static bool is_asleep;
 static int woken_by;
 /* How children have ended of which a worker was told: it may die before it has written that down. */
 #define TOLD 64
-static struct { pid_t pid; int status; } told[TOLD];
+static struct {
+  pid_t pid;
+  int status;
+  bool is_heard; /* By the worker that there is now, which writes it down before it hands over its record. */
+} told[TOLD];
 static unsigned told_next;
 /* A signal wants its end, of which no worker has heard yet. */
 static bool is_to_end;
@@ -99,6 +103,11 @@ static char **texts(char **at, const char *end, uint32_t count) {
   return list;
 }
 
+static void forget_told(pid_t pid) {
+  for (unsigned i = 0; i < TOLD; i++)
+    if (told[i].pid == pid) told[i].pid = 0;
+}
+
 static struct answer spawn_for(const struct head *head, char *body, const int *descriptors, size_t count) {
   char *at = body;
   const char *end = body + head->length;
@@ -116,7 +125,7 @@ static struct answer spawn_for(const struct head *head, char *body, const int *d
         .own_group = head->number[2] & SPAWN_OWN_GROUP,
     };
     answer.number[0] = spawn_program(&program, descriptors, (int)count);
-    for (unsigned i = 0; i < TOLD; i++) if (told[i].pid == answer.number[0]) told[i].pid = 0;
+    forget_told(answer.number[0]);
   }
   free(envp);
   free(argv);
@@ -128,12 +137,17 @@ static struct answer wait_for(pid_t pid, bool keep) {
   struct answer answer = {{-ECHILD, 0}};
   if (pid != own_worker || pid == 0) answer.number[0] = wait_for_child(pid, keep, &answer.number[1]);
   if (answer.number[0] > 0 && !keep) {
+    forget_told(pid);
     told[told_next].pid = pid;
     told[told_next].status = answer.number[1];
+    told[told_next].is_heard = true;
     told_next = (told_next + 1) % TOLD;
   }
-  for (unsigned i = 0; answer.number[0] == -ECHILD && pid != 0 && i < TOLD; i++)
-    if (told[i].pid == pid) answer = (struct answer){{pid, told[i].status}};
+  for (unsigned i = 0; answer.number[0] == -ECHILD && pid != 0 && i < TOLD; i++) {
+    if (told[i].pid != pid) continue;
+    answer = (struct answer){{pid, told[i].status}};
+    told[i].is_heard = !keep;
+  }
   return answer;
 }
 
@@ -187,7 +201,8 @@ static bool serve_question(void) {
       answer = rest_from(&head, &body, descriptors, count);
       is_kept = answer.number[0] == 0;
       is_asleep = is_kept && head.kind == ASK_REST;
-      memset(told, 0, sizeof told);
+      for (unsigned i = 0; i < TOLD; i++)
+        if (told[i].is_heard) told[i].pid = 0;
       break;
     case ASK_TAKEN:
       is_taken = true;
@@ -406,6 +421,7 @@ int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor
       if (is_to_end) keep_notice('T');
     }
     is_taken = false;
+    for (unsigned i = 0; i < TOLD; i++) told[i].is_heard = false;
     if (!wake_until_there(wake)) break;
     since = now_ms();
   }

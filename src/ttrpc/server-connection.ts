@@ -33,10 +33,10 @@ export interface RestingConnection {
   readonly begun: boolean;
 }
 
-/** A call that another process has been asked for and has not answered: as it was asked, or what it is to be answered with. */
+/** A call that another process has been asked for and has not answered: as it was asked, or its encoded reply, or error. */
 export interface EarlierCall {
   readonly streamId: number;
-  readonly request: Request | TtrpcError;
+  readonly request: Request | Uint8Array | TtrpcError;
 }
 
 /** A server's end of a connection: reads requests, runs their handlers, writes what they say. */
@@ -99,6 +99,10 @@ export class ServerConnection implements ConnectionInfo {
   ask({ streamId, request }: EarlierCall): void {
     if (request instanceof TtrpcError) {
       this.#complain(streamId, request.code, request.message);
+      return;
+    }
+    if (request instanceof Uint8Array) {
+      this.#write(replyFrame(streamId, request));
       return;
     }
     this.#account?.asked(streamId, encodeRequest(request));

@@ -110,13 +110,15 @@ async function one(): Promise<void> {
 
 /** The container was over before its exec was. */
 function ended(error: unknown): void {
-  if (!(error instanceof TtrpcError) || /broken off/.test(error.message)) throw error;
+  if (!(error instanceof TtrpcError) || error.message.includes('broken off')) throw error;
 }
 
 async function kill(): Promise<void> {
   while (!isOver) {
     await pause(Math.random() * 2 * KILL_EVERY_MS);
-    const workers = allProcesses().filter(({ command, pid }) => /^hawser-worker bench\//.test(command) && isOurs(pid));
+    const workers = allProcesses().filter(
+      ({ command, pid }) => command.startsWith('hawser-worker bench/') && isOurs(pid),
+    );
     const victim = workers[Math.floor(Math.random() * workers.length)];
     if (!victim) continue;
     try {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { closeSync } from 'node:fs';
 import { test } from 'node:test';
 import { Ledger } from '../../src/shim/worker/ledger.js';
 
@@ -8,7 +7,8 @@ test('what was asked and not answered is there for who comes after, connection b
   const [a, b] = [ledger.connect()!, ledger.connect(7, true)!];
   ledger.asked(a, 1, Buffer.from('one'));
   const two = ledger.asked(a, 3, Buffer.from('two'))!;
-  ledger.asked(b, 9, Buffer.alloc(4000));
+  ledger.asked(b, 9, Buffer.alloc(4000, 'm'));
+  ledger.asked(b, 11, Buffer.alloc(9000));
   ledger.answered(two);
   ledger.told = 5;
   const other = Ledger.read(ledger.fd)!;
@@ -22,14 +22,17 @@ test('what was asked and not answered is there for who comes after, connection b
   );
   assert.deepEqual(
     other.connection(b)!.unanswered.map(({ streamId, request }) => [streamId, request]),
-    [[9, undefined]],
+    [
+      [11, undefined],
+      [9, Buffer.alloc(4000, 'm')],
+    ],
     'one that is too long is known of',
   );
   ledger.midFrame(b, true);
   assert.equal(other.connection(b)!.isMidFrame, true);
   ledger.midFrame(b, false);
   assert.equal(other.connection(b)!.isMidFrame, false);
-  closeSync(ledger.fd);
+  ledger.close();
 });
 
 test('a connection that was resumed keeps the last stream it knew, and an earlier one asked again does not change that', () => {
@@ -37,7 +40,7 @@ test('a connection that was resumed keeps the last stream it knew, and an earlie
   const connection = ledger.connect(11, true)!;
   ledger.asked(connection, 5, Buffer.from('again'));
   assert.equal(ledger.connection(connection)!.lastStreamId, 11);
-  closeSync(ledger.fd);
+  ledger.close();
 });
 
 test('places are used again, and a closed connection leaves none', () => {
@@ -53,7 +56,7 @@ test('places are used again, and a closed connection leaves none', () => {
   const next = ledger.connect()!;
   assert.deepEqual(ledger.connection(next)!.unanswered, []);
   assert.notEqual(ledger.asked(next, 1, Buffer.from('x')), undefined);
-  closeSync(ledger.fd);
+  ledger.close();
 });
 
 test('more connections than there are places are told so', () => {
@@ -63,5 +66,5 @@ test('more connections than there are places are told so', () => {
   assert.equal(ledger.connect(), undefined);
   ledger.disconnect(all[40]!, []);
   assert.equal(ledger.connect(), all[40]);
-  closeSync(ledger.fd);
+  ledger.close();
 });

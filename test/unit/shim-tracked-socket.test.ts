@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync } from 'node:fs';
+
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -42,7 +42,7 @@ async function serve(t: TestContext, handlers: Record<string, unknown>): Promise
   t.after(() => {
     acceptor.close();
     server.close();
-    closeSync(ledger.fd);
+    ledger.close();
   });
   return { path, ledger, sockets };
 }

@@ -5,9 +5,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { containerd } from '../../api/gen/api.js';
 import { tryReadPidFile } from '../../oci/bundle.js';
 import { childrenOf, shimPid } from '../../sys/index.js';
 import { isFrozen } from '../cgroup/frozen.js';
+import type { ContainerRecord } from '../record/record.js';
 import { move } from '../record/states.js';
 import { unmountRootfs } from '../rootfs/rootfs.js';
 import type { Parts } from './parts.js';
@@ -26,6 +28,36 @@ export interface Lost {
 const LOOK_MS = 5;
 /** How long it may take: as long as the runtime has for any of them (contract appendix B). */
 const COMMAND_MS = 30_000;
+
+/**
+ * The encoded reply to what the record says was done, before that could be answered; undefined for all else.
+ *
+ * @param record the container's; undefined when there is none
+ */
+export function replyTo({ method, execId }: Lost, record: ContainerRecord | undefined): Uint8Array | undefined {
+  if (!record) return undefined;
+  const { init, execs } = record;
+  const exec = execs[execId];
+  switch (method) {
+    case 'Create':
+      return containerd.task.v2.CreateTaskResponse.encode({ pid: init.pid }).finish();
+    case 'Exec':
+      return exec && NOTHING();
+    case 'Start':
+      if (execId !== '') return exec && STARTED.has(exec.state) ? startReply(exec.pid) : undefined;
+      return STARTED.has(init.state) ? startReply(init.pid) : undefined;
+    case 'Pause':
+      return init.state === 'paused' ? NOTHING() : undefined;
+    case 'Resume':
+      return init.state === 'running' ? NOTHING() : undefined;
+    default:
+      return undefined;
+  }
+}
+
+const STARTED: ReadonlySet<string> = new Set(['running', 'pausing', 'paused', 'stopped']);
+const NOTHING = (): Uint8Array => new Uint8Array(0);
+const startReply = (pid: number): Uint8Array => containerd.task.v2.StartResponse.encode({ pid }).finish();
 
 /** Finds out what became of it, and puts the record right. */
 export async function settle(parts: Parts, lost: readonly Lost[]): Promise<void> {

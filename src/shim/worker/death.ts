@@ -73,12 +73,21 @@ export class Death {
     };
   }
 
-  /** Goes on with the connections, once what they may ask about is there: asks again, or says that nobody knows. */
-  resume(server: Server, socketOf: (fd: number, lastStreamId: number, begun: boolean) => ConnectionSocket): void {
+  /**
+   * Goes on with the connections, once what they may ask about is there: answers what was done, asks again, or says that nobody
+   * knows.
+   *
+   * @param replyTo encoded, to what was done before its worker's end
+   */
+  resume(
+    server: Server,
+    socketOf: (fd: number, lastStreamId: number, begun: boolean) => ConnectionSocket,
+    replyTo: (lost: Lost) => Uint8Array | undefined,
+  ): void {
     for (const { fd, ledger, calls } of this.#connections) {
       const earlier = calls.map(({ streamId, request, lost }) => ({
         streamId,
-        request: request && REPEATABLE.has(lost.method) ? request : broken(lost),
+        request: replyTo(lost) ?? (request && REPEATABLE.has(lost.method) ? request : broken(lost)),
       }));
       server.resume(socketOf(fd, ledger.lastStreamId, ledger.begun), ledger, earlier);
     }

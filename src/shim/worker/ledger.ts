@@ -6,6 +6,7 @@
  *     connections  u32 state and flags, u32 last stream id
  *     requests     u32 connection + 1 (0: free), u32 stream id, u32 length (TOO_LONG: not kept), 4 unused, f64 when, bytes
  */
+import { closeSync } from 'node:fs';
 import { mapShared, shareMemory } from '../../sys/index.js';
 
 const MAGIC = 0x48574c31;
@@ -16,7 +17,11 @@ const REQUESTS = 1024;
 const REQUEST = 512;
 const REQUEST_HEAD = 24;
 const FIRST_REQUEST = HEADER + CONNECTIONS * CONNECTION;
-const SIZE = FIRST_REQUEST + REQUESTS * REQUEST;
+/** Behind those, places for long ones: a Create has its mounts in it. */
+const LONG_REQUESTS = 16;
+const LONG_REQUEST = 8192;
+const FIRST_LONG_REQUEST = FIRST_REQUEST + REQUESTS * REQUEST;
+const SIZE = FIRST_LONG_REQUEST + LONG_REQUESTS * LONG_REQUEST;
 const TOO_LONG = 0xffff_ffff;
 
 /** Of a connection. */
@@ -81,6 +86,11 @@ export class Ledger {
     this.#words[2] = event;
   }
 
+  /** Nothing is written any more. What was mapped goes with the garbage. */
+  close(): void {
+    closeSync(this.fd);
+  }
+
   /** A number for a connection; undefined when there are too many, which are then not accounted for. */
   connect(lastStreamId = 0, begun = false): number | undefined {
     for (let tried = 0; tried < CONNECTIONS; tried++) {
@@ -112,22 +122,18 @@ export class Ledger {
   asked(connection: number, streamId: number, request: Uint8Array): number | undefined {
     const words = this.#words;
     const at = connectionAt(connection);
-    let place: number | undefined = this.#nextRequest;
-    for (let tried = 0; words[requestAt(place)] !== 0; place = (place + 1) % REQUESTS)
-      if (++tried > REQUESTS) {
-        place = undefined;
-        break;
-      }
+    const isLong = request.length > REQUEST - REQUEST_HEAD;
+    const long = isLong && request.length <= LONG_REQUEST - REQUEST_HEAD ? this.#freeLong() : undefined;
+    const place = long ?? this.#free();
     if (place !== undefined) {
       const to = requestAt(place);
-      const isKept = request.length <= REQUEST - REQUEST_HEAD;
+      const isKept = !isLong || long !== undefined;
       words[to + 1] = streamId;
       words[to + 2] = isKept ? request.length : TOO_LONG;
       this.#times[(to + 4) / 2] = Date.now();
       if (isKept) this.memory.set(request, to * 4 + REQUEST_HEAD);
       words[to] = connection + 1;
-      // The lowest that is free: what was written to once is used again.
-      this.#nextRequest = place < this.#nextRequest ? place : (place + 1) % REQUESTS;
+      if (long === undefined) this.#nextRequest = (place + 1) % REQUESTS;
     } else words[1]!++;
     words[at + 1] = Math.max(words[at + 1]!, streamId);
     words[at]! |= BEGUN;
@@ -137,7 +143,21 @@ export class Ledger {
   /** The reply has been sent. */
   answered(place: number): void {
     this.#words[requestAt(place)] = 0;
+    // What was written to once is used again.
     if (place < this.#nextRequest) this.#nextRequest = place;
+  }
+
+  #free(): number | undefined {
+    let place = this.#nextRequest;
+    for (let tried = 0; tried < REQUESTS; tried++, place = (place + 1) % REQUESTS)
+      if (this.#words[requestAt(place)] === 0) return place;
+    return undefined;
+  }
+
+  #freeLong(): number | undefined {
+    for (let place = REQUESTS; place < REQUESTS + LONG_REQUESTS; place++)
+      if (this.#words[requestAt(place)] === 0) return place;
+    return undefined;
   }
 
   /** What is known of a connection; undefined when it is closed. */
@@ -146,7 +166,7 @@ export class Ledger {
     const state = this.#words[at]!;
     if ((state & OPEN) === 0) return undefined;
     const unanswered: Unanswered[] = [];
-    for (let place = 0; place < REQUESTS; place++) {
+    for (let place = 0; place < REQUESTS + LONG_REQUESTS; place++) {
       const from = requestAt(place);
       if (this.#words[from] !== connection + 1) continue;
       const length = this.#words[from + 2]!;
@@ -172,5 +192,6 @@ function connectionAt(connection: number): number {
 }
 
 function requestAt(place: number): number {
-  return (FIRST_REQUEST + place * REQUEST) / 4;
+  if (place < REQUESTS) return (FIRST_REQUEST + place * REQUEST) / 4;
+  return (FIRST_LONG_REQUEST + (place - REQUESTS) * LONG_REQUEST) / 4;
 }

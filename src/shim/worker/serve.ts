@@ -20,6 +20,7 @@ import type { Custom } from '../task/custom.js';
 import { answerDebug, asksForState, DumpToLog } from '../debug/door.js';
 import type { Sources } from '../debug/sources.js';
 import { EventPublisher } from '../events/publisher.js';
+import { replyTo } from '../task/lost.js';
 import { OrphanReaper } from '../task/orphans.js';
 import type { Invocation } from '../program/flags.js';
 import { Acceptor } from '../program/accept.js';
@@ -236,10 +237,10 @@ export class Service {
 
   /** What is not accounted for, as there is too much, goes with this process. */
   #socketOf(fd: number, lastStreamId?: number, begun?: boolean): ConnectionSocket {
-    return (
-      TrackedSocket.open(fd, this.#ledger, this.#scratch, lastStreamId, begun) ??
-      new Socket({ fd, readable: true, writable: true })
-    );
+    const tracked = TrackedSocket.open(fd, this.#ledger, this.#scratch, lastStreamId, begun);
+    // Its client finds the end when the monitor has closed it, too.
+    tracked?.once('close', () => this.#checkpoints.soon());
+    return tracked ?? new Socket({ fd, readable: true, writable: true });
   }
 
   /** Another text when something has happened. */
@@ -303,7 +304,7 @@ export class Service {
     const socketOf = (fd: number, lastStreamId: number, begun: boolean): ConnectionSocket =>
       this.#socketOf(fd, lastStreamId, begun);
     resumeConnections(this.#server, resting.connections, found, socketOf);
-    death?.resume(this.#server, socketOf);
+    death?.resume(this.#server, socketOf, (lost) => replyTo(lost, this.#containers.find(lost.id)?.record));
     found.closeRest();
     haveTaken();
     // What it still has goes with what takes its place, or for want of that.
@@ -345,6 +346,7 @@ export class Service {
     await Promise.all([this.#server.shutdown({ graceMs: 200 }), this.#shim.events.close(DRAIN_MS)]);
     this.#shim.orphans.stop();
     this.#rest.stop();
+    this.#ledger.close();
   }
 }
 

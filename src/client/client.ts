@@ -6,6 +6,8 @@ import { EventWatcher } from './events/watcher.js';
 import type { Connection } from './grpc/connection.js';
 import type { Services } from './grpc/services.js';
 import { ClientImages } from './image/images.js';
+import { ClientNetworks } from './network/networks.js';
+import type { Places } from './network/places.js';
 import { recordOf, statusOf } from './record.js';
 import { abandonedFifos, removeDirectories, scopeOf } from './stdio/fifos.js';
 import type { CallOptions } from './types/calls.js';
@@ -17,12 +19,14 @@ import type { TaskStatus } from './types/process.js';
 export class DaemonClient implements Client {
   readonly services: Services;
   readonly images: ClientImages;
+  readonly networks: ClientNetworks;
   readonly #context: CreateContext;
 
   constructor(
     private readonly connection: Connection,
     readonly namespace: string,
     private readonly fifoDir: string,
+    private readonly places: Places,
   ) {
     this.services = connection.services(namespace);
     this.images = new ClientImages(this.services);
@@ -30,9 +34,12 @@ export class DaemonClient implements Client {
       services: this.services,
       images: this.images,
       namespace,
+      address: connection.path,
+      places,
       fifoDir,
       scope: scopeOf(connection.path, namespace),
     };
+    this.networks = new ClientNetworks(this.services, places, this.#context.scope);
   }
 
   get address(): string {
@@ -40,7 +47,7 @@ export class DaemonClient implements Client {
   }
 
   inNamespace(namespace: string): Client {
-    return new DaemonClient(this.connection, namespace, this.fifoDir);
+    return new DaemonClient(this.connection, namespace, this.fifoDir, this.places);
   }
 
   async version(options: CallOptions = {}): Promise<Version> {

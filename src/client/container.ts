@@ -4,6 +4,9 @@ import { Code } from '../ttrpc/status.js';
 import { abortable, limit, quietly } from './abort.js';
 import { FailedPreconditionError, NotFoundError } from './errors.js';
 import type { Services } from './grpc/services.js';
+import { joinAgain } from './network/plan.js';
+import { forget } from './network/set-up.js';
+import { directoryOf } from './network/state.js';
 import { closeIo, ContainerProcess, waitForExit } from './process.js';
 import { exitOf, packResources, recordOf, statusOf } from './record.js';
 import { signalNumber, stopSignalOf } from './signals.js';
@@ -76,6 +79,7 @@ export class ClientContainer implements Container {
   }
 
   async start(options: StartOptions = {}): Promise<Process> {
+    this.#record = await joinAgain(this.context, this.#record);
     return (this.#process = await startTask(this.context, this.#record, options, await this.#mounts(options)));
   }
 
@@ -265,6 +269,7 @@ export class ClientContainer implements Container {
     const left = this.#fifos();
     await this.#services.containers.Delete({ id: this.id }, { signal });
     removeDirectories(left);
+    await forget(this.context.places, directoryOf(this.context.places, this.context.scope, this.id));
     const { snapshotter, snapshotKey: key, labels } = this.#record;
     if (key !== '' && (snapshot ?? OWN_SNAPSHOT in labels))
       await unlessGone(this.#services.snapshots.Remove({ snapshotter, key }, { signal }));

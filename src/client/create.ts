@@ -12,6 +12,7 @@ import { errorOf, InvalidArgumentError } from './errors.js';
 import type { ClientImages } from './image/images.js';
 import type { ImageConfig } from './image/types.js';
 import { DEFAULT_SNAPSHOTTER } from './image/unpack.js';
+import { planNetwork, type NetworkPlan } from './network/plan.js';
 import { packOptions, packSpec, recordOf } from './record.js';
 import { stopSignalLabel } from './signals.js';
 import { makeSpec } from './spec/make.js';
@@ -25,7 +26,6 @@ import type { Spec } from './spec/types.js';
 const DEFAULT_RUNTIME = 'io.containerd.runc.v2';
 
 export interface CreateContext extends TaskContext {
-  readonly namespace: string;
   readonly images: ClientImages;
 }
 
@@ -49,13 +49,16 @@ export async function createContainer(context: CreateContext, options: CreateOpt
     const lease = options.image === undefined ? undefined : await makeLease(context, undo, signal);
     const rootfs = await makeRoot(context, options, undo, lease, signal);
     const config = options.image === undefined ? undefined : await context.images.config(options.image, { signal });
-    const spec = await specOf(context, options, rootfs, config, signal);
+    // A spec that is given as a whole says all itself.
+    const network = typeof options.spec === 'object' ? undefined : await planNetwork(context, options, config);
+    const spec = await specOf(context, options, network, { rootfs, config, signal });
     const container: containerd.services.containers.v1.Container.$Properties = {
       id,
       image: options.image === undefined ? '' : (await context.images.get(options.image, { signal })).name,
       labels: {
         ...stopSignalLabel(options.stopSignal, config?.StopSignal),
         ...options.labels,
+        ...network?.labels,
         ...(rootfs.own === true ? { [OWN_SNAPSHOT]: 'own' } : {}),
       },
       runtime: {
@@ -71,6 +74,10 @@ export async function createContainer(context: CreateContext, options: CreateOpt
       make: (own) => services.containers.Create({ container }, { signal: own }),
       back: () => services.containers.Delete({ id }),
     });
+    if (network !== undefined) {
+      undo.add(() => network.undo());
+      await network.settle(spec);
+    }
     // The record keeps the snapshot from now on. A lease that stays ends by itself.
     if (lease !== undefined) await quietly(services.leases.Delete({ id: lease }));
     return new ClientContainer(context, recordOf(made.container ?? container), rootfs.mounts);
@@ -125,12 +132,17 @@ async function makeRoot(
   return { snapshotKey: key, snapshotter, own: true };
 }
 
+interface SpecSources {
+  readonly rootfs: RootFs;
+  readonly config: ImageConfig | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
 async function specOf(
   { services, namespace }: CreateContext,
   options: CreateOptions,
-  rootfs: RootFs,
-  config: ImageConfig | undefined,
-  signal: AbortSignal | undefined,
+  network: NetworkPlan | undefined,
+  { rootfs, config, signal }: SpecSources,
 ): Promise<Spec> {
   if (typeof options.spec === 'object') return options.spec;
   const withRoot: WithRoot = async (look, optional = false) => {
@@ -152,7 +164,15 @@ async function specOf(
       throw error;
     }
   };
-  const spec = await makeSpec({ id: options.id, namespace, options, rootfs: rootfs.directory, config, withRoot });
+  const spec = await makeSpec({
+    id: options.id,
+    namespace,
+    options: { ...options, network: undefined, ...network?.options },
+    rootfs: rootfs.directory,
+    config,
+    withRoot,
+  });
+  network?.finish(spec);
   return options.spec?.(spec) ?? spec;
 }
 

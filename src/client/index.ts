@@ -12,6 +12,7 @@ export type * from './types/container.js';
 export type * from './types/process.js';
 export type * from './types/events.js';
 export type * from './image/types.js';
+export type * from './network/types.js';
 export type * from './registry/types.js';
 export type * from './spec/types.js';
 export type { Stats } from './stats.js';

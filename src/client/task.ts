@@ -4,6 +4,7 @@ import { Code } from '../ttrpc/status.js';
 import { change, limit, pause, quietly, Undo } from './abort.js';
 import { FailedPreconditionError, InvalidArgumentError, NotFoundError } from './errors.js';
 import type { Services } from './grpc/services.js';
+import type { NetworkContext } from './network/plan.js';
 import { closeIo, ContainerProcess } from './process.js';
 import { packOptions, packProcess, runcOptions } from './record.js';
 import { stopSignalOf } from './signals.js';
@@ -18,11 +19,8 @@ const KILL = 9;
 /** How long what was killed may take to end. */
 const END_MS = 10_000;
 
-export interface TaskContext {
-  readonly services: Services;
+export interface TaskContext extends NetworkContext {
   readonly fifoDir: string;
-  /** Of the daemon and the namespace: `scopeOf`. */
-  readonly scope: string;
 }
 
 /** Makes a container's task and starts it. */

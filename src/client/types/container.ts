@@ -1,5 +1,6 @@
 /** A container: what it is made of, its record, and what is done with it. */
 import type { containerd } from '../../api/full.js';
+import type { NetworkOptions } from '../network/types.js';
 import type { LinuxResources, Spec, SpecOptions } from '../spec/types.js';
 import type { Stats } from '../stats.js';
 import type { Any, CallOptions, Mount } from './calls.js';
@@ -28,7 +29,7 @@ export interface AttachOptions extends CallOptions {
 }
 
 /** What a container is made of. `image`, `rootfs`, `rootfsMounts` or `snapshotKey` says where its files are. */
-export interface CreateOptions extends SpecOptions, CallOptions {
+export interface CreateOptions extends Omit<SpecOptions, 'network'>, NetworkOptions, CallOptions {
   readonly id: string;
   /** Name of an image of the daemon's: gives the root file system (a new snapshot) and the spec's defaults. */
   readonly image?: string | undefined;

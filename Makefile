@@ -34,7 +34,7 @@ SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.debug.cjs shim.failp
 NODE_FILES := find-node.sh node-version.cjs
 PROGRAMS := containerd-shim-runc-v2 hawserd hawser
 
-build: $(PROGRAMS:%=bin/%) dist/shim.cache dist/hawser-stand-in dist/hawser-after dist/hawser.1 dist/LICENSES.txt
+build: $(PROGRAMS:%=bin/%) dist/shim.cache dist/hawser-stand-in dist/hawser-after dist/hawser-network.mjs dist/hawser.1 dist/LICENSES.txt
 
 src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	$(TSX) src/build/gen.ts
@@ -94,13 +94,18 @@ dist/hawser.mjs: src/api/gen/services.ts src/build/bundle-cli.ts $(TS)
 	@mkdir -p dist
 	$(TSX) src/build/bundle-cli.ts
 
+# What connects a container with its networks: a hook of its runtime.
+dist/hawser-network.mjs: src/api/gen/services.ts src/build/bundle-network.ts $(TS)
+	@mkdir -p dist
+	$(TSX) src/build/bundle-network.ts
+
 # Waits for the end of a container that is to be removed then.
 dist/hawser-after: src/cli/after/main.c
 	@mkdir -p dist
 	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ $< 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ $<
 
 # Of what is bundled.
-dist/LICENSES.txt: dist/shim.cjs dist/hawserd.mjs dist/hawser.mjs src/build/licenses.ts
+dist/LICENSES.txt: dist/shim.cjs dist/hawserd.mjs dist/hawser.mjs dist/hawser-network.mjs src/build/licenses.ts
 	$(TSX) src/build/licenses.ts >$@
 
 dist/hawser.1: src/api/gen/services.ts src/build/manual.ts src/cli/packaging/hawser.1.in $(TS)
@@ -256,7 +261,7 @@ install: build
 	install -m 755 dist/hawser_sys.node "$(LIB)/hawser_sys.node"
 	install -m 755 dist/hawser-stand-in "$(LIB)/hawser-stand-in"
 	ln -sfn "$(NODE)" "$(LIB)/node"
-	install -m 644 dist/hawserd.mjs dist/hawser.mjs "$(LIB)/"
+	install -m 644 dist/hawserd.mjs dist/hawser.mjs dist/hawser-network.mjs "$(LIB)/"
 	install -d "$(LIB)/cli-parts"
 	install -m 644 dist/cli-parts/*.mjs "$(LIB)/cli-parts/"
 	install -m 755 dist/hawser-after "$(LIB)/hawser-after"

@@ -10,6 +10,10 @@ export interface Globals {
   readonly address?: string | undefined;
   readonly namespace?: string | undefined;
   readonly debug?: boolean | undefined;
+  /** Directories of plugins of networks, as in a PATH. */
+  readonly cniPath?: string | undefined;
+  /** The directory of their configurations. */
+  readonly cniNetconfpath?: string | undefined;
 }
 
 /** The daemon's socket as a path: as given, of $CONTAINERD_ADDRESS, hawserd's if it is there, or else containerd's. */

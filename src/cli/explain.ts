@@ -35,6 +35,8 @@ const DIRECTORY = [
   // runc makes a container's directory when it is missing
   /error during container init: mkdir (?<path>.*): (?<why>not a directory|permission denied|read-only file system)(?:: unknown)?$/i,
 ];
+/** What the hook for networks has said, in what the runtime says of it: client/network/hook. */
+const NETWORK = /hawser-network: (?<why>.+?)(?:: unknown)?$/;
 /** Of runc, crun, and hawser/shim. */
 const MISSING =
   /executable file .*not found|(?:exec: .*|exec \S*): no such file or directory|open executable: no such file|cannot find.*executable/i;
@@ -61,6 +63,8 @@ export function startFailure(what: string, { program, cwd }: Wanted, error: unkn
   const text = oneLine(textOf(error));
   const name = program === undefined ? 'its command' : JSON.stringify(program);
   const options = { cause: error };
+  const network = NETWORK.exec(text)?.groups?.why;
+  if (network !== undefined) return new CliError(`${what} could not be started: ${network}`, FAILED, options);
   for (const pattern of DIRECTORY) {
     const { path, why = '' } = pattern.exec(text)?.groups ?? {};
     // Directories of mounts are made in the same way.

@@ -1,7 +1,18 @@
 /** A command's connection to its daemon, and its containers by what users call them. */
+import { delimiter } from 'node:path';
 import { addressOf, checkSocket, namespaceOf, silentDaemon, type Globals } from './address.js';
-import type { Client, Container } from '../client/index.js';
+import type { Client, Container, NetworkPlaces } from '../client/index.js';
 import { CliError, NoSuchContainer } from './errors.js';
+import { networkDirectory } from './store.js';
+
+/** As flags and $HAWSER_DATA say; the library knows the rest. */
+function networkPlaces({ cniPath, cniNetconfpath }: Globals): NetworkPlaces {
+  return {
+    confDir: cniNetconfpath,
+    pluginDirs: cniPath?.split(delimiter).filter(Boolean),
+    stateDir: networkDirectory(),
+  };
+}
 
 /** How long a daemon may take to answer at all. */
 const ANSWER_MS = 15_000;
@@ -22,7 +33,11 @@ export class Session {
     checkSocket(address);
     const { Client, UnavailableError, DeadlineExceededError } = await clientLibrary();
     try {
-      return new Session(await Client.connect({ address, namespace, timeoutMs: ANSWER_MS }), address, namespace);
+      return new Session(
+        await Client.connect({ address, namespace, networkPlaces: networkPlaces(globals), timeoutMs: ANSWER_MS }),
+        address,
+        namespace,
+      );
     } catch (error) {
       if (error instanceof UnavailableError || error instanceof DeadlineExceededError)
         throw silentDaemon(address, error);

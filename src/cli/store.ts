@@ -8,6 +8,11 @@ export function dataDirectory(): string {
   return process.env.HAWSER_DATA || '/var/lib/hawser/cli';
 }
 
+/** What is known of containers' networks; the client library's place unless $HAWSER_DATA is set. */
+export function networkDirectory(): string | undefined {
+  return process.env.HAWSER_DATA ? join(process.env.HAWSER_DATA, 'network') : undefined;
+}
+
 /** A container's directory; two daemons may have containers of the same id. */
 export function containerDirectory(address: string, namespace: string, id: string): string {
   return join(dataDirectory(), createHash('sha256').update(address).digest('hex').slice(0, 8), namespace, id);

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { execa, type Options, type Result } from 'execa';
 import { Containerd, makeImage, shimDir, top } from '../support/daemons.js';
+import type { NetworkHost } from '../support/network-host.js';
 import { patiently } from '../support/eventually.js';
 import { Terminal } from '../support/terminal.js';
 
@@ -12,7 +13,10 @@ const COMMAND_MS = patiently(60_000);
 export class Lab {
   readonly env: Record<string, string>;
 
-  private constructor(readonly daemon: Containerd) {
+  private constructor(
+    readonly daemon: Containerd,
+    private readonly prefix: readonly string[] = [],
+  ) {
     this.env = {
       PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
       HOME: daemon.dir,
@@ -20,12 +24,22 @@ export class Lab {
       CONTAINERD_ADDRESS: daemon.socket,
       CONTAINERD_NAMESPACE: daemon.namespace,
       HAWSER_DATA: join(daemon.dir, 'cli'),
+      // Bridges are the host's: who tests networks has a host of their own.
+      HAWSER_NETWORK: 'none',
+      NETCONFPATH: join(daemon.dir, 'cni'),
     };
   }
 
   /** hawserd with our shim, unless others are named. */
   static async open(program = join(top, 'bin/hawserd'), shims = shimDir): Promise<Lab> {
     return new Lab(await new Containerd(shims, program).start());
+  }
+
+  /** In a network of its own, daemon and all, with docker's default network. */
+  static async openInside(host: NetworkHost, program = join(top, 'bin/hawserd'), shims = shimDir): Promise<Lab> {
+    const lab = new Lab(await new Containerd(shims, host.program(program)).start(), host.prefix);
+    delete lab.env.HAWSER_NETWORK;
+    return lab;
   }
 
   get rootfs(): string {
@@ -39,7 +53,8 @@ export class Lab {
 
   /** Runs hawser and gives whatever comes of it. Standard input is empty unless given. */
   async hawser(args: readonly string[], options: Options = {}): Promise<Result<{ encoding: 'utf8' }>> {
-    return (await execa(PROGRAM, args, {
+    const [file = PROGRAM, ...before] = [...this.prefix, PROGRAM];
+    return (await execa(file, [...before, ...args], {
       ...(options.input === undefined && options.stdin === undefined ? { stdin: 'ignore' } : {}),
       timeout: COMMAND_MS,
       killSignal: 'SIGKILL',

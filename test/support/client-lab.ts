@@ -4,7 +4,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, type Container, type CreateOptions, type Process, type StartOptions } from '../../src/client/index.js';
 import { eventually } from './eventually.js';
-import { Containerd, makeImage, shimDir } from './daemons.js';
+import { Containerd, daemonProgram, makeImage, shimDir } from './daemons.js';
+import type { NetworkHost } from './network-host.js';
 import { descriptorsOf, mountsBelow } from './machine.js';
 
 export const IMAGE = 'docker.io/library/client-test:latest';
@@ -22,10 +23,19 @@ export class ClientLab {
     readonly client: Client,
   ) {}
 
-  static async open(): Promise<ClientLab> {
-    const daemon = await new Containerd(shimDir).start();
+  /** @param host a network for the daemon, which is the machine's otherwise */
+  static async open(host?: NetworkHost): Promise<ClientLab> {
+    const daemon = await new Containerd(shimDir, host?.program(daemonProgram)).start();
     const { socket: address, namespace, dir } = daemon;
-    return new ClientLab(daemon, await Client.connect({ address, namespace, fifoDir: join(dir, 'fifo') }));
+    return new ClientLab(
+      daemon,
+      await Client.connect({
+        address,
+        namespace,
+        fifoDir: join(dir, 'fifo'),
+        networkPlaces: { stateDir: join(dir, 'network'), confDir: join(dir, 'cni') },
+      }),
+    );
   }
 
   get fifoDir(): string {

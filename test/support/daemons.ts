@@ -37,7 +37,7 @@ export const stockDir = process.env.HAWSER_TEST_STOCK || '/usr/bin';
 
 /** The tests' containerd is Hawser's own. */
 export const onHawserd = process.env.HAWSER_TEST_DAEMON === 'hawserd';
-const CONTAINERD = onHawserd ? join(top, 'bin/hawserd') : process.env.HAWSER_TEST_CONTAINERD || 'containerd';
+export const daemonProgram = onHawserd ? join(top, 'bin/hawserd') : process.env.HAWSER_TEST_CONTAINERD || 'containerd';
 const CTR = process.env.HAWSER_TEST_CTR || 'ctr';
 const DOCKERD = process.env.HAWSER_TEST_DOCKERD || 'dockerd';
 /** The client of the Debian package, whatever other one the machine has. */
@@ -232,7 +232,7 @@ export class Containerd extends Daemon {
 
   constructor(
     readonly shims: string,
-    readonly daemonPath = CONTAINERD,
+    readonly daemonPath = daemonProgram,
     readonly ctrPath = CTR,
   ) {
     super(temporaryDirectory('containerd'), 'containerd');

@@ -16,6 +16,7 @@ const PAGE_MS = 150_000;
 /** What the commands of a page may use besides what they name: see `hidden sh` in samples.ts. */
 const PRELUDE = `
 mount --make-rprivate /
+ip link set lo up
 for dir in usr/local etc var srv; do
   mkdir -p "$SANDBOX/ns"
   mountpoint -q "$SANDBOX/ns" || mount -t tmpfs none "$SANDBOX/ns"
@@ -117,7 +118,7 @@ export class PageSandbox {
     const { NODE_EXTRA_CA_CERTS: _, CONTAINERD_ADDRESS: __, ...env } = process.env;
     const result = await execa(
       'unshare',
-      ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-eu', join(this.dir, 'page.sh')],
+      ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-eu', join(this.dir, 'page.sh')],
       {
         all: true,
         reject: false,

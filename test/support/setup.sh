@@ -17,6 +17,9 @@ need mke2fs e2fsprogs
 need strace strace
 need tmux tmux
 need openssl openssl
+need ip iproute2
+need iptables iptables
+need /usr/lib/cni/bridge containernetworking-plugins
 # Debian's busybox package is linked dynamically, and a rootfs of one file needs one that is not.
 dpkg-query -W -f '${Status}\n' busybox-static 2>/dev/null | grep -q 'ok installed' || packages="$packages busybox-static"
 dpkg-query -W -f '${Status}\n' libc6-dev 2>/dev/null | grep -q 'ok installed' || packages="$packages libc6-dev"

@@ -93,6 +93,7 @@ test('programs: what is not there, too old, or does not run', (t) => {
     ['crun', 'missing'],
     ['criu', 'missing'],
     ['CNI plugins', 'missing'],
+    ['iptables', 'missing'],
     ['containerd', 'missing'],
     ['docker', 'missing'],
   ] as const)
@@ -103,19 +104,24 @@ test('programs: what is not there, too old, or does not run', (t) => {
       'usr/bin/criu': program('4.0'),
       'usr/bin/containerd': program('github.com/containerd/containerd v1.4.13'),
       'usr/sbin/dockerd': '#!/bin/sh\nexit 1\n',
-      'opt/cni/bin/bridge': '',
+      ...Object.fromEntries(
+        ['bridge', 'host-local', 'portmap', 'firewall', 'tuning'].map((name) => [`opt/cni/bin/${name}`, '']),
+      ),
+      'usr/sbin/iptables': program('iptables v1.8.9 (nf_tables)'),
     }),
   );
   check(some, 'runc', 'missing', /--runc-binary crun/);
   check(some, 'crun', 'ok', /1\.21/);
   check(some, 'criu', 'ok', /4\.0/);
   check(some, 'CNI plugins', 'ok', /opt/);
+  check(some, 'iptables', 'ok', /1\.8\.9/);
   check(some, 'containerd', 'wrong', /^1\.4\.13, .*upgrade it$/);
   check(some, 'docker', 'wrong', /does not run: install it again/);
   const hybrid = programFindings(
     patient(t, {
       'usr/bin/crun': program('1.21'),
       'usr/bin/runc': program('1.3.0'),
+      'usr/lib/cni/bridge': '',
       'usr/bin/containerd': program('2.1.0'),
       'etc/containerd/config.toml': 'no toml',
       'usr/bin/dockerd': program('28.0.1'),
@@ -124,6 +130,7 @@ test('programs: what is not there, too old, or does not run', (t) => {
     }),
   );
   check(hybrid, 'crun', 'missing', /beside v1/);
+  check(hybrid, 'CNI plugins', 'missing', /without host-local, portmap.*containernetworking-plugins/);
   check(hybrid, 'runc', 'ok', /1\.3\.0/);
   check(hybrid, 'containerd', 'wrong', /is no TOML/);
   check(hybrid, 'docker', 'wrong', /is no JSON/);

@@ -12,6 +12,7 @@ export * from './inspect.js';
 export * from './kill.js';
 export * from './login.js';
 export * from './logs.js';
+export * from './network.js';
 export * from './pause.js';
 export * from './plugins.js';
 export * from './pull.js';

@@ -1,5 +1,5 @@
 /** hawser inspect: docker's form where docker has one, and the OCI spec. */
-import type { Container, LinuxResources, TaskStatus } from '../../client/index.js';
+import type { Container, ContainerNetwork, LinuxResources, TaskStatus } from '../../client/index.js';
 import { stopSignalOf } from '../../client/signals.js';
 import type { Globals } from '../address.js';
 import { stateOf } from '../container/state.js';
@@ -10,6 +10,7 @@ import { LABEL } from '../labels.js';
 import { logPathOf } from '../options/log.js';
 import { stringifyExact } from '../../oci/json.js';
 import { nameOf, withSession } from '../session.js';
+import { networkSettings, portBindings } from '../container/network-settings.js';
 import { commandBelowInit } from '../../oci/init-program.js';
 
 export async function inspectCommand(
@@ -29,7 +30,7 @@ export async function inspectCommand(
           if (error instanceof NotFoundError) return undefined;
           throw error;
         });
-        found.push(describe(container, task, session.namespace));
+        found.push(describe(container, task, session.namespace, session.client.networks.of(container.id)));
       } catch (error) {
         process.stderr.write(`hawser: ${explain(error).text}\n`);
         failed = 1;
@@ -42,7 +43,12 @@ export async function inspectCommand(
   });
 }
 
-function describe(container: Container, task: TaskStatus | undefined, namespace: string): unknown {
+function describe(
+  container: Container,
+  task: TaskStatus | undefined,
+  namespace: string,
+  network: ContainerNetwork,
+): unknown {
   const { id, record } = container;
   const state = stateOf(container, task);
   const { spec } = record;
@@ -88,6 +94,8 @@ function describe(container: Container, task: TaskStatus | undefined, namespace:
       NanoCpus: cpus(resources?.cpu) * 1e9,
       CpuShares: resources?.cpu?.shares ?? 0,
       PidsLimit: resources?.pids?.limit ?? 0,
+      NetworkMode: network.networks[0] ?? '',
+      PortBindings: portBindings(network.ports),
       ReadonlyRootfs: spec.root?.readonly ?? false,
       AutoRemove: record.labels[LABEL.autoRemove] !== undefined,
     },
@@ -98,6 +106,7 @@ function describe(container: Container, task: TaskStatus | undefined, namespace:
       Mode: options.join(','),
       RW: !options.includes('ro'),
     })),
+    NetworkSettings: networkSettings(network),
     Stdio: { Stdin: task?.stdin ?? '', Stdout: task?.stdout ?? '', Stderr: task?.stderr ?? '' },
     Spec: spec,
   };

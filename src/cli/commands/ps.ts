@@ -1,5 +1,6 @@
 /** hawser ps. */
-import type { Container } from '../../client/index.js';
+import type { Container, ContainerNetwork } from '../../client/index.js';
+import { portText } from '../../client/network/ports.js';
 import type { Globals } from '../address.js';
 import { inDockersWords, stateOf, type ContainerState } from '../container/state.js';
 import { UsageError } from '../errors.js';
@@ -33,10 +34,14 @@ export async function psCommand(flags: PsFlags, globals: Globals): Promise<void>
   // Asking for what has ended asks for more than what runs.
   const all =
     flags.all === true || last !== undefined || (flags.filter ?? []).some((one) => /^(status|exited)=/.test(one));
-  const rows = await withSession(globals, async ({ client }) => {
+  const [rows, networkOf] = await withSession(globals, async ({ client }) => {
     const [containers, tasks] = await Promise.all([client.containers(), client.tasks()]);
     const byId = new Map(tasks.map((task) => [task.containerId, task]));
-    return containers.map((container): Row => ({ container, state: stateOf(container, byId.get(container.id)) }));
+    const found = containers.map((container): Row => ({
+      container,
+      state: stateOf(container, byId.get(container.id)),
+    }));
+    return [found, ({ id }: Container) => client.networks.of(id)] as const;
   });
   const chosen = rows
     .filter(({ state }) => all || state.status === 'running' || state.status === 'paused')
@@ -44,7 +49,7 @@ export async function psCommand(flags: PsFlags, globals: Globals): Promise<void>
     .sort((a, b) => b.container.record.createdAt.getTime() - a.container.record.createdAt.getTime())
     .slice(0, last);
   const now = Date.now();
-  const records = chosen.map((row) => describe(row, flags.trunc !== false, now));
+  const records = chosen.map((row) => describe(row, networkOf(row.container), flags.trunc !== false, now));
   process.stdout.write(
     list(
       records,
@@ -54,6 +59,7 @@ export async function psCommand(flags: PsFlags, globals: Globals): Promise<void>
         COMMAND: 'Command',
         CREATED: 'RunningFor',
         STATUS: 'Status',
+        PORTS: 'Ports',
         NAMES: 'Names',
       },
       { format: flags.format, quiet: flags.quiet, idKey: 'ID' },
@@ -61,7 +67,12 @@ export async function psCommand(flags: PsFlags, globals: Globals): Promise<void>
   );
 }
 
-function describe({ container: { id, record }, state }: Row, cut: boolean, now: number): Record<string, unknown> {
+function describe(
+  { container: { id, record }, state }: Row,
+  { ports, networks }: ContainerNetwork,
+  cut: boolean,
+  now: number,
+): Record<string, unknown> {
   const command = printable(commandBelowInit(record.spec.process?.args ?? []).join(' '));
   return {
     ID: cut ? shortId(id) : id,
@@ -71,6 +82,8 @@ function describe({ container: { id, record }, state }: Row, cut: boolean, now: 
     RunningFor: `${inWords(now - record.createdAt.getTime())} ago`,
     Status: inDockersWords(state, now),
     State: state.status,
+    Ports: state.status === 'running' || state.status === 'paused' ? ports.map(portText).join(', ') : '',
+    Networks: networks.join(','),
     Names: nameOf(record.labels) ?? (/^[0-9a-f]{64}$/.test(id) ? '' : id),
     Labels: Object.entries(record.labels)
       .filter(([name]) => !name.startsWith(PREFIX))

@@ -16,9 +16,11 @@ export interface StopFlags {
 }
 
 export async function stopCommand(references: readonly string[], flags: StopFlags, globals: Globals): Promise<void> {
-  await forEach(references, globals, (container) =>
-    naming(container.id, 'cannot be stopped', {}, () => stop(container, flags)),
-  );
+  await forEach(references, globals, async (container, { client }) => {
+    await naming(container.id, 'cannot be stopped', {}, () => stop(container, flags));
+    // Its task stays, and tells how it ended; ports and addresses do not.
+    if (client.networks.of(container.id).attachments.length > 0) await client.networks.tidy();
+  });
 }
 
 export async function restartCommand(references: readonly string[], flags: StopFlags, globals: Globals): Promise<void> {

@@ -4,6 +4,8 @@ import type { Command, Option } from 'commander';
 import { existsSync } from 'node:fs';
 import { CAPABILITIES } from '../../oci/capabilities.js';
 import { commandBelowInit } from '../../oci/init-program.js';
+import { readConfigs } from '../../client/network/cni/config.js';
+import { placesOf } from '../../client/network/places.js';
 import { addressOf, type Globals } from '../address.js';
 import { nameOf, shortId, withSession } from '../session.js';
 
@@ -122,8 +124,7 @@ function flags(command: Command, top: Command, typed: string): Candidate[] {
 }
 
 const WORDS: Readonly<Record<string, readonly string[]>> = {
-  '--net': ['none', 'host'],
-  '--network': ['none', 'host'],
+  '--driver': ['bridge', 'macvlan', 'ipvlan'],
   '--pid': ['private', 'host'],
   '--ipc': ['private', 'shareable', 'none', 'host'],
   '--uts': ['private', 'host'],
@@ -147,7 +148,8 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--detach-keys': ['ctrl-p,ctrl-q'],
   '--mount': ['type=bind,src=', 'type=tmpfs,dst='],
 };
-const DIRECTORIES = new Set(['--rootfs', '--image-path', '--checkpoint', '--hosts-dir', '--root']);
+const BUILT_IN = ['none', 'host'].map((word) => ({ word, help: '' }));
+const DIRECTORIES = new Set(['--cni-netconfpath', '--rootfs', '--image-path', '--checkpoint', '--hosts-dir', '--root']);
 const FILES = new Set([
   '--input',
   '--env-file',
@@ -168,6 +170,7 @@ async function valuesOf(option: Option, typed: string, globals: Globals): Promis
       Object.keys(constants.signals).map((one) => ({ word: one.replace(/^SIG/, ''), help: '' })),
       typed.toUpperCase().replace(/^SIG/, ''),
     );
+  if (name === '--network') return fitting([...networks(), ...BUILT_IN], typed);
   if (name === '--runtime') return fitting(await runtimes(globals), typed);
   if (name === '--namespace') return fitting(await namespaces(globals), typed);
   if (name === '--cap-add' || name === '--cap-drop')
@@ -202,6 +205,11 @@ async function argument({ command, args, globals, given }: Place, typed: string)
           );
     case 'command':
       return [{ word: ':files', help: '' }];
+    case 'network':
+      return fitting(
+        networks().filter(({ word }) => !args.includes(word)),
+        typed,
+      );
     case 'archive':
       return [{ word: ':files', help: '' }];
     case 'shell':
@@ -240,6 +248,11 @@ async function containers(globals: Globals, command: string): Promise<Candidate[
           .slice(0, 40)}`,
       }));
   });
+}
+
+/** Of the default places: they are files of this machine's. */
+function networks(): Candidate[] {
+  return readConfigs(placesOf().confDir).map(({ name, plugins }) => ({ word: name, help: plugins[0]!.type }));
 }
 
 function images(globals: Globals): Promise<Candidate[]> {

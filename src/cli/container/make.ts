@@ -29,7 +29,7 @@ export async function makeContainer(
 ): Promise<Container> {
   const id = flags.name === undefined ? randomBytes(32).toString('hex') : checkName(flags.name);
   const policy = pullPolicy(flags.pull);
-  const options = createOptions(id, words, flags);
+  const options = createOptions(id, words, await withContainer(session, flags));
   const userLabels = pairs(flags.label, '--label');
   const reserved = Object.keys(userLabels).find((name) => name.startsWith(PREFIX));
   if (reserved !== undefined)
@@ -70,6 +70,13 @@ export async function makeContainer(
   }
 }
 
+/** Containers are named by the beginnings of their ids, and otherwise; the library knows ids. */
+async function withContainer(session: Session, flags: RunFlags): Promise<RunFlags> {
+  const [, reference] = /^container:(.+)$/.exec(flags.network?.[0] ?? '') ?? [];
+  if (reference === undefined) return flags;
+  return { ...flags, network: [`container:${(await session.find(reference)).id}`, ...flags.network!.slice(1)] };
+}
+
 type PullPolicy = 'always' | 'missing' | 'never';
 
 function pullPolicy(text = 'missing'): PullPolicy {
@@ -103,7 +110,7 @@ async function create(
         FAILED,
         { cause: error },
       );
-    if (error instanceof NotFoundError && options.image !== undefined && /image/i.test(text)) {
+    if (error instanceof NotFoundError && options.image !== undefined && /^(?!network ).*image/i.test(text)) {
       if (fetch !== undefined) {
         await fetch();
         return create(session, undefined, options);

@@ -1,4 +1,5 @@
 /** Programs of others, and whether they are of versions that Hawser is for. */
+import { PLUGIN_DIRS } from '../../client/network/places.js';
 import { lookAtContainerd } from '../enable/containerd.js';
 import { lookAtDocker } from '../enable/docker.js';
 import { findProgram, said, type Program } from '../enable/program.js';
@@ -6,11 +7,11 @@ import { Unreadable } from '../enable/root.js';
 import { CliError } from '../errors.js';
 import { isFrom, missing, ok, wrong, type Finding, type Patient } from './finding.js';
 
-/** Where CNI plugins are, by containerd's default and by Debian's. */
-const CNI = ['/opt/cni/bin', '/usr/lib/cni'];
+/** The plugins that Hawser's own networks need. */
+const NEEDED = ['bridge', 'host-local', 'portmap', 'firewall', 'tuning'];
 
 export function programFindings(patient: Patient): Finding[] {
-  return [runc(patient), crun(patient), criu(patient), cni(patient), containerd(patient), docker(patient)];
+  return [runc(patient), crun(patient), criu(patient), ...networks(patient), containerd(patient), docker(patient)];
 }
 
 function runc({ root }: Patient): Finding {
@@ -50,15 +51,38 @@ function criu({ root, uid }: Patient): Finding {
   return ok('criu', version(found));
 }
 
+/** What `hawser run` needs unless it is told `--network none` or host. */
+function networks(patient: Patient): Finding[] {
+  return [cni(patient), iptables(patient)];
+}
+
 function cni({ root }: Patient): Finding {
-  const found = CNI.find((dir) => root.list(dir).length > 0);
+  const found = PLUGIN_DIRS.filter((dir) => root.list(dir).length > 0);
+  if (found.length === 0)
+    return missing(
+      'CNI plugins',
+      `none in ${PLUGIN_DIRS.join(', ')}`,
+      'no networks but none and host: install the package containernetworking-plugins',
+    );
+  const without = NEEDED.filter((name) => !found.some((dir) => root.exists(`${dir}/${name}`)));
+  if (without.length > 0)
+    return missing(
+      'CNI plugins',
+      `${found.join(', ')}, without ${without.join(', ')}`,
+      "no networks of Hawser's: install the package containernetworking-plugins",
+    );
+  return ok('CNI plugins', found.join(', '));
+}
+
+function iptables({ root }: Patient): Finding {
+  const found = findProgram(root, 'iptables');
   return found === undefined
     ? missing(
-        'CNI plugins',
-        `none in ${CNI.join(' or ')}`,
-        "pods have no network but the host's; hawser and docker need none",
+        'iptables',
+        'not found',
+        'no networks but none and host, and no published ports: install the package iptables',
       )
-    : ok('CNI plugins', found);
+    : ok('iptables', version(found));
 }
 
 function containerd({ root }: Patient): Finding {

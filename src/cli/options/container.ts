@@ -9,6 +9,7 @@ import { environment, pairs } from './environment.js';
 import { limitsOf } from './limits.js';
 import { mount, tmpfs, volume } from './mounts.js';
 import { namespaceOptions } from './namespaces.js';
+import { networkOptions, networksOf } from './network.js';
 import { securityOptions } from './security.js';
 
 /** What a terminal's programs are told that it is, by docker. */
@@ -44,11 +45,6 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     throw new UsageError('there is neither an image nor --rootfs DIR');
   if (flags.rootfs !== undefined && args.length === 0 && flags.entrypoint === undefined)
     throw new UsageError(`--rootfs ${flags.rootfs}: a command must follow, as there is no image that names one`);
-  const network = flags.network ?? flags.net ?? 'none';
-  if (!/^(none|host|\/.*)$/.test(network))
-    throw new UsageError(
-      `--net ${JSON.stringify(network)}: there are none and host, or the path of a network namespace such as /run/netns/web`,
-    );
   const { oomScoreAdj } = flags;
   if (oomScoreAdj !== undefined && oomScoreAdj > 1000)
     throw new UsageError(`--oom-score-adj ${oomScoreAdj}: it is from -1000 to 1000`);
@@ -71,13 +67,11 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     privileged: flags.privileged,
     ...(flags.privileged ? { spec: withinBounds } : {}),
     ...securityOptions(flags.securityOpt),
-    hostname:
-      flags.hostname ??
-      (network === 'host' || flags.uts === 'host' ? undefined : /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id),
+    hostname: flags.hostname ?? hostnameOf(id, flags),
     mounts: [...(flags.volume ?? []).map(volume), ...(flags.mount ?? []).map(mount), ...(flags.tmpfs ?? []).map(tmpfs)],
     devices: flags.device,
     readonlyRootfs: flags.readOnly,
-    network,
+    ...networkOptions(flags),
     limits,
     ...namespaceOptions(id, flags),
     rlimits: (flags.ulimit ?? []).map(rlimit),
@@ -95,6 +89,13 @@ export function checkName(name: string): string {
       `--name ${JSON.stringify(name)}: an id has letters and digits, with single or more of - _ . between them, ${MAX_NAME} at most`,
     );
   return name;
+}
+
+/** The host's, or another container's, with their network. */
+function hostnameOf(id: string, flags: RunFlags): string | undefined {
+  if (flags.uts === 'host' || networksOf(flags).some((name) => name === 'host' || name.startsWith('container:')))
+    return undefined;
+  return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
 }
 
 /** What is run, for messages. */

@@ -5,6 +5,7 @@ import { Exit, UsageError } from '../errors.js';
 import { VERSION } from '../version.js';
 import { containerCommands } from './containers.js';
 import { imageCommands } from './images.js';
+import { networkCommands } from './networks.js';
 import { runningCommands } from './running.js';
 import { shimCommands } from './shim.js';
 import { systemCommands } from './system.js';
@@ -33,6 +34,11 @@ export function program(): Command {
       "the daemon's socket ($CONTAINERD_ADDRESS; hawserd's if it is there, else containerd's)",
     )
     .option('-n, --namespace <name>', 'namespace of the containers ($CONTAINERD_NAMESPACE, or default)')
+    .option(
+      '--cni-path <dirs>',
+      'where the plugins of networks are ($CNI_PATH; /opt/cni/bin, /usr/lib/cni, /usr/libexec/cni)',
+    )
+    .option('--cni-netconfpath <dir>', 'where configurations of networks are ($NETCONFPATH, or /etc/cni/net.d)')
     .version(`hawser ${VERSION}`, '-v, --version', 'print the version')
     .helpOption('--help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
@@ -48,6 +54,7 @@ export function program(): Command {
   containerCommands(top);
   runningCommands(top);
   imageCommands(top);
+  networkCommands(top);
   systemCommands(top);
   shimCommands(top);
   top.allowExcessArguments().action((_options: unknown, self: Command) => {

@@ -2,8 +2,9 @@
 import type { Command } from 'commander';
 import type { LimitFlags } from '../options/limits.js';
 import { collect, integer, positive } from './define.js';
+import { networkFlags, type NetworkFlags } from './network-flags.js';
 
-export interface RunFlags extends LimitFlags {
+export interface RunFlags extends LimitFlags, NetworkFlags {
   readonly detach?: boolean;
   readonly interactive?: boolean;
   readonly tty?: boolean;
@@ -33,8 +34,6 @@ export interface RunFlags extends LimitFlags {
   readonly hostname?: string;
   readonly label?: string[];
   readonly annotation?: string[];
-  readonly net?: string;
-  readonly network?: string;
   readonly pid?: string;
   readonly ipc?: string;
   readonly uts?: string;
@@ -56,7 +55,7 @@ export interface RunFlags extends LimitFlags {
 
 /** What run, create and trace have in common. */
 export function containerFlags(command: Command): Command {
-  return command
+  return networkFlags(command)
     .option('-i, --interactive', 'keep standard input open')
     .option('-t, --tty', 'give it a terminal')
     .option('--rm', 'remove the container when it ends')
@@ -101,7 +100,6 @@ export function containerFlags(command: Command): Command {
     )
     .option('--sysctl <name=value>', "a parameter of the kernel's, in its namespaces", collect)
     .option('-h, --hostname <name>', 'its host name')
-    .option('--net, --network <kind>', 'host, or none: a network of its own with nothing in it (none)')
     .option('--pid <kind>', "host: the host's processes")
     .option('--ipc <kind>', "private, none (no /dev/shm), host: the host's shared memory")
     .option('--shm-size <size>', 'room of /dev/shm (64m)')

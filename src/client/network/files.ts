@@ -106,8 +106,9 @@ export function namesOf({
   hostname,
   aliases,
 }: Pick<Request, 'id' | 'name' | 'hostname' | 'aliases'>): string[] {
-  const short = /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
-  return [...new Set([name, short, hostname, ...aliases])].filter((one) => one !== '' && !/\s/.test(one));
+  // Nobody writes 64 digits; the first 12 are the host name that docker gives.
+  const short = (text: string): string => (/^[0-9a-f]{64}$/.test(text) ? text.slice(0, 12) : text);
+  return [...new Set([short(name), short(id), hostname, ...aliases])].filter((one) => one !== '' && !/\s/.test(one));
 }
 
 function bare(address: string): string {

@@ -5,11 +5,15 @@ import { missingPlugins } from './cni/plugin.js';
 import { precondition } from './failure.js';
 import { findIn, programPath, type Places } from './places.js';
 
-/** @throws FailedPreconditionError that says which package to install */
-export function checkRequirements(config: Pick<NetworkConfig, 'name' | 'plugins'>, places: Places): void {
+/** @param path where programs are. @throws FailedPreconditionError that says which package to install */
+export function checkRequirements(
+  config: Pick<NetworkConfig, 'name' | 'plugins'>,
+  places: Places,
+  path = programPath(),
+): void {
   const missing = pluginTypes(config).filter((type) => findIn(places.pluginDirs, type) === undefined);
   if (missing.length > 0) throw precondition(missingPlugins(missing, places.pluginDirs, config.name));
-  if (needsIptables(config) && findIn(programPath().split(delimiter), 'iptables') === undefined)
+  if (needsIptables(config) && findIn(path.split(delimiter), 'iptables') === undefined)
     throw precondition(
       `network ${config.name} needs the program iptables, which is not there: install the package iptables; --network none and host need none`,
     );

@@ -38,13 +38,14 @@ function nerdctlLabels({ nerdctlLabels: labels }: Readonly<Record<string, unknow
 
 /** By name, or the beginning of its id. @throws NotFoundError */
 export function findNetwork({ confDir }: Places, reference: string): NetworkConfig {
-  const all = readConfigs(confDir);
+  const damaged: string[] = [];
+  const all = readConfigs(confDir, (file, why) => damaged.push(`; ${file} cannot be read: ${why}`));
   const named = all.find(({ name }) => name === reference);
   if (named !== undefined) return named;
   const meant = /^[0-9a-f]+$/.test(reference) ? all.filter(({ name }) => networkId(name).startsWith(reference)) : [];
   if (meant.length === 1) return meant[0]!;
   throw notFound(
-    `network ${reference} is not there: ${confDir} has ${all.map(({ name }) => name).join(', ') || 'none'}; \`hawser network create\` makes one`,
+    `network ${reference} is not there: ${confDir} has ${all.map(({ name }) => name).join(', ') || 'none'}; \`hawser network create\` makes one${damaged.join('')}`,
   );
 }
 

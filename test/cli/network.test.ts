@@ -87,7 +87,7 @@ for (const [name, program, shims] of daemons)
     });
 
     test('none, host and container:ID; localhost is known in each', async () => {
-      const look = 'ip -o addr; cat /etc/hosts; hostname';
+      const look = 'ip -4 -o addr; cat /etc/hosts; hostname';
       const none = await lab.run(
         ['--rm', '--net', 'none', '-h', 'alone'],
         ['sh', '-c', `${look}; ping -c 1 localhost`],
@@ -203,8 +203,7 @@ for (const [name, program, shims] of daemons)
         lab.hawser(['exec', from, 'wget', '-q', '-T', '3', '-O', '-', url]);
       for (const url of ['http://db/', 'http://db.bridge/', 'http://store/'])
         await until(url, async () => (await get('app', url)).stdout === 'data');
-      const refused = await get('far', 'http://db/');
-      assert.match(refused.stderr, /bad address/);
+      assert.ok(!(await lab.ok(['exec', 'far', 'cat', '/etc/hosts'])).includes('db'));
       const byAddress = await get('far', `http://${await address('db')}/`);
       assert.notEqual(byAddress.stdout, 'data', 'bridges are kept apart');
       await lab.start('both', 'sleep 1000', ['--net', 'apart', '--net', 'bridge']);

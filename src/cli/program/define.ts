@@ -10,6 +10,8 @@ export type Work = (args: unknown[], options: Record<string, unknown>, globals: 
 export function does(command: Command, work: Work): Command {
   command.addOption(new Option('--address <path>', "the daemon's socket").hideHelp());
   command.addOption(new Option('--namespace <name>', 'namespace').hideHelp());
+  command.addOption(new Option('--cni-path <dirs>', 'plugins of networks').hideHelp());
+  command.addOption(new Option('--cni-netconfpath <dir>', 'configurations of networks').hideHelp());
   return command.action(async (...all: unknown[]) => {
     const self = all.at(-1) as Command;
     const args = all.slice(0, -2);
@@ -20,6 +22,8 @@ export function does(command: Command, work: Work): Command {
       ...top.opts<Globals>(),
       ...(options.address === undefined ? {} : { address: options.address as string }),
       ...(options.namespace === undefined ? {} : { namespace: options.namespace as string }),
+      ...(options.cniPath === undefined ? {} : { cniPath: options.cniPath as string }),
+      ...(options.cniNetconfpath === undefined ? {} : { cniNetconfpath: options.cniNetconfpath as string }),
     };
     await work(args, options, globals);
   });

@@ -18,7 +18,7 @@ test('ps: what runs, and with -a what does not; filters, templates, JSON', async
   await lab.ok(['create', '--name', 'two', '--rootfs', lab.rootfs, 'sleep', '100']);
   assert.match(
     await lab.ok(['ps']),
-    /^CONTAINER ID +IMAGE +COMMAND +CREATED +STATUS +NAMES\none +\S+ +"\/bin\/sh -c sleep 100" .* ago +Up .* one$/,
+    /^CONTAINER ID +IMAGE +COMMAND +CREATED +STATUS +PORTS +NAMES\none +\S+ +"\/bin\/sh -c sleep 100" .* ago +Up .* one$/,
   );
   assert.equal(await lab.ok(['ps', '-aq']), 'two\none');
   assert.equal(

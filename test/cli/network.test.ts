@@ -316,6 +316,16 @@ for (const [name, program, shims] of daemons)
       assert.deepEqual(await traces(), NONE);
     });
 
+    test('one that has ended by itself holds nothing that the next one needs', async () => {
+      await lab.ok(['run', '-d', '--name', 'brief', '-p', '18250:80', '--rootfs', lab.rootfs, 'true']);
+      await until('its end', async () => (await lab.ok(['inspect', '-f', '{{.State.Status}}', 'brief'])) === 'exited');
+      const { exitCode, stderr } = await lab.run(['--rm', '-p', '18250:80'], ['true']);
+      assert.equal(exitCode, 0, stderr);
+      assert.deepEqual(await traces(), NONE, 'of neither');
+      await lab.ok(['rm', 'brief']);
+      assert.deepEqual(directories(), []);
+    });
+
     test('after SIGKILL of the container, its shim and the daemon nothing is left, and it starts again', async () => {
       await lab.start('gone', 'sleep 1000', ['-p', '18300:80']);
       const pid = Number(await lab.ok(['inspect', '-f', '{{.State.Pid}}', 'gone']));

@@ -109,7 +109,7 @@ test('make install: the installed shim serves a container and knows nothing of t
         await execa(byHawser[0]!, byHawser.slice(1), {
           stdin: 'ignore',
           timeout: 60_000,
-          env: { HAWSER_DATA: join(state, 'cli') },
+          env: { HAWSER_DATA: join(state, 'cli'), HAWSER_NETWORK: 'none' },
         })
       ).stdout,
       'gone',

@@ -291,7 +291,7 @@ test(
     const hawser = (args: string[]) =>
       execa(join(bin, 'hawser'), ['--address', address, ...args], {
         stdin: 'ignore',
-        env: { ...env, HAWSER_DATA: join(state, 'cli') },
+        env: { ...env, HAWSER_DATA: join(state, 'cli'), HAWSER_NETWORK: 'none' },
         extendEnv: false,
       });
     try {

@@ -11,6 +11,8 @@ try {
     CONTAINERD_ADDRESS: hawserd.socket,
     CONTAINERD_NAMESPACE: hawserd.namespace,
     HAWSER_DATA: join(hawserd.dir, 'cli'),
+    // Nothing of the machine's network is changed for a greeting.
+    HAWSER_NETWORK: 'none',
   };
   const run = (...args: string[]): number => {
     const { status, error } = spawnSync(hawser, args, { stdio: ['ignore', 'inherit', 'inherit'], env });

@@ -2,7 +2,16 @@
  * What is known of a container and its networks: a directory for each, which survives daemons and restarts of the machine. `request.json` is
  * what the container wants, `up.json` what has been done for it (written before it is done), and there are the files for its /etc.
  */
-import { mkdirSync, readFileSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { startOf } from '../process-start.js';
 import type { Attaching } from './cni/attach.js';
@@ -112,6 +121,7 @@ export function removeUp(dir: string): void {
 export function removeDirectory(dir: string): void {
   rmSync(dir, { recursive: true, force: true });
   removeEmpty(dirname(dir));
+  removeEmpty(dirname(dirname(dir)));
 }
 
 function isAlive({ pid, start }: ProcessName): boolean {
@@ -142,8 +152,13 @@ function names(dir: string): string[] {
   }
 }
 
-function removeEmpty(dir: string): void {
-  if (names(dir).length === 0) rmSync(dir, { recursive: true, force: true });
+/** Leaves what others have there. */
+export function removeEmpty(dir: string): void {
+  try {
+    rmdirSync(dir);
+  } catch (error) {
+    if (!['ENOTEMPTY', 'ENOENT', 'EEXIST'].includes(codeOf(error) ?? '')) throw error;
+  }
 }
 
 function readJson(path: string): unknown {

@@ -8,6 +8,7 @@ import { alreadyExists, notFound, precondition, textOf } from './failure.js';
 import { checkNetworkName, DEFAULT_NETWORK, fileOf, makeConfig, networkId } from './make-config.js';
 import { findIn, programPath, type Places } from './places.js';
 import { checkRequirements } from './requirements.js';
+import { removeEmpty } from './state.js';
 import type { Network, NetworkCreateOptions } from './types.js';
 
 const execute = promisify(execFile);
@@ -87,6 +88,7 @@ export async function removeNetwork({ stateDir }: Places, { name, plugins, file 
   const bridges = plugins.flatMap(({ bridge }) => (typeof bridge === 'string' ? [bridge] : []));
   for (const bridge of bridges) await removeBridge(name, bridge);
   rmSync(join(stateDir, 'addresses', name), { recursive: true, force: true });
+  removeEmpty(join(stateDir, 'addresses'));
   rmSync(file, { force: true });
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { shimDir, stockDir, top, until } from '../support/daemons.js';
 import { mountsBelow } from '../support/machine.js';
-import { NetworkHost } from '../support/network-host.js';
+import { HOST, NetworkHost, WORLD } from '../support/network-host.js';
 import { Lab } from './lab.js';
 
 const PINS = '/run/hawser/netns';
@@ -63,8 +63,7 @@ for (const [name, program, shims] of daemons)
     const fetch = (url: string): Promise<string> => host.run('/bin/busybox', 'wget', '-q', '-T', '5', '-O', '-', url);
 
     test('run: an address, a way out, names, and the files of /etc; nothing is left', async () => {
-      const script =
-        'ip -4 -o addr show eth0; ip route; cat /etc/hosts /etc/hostname; ping -c 1 -W 5 10.67.0.1; ping -c 1 localhost';
+      const script = `ip -4 -o addr show eth0; ip route; cat /etc/hosts /etc/hostname; ping -c 1 -W 5 10.67.0.1; ping -c 1 localhost; ping -c 1 -W 5 ${WORLD}`;
       const { stdout, stderr, exitCode } = await lab.run(
         ['--rm', '-h', 'web', '--add-host', 'out:host-gateway'],
         ['sh', '-c', script],
@@ -76,7 +75,7 @@ for (const [name, program, shims] of daemons)
       assert.match(stdout, /^10\.67\.0\.\d+\tweb /m);
       assert.match(stdout, /^10\.67\.0\.1\tout$/m);
       assert.match(stdout, /^web$/m);
-      assert.equal(stdout.match(/1 packets received/g)?.length, 2);
+      assert.equal(stdout.match(/1 packets received/g)?.length, 3, 'its host, itself, and the world');
       const dns = await lab.run(
         ['--rm', '--dns', '9.9.9.9', '--dns-search', 'a.test', '--dns-option', 'ndots:2'],
         ['cat', '/etc/resolv.conf'],
@@ -146,6 +145,17 @@ for (const [name, program, shims] of daemons)
       await lab.start('web', serve('hello'), ['-p', '18080:80', '-p', '127.0.0.1::81/udp']);
       await until('an answer', async () => (await fetch('http://127.0.0.1:18080/')) === 'hello');
       assert.equal(await fetch('http://10.67.0.1:18080/'), 'hello');
+      const outside = await host.runOutside(
+        '/bin/busybox',
+        'wget',
+        '-q',
+        '-T',
+        '5',
+        '-O',
+        '-',
+        `http://${HOST}:18080/`,
+      );
+      assert.equal(outside, 'hello', 'from another machine');
       const [tcp, udp = ''] = (await lab.ok(['port', 'web'])).split('\n');
       assert.equal(tcp, '80/tcp -> 0.0.0.0:18080');
       assert.match(udp, /^81\/udp -> 127\.0\.0\.1:\d+$/);

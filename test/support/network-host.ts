@@ -1,6 +1,6 @@
 /**
  * A network like a host's for a daemon and its containers, so that no bridge, rule or setting of the machine's is touched: a network namespace
- * that a sleeping process holds.
+ * that a sleeping process holds. It has a way to another one, which knows nothing of the containers' addresses: all the world for them.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,23 +9,34 @@ import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { eventually } from './eventually.js';
 
+/** The host's address outside, and that of somebody there (RFC 5737). */
+export const [HOST, WORLD] = ['198.51.100.2', '198.51.100.1'];
+
 export class NetworkHost {
   readonly dir = mkdtempSync(join(tmpdir(), 'hawser-host-'));
 
-  private constructor(private readonly holder: ChildProcess) {}
+  private constructor(
+    private readonly holder: ChildProcess,
+    private readonly world: ChildProcess,
+  ) {}
 
   static async open(): Promise<NetworkHost> {
-    const holder = spawn('unshare', ['--net', 'sh', '-c', 'ip link set lo up && exec sleep infinity'], {
-      stdio: 'ignore',
-    });
-    const host = new NetworkHost(holder);
-    await eventually('its loopback', async () => (await host.run('ip', '-br', 'address')).includes('127.0.0.1'));
+    const host = new NetworkHost(hold(), hold());
+    const [up, down] = [host.run.bind(host), host.runOutside.bind(host)];
+    for (const run of [up, down])
+      await eventually('the loopbacks', async () => (await run('ip', '-br', 'address')).includes('127.0.0.1'));
+    await up('ip', 'link', 'add', 'up0', 'type', 'veth', 'peer', 'name', 'down0', 'netns', String(host.world.pid));
+    await up('ip', 'address', 'add', `${HOST}/24`, 'dev', 'up0');
+    await up('ip', 'link', 'set', 'up0', 'up');
+    await up('ip', 'route', 'add', 'default', 'via', WORLD);
+    await down('ip', 'address', 'add', `${WORLD}/24`, 'dev', 'down0');
+    await down('ip', 'link', 'set', 'down0', 'up');
     return host;
   }
 
   /** What to put before a command. */
   get prefix(): string[] {
-    return ['nsenter', `--net=/proc/${this.holder.pid ?? 0}/ns/net`, '--'];
+    return inside(this.holder);
   }
 
   /** A program of the same name that runs there. */
@@ -36,10 +47,13 @@ export class NetworkHost {
   }
 
   /** What a command prints there; empty when it fails. */
-  async run(...command: string[]): Promise<string> {
-    const [file = '', ...args] = [...this.prefix, ...command];
-    const { stdout, exitCode } = await execa(file, args, { reject: false, stdin: 'ignore' });
-    return exitCode === 0 ? stdout : '';
+  run(...command: string[]): Promise<string> {
+    return printed([...this.prefix, ...command]);
+  }
+
+  /** The same from another machine's view. */
+  runOutside(...command: string[]): Promise<string> {
+    return printed([...inside(this.world), ...command]);
   }
 
   /** What containers have there: ends of their interfaces, and rules that name a container. */
@@ -51,6 +65,20 @@ export class NetworkHost {
 
   close(): void {
     this.holder.kill('SIGKILL');
+    this.world.kill('SIGKILL');
     rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+function hold(): ChildProcess {
+  return spawn('unshare', ['--net', 'sh', '-c', 'ip link set lo up && exec sleep infinity'], { stdio: 'ignore' });
+}
+
+function inside({ pid }: ChildProcess): string[] {
+  return ['nsenter', `--net=/proc/${pid ?? 0}/ns/net`, '--'];
+}
+
+async function printed([file = '', ...args]: readonly string[]): Promise<string> {
+  const { stdout, exitCode } = await execa(file, args, { reject: false, stdin: 'ignore' });
+  return exitCode === 0 ? stdout : '';
 }

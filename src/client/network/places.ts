@@ -31,10 +31,10 @@ export function placesOf(given: NetworkPlaces = {}): Places {
   };
 }
 
-/** The PATH of plugins, which run iptables: this program's, and where the system has its programs. */
+/** The PATH of plugins, which run iptables as root: where the system has its programs, and then this program's own. */
 export function programPath(): string {
   const own = (process.env.PATH ?? '').split(delimiter).filter((dir) => dir.startsWith('/'));
-  return [...new Set([...own, ...SYSTEM_PATH])].join(delimiter);
+  return [...new Set([...SYSTEM_PATH, ...own])].join(delimiter);
 }
 
 /** The path of a program in the first directory that has it. */

@@ -339,7 +339,8 @@ for (const [name, program, shims] of daemons)
     test('after SIGKILL of the container, its shim and the daemon nothing is left, and it starts again', async () => {
       await lab.start('gone', 'sleep 1000', ['-p', '18300:80']);
       const pid = Number(await lab.ok(['inspect', '-f', '{{.State.Pid}}', 'gone']));
-      for (const one of [lab.daemon.pid, ...(await lab.daemon.shimPids()), pid]) quietly(() => process.kill(one, 'SIGKILL'));
+      for (const one of [lab.daemon.pid, ...(await lab.daemon.shimPids()), pid])
+        quietly(() => process.kill(one, 'SIGKILL'));
       await lab.daemon.stop('SIGKILL');
       assert.notDeepEqual(await traces(), NONE);
       await lab.daemon.start();

@@ -16,7 +16,7 @@ import { addHooks } from './hook/command.js';
 import { withLock } from './lock.js';
 import type { Places } from './places.js';
 import { choosePorts, listeningPorts, parsePorts, type WantedPort } from './ports.js';
-import { pinOf } from './set-up.js';
+import { pinOf, release } from './set-up.js';
 import {
   allDirectories,
   directoryOf,
@@ -108,7 +108,9 @@ export async function planNetwork(
       if (wanted.length > 0) addHooks(spec, dir);
     },
     settle: (spec) =>
-      withLock(places.stateDir, () => {
+      withLock(places.stateDir, async () => {
+        // Of a container of the same id that somebody else has removed.
+        await release(dir);
         const request: Request = {
           version: 1,
           id: options.id,

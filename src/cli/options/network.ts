@@ -11,6 +11,8 @@ export function networksOf({ network }: Pick<RunFlags, 'network'>): readonly str
 }
 
 export function networkOptions(flags: RunFlags): NetworkOptions {
+  if (flags.ip !== undefined && flags.ip6 !== undefined)
+    throw new UsageError('--ip and --ip6: one of the two can be chosen, and the plugins choose the other');
   return {
     network: networksOf(flags),
     ports: flags.publish,

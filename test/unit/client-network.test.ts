@@ -1,6 +1,6 @@
 /** Networks, as far as no container is needed: what is asked for, configurations, files, and how plugins are run. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -10,6 +10,7 @@ import { attach, attachingOf, detach } from '../../src/client/network/cni/attach
 import { parseConfig, pluginTypes, readConfigs, type NetworkConfig } from '../../src/client/network/cni/config.js';
 import { attachmentOf } from '../../src/client/network/cni/result.js';
 import { checkExtraHost, hostsText, renewedHosts, resolvText } from '../../src/client/network/files.js';
+import { withLock } from '../../src/client/network/lock.js';
 import { makeConfig } from '../../src/client/network/make-config.js';
 import { choosePorts, clash, parsePorts, portText } from '../../src/client/network/ports.js';
 import { checkRequirements } from '../../src/client/network/requirements.js';
@@ -343,4 +344,25 @@ test('a container has ended when its process has, or the machine was started ane
   assert.equal(hasEnded(another), true, 'another process has its pid');
   assert.equal(hasEnded({ ...another, namespaces: 'others' }), false, 'the pid says nothing here');
   assert.equal(hasEnded({ ...own, bootId: 'another' }), true);
+});
+
+test('one at a time does what the lock is for, and nothing is left of it', async (t) => {
+  const dir = join(directory(t), 'state');
+  let [inside, most] = [0, 0];
+  const work = async (): Promise<void> => {
+    most = Math.max(most, ++inside);
+    await new Promise((resolve) => setImmediate(resolve));
+    inside--;
+  };
+  await Promise.all(Array.from({ length: 20 }, () => withLock(dir, work)));
+  assert.equal(most, 1);
+  assert.ok(!existsSync(dir), 'it was empty');
+  await assert.rejects(
+    withLock(dir, () => {
+      writeFileSync(join(dir, 'kept'), '');
+      throw new Error('the work failed');
+    }),
+    /the work failed/,
+  );
+  assert.deepEqual(readdirSync(dir), ['kept']);
 });

@@ -11,7 +11,9 @@ import { Lab } from './lab.js';
 
 const PINS = '/run/hawser/netns';
 /** More of busybox than other tests need. */
-const APPLETS = ['ip', 'ping', 'wget', 'httpd', 'nc'];
+const APPLETS = ['ip', 'ping', 'wget', 'httpd', 'timeout'];
+/** Its own limit of time ends Debian's wget by a segmentation fault. */
+const WGET = ['timeout', '5', 'wget', '-q', '-O', '-'];
 
 const daemons = [
   ['hawserd', join(top, 'bin/hawserd'), shimDir],
@@ -60,7 +62,7 @@ for (const [name, program, shims] of daemons)
     const address = (of: string): Promise<string> => lab.ok(['inspect', '-f', '{{.NetworkSettings.IPAddress}}', of]);
     const serve = (text: string): string =>
       `mkdir -p /tmp/${text} && echo ${text} >/tmp/${text}/index.html && exec httpd -f -h /tmp/${text}`;
-    const fetch = (url: string): Promise<string> => host.run('/bin/busybox', 'wget', '-q', '-T', '5', '-O', '-', url);
+    const fetch = (url: string): Promise<string> => host.run('/bin/busybox', ...WGET, url);
 
     test('run: an address, a way out, names, and the files of /etc; nothing is left', async () => {
       const script = `ip -4 -o addr show eth0; ip route; cat /etc/hosts /etc/hostname; ping -c 1 -W 5 10.67.0.1; ping -c 1 localhost; ping -c 1 -W 5 ${WORLD}`;
@@ -145,16 +147,7 @@ for (const [name, program, shims] of daemons)
       await lab.start('web', serve('hello'), ['-p', '18080:80', '-p', '127.0.0.1::81/udp']);
       await until('an answer', async () => (await fetch('http://127.0.0.1:18080/')) === 'hello');
       assert.equal(await fetch('http://10.67.0.1:18080/'), 'hello');
-      const outside = await host.runOutside(
-        '/bin/busybox',
-        'wget',
-        '-q',
-        '-T',
-        '5',
-        '-O',
-        '-',
-        `http://${HOST}:18080/`,
-      );
+      const outside = await host.runOutside('/bin/busybox', ...WGET, `http://${HOST}:18080/`);
       assert.equal(outside, 'hello', 'from another machine');
       const [tcp, udp = ''] = (await lab.ok(['port', 'web'])).split('\n');
       assert.equal(tcp, '80/tcp -> 0.0.0.0:18080');
@@ -209,8 +202,7 @@ for (const [name, program, shims] of daemons)
       await lab.start('db', serve('data'), ['--network-alias', 'store']);
       await lab.start('app', 'sleep 1000');
       await lab.start('far', 'sleep 1000', ['--net', 'apart']);
-      const get = (from: string, url: string): ReturnType<Lab['hawser']> =>
-        lab.hawser(['exec', from, 'wget', '-q', '-T', '3', '-O', '-', url]);
+      const get = (from: string, url: string): ReturnType<Lab['hawser']> => lab.hawser(['exec', from, ...WGET, url]);
       for (const url of ['http://db/', 'http://db.bridge/', 'http://store/'])
         await until(url, async () => (await get('app', url)).stdout === 'data');
       assert.ok(!(await lab.ok(['exec', 'far', 'cat', '/etc/hosts'])).includes('db'));

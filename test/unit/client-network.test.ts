@@ -7,7 +7,13 @@ import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { contains, nth, overlap, parseSubnet, subnetText } from '../../src/client/network/addresses.js';
 import { attach, attachingOf, detach } from '../../src/client/network/cni/attach.js';
-import { parseConfig, pluginTypes, readConfigs, type NetworkConfig } from '../../src/client/network/cni/config.js';
+import {
+  parseConfig,
+  pluginTypes,
+  readConfigs,
+  type NetworkConfig,
+  type PluginConfig,
+} from '../../src/client/network/cni/config.js';
 import { attachmentOf } from '../../src/client/network/cni/result.js';
 import { checkExtraHost, hostsText, renewedHosts, resolvText } from '../../src/client/network/files.js';
 import { withLock } from '../../src/client/network/lock.js';
@@ -228,7 +234,7 @@ test("/etc/resolv.conf: the host's, or the servers behind its stub, or public on
     resolvText(nothing, host({ '/etc/resolv.conf': 'nameserver 127.0.0.1\nnameserver 1.2.3.4\n' })),
     'nameserver 1.2.3.4\n',
   );
-  for (const files of [{}, { '/etc/resolv.conf': 'nameserver ::1\n' }])
+  for (const files of [{}, { '/etc/resolv.conf': 'nameserver ::1\n' }] as Record<string, string>[])
     assert.match(resolvText(nothing, host(files)), /^nameserver 8\.8\.8\.8\nnameserver 8\.8\.4\.4\n/);
   assert.equal(
     resolvText({ dns: ['9.9.9.9'], search: ['.'], options: ['ndots:1'] }, plain),
@@ -314,7 +320,7 @@ test('what a network needs of the machine: its plugins, and iptables where it ha
   const fake = new FakePlugins(directory(t));
   for (const name of ['bridge', 'portmap']) fake.plugin(name, {});
   const places = { confDir: fake.conf, pluginDirs: [fake.bin], stateDir: '', pinDir: '' };
-  const check = (path: string, ...plugins: { type: string; [key: string]: unknown }[]): void =>
+  const check = (path: string, ...plugins: PluginConfig[]): void =>
     checkRequirements({ name: 'n', plugins }, places, path);
   check('/nowhere', { type: 'bridge' });
   for (const plugins of [[{ type: 'bridge', ipMasq: true }], [{ type: 'bridge' }, { type: 'portmap' }]])

@@ -58,7 +58,7 @@ export class NetworkHost {
 
   /** What containers have there: ends of their interfaces, and rules that name a container. */
   async traces(name: string): Promise<string[]> {
-    const links = (await this.run('ip', '-br', 'link')).split('\n').filter((line) => /^veth/.test(line));
+    const links = (await this.run('ip', '-br', 'link')).split('\n').filter((line) => line.startsWith('veth'));
     const rules = (await this.run('iptables-save')).split('\n').filter((line) => line.includes(name));
     return [...links, ...rules];
   }

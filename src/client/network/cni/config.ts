@@ -75,7 +75,7 @@ export function parseConfig(text: string, file: string): NetworkConfig {
     cniVersion,
     plugins: list as PluginConfig[],
     file,
-    own: isObject(hawser) ? (hawser as OwnPart) : undefined,
+    own: isObject(hawser) ? hawser : undefined,
     raw,
   };
 }

@@ -8,18 +8,12 @@ import { setUp, tearDown } from '../set-up.js';
 
 async function main([action, dir]: readonly string[]): Promise<void> {
   if (dir === undefined) throw new Error('usage: hawser-network.mjs set-up|tear-down DIRECTORY');
-  switch (action) {
-    case 'set-up': {
-      const { pid } = JSON.parse(readFileSync(0, 'utf8')) as { pid?: unknown };
-      if (typeof pid !== 'number' || pid <= 0)
-        throw new Error("standard input is no state of a container's: it has no pid");
-      return setUp(dir, pid);
-    }
-    case 'tear-down':
-      return tearDown(dir);
-    default:
-      throw new Error(`there are set-up and tear-down, not ${String(action)}`);
-  }
+  if (action === 'tear-down') return tearDown(dir);
+  if (action !== 'set-up') throw new Error(`there are set-up and tear-down, not ${String(action)}`);
+  const { pid } = JSON.parse(readFileSync(0, 'utf8')) as { pid?: unknown };
+  if (typeof pid !== 'number' || pid <= 0)
+    throw new Error("standard input is no state of a container's: it has no pid");
+  return setUp(dir, pid);
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

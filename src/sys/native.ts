@@ -57,6 +57,8 @@ export interface GivenRecord {
   held: Buffer[];
   /** The place of the descriptor for which there is a worker again; -1 a signal or the end of a child. */
   wokenBy: number;
+  /** Connections that were accepted when the record was there already. */
+  accepted: number[];
 }
 
 /** monitor.c */
@@ -70,6 +72,7 @@ interface MonitorCalls {
     isEnd: boolean,
   ): number;
   monitorForget(): number;
+  monitorAccept(listener: number): number;
   monitorRecord(): GivenRecord | number;
   monitorTaken(): number;
 }

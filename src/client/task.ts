@@ -13,6 +13,7 @@ import { Streams } from './stdio/streams.js';
 import type { Any, Mount } from './types/calls.js';
 import type { ContainerRecord, StartOptions } from './types/container.js';
 import type { ExecOptions } from './types/process.js';
+import type { ClientVolumes } from './volume/volumes.js';
 
 const KILL = 9;
 /** How long what was killed may take to end. */
@@ -20,6 +21,7 @@ const END_MS = 10_000;
 
 export interface TaskContext {
   readonly services: Services;
+  readonly volumes: ClientVolumes;
   readonly fifoDir: string;
   /** Of the daemon and the namespace: `scopeOf`. */
   readonly scope: string;

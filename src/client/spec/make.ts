@@ -1,6 +1,6 @@
 /** A container's spec, of what is said about it. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, normalize } from 'node:path';
 import { Code } from '../../ttrpc/status.js';
 import { FailedPreconditionError, InvalidArgumentError } from '../errors.js';
 import type { ImageConfig } from '../image/types.js';
@@ -131,8 +131,11 @@ function mergeMounts(base: readonly SpecMount[], more: readonly SpecMount[]): Sp
         Code.InvalidArgument,
         `mount destination ${JSON.stringify(mount.destination)} must be an absolute path: invalid argument`,
       );
-    return { ...mount };
+    return { ...mount, destination: normalize(mount.destination).replace(/(?<=.)\/$/, '') };
   });
+  // What lies deeper comes later, as docker has it: else it would be hidden.
+  const depth = ({ destination }: SpecMount): number => destination.split('/').filter(Boolean).length;
+  clean.sort((a, b) => depth(a) - depth(b));
   return [...base.filter(({ destination }) => !clean.some((mount) => mount.destination === destination)), ...clean];
 }
 

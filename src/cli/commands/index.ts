@@ -27,4 +27,5 @@ export * from './stop.js';
 export * from './top.js';
 export * from './trace.js';
 export * from './update.js';
+export * from './volumes.js';
 export * from './wait.js';

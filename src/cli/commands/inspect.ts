@@ -9,7 +9,7 @@ import { compile } from '../format/template.js';
 import { LABEL } from '../labels.js';
 import { logPathOf } from '../options/log.js';
 import { stringifyExact } from '../../oci/json.js';
-import { nameOf, withSession } from '../session.js';
+import { nameOf, withSession, type Session } from '../session.js';
 import { commandBelowInit } from '../../oci/init-program.js';
 
 export async function inspectCommand(
@@ -29,7 +29,7 @@ export async function inspectCommand(
           if (error instanceof NotFoundError) return undefined;
           throw error;
         });
-        found.push(describe(container, task, session.namespace));
+        found.push(describe(container, task, session));
       } catch (error) {
         process.stderr.write(`hawser: ${explain(error).text}\n`);
         failed = 1;
@@ -42,7 +42,7 @@ export async function inspectCommand(
   });
 }
 
-function describe(container: Container, task: TaskStatus | undefined, namespace: string): unknown {
+function describe(container: Container, task: TaskStatus | undefined, { client, namespace }: Session): unknown {
   const { id, record } = container;
   const state = stateOf(container, task);
   const { spec } = record;
@@ -91,13 +91,17 @@ function describe(container: Container, task: TaskStatus | undefined, namespace:
       ReadonlyRootfs: spec.root?.readonly ?? false,
       AutoRemove: record.labels[LABEL.autoRemove] !== undefined,
     },
-    Mounts: (spec.mounts ?? []).map(({ type = '', source = '', destination, options = [] }) => ({
-      Type: type,
-      Source: source,
-      Destination: destination,
-      Mode: options.join(','),
-      RW: !options.includes('ro'),
-    })),
+    Mounts: (spec.mounts ?? []).map(({ type = '', source = '', destination, options = [] }) => {
+      const volume = client.volumes.nameOf(source);
+      return {
+        Type: volume === undefined ? type : 'volume',
+        ...(volume === undefined ? {} : { Name: volume, Driver: 'local' }),
+        Source: source,
+        Destination: destination,
+        Mode: options.join(','),
+        RW: !options.includes('ro'),
+      };
+    }),
     Stdio: { Stdin: task?.stdin ?? '', Stdout: task?.stdout ?? '', Stderr: task?.stderr ?? '' },
     Spec: spec,
   };

@@ -27,7 +27,7 @@ export async function runCommand(words: readonly string[], flags: RunFlags, glob
         return { container: made, started: await startIt(made, flags, logged, signal) };
       } catch (error) {
         // docker leaves it as created, and in the way of the next attempt.
-        await remove(session, made, true);
+        await remove(session, made, { force: true, volumes: true });
         throw error;
       }
     });
@@ -114,7 +114,7 @@ export async function accompany(
     process.stderr.write(started?.logged === false ? `\r\nhawser: container ${container.id}: ${UNLOGGED}\n` : '\r\n');
     return 0;
   }
-  if (rm) await remove(session, container, true);
+  if (rm) await remove(session, container, { force: true, volumes: true });
   else if (!logged) await settle(container);
   return outcome.exitCode;
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Container, CreateOptions } from '../../client/index.js';
+import type { Container, CreateOptions, VolumesFrom } from '../../client/index.js';
 import { pull, type PullFlags } from '../image/pull.js';
 import { FAILED, CliError, UsageError } from '../errors.js';
 import { LABEL, PREFIX } from '../labels.js';
@@ -43,6 +43,7 @@ export async function makeContainer(
     if (image !== undefined && policy === 'always') await fetch();
     const container = await create(session, policy === 'missing' && image !== undefined ? fetch : undefined, {
       ...options,
+      volumesFrom: await volumesFrom(session, flags.volumesFrom),
       signal,
       stopSignal: flags.stopSignal || undefined,
       labels: {
@@ -58,7 +59,7 @@ export async function makeContainer(
       makeContainerDirectory(session.address, session.namespace, id);
       if (cidfile !== undefined) writeSync(cidfile, id);
     } catch (error) {
-      await remove(session, container, false);
+      await remove(session, container, { volumes: true });
       throw error;
     }
     return container;
@@ -68,6 +69,18 @@ export async function makeContainer(
   } finally {
     if (cidfile !== undefined) closeSync(cidfile);
   }
+}
+
+/** `CONTAINER[:ro|rw]`, by what containers are called here. */
+async function volumesFrom(session: Session, texts: readonly string[] = []): Promise<VolumesFrom[]> {
+  const found: VolumesFrom[] = [];
+  for (const text of texts) {
+    const [name = '', mode = 'rw', ...more] = text.split(':');
+    if (more.length > 0 || !['ro', 'rw', 'z', 'Z'].includes(mode))
+      throw new UsageError(`--volumes-from ${JSON.stringify(text)}: it is CONTAINER, CONTAINER:ro or CONTAINER:rw`);
+    found.push({ container: (await session.find(name)).id, readOnly: mode === 'ro' });
+  }
+  return found;
 }
 
 type PullPolicy = 'always' | 'missing' | 'never';

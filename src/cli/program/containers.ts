@@ -109,7 +109,9 @@ export function containerCommands(top: Command): void {
     },
   );
   does(
-    each('rm', 'Remove containers').option('-f, --force', 'those that run, too; it is no error when there are none'),
+    each('rm', 'Remove containers')
+      .option('-f, --force', 'those that run, too; it is no error when there are none')
+      .option('-v, --volumes', 'with their anonymous volumes'),
     async (args, options, globals) => {
       const { removeCommand } = await import('../commands/index.js');
       await removeCommand(args[0] as string[], options, globals);

@@ -8,6 +8,7 @@ import { imageCommands } from './images.js';
 import { runningCommands } from './running.js';
 import { shimCommands } from './shim.js';
 import { systemCommands } from './system.js';
+import { volumeCommands } from './volumes.js';
 
 /** What ends, removes or changes containers. */
 const HARMFUL = new Set(['kill', 'rm', 'stop', 'restart', 'pause', 'update', 'checkpoint', 'rmi', 'push', 'logout']);
@@ -48,6 +49,7 @@ export function program(): Command {
   containerCommands(top);
   runningCommands(top);
   imageCommands(top);
+  volumeCommands(top);
   systemCommands(top);
   shimCommands(top);
   top.allowExcessArguments().action((_options: unknown, self: Command) => {

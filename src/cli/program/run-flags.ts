@@ -20,6 +20,7 @@ export interface RunFlags extends LimitFlags {
   readonly volume?: string[];
   readonly mount?: string[];
   readonly tmpfs?: string[];
+  readonly volumesFrom?: string[];
   readonly device?: string[];
   readonly workdir?: string;
   readonly user?: string;
@@ -70,8 +71,9 @@ export function containerFlags(command: Command): Command {
     .option('--entrypoint <program>', "run this instead of the image's entry point")
     .option('-e, --env <name=value>', "environment; a name alone takes this shell's value", collect)
     .option('--env-file <file>', 'environment from a file of NAME=VALUE lines', collect)
-    .option('-v, --volume <src:dst[:options]>', 'bind a directory or file of the host', collect)
-    .option('--mount <type=…,src=…,dst=…>', 'a mount: type bind, tmpfs or any that the kernel has', collect)
+    .option('-v, --volume <[src:]dst[:options]>', 'a volume by its name, or a directory or file of the host', collect)
+    .option('--mount <type=…,src=…,dst=…>', 'a mount: type volume, bind, tmpfs or any that the kernel has', collect)
+    .option('--volumes-from <container[:ro]>', 'volumes and binds of another container', collect)
     .option('--tmpfs <dst[:options]>', 'a directory in memory', collect)
     .option('--device <path>', 'a device of the host', collect)
     .option('-w, --workdir <dir>', 'working directory')

@@ -5,6 +5,7 @@ import { change, limit, pause, quietly, Undo } from './abort.js';
 import { FailedPreconditionError, InvalidArgumentError, NotFoundError } from './errors.js';
 import type { Services } from './grpc/services.js';
 import { closeIo, ContainerProcess } from './process.js';
+import { asProgramError } from './program-error.js';
 import { packOptions, packProcess, runcOptions } from './record.js';
 import { stopSignalOf } from './signals.js';
 import { applyProcess } from './spec/process.js';
@@ -77,7 +78,7 @@ export async function startTask(
     made.started(pid, true);
     return made;
   } catch (error) {
-    return undo.because(error);
+    return undo.because(asProgramError(error, record.spec.process?.cwd));
   }
 }
 
@@ -118,7 +119,7 @@ export async function execProcess(
     process.started(pid, true);
     return process;
   } catch (error) {
-    return undo.because(error);
+    return undo.because(asProgramError(error, spec.cwd));
   }
 }
 

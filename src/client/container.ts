@@ -4,6 +4,7 @@ import { Code } from '../ttrpc/status.js';
 import { abortable, limit, quietly } from './abort.js';
 import { FailedPreconditionError, NotFoundError } from './errors.js';
 import type { Services } from './grpc/services.js';
+import { joinProcesses } from './joined.js';
 import { closeIo, ContainerProcess, waitForExit } from './process.js';
 import { exitOf, packResources, recordOf, statusOf } from './record.js';
 import { signalNumber, stopSignalOf } from './signals.js';
@@ -84,7 +85,9 @@ export class ClientContainer implements Container {
   }
 
   async start(options: StartOptions = {}): Promise<Process> {
-    await finishFilling(this.context.volumes, this.#record, limit(options));
+    const signal = limit(options);
+    await finishFilling(this.context.volumes, this.#record, signal);
+    this.#record = await joinProcesses(this.#services, this.#record, signal);
     return (this.#process = await startTask(this.context, this.#record, options, await this.#mounts(options)));
   }
 

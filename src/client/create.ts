@@ -14,6 +14,7 @@ import type { ClientImages } from './image/images.js';
 import { isGone, thisProcess } from './image/owner.js';
 import type { ImageConfig } from './image/types.js';
 import { DEFAULT_SNAPSHOTTER } from './image/unpack.js';
+import { joinedSpec, PID_OF } from './joined.js';
 import { packOptions, packSpec, recordOf } from './record.js';
 import { stopSignalLabel } from './signals.js';
 import { makeSpec } from './spec/make.js';
@@ -53,7 +54,10 @@ export async function createContainer(context: CreateContext, options: CreateOpt
   try {
     const lease = options.image === undefined ? undefined : await makeLease(context, undo, signal);
     const rootfs = await makeRoot(context, options, undo, lease, signal);
-    const config = options.image === undefined ? undefined : await context.images.config(options.image, { signal });
+    const config =
+      options.image === undefined
+        ? undefined
+        : await context.images.config(options.image, { platform: options.platform, signal });
     const volumes = await volumesFor(context, options, rootfs, config, signal);
     if (volumes !== undefined) undo.add(() => volumes.abandon());
     const spec = await specOf(context, withMounts(options, volumes?.mounts), rootfs, config, signal);
@@ -64,6 +68,7 @@ export async function createContainer(context: CreateContext, options: CreateOpt
         ...stopSignalLabel(options.stopSignal, config?.StopSignal),
         ...options.labels,
         ...volumes?.labels,
+        ...(options.pidOf === undefined ? {} : { [PID_OF]: options.pidOf }),
         ...(rootfs.own === true ? { [OWN_SNAPSHOT]: 'own' } : {}),
       },
       runtime: {
@@ -137,7 +142,7 @@ async function makeRoot(
   if (rootfs !== undefined) return { directory: resolve(rootfs) };
   if (rootfsMounts !== undefined) return { mounts: rootfsMounts };
   if (image === undefined) return snapshotKey === undefined ? {} : { snapshotKey, snapshotter };
-  const parent = await images.unpack(image, { snapshotter, signal });
+  const parent = await images.unpack(image, { snapshotter, platform: options.platform, signal });
   const key = snapshotKey ?? id;
   await change(undo, signal, {
     make: (own) => services.snapshots.Prepare({ snapshotter, key, parent }, { signal: own, lease }),
@@ -202,7 +207,8 @@ async function specOf(
     }
   };
   const spec = await makeSpec({ id: options.id, namespace, options, rootfs: rootfs.directory, config, withRoot });
-  return options.spec?.(spec) ?? spec;
+  const joined = options.pidOf === undefined ? spec : joinedSpec(spec);
+  return options.spec?.(joined) ?? joined;
 }
 
 function invalid(text: string): InvalidArgumentError {

@@ -175,22 +175,34 @@ function applyNamespaces(spec: Spec, { network = 'none', hostNamespaces = [], cg
 
 /** linux.resources for limits; also for `updateResources`. */
 export function limitResources(limits: Limits): LinuxResources {
-  const { memory, memorySwap, memoryReservation, cpus, cpuShares, cpuset, pids } = limits;
+  const { memory, memorySwap, memoryReservation, memorySwappiness, oomKillDisable, pids } = limits;
+  const { cpus, cpuShares, cpuset, cpusetMems, cpuQuota, cpuPeriod, blkioWeight } = limits;
+  if (cpus !== undefined && (cpuQuota ?? cpuPeriod) !== undefined)
+    throw new InvalidArgumentError(
+      Code.InvalidArgument,
+      'cpus is a quota and a period: give either that or cpuQuota and cpuPeriod: invalid argument',
+    );
   const resources: LinuxResources = {};
-  if (memory !== undefined || memorySwap !== undefined || memoryReservation !== undefined) {
+  if ([memory, memorySwap, memoryReservation, memorySwappiness, oomKillDisable].some((one) => one !== undefined)) {
     resources.memory = {
+      ...(memorySwappiness === undefined ? {} : { swappiness: memorySwappiness }),
+      ...(oomKillDisable === undefined ? {} : { disableOOMKiller: oomKillDisable }),
       ...(memory === undefined ? {} : { limit: memory }),
       ...(memorySwap === undefined ? {} : { swap: memorySwap }),
       ...(memoryReservation === undefined ? {} : { reservation: memoryReservation }),
     };
   }
-  if (cpus !== undefined || cpuShares !== undefined || cpuset !== undefined) {
+  if ([cpus, cpuShares, cpuset, cpusetMems, cpuQuota, cpuPeriod].some((one) => one !== undefined)) {
     resources.cpu = {
+      ...(cpuQuota === undefined ? {} : { quota: cpuQuota }),
+      ...(cpuPeriod === undefined ? {} : { period: cpuPeriod }),
+      ...(cpusetMems === undefined ? {} : { mems: cpusetMems }),
       ...(cpus === undefined ? {} : { quota: Math.round(cpus * PERIOD_US), period: PERIOD_US }),
       ...(cpuShares === undefined ? {} : { shares: cpuShares }),
       ...(cpuset === undefined ? {} : { cpus: cpuset }),
     };
   }
   if (pids !== undefined) resources.pids = { limit: pids };
+  if (blkioWeight !== undefined) resources.blockIO = { weight: blkioWeight };
   return resources;
 }

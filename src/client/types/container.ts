@@ -33,6 +33,10 @@ export interface CreateOptions extends SpecOptions, CallOptions {
   readonly id: string;
   /** Name of an image of the daemon's: gives the root file system (a new snapshot) and the spec's defaults. */
   readonly image?: string | undefined;
+  /** Of an image for several platforms, which: `linux/arm64`. Default: this machine's. */
+  readonly platform?: string | undefined;
+  /** Id of a container whose processes it sees, and which sees its own. That one must run whenever this one is started. */
+  readonly pidOf?: string | undefined;
   /** A directory as root file system. The container changes it, unless `readonlyRootfs`. */
   readonly rootfs?: string | undefined;
   /** Mounts that make the root file system, done by the shim. */

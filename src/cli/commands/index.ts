@@ -18,6 +18,7 @@ export * from './pull.js';
 export * from './push.js';
 export * from './ps.js';
 export * from './remove.js';
+export * from './rename.js';
 export * from './run.js';
 export * from './runtimes.js';
 export * from './shim.js';

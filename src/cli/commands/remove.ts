@@ -5,6 +5,7 @@ import { CliError, NoSuchContainer } from '../errors.js';
 import { Session, withSession } from '../session.js';
 import type { Container } from '../../client/index.js';
 import { forEach } from './each.js';
+import { markStopped } from './mark-stopped.js';
 
 export async function removeCommand(
   references: readonly string[],
@@ -34,6 +35,10 @@ async function removeOne(session: Session, container: Container, removal: Remova
       );
     if (status !== undefined) await container.deleteTask();
   }
+  // Else the daemon might start it between its end and its removal.
+  await markStopped(container).catch((error: unknown) => {
+    if (!(error instanceof NotFoundError)) throw error;
+  });
   await remove(session, container, removal);
 }
 

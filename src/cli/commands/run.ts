@@ -8,6 +8,7 @@ import { fifoIo, logIo } from '../container/io.js';
 import { launchForeground, launchLogged, UNLOGGED, type Launched } from '../container/launch.js';
 import { makeContainer } from '../container/make.js';
 import { CliError, Exit, FAILED, UsageError } from '../errors.js';
+import { isRestarted } from '../options/restart.js';
 import type { RunFlags } from '../program/run-flags.js';
 import { Session, withSession } from '../session.js';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../terminal/detach-keys.js';
@@ -20,7 +21,8 @@ export async function runCommand(words: readonly string[], flags: RunFlags, glob
   if (flags.rm && (flags.detach || flags.tty)) checkAutoRemove();
   const code = await withSession(globals, async (session) => {
     // Who detaches from a terminal comes back to it: its output is kept meanwhile.
-    const logged = flags.detach === true || flags.tty === true || flags.logDriver !== undefined;
+    const logged =
+      flags.detach === true || flags.tty === true || flags.logDriver !== undefined || (flags.restart ?? 'no') !== 'no';
     const { container, started } = await interruptible(async (signal) => {
       const made = await makeContainer(session, words, flags, { logged, signal });
       try {
@@ -99,6 +101,8 @@ export async function accompany(
       // Its log is complete when its task is gone.
       afterExit: logged
         ? async () => {
+            // One that is started again has another task by now.
+            if (isRestarted(container.record.labels)) return false;
             await settle(container);
             return true;
           }

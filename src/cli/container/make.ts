@@ -6,9 +6,10 @@ import type { Container, CreateOptions, VolumesFrom } from '../../client/index.j
 import { pull, type PullFlags } from '../image/pull.js';
 import { FAILED, CliError, UsageError } from '../errors.js';
 import { LABEL, PREFIX } from '../labels.js';
-import { pairs } from '../options/environment.js';
+import { labelLines, pairs } from '../options/environment.js';
 import { checkName, createOptions } from '../options/container.js';
 import { logTarget } from '../options/log.js';
+import { restartLabels } from '../options/restart.js';
 import type { RunFlags } from '../program/run-flags.js';
 import type { Session } from '../session.js';
 import { containerDirectory, makeContainerDirectory } from '../store.js';
@@ -29,8 +30,12 @@ export async function makeContainer(
 ): Promise<Container> {
   const id = flags.name === undefined ? randomBytes(32).toString('hex') : checkName(flags.name);
   const policy = pullPolicy(flags.pull);
+  if (flags.rm && flags.restart !== undefined && flags.restart !== 'no')
+    throw new UsageError(
+      '--rm and --restart: a container that is removed cannot be started again: leave out one of them',
+    );
   const options = createOptions(id, words, flags);
-  const userLabels = pairs(flags.label, '--label');
+  const userLabels = { ...pairs(labelLines(flags.labelFile), '--label-file'), ...pairs(flags.label, '--label') };
   const reserved = Object.keys(userLabels).find((name) => name.startsWith(PREFIX));
   if (reserved !== undefined)
     throw new UsageError(`--label ${reserved}: labels that begin with ${PREFIX} are Hawser's own`);
@@ -44,12 +49,15 @@ export async function makeContainer(
     const container = await create(session, policy === 'missing' && image !== undefined ? fetch : undefined, {
       ...options,
       volumesFrom: await volumesFrom(session, flags.volumesFrom),
+      pidOf: await pidOf(session, flags.pid),
       signal,
       stopSignal: flags.stopSignal || undefined,
       labels: {
         ...userLabels,
         ...(log ? { [LABEL.log]: log.uri } : {}),
         ...(logged && flags.interactive ? { [LABEL.stdin]: join(directory, 'stdin') } : {}),
+        ...restartLabels(flags.restart, log?.uri),
+        ...(flags.stopTimeout === undefined ? {} : { [LABEL.stopTimeout]: String(flags.stopTimeout) }),
         ...(flags.rm ? { [LABEL.autoRemove]: 'true' } : {}),
         ...(options.rootfs ? { [LABEL.rootfs]: options.rootfs } : {}),
       },
@@ -83,6 +91,12 @@ async function volumesFrom(session: Session, texts: readonly string[] = []): Pro
   return found;
 }
 
+/** `container:NAME`; whether it runs is asked when it is needed. */
+async function pidOf(session: Session, kind = ''): Promise<string | undefined> {
+  const [, name] = /^container:(.+)$/.exec(kind) ?? [];
+  return name === undefined ? undefined : (await session.find(name)).id;
+}
+
 type PullPolicy = 'always' | 'missing' | 'never';
 
 function pullPolicy(text = 'missing'): PullPolicy {
@@ -90,8 +104,9 @@ function pullPolicy(text = 'missing'): PullPolicy {
   throw new UsageError(`--pull ${JSON.stringify(text)}: there are always, missing and never`);
 }
 
-function fetchFlags({ quiet, snapshotter, hostsDir }: RunFlags): PullFlags {
+function fetchFlags({ quiet, snapshotter, hostsDir, platform }: RunFlags): PullFlags {
   return {
+    ...(platform === undefined ? {} : { platform }),
     ...(quiet === undefined ? {} : { quiet }),
     ...(snapshotter === undefined ? {} : { snapshotter }),
     ...(hostsDir === undefined ? {} : { hostsDir }),

@@ -85,6 +85,7 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     annotations: pairs(flags.annotation, '--annotation'),
     runtime: flags.runtime,
     snapshotter: flags.snapshotter,
+    platform: flags.platform,
   };
 }
 

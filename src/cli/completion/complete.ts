@@ -130,6 +130,8 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--cgroupns': ['private', 'host'],
   '--log-driver': ['file', 'none'],
   '--pull': ['always', 'missing', 'never'],
+  '--type': ['container', 'image', 'volume'],
+  '--restart': ['no', 'always', 'unless-stopped', 'on-failure'],
   '--platform': ['linux/amd64', 'linux/arm64'],
   '--format': ['json', 'table'],
   '--filter': ['id=', 'name=', 'label=', 'status=', 'exited=', 'ancestor=', 'container=', 'event=', 'type='],
@@ -151,6 +153,7 @@ const DIRECTORIES = new Set(['--rootfs', '--image-path', '--checkpoint', '--host
 const FILES = new Set([
   '--input',
   '--env-file',
+  '--label-file',
   '--cidfile',
   '--pidfile',
   '--output',

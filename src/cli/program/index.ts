@@ -4,6 +4,7 @@ import { didYouMean } from '../../text/nearest.js';
 import { Exit, UsageError } from '../errors.js';
 import { VERSION } from '../version.js';
 import { containerCommands } from './containers.js';
+import { groupCommands } from './groups.js';
 import { imageCommands } from './images.js';
 import { runningCommands } from './running.js';
 import { shimCommands } from './shim.js';
@@ -51,6 +52,7 @@ export function program(): Command {
   imageCommands(top);
   volumeCommands(top);
   systemCommands(top);
+  groupCommands(top);
   shimCommands(top);
   top.allowExcessArguments().action((_options: unknown, self: Command) => {
     const [unknown] = self.args;

@@ -1,10 +1,11 @@
 /** Parses a command line and runs what it says; what commander complains of becomes an error of ours. */
 import { CommanderError, type Command } from 'commander';
 import { Exit, UsageError } from '../errors.js';
+import { asCommander } from './pflag.js';
 
 export async function run(top: Command, args: readonly string[]): Promise<void> {
   try {
-    await top.parseAsync([...args], { from: 'user' });
+    await top.parseAsync(asCommander(top, args), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) throw new Exit(0);

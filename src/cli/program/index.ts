@@ -4,6 +4,7 @@ import { didYouMean } from '../../text/nearest.js';
 import { Exit, UsageError } from '../errors.js';
 import { VERSION } from '../version.js';
 import { containerCommands } from './containers.js';
+import { COMMANDS } from './elsewhere.js';
 import { groupCommands } from './groups.js';
 import { imageCommands } from './images.js';
 import { runningCommands } from './running.js';
@@ -56,6 +57,8 @@ export function program(): Command {
   shimCommands(top);
   top.allowExcessArguments().action((_options: unknown, self: Command) => {
     const [unknown] = self.args;
+    if (unknown !== undefined && COMMANDS[unknown] !== undefined)
+      throw new UsageError(`${unknown}: ${COMMANDS[unknown]}`);
     if (unknown !== undefined)
       throw new UsageError(
         `unknown command ${unknown}${meant(

@@ -99,7 +99,7 @@ test('--volumes-from: by the name of a container, read-only, and its binds', asy
     'of the imagemore\nno',
   );
   const missing = await lab.hawser(['run', '--volumes-from', 'nobody', IMAGE]);
-  assert.deepEqual([missing.exitCode, missing.stderr.slice(0, 40)], [1, 'hawser: container nobody does not exist ']);
+  assert.deepEqual([missing.exitCode, missing.stderr.slice(0, 40)], [125, 'hawser: --volumes-from: container nobody']);
   const wrong = await lab.hawser(['run', '--volumes-from', 'source:never', IMAGE]);
   assert.match(
     wrong.stderr,

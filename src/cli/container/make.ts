@@ -86,15 +86,25 @@ async function volumesFrom(session: Session, texts: readonly string[] = []): Pro
     const [name = '', mode = 'rw', ...more] = text.split(':');
     if (more.length > 0 || !['ro', 'rw', 'z', 'Z'].includes(mode))
       throw new UsageError(`--volumes-from ${JSON.stringify(text)}: it is CONTAINER, CONTAINER:ro or CONTAINER:rw`);
-    found.push({ container: (await session.find(name)).id, readOnly: mode === 'ro' });
+    found.push({ container: await idOf(session, '--volumes-from', name), readOnly: mode === 'ro' });
   }
   return found;
+}
+
+/** Of another container that a flag names. @throws CliError with docker's exit status */
+async function idOf(session: Session, flag: string, name: string): Promise<string> {
+  try {
+    return (await session.find(name)).id;
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    throw new CliError(`${flag}: ${error.message}`, FAILED, { cause: error });
+  }
 }
 
 /** `container:NAME`; whether it runs is asked when it is needed. */
 async function pidOf(session: Session, kind = ''): Promise<string | undefined> {
   const [, name] = /^container:(.+)$/.exec(kind) ?? [];
-  return name === undefined ? undefined : (await session.find(name)).id;
+  return name === undefined ? undefined : idOf(session, '--pid', name);
 }
 
 type PullPolicy = 'always' | 'missing' | 'never';

@@ -2,6 +2,7 @@
 import { addressOf, checkSocket, namespaceOf, silentDaemon, type Globals } from './address.js';
 import type { Client, Container } from '../client/index.js';
 import { CliError, NoSuchContainer } from './errors.js';
+import { dataRoot } from './store.js';
 
 /** How long a daemon may take to answer at all. */
 const ANSWER_MS = 15_000;
@@ -22,7 +23,11 @@ export class Session {
     checkSocket(address);
     const { Client, UnavailableError, DeadlineExceededError } = await clientLibrary();
     try {
-      return new Session(await Client.connect({ address, namespace, timeoutMs: ANSWER_MS }), address, namespace);
+      return new Session(
+        await Client.connect({ address, namespace, dataRoot: dataRoot(), timeoutMs: ANSWER_MS }),
+        address,
+        namespace,
+      );
     } catch (error) {
       if (error instanceof UnavailableError || error instanceof DeadlineExceededError)
         throw silentDaemon(address, error);

@@ -13,22 +13,34 @@ import type { Client, LoadOptions, Version } from './types/client.js';
 import type { Container, CreateOptions } from './types/container.js';
 import type { Backend, EventEnvelope, EventsOptions, Watcher, WatchOptions } from './types/events.js';
 import type { TaskStatus } from './types/process.js';
+import { VolumeStore } from './volume/store.js';
+import { ClientVolumes } from './volume/volumes.js';
+
+/** Directories of this machine that belong to what is done here. */
+export interface Directories {
+  readonly fifoDir: string;
+  readonly dataRoot: string;
+}
 
 export class DaemonClient implements Client {
   readonly services: Services;
   readonly images: ClientImages;
+  readonly volumes: ClientVolumes;
   readonly #context: CreateContext;
 
   constructor(
     private readonly connection: Connection,
     readonly namespace: string,
-    private readonly fifoDir: string,
+    private readonly directories: Directories,
   ) {
+    const { fifoDir, dataRoot } = directories;
     this.services = connection.services(namespace);
     this.images = new ClientImages(this.services);
+    this.volumes = new ClientVolumes(this.services, new VolumeStore(dataRoot, connection.path, namespace));
     this.#context = {
       services: this.services,
       images: this.images,
+      volumes: this.volumes,
       namespace,
       fifoDir,
       scope: scopeOf(connection.path, namespace),
@@ -40,7 +52,7 @@ export class DaemonClient implements Client {
   }
 
   inNamespace(namespace: string): Client {
-    return new DaemonClient(this.connection, namespace, this.fifoDir);
+    return new DaemonClient(this.connection, namespace, this.directories);
   }
 
   async version(options: CallOptions = {}): Promise<Version> {

@@ -5,6 +5,7 @@ import { change, limit, pause, quietly, Undo } from './abort.js';
 import { FailedPreconditionError, InvalidArgumentError, NotFoundError } from './errors.js';
 import type { Services } from './grpc/services.js';
 import { closeIo, ContainerProcess } from './process.js';
+import { asProgramError } from './program-error.js';
 import { packOptions, packProcess, runcOptions } from './record.js';
 import { stopSignalOf } from './signals.js';
 import { applyProcess } from './spec/process.js';
@@ -13,6 +14,7 @@ import { Streams } from './stdio/streams.js';
 import type { Any, Mount } from './types/calls.js';
 import type { ContainerRecord, StartOptions } from './types/container.js';
 import type { ExecOptions } from './types/process.js';
+import type { ClientVolumes } from './volume/volumes.js';
 
 const KILL = 9;
 /** How long what was killed may take to end. */
@@ -20,6 +22,7 @@ const END_MS = 10_000;
 
 export interface TaskContext {
   readonly services: Services;
+  readonly volumes: ClientVolumes;
   readonly fifoDir: string;
   /** Of the daemon and the namespace: `scopeOf`. */
   readonly scope: string;
@@ -75,7 +78,7 @@ export async function startTask(
     made.started(pid, true);
     return made;
   } catch (error) {
-    return undo.because(error);
+    return undo.because(asProgramError(error, record.spec.process?.cwd));
   }
 }
 
@@ -116,7 +119,7 @@ export async function execProcess(
     process.started(pid, true);
     return process;
   } catch (error) {
-    return undo.because(error);
+    return undo.because(asProgramError(error, spec.cwd));
   }
 }
 

@@ -129,6 +129,7 @@ interface WatchCalls {
 /** mount.c, loop.c, mapped.c */
 interface MountCalls {
   mount(source: string, target: string, type: string, data: string, cwd: string | null, flags: number): Promise<number>;
+  mountApart(source: string, type: string, data: string, cwd: string | null, flags: number): Promise<number>;
   unmount(target: string, flags: number): Promise<number>;
   attachLoop(file: string, flags: number): Promise<number>;
   makeUserNamespace(uidMap: string, gidMap: string): Promise<number>;

@@ -25,11 +25,17 @@ export class ClientLab {
   static async open(): Promise<ClientLab> {
     const daemon = await new Containerd(shimDir).start();
     const { socket: address, namespace, dir } = daemon;
-    return new ClientLab(daemon, await Client.connect({ address, namespace, fifoDir: join(dir, 'fifo') }));
+    const directories = { fifoDir: join(dir, 'fifo'), dataRoot: join(dir, 'cli/nerdctl') };
+    return new ClientLab(daemon, await Client.connect({ address, namespace, ...directories }));
   }
 
   get fifoDir(): string {
     return join(this.daemon.dir, 'fifo');
+  }
+
+  /** Where volumes are; also for `hawser` with HAWSER_DATA=`dir`/cli. */
+  get dataRoot(): string {
+    return join(this.daemon.dir, 'cli/nerdctl');
   }
 
   get namespace(): string {

@@ -7,7 +7,7 @@ import type { RunFlags } from '../program/run-flags.js';
 import { withinBounds } from './capabilities.js';
 import { environment, pairs } from './environment.js';
 import { limitsOf } from './limits.js';
-import { mount, tmpfs, volume } from './mounts.js';
+import { mountOptions } from './mounts.js';
 import { namespaceOptions } from './namespaces.js';
 import { securityOptions } from './security.js';
 
@@ -74,7 +74,7 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     hostname:
       flags.hostname ??
       (network === 'host' || flags.uts === 'host' ? undefined : /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id),
-    mounts: [...(flags.volume ?? []).map(volume), ...(flags.mount ?? []).map(mount), ...(flags.tmpfs ?? []).map(tmpfs)],
+    ...mountOptions(flags),
     devices: flags.device,
     readonlyRootfs: flags.readOnly,
     network,
@@ -85,6 +85,7 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     annotations: pairs(flags.annotation, '--annotation'),
     runtime: flags.runtime,
     snapshotter: flags.snapshotter,
+    platform: flags.platform,
   };
 }
 

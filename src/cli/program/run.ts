@@ -1,15 +1,20 @@
 /** Parses a command line and runs what it says; what commander complains of becomes an error of ours. */
 import { CommanderError, type Command } from 'commander';
 import { Exit, UsageError } from '../errors.js';
+import { FLAGS } from './elsewhere.js';
+import { asCommander } from './pflag.js';
 
 export async function run(top: Command, args: readonly string[]): Promise<void> {
   try {
-    await top.parseAsync([...args], { from: 'user' });
+    await top.parseAsync(asCommander(top, args), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) throw new Exit(0);
     // Help that was printed because there was no command.
     if (error.code === 'commander.help') throw new Exit(1);
+    const [, flag = ''] = /unknown option '(-[^'=]+)/.exec(error.message) ?? [];
+    const elsewhere = FLAGS[flag];
+    if (elsewhere !== undefined) throw new UsageError(`${flag}: ${elsewhere}`, commandOf(top, args));
     throw new UsageError(
       error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?'),
       commandOf(top, args),

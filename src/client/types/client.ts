@@ -1,6 +1,7 @@
 /** A connection to a daemon. */
 import type { Services } from '../grpc/services.js';
 import type { Images } from '../image/types.js';
+import type { Volumes } from '../volume/types.js';
 import type { CallOptions } from './calls.js';
 import type { AttachOptions, Container, CreateOptions } from './container.js';
 import type { Backend, EventEnvelope, EventsOptions, Watcher, WatchOptions } from './events.js';
@@ -14,6 +15,8 @@ export interface ConnectOptions extends CallOptions {
   readonly namespace?: string | undefined;
   /** Where directories for FIFOs are made, each of mode 0700. Default: /run/hawser/fifo. */
   readonly fifoDir?: string | undefined;
+  /** Where volumes are, as nerdctl has them below its own: each sees the other's. Default: /var/lib/nerdctl. */
+  readonly dataRoot?: string | undefined;
 }
 
 /** A connection to one daemon, in one namespace. It reconnects by itself when the daemon was restarted. */
@@ -23,6 +26,7 @@ export interface Client {
   /** The daemon's gRPC services, for what the rest of this interface does not have. Calls are in the client's namespace. */
   readonly services: Services;
   readonly images: Images;
+  readonly volumes: Volumes;
   /** The same connection in another namespace. Closing either closes both. */
   inNamespace(namespace: string): Client;
   version(options?: CallOptions): Promise<Version>;

@@ -9,6 +9,8 @@ export const LABEL = {
   /** Of containers that were made before the client library kept it (io.containerd.image.config.stop-signal). */
   stopSignal: 'io.hawser/stop-signal',
   autoRemove: 'io.hawser/auto-remove',
+  /** Seconds that `stop` waits, when it was said for the container. */
+  stopTimeout: 'io.hawser/stop-timeout',
   /** The directory that a container was made from. */
   rootfs: 'io.hawser/rootfs',
 } as const;

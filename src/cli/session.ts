@@ -3,7 +3,7 @@ import { delimiter } from 'node:path';
 import { addressOf, checkSocket, namespaceOf, silentDaemon, type Globals } from './address.js';
 import type { Client, Container, NetworkPlaces } from '../client/index.js';
 import { CliError, NoSuchContainer } from './errors.js';
-import { networkDirectory } from './store.js';
+import { dataRoot, networkDirectory } from './store.js';
 
 /** As flags and $HAWSER_DATA say; the library knows the rest. */
 function networkPlaces({ cniPath, cniNetconfpath }: Globals): NetworkPlaces {
@@ -34,7 +34,13 @@ export class Session {
     const { Client, UnavailableError, DeadlineExceededError } = await clientLibrary();
     try {
       return new Session(
-        await Client.connect({ address, namespace, networkPlaces: networkPlaces(globals), timeoutMs: ANSWER_MS }),
+        await Client.connect({
+          address,
+          namespace,
+          dataRoot: dataRoot(),
+          networkPlaces: networkPlaces(globals),
+          timeoutMs: ANSWER_MS,
+        }),
         address,
         namespace,
       );

@@ -13,6 +13,11 @@ export function networkDirectory(): string | undefined {
   return process.env.HAWSER_DATA ? join(process.env.HAWSER_DATA, 'network') : undefined;
 }
 
+/** Where volumes are: nerdctl's, so that either sees the other's; below $HAWSER_DATA when that is set. */
+export function dataRoot(): string | undefined {
+  return process.env.HAWSER_DATA ? join(process.env.HAWSER_DATA, 'nerdctl') : undefined;
+}
+
 /** A container's directory; two daemons may have containers of the same id. */
 export function containerDirectory(address: string, namespace: string, id: string): string {
   return join(dataDirectory(), createHash('sha256').update(address).digest('hex').slice(0, 8), namespace, id);

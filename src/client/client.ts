@@ -15,24 +15,36 @@ import type { Client, LoadOptions, Version } from './types/client.js';
 import type { Container, CreateOptions } from './types/container.js';
 import type { Backend, EventEnvelope, EventsOptions, Watcher, WatchOptions } from './types/events.js';
 import type { TaskStatus } from './types/process.js';
+import { VolumeStore } from './volume/store.js';
+import { ClientVolumes } from './volume/volumes.js';
+
+/** Directories of this machine that belong to what is done here. */
+export interface Directories {
+  readonly fifoDir: string;
+  readonly dataRoot: string;
+  readonly places: Places;
+}
 
 export class DaemonClient implements Client {
   readonly services: Services;
   readonly images: ClientImages;
   readonly networks: ClientNetworks;
+  readonly volumes: ClientVolumes;
   readonly #context: CreateContext;
 
   constructor(
     private readonly connection: Connection,
     readonly namespace: string,
-    private readonly fifoDir: string,
-    private readonly places: Places,
+    private readonly directories: Directories,
   ) {
+    const { fifoDir, dataRoot, places } = directories;
     this.services = connection.services(namespace);
     this.images = new ClientImages(this.services);
+    this.volumes = new ClientVolumes(this.services, new VolumeStore(dataRoot, connection.path, namespace));
     this.#context = {
       services: this.services,
       images: this.images,
+      volumes: this.volumes,
       namespace,
       address: connection.path,
       places,
@@ -47,7 +59,7 @@ export class DaemonClient implements Client {
   }
 
   inNamespace(namespace: string): Client {
-    return new DaemonClient(this.connection, namespace, this.fifoDir, this.places);
+    return new DaemonClient(this.connection, namespace, this.directories);
   }
 
   async version(options: CallOptions = {}): Promise<Version> {

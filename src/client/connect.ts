@@ -6,6 +6,7 @@ import { DaemonClient } from './client.js';
 import { errorOf, InvalidArgumentError } from './errors.js';
 import { Connection } from './grpc/connection.js';
 import { placesOf } from './network/places.js';
+import { DEFAULT_DATA_ROOT } from './volume/store.js';
 import type { Client, ConnectOptions } from './types/client.js';
 
 const DEFAULT_ADDRESS = '/run/containerd/containerd.sock';
@@ -28,12 +29,11 @@ export async function connect(options: ConnectOptions = {}): Promise<Client> {
   const connection = new Connection(path);
   try {
     const namespace = options.namespace ?? (process.env.CONTAINERD_NAMESPACE || DEFAULT_NAMESPACE);
-    const client = new DaemonClient(
-      connection,
-      namespace,
-      options.fifoDir ?? DEFAULT_FIFO_DIR,
-      placesOf(options.networkPlaces),
-    );
+    const client = new DaemonClient(connection, namespace, {
+      fifoDir: options.fifoDir ?? DEFAULT_FIFO_DIR,
+      dataRoot: options.dataRoot ?? DEFAULT_DATA_ROOT,
+      places: placesOf(options.networkPlaces),
+    });
     await client.version({ signal });
     // Nobody waits for this to be done well: who connects wants something else.
     await quietly(client.tidy({ signal }));

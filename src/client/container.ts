@@ -4,6 +4,7 @@ import { Code } from '../ttrpc/status.js';
 import { abortable, limit, quietly } from './abort.js';
 import { FailedPreconditionError, NotFoundError } from './errors.js';
 import type { Services } from './grpc/services.js';
+import { joinProcesses } from './joined.js';
 import { joinAgain } from './network/plan.js';
 import { forget } from './network/set-up.js';
 import { directoryOf } from './network/state.js';
@@ -14,9 +15,17 @@ import { statsOf, type Stats } from './stats.js';
 import { fifosOf, removeDirectories, removeFifos, type StreamName } from './stdio/fifos.js';
 import { Streams } from './stdio/streams.js';
 import { execProcess, startTask, type TaskContext } from './task.js';
+import { deleteWithVolumes, finishFilling } from './volume/of-container.js';
 import type { LinuxResources } from './spec/types.js';
 import type { CallOptions, Mount } from './types/calls.js';
-import type { AttachOptions, CheckpointOptions, Container, ContainerRecord, StartOptions } from './types/container.js';
+import type {
+  AttachOptions,
+  CheckpointOptions,
+  Container,
+  ContainerRecord,
+  DeleteOptions,
+  StartOptions,
+} from './types/container.js';
 import type {
   ExecOptions,
   Exit,
@@ -79,6 +88,9 @@ export class ClientContainer implements Container {
   }
 
   async start(options: StartOptions = {}): Promise<Process> {
+    const signal = limit(options);
+    await finishFilling(this.context.volumes, this.#record, signal);
+    this.#record = await joinProcesses(this.#services, this.#record, signal);
     this.#record = await joinAgain(this.context, this.#record);
     return (this.#process = await startTask(this.context, this.#record, options, await this.#mounts(options)));
   }
@@ -248,14 +260,7 @@ export class ClientContainer implements Container {
     return exit;
   }
 
-  async delete({
-    kill = false,
-    snapshot,
-    ...options
-  }: CallOptions & {
-    readonly kill?: boolean | undefined;
-    readonly snapshot?: boolean | undefined;
-  } = {}): Promise<void> {
+  async delete({ kill = false, snapshot, volumes = false, ...options }: DeleteOptions = {}): Promise<void> {
     const signal = limit(options);
     if (kill) await unlessGone(this.deleteTask({ kill, signal }));
     else {
@@ -267,7 +272,10 @@ export class ClientContainer implements Container {
         );
     }
     const left = this.#fifos();
-    await this.#services.containers.Delete({ id: this.id }, { signal });
+    const record = async (): Promise<void> => {
+      await this.#services.containers.Delete({ id: this.id }, { signal });
+    };
+    await (volumes ? deleteWithVolumes(this.context.volumes, this.#record, record, signal) : record());
     removeDirectories(left);
     await forget(this.context.places, directoryOf(this.context.places, this.context.scope, this.id));
     const { snapshotter, snapshotKey: key, labels } = this.#record;

@@ -4,14 +4,17 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { containerd } from '../api/full.js';
 import { checkIdentifier } from '../api/identifier.js';
-import { withReadOnlyMounts } from '../oci/temporary-mounts.js';
+import { withMountsApart } from '../oci/temporary-mounts.js';
 import { Code } from '../ttrpc/status.js';
 import { change, limit, quietly, throwIfAborted, Undo } from './abort.js';
 import { ClientContainer, OWN_SNAPSHOT } from './container.js';
 import { errorOf, InvalidArgumentError } from './errors.js';
+import type { Services } from './grpc/services.js';
 import type { ClientImages } from './image/images.js';
+import { isGone, thisProcess } from './image/owner.js';
 import type { ImageConfig } from './image/types.js';
 import { DEFAULT_SNAPSHOTTER } from './image/unpack.js';
+import { joinedSpec, PID_OF } from './joined.js';
 import { planNetwork, type NetworkPlan } from './network/plan.js';
 import { packOptions, packSpec, recordOf } from './record.js';
 import { stopSignalLabel } from './signals.js';
@@ -21,9 +24,12 @@ import type { TaskContext } from './task.js';
 import { TtrpcError } from '../ttrpc/status.js';
 import type { Mount } from './types/calls.js';
 import type { CreateOptions } from './types/container.js';
-import type { Spec } from './spec/types.js';
+import type { Spec, SpecMount } from './spec/types.js';
+import { prepareVolumes, type PreparedVolumes, type WithImage } from './volume/prepare.js';
 
 const DEFAULT_RUNTIME = 'io.containerd.runc.v2';
+/** On leases: the process that makes a container. */
+const CREATING = 'io.hawser/creating';
 
 export interface CreateContext extends TaskContext {
   readonly images: ClientImages;
@@ -48,10 +54,16 @@ export async function createContainer(context: CreateContext, options: CreateOpt
   try {
     const lease = options.image === undefined ? undefined : await makeLease(context, undo, signal);
     const rootfs = await makeRoot(context, options, undo, lease, signal);
-    const config = options.image === undefined ? undefined : await context.images.config(options.image, { signal });
+    const config =
+      options.image === undefined
+        ? undefined
+        : await context.images.config(options.image, { platform: options.platform, signal });
+    const volumes = await volumesFor(context, options, rootfs, config, signal);
+    if (volumes !== undefined) undo.add(() => volumes.abandon());
+    const mounted = withMounts(options, volumes?.mounts);
     // A spec that is given as a whole says all itself.
-    const network = typeof options.spec === 'object' ? undefined : await planNetwork(context, options, config);
-    const spec = await specOf(context, options, network, { rootfs, config, signal });
+    const network = typeof options.spec === 'object' ? undefined : await planNetwork(context, mounted, config);
+    const spec = await specOf(context, mounted, network, { rootfs, config, signal });
     const container: containerd.services.containers.v1.Container.$Properties = {
       id,
       image: options.image === undefined ? '' : (await context.images.get(options.image, { signal })).name,
@@ -59,6 +71,8 @@ export async function createContainer(context: CreateContext, options: CreateOpt
         ...stopSignalLabel(options.stopSignal, config?.StopSignal),
         ...options.labels,
         ...network?.labels,
+        ...volumes?.labels,
+        ...(options.pidOf === undefined ? {} : { [PID_OF]: options.pidOf }),
         ...(rootfs.own === true ? { [OWN_SNAPSHOT]: 'own' } : {}),
       },
       runtime: {
@@ -78,6 +92,7 @@ export async function createContainer(context: CreateContext, options: CreateOpt
       undo.add(() => network.undo());
       await network.settle(spec);
     }
+    await volumes?.keep();
     // The record keeps the snapshot from now on. A lease that stays ends by itself.
     if (lease !== undefined) await quietly(services.leases.Delete({ id: lease }));
     return new ClientContainer(context, recordOf(made.container ?? container), rootfs.mounts);
@@ -86,7 +101,7 @@ export async function createContainer(context: CreateContext, options: CreateOpt
   }
 }
 
-function check({ id, image, rootfs, rootfsMounts, snapshotKey, spec }: CreateOptions): void {
+function check({ id, image, rootfs, rootfsMounts, snapshotKey, spec, ...options }: CreateOptions): void {
   try {
     checkIdentifier('container id', id);
   } catch (error) {
@@ -97,6 +112,8 @@ function check({ id, image, rootfs, rootfsMounts, snapshotKey, spec }: CreateOpt
   if (given.length > 1) throw invalid(`container ${id}: give one of image, rootfs and rootfsMounts`);
   if (given.length === 0 && snapshotKey === undefined && typeof spec !== 'object')
     throw invalid(`container ${id}: nobody says where its files are: give image, rootfs, rootfsMounts or snapshotKey`);
+  if (typeof spec === 'object' && (options.volumes ?? options.volumesFrom ?? []).length > 0)
+    throw invalid(`container ${id}: a whole spec says what is mounted: give either that or volumes`);
   if (rootfs !== undefined && statSync(rootfs, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw invalid(`container ${id}: its root file system ${rootfs} is no directory`);
 }
@@ -105,11 +122,21 @@ function check({ id, image, rootfs, rootfsMounts, snapshotKey, spec }: CreateOpt
 async function makeLease({ services }: CreateContext, undo: Undo, signal: AbortSignal | undefined): Promise<string> {
   const id = `hawser-${randomBytes(8).toString('hex')}`;
   const expire = new Date(Date.now() + 3_600_000).toISOString();
+  const labels = { 'containerd.io/gc.expire': expire, [CREATING]: thisProcess() };
+  const tidied = quietly(removeAbandoned(services, signal));
   await change(undo, signal, {
-    make: (own) => services.leases.Create({ id, labels: { 'containerd.io/gc.expire': expire } }, { signal: own }),
+    make: (own) => services.leases.Create({ id, labels }, { signal: own }),
     back: () => services.leases.Delete({ id }),
   });
+  await tidied;
   return id;
+}
+
+/** Removes what was kept for containers whose makers were killed: their snapshots would be in the way of the next try. */
+async function removeAbandoned({ leases }: Services, signal: AbortSignal | undefined): Promise<void> {
+  const found = await leases.List({ filters: [`labels.${JSON.stringify(CREATING)}`] }, { signal });
+  for (const { id, labels } of found.leases)
+    if (isGone(labels?.[CREATING] ?? '')) await leases.Delete({ id: id ?? '', sync: true }, { signal });
 }
 
 async function makeRoot(
@@ -123,13 +150,41 @@ async function makeRoot(
   if (rootfs !== undefined) return { directory: resolve(rootfs) };
   if (rootfsMounts !== undefined) return { mounts: rootfsMounts };
   if (image === undefined) return snapshotKey === undefined ? {} : { snapshotKey, snapshotter };
-  const parent = await images.unpack(image, { snapshotter, signal });
+  const parent = await images.unpack(image, { snapshotter, platform: options.platform, signal });
   const key = snapshotKey ?? id;
   await change(undo, signal, {
     make: (own) => services.snapshots.Prepare({ snapshotter, key, parent }, { signal: own, lease }),
     back: () => services.snapshots.Remove({ snapshotter, key }),
   });
   return { snapshotKey: key, snapshotter, own: true };
+}
+
+/** Undefined when there are none to be. */
+async function volumesFor(
+  { services, volumes }: CreateContext,
+  options: CreateOptions,
+  rootfs: RootFs,
+  config: ImageConfig | undefined,
+  signal: AbortSignal | undefined,
+): Promise<PreparedVolumes | undefined> {
+  if (typeof options.spec === 'object') return undefined;
+  const withImage: WithImage = async (work) => {
+    const { snapshotter = '', snapshotKey: key = '' } = rootfs;
+    return withMountsApart((await services.snapshots.Mounts({ snapshotter, key }, { signal })).mounts, work);
+  };
+  // Of files that others may be changing nothing is copied.
+  return prepareVolumes({
+    services,
+    volumes,
+    options,
+    config,
+    withImage: rootfs.own === true ? withImage : undefined,
+    signal,
+  });
+}
+
+function withMounts(options: CreateOptions, mounts: readonly SpecMount[] = []): CreateOptions {
+  return mounts.length === 0 ? options : { ...options, mounts: [...mounts, ...(options.mounts ?? [])] };
 }
 
 interface SpecSources {
@@ -154,7 +209,7 @@ async function specOf(
     if (mounts.length === 0) return look(undefined);
     let mounted = false;
     try {
-      return await withReadOnlyMounts(mounts, (dir) => {
+      return await withMountsApart(mounts, (dir) => {
         mounted = true;
         return Promise.resolve(look(dir));
       });
@@ -173,7 +228,8 @@ async function specOf(
     withRoot,
   });
   network?.finish(spec);
-  return options.spec?.(spec) ?? spec;
+  const joined = options.pidOf === undefined ? spec : joinedSpec(spec);
+  return options.spec?.(joined) ?? joined;
 }
 
 function invalid(text: string): InvalidArgumentError {

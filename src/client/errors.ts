@@ -1,9 +1,12 @@
 /** What calls fail with: one class for each of containerd's classes of errors. */
 import { Code, TtrpcError } from '../ttrpc/status.js';
+import type { PartialOutput } from './types/process.js';
 
 /** A call that the daemon, or the way to it, has failed. `code` is gRPC's. */
 export class ClientError extends TtrpcError {
   override readonly name: string = 'ClientError';
+  /** What had been read, when it was output that was waited for. */
+  declare output?: PartialOutput<string> | PartialOutput<Buffer>;
 }
 
 /** There is no such container, task, process, image, … */
@@ -51,10 +54,25 @@ export class UnknownError extends ClientError {
   override readonly name = 'UnknownError';
 }
 
+/** What was to be run is not there: the program itself, or what its first line names. */
+export class ProgramNotFoundError extends ClientError {
+  override readonly name = 'ProgramNotFoundError';
+  /** What a shell has for it. */
+  readonly exitCode = 127;
+}
+/** What was to be run is there and cannot be run, or its working directory cannot be entered. */
+export class ProgramNotExecutableError extends ClientError {
+  override readonly name = 'ProgramNotExecutableError';
+  /** What a shell has for it. */
+  readonly exitCode = 126;
+}
+
 /** The call's signal was aborted. `cause` is the signal's reason. */
 export class AbortError extends Error {
   override readonly name = 'AbortError';
   readonly code = 'ABORT_ERR';
+  /** What had been read, when it was output that was waited for. */
+  declare output?: PartialOutput<string> | PartialOutput<Buffer>;
 
   /** The cause is why the signal was aborted: its reason. */
   constructor(reason: unknown) {

@@ -14,6 +14,7 @@ export type * from './types/events.js';
 export type * from './image/types.js';
 export type * from './network/types.js';
 export type * from './registry/types.js';
+export type * from './volume/types.js';
 export type * from './spec/types.js';
 export type { Stats } from './stats.js';
 export type { Services } from './grpc/services.js';

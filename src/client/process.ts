@@ -1,20 +1,16 @@
 /** One process of a container, with its streams. */
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { Code } from '../ttrpc/status.js';
 import { abortable, limit, pause, quietly } from './abort.js';
-import {
-  ClientError,
-  FailedPreconditionError,
-  NotFoundError,
-  ResourceExhaustedError,
-  UnavailableError,
-} from './errors.js';
+import { AbortError, ClientError, FailedPreconditionError, NotFoundError, UnavailableError } from './errors.js';
 import type { Services } from './grpc/services.js';
 import { exitOf } from './record.js';
 import { signalNumber } from './signals.js';
+import { Collected } from './stdio/collected.js';
+import { ProcessDuplex } from './stdio/duplex.js';
 import type { Streams } from './stdio/streams.js';
 import type { CallOptions } from './types/calls.js';
-import type { Exit, Output, Process, ResultOptions, Signal, WindowSize } from './types/process.js';
+import type { Exit, Output, PartialOutput, Process, ResultOptions, Signal, WindowSize } from './types/process.js';
 
 const RETRY_MS = 100;
 const MAX_OUTPUT = 64 * 1024 * 1024;
@@ -45,6 +41,8 @@ export class ContainerProcess implements Process {
   readonly #waiting = new AbortController();
   readonly #exit: Promise<Exit>;
   #pid = 0;
+  #collected: { readonly stdout: Collected; readonly stderr: Collected } | undefined;
+  #duplex: ProcessDuplex | undefined;
 
   /** It is waited for from now on, so it must be known to the daemon. */
   constructor(init: ProcessInit) {
@@ -62,6 +60,10 @@ export class ContainerProcess implements Process {
 
   get id(): string {
     return this.#init.exec || this.containerId;
+  }
+
+  get duplex(): Duplex {
+    return (this.#duplex ??= new ProcessDuplex(this.stdin, this.stdout));
   }
 
   get pid(): number {
@@ -82,17 +84,24 @@ export class ContainerProcess implements Process {
   result(options: ResultOptions & { readonly encoding: 'buffer' }): Promise<Output<Buffer>>;
   async result(options: ResultOptions = {}): Promise<Output<string> | Output<Buffer>> {
     const { maxBytes = MAX_OUTPUT } = options;
-    const all = Promise.all([
-      collect(this.stdout, `stdout of ${this.id}`, maxBytes),
-      collect(this.stderr, `stderr of ${this.id}`, maxBytes),
-      this.#exit,
-    ]);
-    const [stdout, stderr, { exitCode }] = await abortable(all, limit(options));
-    // Whoever has the result has nothing to clean up.
-    await this.done;
-    return options.encoding === 'buffer'
-      ? { stdout, stderr, exitCode }
-      : { stdout: stdout.toString(), stderr: stderr.toString(), exitCode };
+    const { stdout, stderr } = (this.#collected ??= {
+      stdout: new Collected(this.stdout, `stdout of ${this.id}`, maxBytes),
+      stderr: new Collected(this.stderr, `stderr of ${this.id}`, maxBytes),
+    });
+    stdout.maxBytes = stderr.maxBytes = maxBytes;
+    const soFar = (): PartialOutput<string> | PartialOutput<Buffer> =>
+      options.encoding === 'buffer'
+        ? { stdout: stdout.bytes, stderr: stderr.bytes }
+        : { stdout: stdout.bytes.toString(), stderr: stderr.bytes.toString() };
+    try {
+      const [{ exitCode }] = await abortable(Promise.all([this.#exit, stdout.ended, stderr.ended]), limit(options));
+      // Whoever has the result has nothing to clean up.
+      await this.done;
+      return { ...soFar(), exitCode };
+    } catch (error) {
+      if (error instanceof AbortError || error instanceof ClientError) error.output = soFar();
+      throw error;
+    }
   }
 
   async kill(
@@ -197,19 +206,4 @@ export function isPassing(error: unknown): boolean {
   return error instanceof UnavailableError
     ? !error.message.startsWith('the client was closed')
     : error instanceof ClientError && error.message.includes('ttrpc: closed');
-}
-
-async function collect(stream: Readable, what: string, max: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length > max)
-      throw new ResourceExhaustedError(
-        Code.ResourceExhausted,
-        `${what} is more than ${max} bytes; raise maxBytes, or read the stream: resource exhausted`,
-      );
-  }
-  return Buffer.concat(chunks);
 }

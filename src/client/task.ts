@@ -6,6 +6,7 @@ import { FailedPreconditionError, InvalidArgumentError, NotFoundError } from './
 import type { Services } from './grpc/services.js';
 import type { NetworkContext } from './network/plan.js';
 import { closeIo, ContainerProcess } from './process.js';
+import { asProgramError } from './program-error.js';
 import { packOptions, packProcess, runcOptions } from './record.js';
 import { stopSignalOf } from './signals.js';
 import { applyProcess } from './spec/process.js';
@@ -14,12 +15,14 @@ import { Streams } from './stdio/streams.js';
 import type { Any, Mount } from './types/calls.js';
 import type { ContainerRecord, StartOptions } from './types/container.js';
 import type { ExecOptions } from './types/process.js';
+import type { ClientVolumes } from './volume/volumes.js';
 
 const KILL = 9;
 /** How long what was killed may take to end. */
 const END_MS = 10_000;
 
 export interface TaskContext extends NetworkContext {
+  readonly volumes: ClientVolumes;
   readonly fifoDir: string;
 }
 
@@ -73,7 +76,7 @@ export async function startTask(
     made.started(pid, true);
     return made;
   } catch (error) {
-    return undo.because(error);
+    return undo.because(asProgramError(error, record.spec.process?.cwd));
   }
 }
 
@@ -114,7 +117,7 @@ export async function execProcess(
     process.started(pid, true);
     return process;
   } catch (error) {
-    return undo.because(error);
+    return undo.because(asProgramError(error, spec.cwd));
   }
 }
 

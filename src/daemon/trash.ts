@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeTree } from './diff/remove.js';
+import { removeTree } from '../oci/remove-tree.js';
 import { settleAll } from './settle.js';
 import { Gate } from './shims/gate.js';
 

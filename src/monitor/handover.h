@@ -35,6 +35,9 @@ enum question {
   ASK_KEEP,
   /* Nobody could go on with what was kept: the worker's end is the shim's. */
   ASK_FORGET,
+  /* With a listening socket. Answer: 0 and a connection with it, or -errno. It is kept here, too, until the next record, and given behind the
+   * descriptors of an earlier one: a client finds no end though its worker ends when it has just been accepted. */
+  ASK_ACCEPT,
 };
 
 #define WOKEN_BY_SIGNAL (-1)

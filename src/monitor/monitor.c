@@ -160,6 +160,25 @@ static void forget_rest(void) {
   rest = NULL;
 }
 
+/* Accepted since the last record. */
+static int accepted[HANDOVER_DESCRIPTORS / 2];
+static size_t accepted_count;
+
+static void forget_accepted(void) {
+  for (size_t i = 0; i < accepted_count; i++) close(accepted[i]);
+  accepted_count = 0;
+}
+
+/* The connection that goes with the answer, or -1. */
+static int accept_for(const int *descriptors, size_t count, struct answer *answer) {
+  if (accepted_count == sizeof accepted / sizeof *accepted) *answer = (struct answer){{-EAGAIN, 0}};
+  if (count != 1 || accepted_count == sizeof accepted / sizeof *accepted) return -1;
+  int fd = accept4(descriptors[0], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  answer->number[0] = fd == -1 ? -errno : 0;
+  if (fd != -1) accepted[accepted_count++] = fd;
+  return fd;
+}
+
 static void release_copies(void) {
   for (uint32_t i = 0; rest && i < rest->copied; i++) copy_end(&rest->copies[i]);
   if (rest) rest->copied = 0;
@@ -189,6 +208,7 @@ static bool serve_question(void) {
   if (!body || !receive_all(here.control, body, head.length)) return false;
   struct answer answer = {{-ENOSYS, 0}};
   bool is_kept = false;
+  int connection = -1;
   switch (head.kind) {
     case ASK_SPAWN:
       answer = spawn_for(&head, body, descriptors, count);
@@ -201,6 +221,7 @@ static bool serve_question(void) {
       answer = rest_from(&head, &body, descriptors, count);
       is_kept = answer.number[0] == 0;
       is_asleep = is_kept && head.kind == ASK_REST;
+      if (is_kept) forget_accepted();
       for (unsigned i = 0; i < TOLD; i++)
         if (told[i].is_heard) told[i].pid = 0;
       break;
@@ -210,14 +231,18 @@ static bool serve_question(void) {
       release_copies();
       answer.number[0] = 0;
       break;
+    case ASK_ACCEPT:
+      connection = accept_for(descriptors, count, &answer);
+      break;
     case ASK_FORGET:
+      forget_accepted();
       forget_rest();
       answer.number[0] = 0;
       break;
   }
   free(body);
   for (size_t i = 0; !is_kept && i < count; i++) close(descriptors[i]);
-  return head.kind == ASK_KEEP || send_all(here.control, &answer, sizeof answer, NULL, 0);
+  return head.kind == ASK_KEEP || send_all(here.control, &answer, sizeof answer, &connection, connection == -1 ? 0 : 1);
 }
 
 /* ---- signals ------------------------------------------------------------------------------------------------------ */
@@ -326,7 +351,12 @@ static bool give_record(void) {
     how[i].held = how[i].how == REST_COPIED && copy < rest->copied ? (uint32_t)copy_holds(&rest->copies[copy++]) : 0;
     head.length += how[i].held;
   }
-  bool is_sent = send_all(here.control, &head, sizeof head, rest->descriptors, rest->count) && send_all(here.control, rest->bytes, rest->length, NULL, 0);
+  int descriptors[HANDOVER_DESCRIPTORS];
+  size_t more = accepted_count < HANDOVER_DESCRIPTORS - rest->count ? accepted_count : HANDOVER_DESCRIPTORS - rest->count;
+  memcpy(descriptors, rest->descriptors, rest->count * sizeof *descriptors);
+  memcpy(descriptors + rest->count, accepted, more * sizeof *descriptors);
+  head.count += (uint32_t)more;
+  bool is_sent = send_all(here.control, &head, sizeof head, descriptors, head.count) && send_all(here.control, rest->bytes, rest->length, NULL, 0);
   for (uint32_t i = 0; is_sent && i < rest->copied; i++) {
     const struct copy *copy = &rest->copies[i];
     is_sent = send_all(here.control, copy->held + copy->from, copy_holds(copy), NULL, 0);

@@ -1,11 +1,11 @@
 /** Mounts of snapshots for the time of one piece of work. */
-import { mkdtempSync, rmdirSync } from 'node:fs';
+import { closeSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as errdefs from '../api/errdefs.js';
 import { mountFlags, parseOptions } from './mount-options.js';
 import { fitLowers } from './overlay.js';
-import { mount, unmount } from '../sys/index.js';
+import { mount, mountApart, unmount } from '../sys/index.js';
 import type { containerd } from '../api/full.js';
 
 type Mount = containerd.types.Mount.$Properties;
@@ -34,7 +34,29 @@ export function withReadOnlyMounts<R>(mounts: readonly Mount[], work: (dir: stri
   return withMounts(mounts.map(readOnly), work);
 }
 
-async function mountOne(one: Mount, dir: string): Promise<void> {
+/** Like {@link withReadOnlyMounts}, with a mount that nobody else sees, and that is gone when this process is, even when it is killed. */
+export async function withMountsApart<R>(mounts: readonly Mount[], work: (dir: string) => Promise<R>): Promise<R> {
+  const [only, ...more] = mounts.map(readOnly);
+  // No snapshotter has several.
+  if (only === undefined || more.length > 0) return withReadOnlyMounts(mounts, work);
+  const fd = await withOptions(only, ({ set, data, cwd }) =>
+    mountApart(only.source ?? '', only.type ?? '', set, data, cwd),
+  );
+  try {
+    return await work(`/proc/self/fd/${fd}`);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+interface Options {
+  readonly set: number;
+  readonly data: string;
+  readonly cwd?: string | undefined;
+}
+
+/** Gives work what mount(2) takes. */
+async function withOptions<R>(one: Mount, work: (options: Options) => Promise<R>): Promise<R> {
   const { set, data, loop, mapped } = parseOptions(one.options ?? []);
   if (loop || mapped !== undefined || one.target)
     throw errdefs.notImplemented(
@@ -43,22 +65,28 @@ async function mountOne(one: Mount, dir: string): Promise<void> {
   const undo: (() => void)[] = [];
   try {
     const { data: fitted, cwd } =
-      one.type === 'overlay' ? fitLowers(data, join(tmpdir(), 'hawser-lowers-'), undo) : { data };
+      one.type === 'overlay' ? fitLowers(data, join(tmpdir(), 'hawser-lowers-'), undo) : { data, cwd: undefined };
+    return await work({ set, data: fitted.join(','), cwd });
+  } finally {
+    for (const step of undo.reverse()) step();
+  }
+}
+
+function mountOne(one: Mount, dir: string): Promise<void> {
+  return withOptions(one, async ({ set, data, cwd }) => {
     const bind = (set & mountFlags.BIND) !== 0;
     await mount(
       one.source ?? '',
       dir,
       one.type ?? '',
       bind ? set & (mountFlags.BIND | mountFlags.REC) : set,
-      fitted.join(','),
+      data,
       cwd,
     );
     // A bind takes no other flags but in a second call.
     if (bind && (set & mountFlags.RDONLY) !== 0)
       await mount('', dir, '', mountFlags.REMOUNT | mountFlags.BIND | mountFlags.RDONLY, '');
-  } finally {
-    for (const step of undo.reverse()) step();
-  }
+  });
 }
 
 function readOnly(one: Mount): Mount {

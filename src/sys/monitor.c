@@ -89,14 +89,16 @@ static napi_value buffer_of(napi_env env, const void *bytes, size_t length) {
   return buffer;
 }
 
-/* monitorRecord(): {record, fds, held, wokenBy} of an earlier worker, or -errno. held: for each descriptor the bytes that its copy has read, and not written. */
+/* monitorRecord(): {record, fds, held, wokenBy, accepted} of an earlier worker, or -errno. held: for each descriptor the bytes that its copy has read, and not written; accepted: connections that it had not yet recorded. */
 static napi_value take_record(napi_env env, napi_callback_info info) {
   (void)info;
   struct head head;
   int descriptors[HANDOVER_DESCRIPTORS];
   size_t count = HANDOVER_DESCRIPTORS;
   ssize_t n = receive_with(control, &head, sizeof head, descriptors, &count);
-  if (n != sizeof head || head.kind != GIVE_RECORD || count != (size_t)head.number[0]) return number(env, -EPROTO);
+  if (n != sizeof head || head.kind != GIVE_RECORD || count != head.count || count < (size_t)head.number[0]) return number(env, -EPROTO);
+  size_t more = count - (size_t)head.number[0];
+  count = (size_t)head.number[0];
   char *body = malloc((size_t)head.length + 1);
   if (!body || !receive_all(control, body, head.length)) {
     free(body);
@@ -104,8 +106,11 @@ static napi_value take_record(napi_env env, napi_callback_info info) {
   }
   const struct resting *how = (const struct resting *)(void *)body;
   const char *at = body + count * sizeof *how;
-  napi_value result, fds, held;
+  napi_value result, fds, held, accepted;
   napi_create_object(env, &result);
+  napi_create_array_with_length(env, more, &accepted);
+  for (uint32_t i = 0; i < more; i++) napi_set_element(env, accepted, i, number(env, descriptors[count + i]));
+  napi_set_named_property(env, result, "accepted", accepted);
   napi_create_array_with_length(env, count, &fds);
   napi_create_array_with_length(env, count, &held);
   napi_set_named_property(env, result, "record", buffer_of(env, at, (size_t)head.number[1]));
@@ -128,6 +133,17 @@ static napi_value taken(napi_env env, napi_callback_info info) {
   return number(env, ask(&(struct head){.kind = ASK_TAKEN}, "", NULL).number[0]);
 }
 
+/* monitorAccept(listener): a connection, which the monitor has, too, until it has the next record; or -errno. */
+static napi_value accept_by_monitor(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  int listener = (int)integer(env, arg[0]), connection = -1;
+  struct answer answer;
+  size_t count = 1;
+  if (!tell(&(struct head){.kind = ASK_ACCEPT, .count = 1}, "", &listener)) return number(env, -EPIPE);
+  if (receive_with(control, &answer, sizeof answer, &connection, &count) != sizeof answer) return number(env, -EPIPE);
+  return number(env, answer.number[0] < 0 ? answer.number[0] : connection);
+}
+
 /* monitorForget(): 0 or -errno. What this process has left is nobody's; its end is the shim's. */
 static napi_value forget(napi_env env, napi_callback_info info) {
   (void)info;
@@ -141,6 +157,7 @@ void register_monitor(napi_env env, napi_value exports) {
       {"monitorRecord", take_record},
       {"monitorTaken", taken},
       {"monitorForget", forget},
+      {"monitorAccept", accept_by_monitor},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);
 }

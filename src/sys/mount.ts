@@ -21,6 +21,22 @@ export async function mount(
   checked(await native.mount(source, target, type, data, cwd ?? null, flags), 'mount', target);
 }
 
+/**
+ * Mounts something where nobody else sees it. It is there for as long as the descriptor is open, by its path in /proc/self/fd, and goes
+ * with this process however that ends.
+ *
+ * @returns a descriptor of the mount's root (O_PATH), to be closed by the caller
+ */
+export async function mountApart(
+  source: string,
+  type: string,
+  flags: number,
+  data: string,
+  cwd?: string,
+): Promise<number> {
+  return checked(await native.mountApart(source, type, data, cwd ?? null, flags), 'mount', source);
+}
+
 /** umount2(2). */
 export async function unmount(target: string, flags: number): Promise<void> {
   checked(await native.unmount(target, flags), 'umount2', target);

@@ -57,6 +57,8 @@ export interface GivenRecord {
   held: Buffer[];
   /** The place of the descriptor for which there is a worker again; -1 a signal or the end of a child. */
   wokenBy: number;
+  /** Connections that were accepted when the record was there already. */
+  accepted: number[];
 }
 
 /** monitor.c */
@@ -70,6 +72,7 @@ interface MonitorCalls {
     isEnd: boolean,
   ): number;
   monitorForget(): number;
+  monitorAccept(listener: number): number;
   monitorRecord(): GivenRecord | number;
   monitorTaken(): number;
 }
@@ -126,6 +129,7 @@ interface WatchCalls {
 /** mount.c, loop.c, mapped.c */
 interface MountCalls {
   mount(source: string, target: string, type: string, data: string, cwd: string | null, flags: number): Promise<number>;
+  mountApart(source: string, type: string, data: string, cwd: string | null, flags: number): Promise<number>;
   unmount(target: string, flags: number): Promise<number>;
   attachLoop(file: string, flags: number): Promise<number>;
   makeUserNamespace(uidMap: string, gidMap: string): Promise<number>;

@@ -27,9 +27,12 @@ export function listenOn(fd: number): void {
   checked(native.listenOn(fd), 'listen', fd);
 }
 
-/** The next connection waiting at a listening socket, non-blocking; undefined when there is none now. */
-export function tryAccept(fd: number): number | undefined {
-  const result = native.accept(fd);
+/**
+ * The next connection waiting at a listening socket, non-blocking; undefined when there is none now. By the monitor: it stays with
+ * that, too, until the next record is handed over.
+ */
+export function tryAccept(fd: number, by: 'us' | 'monitor' = 'us'): number | undefined {
+  const result = by === 'monitor' ? native.monitorAccept(fd) : native.accept(fd);
   return result === -EAGAIN ? undefined : checked(result, 'accept', fd);
 }
 

@@ -33,6 +33,11 @@ export interface RestingConnection {
   readonly begun: boolean;
 }
 
+/** As another process has left it; suddenly, perhaps: what it had read last may still be there to be read. */
+export interface ResumedConnection extends Omit<RestingConnection, 'fd'> {
+  readonly isSudden?: boolean;
+}
+
 /** A call that another process has been asked for and has not answered: as it was asked, or its encoded reply, or error. */
 export interface EarlierCall {
   readonly streamId: number;
@@ -56,6 +61,8 @@ export class ServerConnection implements ConnectionInfo {
   readonly #gate: ReadGate;
   readonly #decoder = new FrameDecoder();
   #lastStreamId = 0;
+  /** Requests up to this one may come once more, and are known. */
+  #knownStreamId = 0;
   #begun = false;
   readonly #received = (chunk: Buffer): void => this.#receive(chunk);
   #state: Map<unknown, unknown> | undefined;
@@ -89,9 +96,10 @@ export class ServerConnection implements ConnectionInfo {
   }
 
   /** Goes on where another process has left off. */
-  resume({ lastStreamId, begun }: Omit<RestingConnection, 'fd'>): this {
+  resume({ lastStreamId, begun, isSudden = false }: ResumedConnection): this {
     this.#lastStreamId = lastStreamId;
     this.#begun = begun;
+    if (isSudden) this.#knownStreamId = lastStreamId;
     return this;
   }
 
@@ -166,6 +174,8 @@ export class ServerConnection implements ConnectionInfo {
     } else if (frame.type === FrameType.data) {
       this.#receiveData(streamId, frame.flags, payload);
     } else if (frame.type === FrameType.request) {
+      if (streamId <= this.#knownStreamId) return;
+      this.#knownStreamId = 0;
       if (streamId <= this.#lastStreamId) {
         this.#complain(streamId, Code.InvalidArgument, 'StreamID cannot be re-used and must increment');
         return;

@@ -9,6 +9,7 @@ import {
   ServerConnection,
   type ConnectionSettings,
   type EarlierCall,
+  type ResumedConnection,
   type RestingConnection,
 } from './server-connection.js';
 import type { ServiceDefinition } from './service.js';
@@ -127,7 +128,7 @@ export class Server {
    *
    * @param calls those that it has not answered
    */
-  resume(socket: ConnectionSocket, state: Omit<RestingConnection, 'fd'>, calls: readonly EarlierCall[]): void {
+  resume(socket: ConnectionSocket, state: ResumedConnection, calls: readonly EarlierCall[]): void {
     socket.on('error', ignore);
     const connection = this.#admit(socket)?.resume(state);
     for (const call of calls) connection?.ask(call);

@@ -101,7 +101,7 @@ test('--init: a program that reaps is first, and the exit status is that of the 
 
 test('what cannot be shared is said, with what there is', async () => {
   for (const [flag, value] of [
-    ['--pid', 'container:web'],
+    ['--pid', 'mine'],
     ['--ipc', 'container:web'],
     ['--uts', 'mine'],
     ['--cgroupns', 'shared'],
@@ -110,4 +110,7 @@ test('what cannot be shared is said, with what there is', async () => {
     assert.equal(exitCode, 125);
     assert.match(stderr, new RegExp(`^hawser: ${flag} "${value}": .*there are private, `));
   }
+  const { exitCode, stderr } = await lab.hawser(['run', '--rm', '--pid', 'container:nobody', 'plain', 'true']);
+  assert.equal(exitCode, 125);
+  assert.match(stderr, /^hawser: --pid: container nobody does not exist /);
 });

@@ -22,8 +22,15 @@ async function offered(...words: string[]): Promise<string[]> {
 
 test('commands, flags and their values', async () => {
   assert.deepEqual(await offered('ru'), ['run', 'runtimes']);
-  assert.deepEqual(await offered('images', ''), ['import', 'ls', 'prune', 'rm']);
-  assert.deepEqual(await offered('run', '--cpu'), ['--cpu-shares', '--cpus', '--cpuset-cpus']);
+  assert.deepEqual(await offered('images', ''), ['import', 'inspect', 'ls', 'prune', 'rm']);
+  assert.deepEqual(await offered('run', '--cpu'), [
+    '--cpu-period',
+    '--cpu-quota',
+    '--cpu-shares',
+    '--cpus',
+    '--cpuset-cpus',
+    '--cpuset-mems',
+  ]);
   assert.deepEqual(await offered('run', '--net', ''), ['host', 'none']);
   assert.deepEqual(await offered('run', '--net=h'), ['--net=host']);
   assert.deepEqual(await offered('run', '--cgroupns', ''), ['host', 'private']);

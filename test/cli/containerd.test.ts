@@ -42,6 +42,16 @@ for (const [name, shims] of [
       await lab.ok(['images', 'rm', 'box']);
     });
 
+    await t.test('volumes', async () => {
+      await lab.ok(['run', '--rm', '-v', 'kept:/data', '--rootfs', lab.rootfs, 'sh', '-c', 'echo hello >/data/file']);
+      assert.equal(
+        await lab.ok(['run', '--rm', '-v', 'kept:/d:ro', '-v', '/anon', '--rootfs', lab.rootfs, 'cat', '/d/file']),
+        'hello',
+      );
+      assert.equal(await lab.ok(['volume', 'ls', '-q']), 'kept');
+      await lab.ok(['volume', 'rm', 'kept']);
+    });
+
     await t.test('run -it, detach, attach', async () => {
       const first = lab.terminal(['run', '-it', '--name', 'shell', '--rootfs', lab.rootfs, 'sh']);
       await first.shows(/\/ # /);

@@ -49,9 +49,9 @@ const cases = (): readonly [args: string[], exitCode: number, says: RegExp][] =>
   [['stpo', 'x'], 125, /^hawser: unknown command stpo\. See /],
   [['sto', 'x'], 125, /^hawser: unknown command sto; did you mean stop\? See /],
   [
-    ['run', '-v', 'data:/data', 'x'],
+    ['run', '-v', 'some/data:/data', 'x'],
     125,
-    /^hawser: --volume "data:\/data": there are no named volumes here: give a path, as \/srv\/data or \.\/data\. See /,
+    /^hawser: --volume "some\/data:\/data": some\/data is no volume's name; a path begins with \/ or \.\/\. See /,
   ],
   [['run', '--detach-keys', 'ctrl-!', 'x'], 125, /^hawser: --detach-keys "ctrl-!": "ctrl-!" is no key; /],
   [

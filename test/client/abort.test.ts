@@ -100,6 +100,32 @@ test('waiting: the process is not touched', async () => {
   await process.wait();
 });
 
+test('result(): what was read is with the error, and another call goes on from there', async () => {
+  const process = await container.exec({ args: sh('echo one; echo two >&2; read line; echo $line'), stdin: 'pipe' });
+  const controller = new AbortController();
+  const running = process.result({ signal: controller.signal, encoding: 'buffer' });
+  running.catch(() => undefined);
+  await eventually('the output', async () => {
+    const late = await process.result({ timeoutMs: 20 }).catch((error: unknown) => error);
+    assert.ok(late instanceof DeadlineExceededError);
+    return late.output?.stdout === 'one\n' && late.output.stderr === 'two\n';
+  });
+  controller.abort();
+  await assert.rejects(running, (error) => {
+    assert.ok(error instanceof AbortError);
+    assert.deepEqual(error.output, { stdout: Buffer.from('one\n'), stderr: Buffer.from('two\n') });
+    return true;
+  });
+  process.stdin.end('three\n');
+  assert.deepEqual(await process.result(), { stdout: 'one\nthree\n', stderr: 'two\n', exitCode: 0 });
+  assert.equal((await process.result()).stdout, 'one\nthree\n');
+  const killed = await container
+    .output(sh('echo begun; sleep 1000'), { timeoutMs: 300 })
+    .catch((error: unknown) => error);
+  assert.ok(killed instanceof DeadlineExceededError);
+  assert.equal(killed.output?.stdout, 'begun\n');
+});
+
 test('an import: neither image nor lease stays', async () => {
   const never = new PassThrough();
   never.write(Buffer.alloc(100));

@@ -9,10 +9,11 @@ import {
   FailedPreconditionError,
   InvalidArgumentError,
   NotFoundError,
+  ProgramNotExecutableError,
+  ProgramNotFoundError,
   ResourceExhaustedError,
   UnavailableError,
   UnimplementedError,
-  UnknownError,
   type Client as ClientType,
   type Container,
 } from '../../src/client/index.js';
@@ -266,8 +267,15 @@ test('an error for each kind of failure', async () => {
   await assert.rejects(client.create({ id: 'x', image: 'no-such', args: ['true'] }), NotFoundError);
   await assert.rejects(
     container.exec({ args: ['/no/such/program'] }),
-    (error) => error instanceof UnknownError && error.message.includes('no such file'),
+    (error) =>
+      error instanceof ProgramNotFoundError && error.exitCode === 127 && error.message.includes('no such file'),
   );
+  for (const wrong of [{ args: ['/etc'] }, { args: ['/etc/passwd'] }, { args: ['true'], cwd: '/etc/passwd' }])
+    await assert.rejects(
+      container.exec(wrong),
+      (error) => error instanceof ProgramNotExecutableError && error.exitCode === 126,
+      JSON.stringify(wrong),
+    );
   await assert.rejects(container.signalProcess('SIGNONE'), InvalidArgumentError);
   await assert.rejects(container.signalProcess('TERM', { exec: 'nobody' }), NotFoundError);
   await assert.rejects(container.output(['cat', '/bin/busybox'], { maxBytes: 1000 }), ResourceExhaustedError);
@@ -298,7 +306,11 @@ test('an error for each kind of failure', async () => {
 
 test('a program that is not there fails the start, and leaves no task', async () => {
   const container = await lab.create(['/no/such/program']);
-  await assert.rejects(container.start(), /no such file/);
+  await assert.rejects(container.start(), (error) => {
+    assert.ok(error instanceof ProgramNotFoundError);
+    assert.match(error.message, /no such file/);
+    return true;
+  });
   await assert.rejects(container.status(), NotFoundError);
   await container.delete();
 });

@@ -1,6 +1,7 @@
 /** A program outside of the repository: what it imports, its types, and that it ends by itself. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { execa } from 'execa';
@@ -9,6 +10,7 @@ import { ClientLab } from '../support/client-lab.js';
 import { temporaryDirectory, top } from '../support/daemons.js';
 
 const PROGRAM = `
+import { Client as Same } from 'hawser';
 import { Client, NotFoundError, type Container, type Output } from 'hawser/client';
 
 const client = await Client.connect();
@@ -19,7 +21,7 @@ const { exitCode } = await task.wait();
 await container.deleteTask();
 const again = await container.start({ stdin: 'pipe' });
 const output: Output = await container.output(['sh', '-c', 'echo exec; exit 2']);
-console.log(exitCode, output.stdout.trim(), output.exitCode, await client.load('none').catch((error) => error instanceof NotFoundError));
+console.log(Same === Client, exitCode, output.stdout.trim(), output.exitCode, await client.load('none').catch((error) => error instanceof NotFoundError));
 // Neither this process nor its streams, nor the waiting for it, keeps the program.
 void again.wait().catch((error: Error) => console.log(error.name));
 const sleeping = await container.exec({ args: ['sleep', '1000'] });
@@ -45,6 +47,27 @@ after(async () => {
   await lab.close();
 });
 
+test('declarations lead to what they are made of', () => {
+  const map = JSON.parse(readFileSync(join(top, 'dist/client/index.d.ts.map'), 'utf8')) as { sources: string[] };
+  assert.deepEqual(
+    map.sources.map((source) => join(top, 'dist/client', source)),
+    [join(top, 'src/client/index.ts')],
+  );
+  const packed = execFileSync('npm', ['pack', '--dry-run', '--ignore-scripts', '--json'], {
+    cwd: top,
+    encoding: 'utf8',
+  });
+  const [{ files }] = JSON.parse(packed) as [{ files: { path: string }[] }];
+  const paths = new Set(files.map(({ path }) => path));
+  for (const path of [
+    'src/client/index.ts',
+    'src/client/volume/types.ts',
+    'src/shim/framework/types.ts',
+    'src/ttrpc/index.ts',
+  ])
+    assert.equal(paths.has(path), existsSync(join(top, path)), path);
+});
+
 test('a program elsewhere has its types, runs, and ends by itself', { timeout: 60_000 }, async () => {
   const options: ts.CompilerOptions = {
     target: ts.ScriptTarget.ES2022,
@@ -63,7 +86,7 @@ test('a program elsewhere has its types, runs, and ends by itself', { timeout: 6
   );
   program.emit();
   const stdout = await run([lab.daemon.rootfs], 'typed in\n');
-  assert.equal(stdout, 'typed in\n0 exec 2 true\nUnavailableError\nUnavailableError');
+  assert.equal(stdout, 'typed in\ntrue 0 exec 2 true\nUnavailableError\nUnavailableError');
   const container = await lab.client.load('outside');
   assert.equal((await container.status()).state, 'running');
   await container.delete({ kill: true });

@@ -154,6 +154,51 @@ test("a container's terminal, typed into", async () => {
   await other.delete({ kill: true });
 });
 
+test('the end of the input at a terminal is typed, whether or not a line has begun', async () => {
+  for (const [written, read] of [
+    ['', ''],
+    ['a line\n', 'a line'],
+    ['typed\r', 'typed'],
+    ['no line', 'no line'],
+  ] as const) {
+    const process = await container.exec({
+      args: sh('stty -echo; echo ready; x=$(cat); echo "<$x>"; exit 3'),
+      terminal: true,
+      stdin: 'pipe',
+    });
+    const seen = gather(process);
+    await eventually('the terminal', () => seen.text.includes('ready'));
+    process.stdin.end(written);
+    assert.equal((await within('its end', process.wait())).exitCode, 3, JSON.stringify(written));
+    await eventually('what it has read', () => seen.text.endsWith(`ready\r\n<${read}>\r\n`));
+  }
+});
+
+test('a duplex has the output, ends the input, and ends with the process', async () => {
+  const process = await container.exec({ args: sh('cat; echo last'), stdin: 'pipe' });
+  const { duplex } = process;
+  assert.equal(process.duplex, duplex);
+  const large = Buffer.alloc(1 << 20, 'x');
+  duplex.write('first\n');
+  duplex.end(large);
+  const chunks: Buffer[] = [];
+  for await (const chunk of duplex as AsyncIterable<Buffer>) chunks.push(chunk);
+  const all = Buffer.concat(chunks);
+  assert.equal(all.subarray(0, 6).toString(), 'first\n');
+  assert.equal(all.length, 6 + large.length + 5);
+  assert.equal((await process.wait()).exitCode, 0);
+
+  const ended = await container.exec({ args: ['true'], stdin: 'pipe' });
+  const late = ended.duplex;
+  late.resume();
+  await ended.wait();
+  await new Promise<void>((resolve) => late.write('nobody reads this', () => resolve()));
+  const left = await container.exec({ args: ['cat'], stdin: 'pipe' });
+  left.duplex.destroy();
+  assert.ok(left.stdin.destroyed && left.stdout.destroyed);
+  await left.kill('SIGKILL');
+});
+
 test('a client that comes back finds the streams', async () => {
   const { container: first, process } = await lab.start(
     sh('while read line; do echo "got $line"; done; exit 8'),

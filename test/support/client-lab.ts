@@ -27,19 +27,18 @@ export class ClientLab {
   static async open(host?: NetworkHost): Promise<ClientLab> {
     const daemon = await new Containerd(shimDir, host?.program(daemonProgram)).start();
     const { socket: address, namespace, dir } = daemon;
-    return new ClientLab(
-      daemon,
-      await Client.connect({
-        address,
-        namespace,
-        fifoDir: join(dir, 'fifo'),
-        networkPlaces: { stateDir: join(dir, 'network'), confDir: join(dir, 'cni') },
-      }),
-    );
+    const directories = { fifoDir: join(dir, 'fifo'), dataRoot: join(dir, 'cli/nerdctl') };
+    const networkPlaces = { stateDir: join(dir, 'network'), confDir: join(dir, 'cni') };
+    return new ClientLab(daemon, await Client.connect({ address, namespace, ...directories, networkPlaces }));
   }
 
   get fifoDir(): string {
     return join(this.daemon.dir, 'fifo');
+  }
+
+  /** Where volumes are; also for `hawser` with HAWSER_DATA=`dir`/cli. */
+  get dataRoot(): string {
+    return join(this.daemon.dir, 'cli/nerdctl');
   }
 
   get namespace(): string {

@@ -123,7 +123,7 @@ export async function makeImage(
 ): Promise<string> {
   const work = join(dir, 'image');
   mkdirSync(work, { recursive: true });
-  await execa('tar', ['-C', rootfs, '-cf', join(work, 'layer.tar'), '.']);
+  await execa('tar', ['-C', rootfs, '--xattrs', '--xattrs-include=*', '-cf', join(work, 'layer.tar'), '.']);
   const digest = (await execa('sha256sum', [join(work, 'layer.tar')])).stdout.split(' ')[0]!;
   const config = JSON.stringify({
     architecture: 'amd64',

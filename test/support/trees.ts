@@ -1,7 +1,7 @@
 /** Directory trees as tests compare them: names are bytes, and so is all else that archives carry. */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { attributesOf } from '../../src/daemon/diff/changes.js';
-import { deviceOf } from '../../src/daemon/diff/copy.js';
+import { deviceOf } from '../../src/oci/copy-tree.js';
 import { EMPTY, fromBytes, inside, toBytes, type ByteString } from '../../src/sys/byte-string.js';
 
 /** What there is at each path, one a line of values: type and mode, owners, time, links' targets, contents, attributes, and which names are one file. */

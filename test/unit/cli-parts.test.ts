@@ -6,11 +6,14 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { DetachScanner, parseDetachKeys } from '../../src/cli/terminal/detach-keys.js';
-import { mount, tmpfs, volume } from '../../src/cli/options/mounts.js';
+import { mount, mountOptions, tmpfs, volume } from '../../src/cli/options/mounts.js';
 import { environment } from '../../src/cli/options/environment.js';
 import { logPathOf, logTarget } from '../../src/cli/options/log.js';
 import type { CliError } from '../../src/cli/errors.js';
 import { startFailure } from '../../src/cli/explain.js';
+import { ClientError } from '../../src/client/errors.js';
+import { asProgramError } from '../../src/client/program-error.js';
+import { Code } from '../../src/ttrpc/status.js';
 import { beginning, ending, lastLines, locate } from '../../src/cli/log/files.js';
 import { LogFollower } from '../../src/cli/log/follow.js';
 import { spansOf } from '../../src/cli/trace/shim.js';
@@ -53,35 +56,47 @@ test('detach keys: by name, and found in whatever pieces they come', () => {
   );
 });
 
-test("mounts in docker's three forms", () => {
-  assert.deepEqual(volume(`${dir}:/data:ro`), {
-    type: 'bind',
-    source: dir,
-    destination: '/data',
-    options: ['rbind', 'rprivate', 'ro'],
+test("mounts and volumes in docker's forms", () => {
+  const bound = { type: 'bind', source: dir, destination: '/data', options: ['rbind', 'rprivate', 'ro'] };
+  assert.deepEqual(volume(`${dir}:/data:ro,z`), { mount: bound });
+  assert.deepEqual(mount(`type=bind,source=${dir},target=/b,readonly,bind-propagation=rshared`), {
+    mount: { type: 'bind', source: dir, destination: '/b', options: ['rbind', 'ro', 'rshared'] },
   });
-  assert.deepEqual(mount('type=bind,source=/a,target=/b,readonly,bind-propagation=rshared'), {
-    type: 'bind',
-    source: '/a',
-    destination: '/b',
-    options: ['rbind', 'ro', 'rshared'],
-  });
-  assert.deepEqual(mount('type=tmpfs,dst=/t,tmpfs-size=64k'), tmpfs('/t:size=64k'));
+  assert.deepEqual(mount('type=tmpfs,dst=/t,tmpfs-size=64k'), { mount: tmpfs('/t:size=64k') });
   assert.deepEqual(mount('type=proc,src=proc,dst=/p'), {
-    type: 'proc',
-    source: 'proc',
-    destination: '/p',
-    options: [],
+    mount: { type: 'proc', source: 'proc', destination: '/p', options: [] },
   });
+  const data = { name: 'data', destination: '/data', readOnly: false, copy: true };
+  assert.deepEqual(volume('data:/data'), { volume: data });
+  assert.deepEqual(volume('data:/data:ro,nocopy'), { volume: { ...data, readOnly: true, copy: false } });
+  assert.deepEqual(volume('/data'), { volume: { destination: '/data', readOnly: false, copy: true } });
+  assert.deepEqual(mount('"src=da-ta",dst=/data,volume-nocopy=true,volume-label=a=b,volume-label=c'), {
+    volume: { name: 'da-ta', destination: '/data', readOnly: false, copy: false, labels: { a: 'b', c: '' } },
+  });
+  assert.deepEqual(mountOptions({ volume: ['data:/data'], tmpfs: ['/t'] }), { mounts: [tmpfs('/t')], volumes: [data] });
+  assert.throws(() => mountOptions({ volume: ['data:/data'], tmpfs: ['/data/'] }), /two mounts are to be at \/data: /);
+  assert.throws(() => mountOptions({ volume: ['data:/'] }), /a mount at \//);
   for (const [text, error] of [
     ['type=bind,dst=/b', /it needs src=/],
     ['src=/a,dst=b', /an absolute path/],
-    ['type=volume,dst=/b', /no named volumes/],
-    ['src=/a,dst=/b,color=red', /color means nothing here/],
+    ['src=/a,dst=/b', /\/a is a path, and no volume's name: say type=bind/],
+    [`type=bind,src=${dir}/missing,dst=/b`, /missing is not there: make it first/],
+    ['src=a,dst=/b,color=red', /color means nothing with type=volume/],
+    ['src=a,dst=/b,volume-driver=nfs', /no volume driver but local/],
+    ['src=a,dst=/b,volume-opt=type=nfs', /another file system is mounted by its own type/],
+    ['src=a"b,dst=/b', /between quotes as a whole/],
   ] as const)
     assert.throws(() => mount(text), error);
-  assert.throws(() => volume('data:/data'), /no named volumes here/);
-  assert.throws(() => volume('/a'), /it is SRC:DST/);
+  for (const [text, error] of [
+    ['data', /data must be an absolute path in the container, or be followed by one: data:\/path/],
+    ['a/b:/data', /a\/b is no volume's name; a path begins with/],
+    ['a__b:/data', /a volume's name has letters and digits/],
+    ['data:/data:shared', /shared is no option of a volume/],
+    [`${dir}:/data:nocopy`, /nocopy is for volumes/],
+    ['a:/b:c:d', /it is DST, NAME:DST, SRC:DST/],
+    [':/b', /it is DST, NAME:DST, SRC:DST/],
+  ] as const)
+    assert.throws(() => volume(text), error);
 });
 
 test("environment, and logs' places", () => {
@@ -157,6 +172,17 @@ test('exit statuses of what could not be started, by what runc 1.1 and 1.3 and c
   ] as const) {
     assert.ok(failure(text).message.startsWith(`container x: working directory ${says}: `), failure(text).message);
     assert.equal(failure(text).exitCode, 126);
+  }
+  // Plugins speak of programs, too, and of directories.
+  for (const why of [
+    'plugin portmap failed (ADD): exec: "iptables": executable file not found in $PATH',
+    'plugin host-local failed (ADD): chdir to `/var`: Not a directory',
+  ]) {
+    const text = `${runc}error running hook #0: exit status 1, stdout: , stderr: hawser-network: ${why}: unknown`;
+    assert.equal(failure(text).message, `container x could not be started: ${why}`);
+    assert.equal(failure(text).exitCode, 125);
+    const error = new ClientError(Code.Unknown, text);
+    assert.equal(asProgramError(error, '/work'), error);
   }
 });
 

@@ -33,7 +33,7 @@ async function serve(t: TestContext, handlers: Record<string, unknown>): Promise
   const acceptor = new Acceptor(
     listenUnix(path),
     (fd) => {
-      const socket = TrackedSocket.open(fd, ledger, scratch)!;
+      const socket = TrackedSocket.open(fd, { ledger, scratch, beforeSend: () => undefined })!;
       sockets.push(socket);
       void server.accept(socket);
     },

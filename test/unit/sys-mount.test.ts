@@ -23,6 +23,7 @@ import {
   cloneMapped,
   makeUserNamespace,
   mount,
+  mountApart,
   SysError,
   unmount,
 } from '../../src/sys/index.js';
@@ -100,6 +101,29 @@ test(
     }
   },
 );
+
+test('a mount that nobody else sees is there by its descriptor alone', { skip }, async (t) => {
+  const base = await tmpfs(t, 0, '');
+  for (const name of ['one', 'two']) mkdirSync(join(base, name));
+  writeFileSync(join(base, 'one', 'a'), 'in one');
+  const mounts = (): string[] =>
+    readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(base) || line.includes(' /proc ') || line.includes('lowerdir=one'));
+  const before = mounts();
+  const overlay = await mountApart('overlay', 'overlay', mountFlags.RDONLY, 'lowerdir=one:two', base);
+  const bound = await mountApart(join(base, 'one'), '', mountFlags.BIND | mountFlags.RDONLY, '');
+  assert.deepEqual(mounts(), before);
+  for (const fd of [overlay, bound]) {
+    assert.equal(readFileSync(`/proc/self/fd/${fd}/a`, 'utf8'), 'in one');
+    assert.throws(() => writeFileSync(`/proc/self/fd/${fd}/a`, ''), { code: 'EROFS' });
+    closeSync(fd);
+  }
+  await assert.rejects(mountApart('overlay', 'overlay', 0, 'lowerdir=/missing'), { code: 'ENOENT', syscall: 'mount' });
+  assert.deepEqual(mounts(), before);
+  // What is read-only there is not so here; and its file system is free again when the descriptors are closed.
+  writeFileSync(join(base, 'one', 'a'), 'written');
+});
 
 test('errors say which call, where and why', { skip }, async (t) => {
   const dir = tempDir(t);

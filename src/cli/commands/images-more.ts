@@ -33,16 +33,17 @@ const COLUMN = 45;
 
 export async function historyCommand(
   name: string,
-  { quiet, trunc = true, format }: { quiet?: boolean; trunc?: boolean; format?: string },
+  { quiet, trunc = true, human = true, format }: { quiet?: boolean; trunc?: boolean; human?: boolean; format?: string },
   globals: Globals,
 ): Promise<void> {
   const entries = await withSession(globals, ({ client }) => known(name, () => client.images.history(name)));
   const records = entries.map(({ created, createdBy, comment, layer, size }) => ({
     ID: layer === undefined ? '<missing>' : trunc ? layer.replace(/^sha256:/, '').slice(0, 12) : layer,
     CreatedAt: created?.toISOString() ?? '',
-    CreatedSince: created === undefined ? 'N/A' : `${inWords(Date.now() - created.getTime())} ago`,
+    CreatedSince:
+      created === undefined ? 'N/A' : human ? `${inWords(Date.now() - created.getTime())} ago` : created.toISOString(),
     CreatedBy: trunc ? shorten(createdBy, COLUMN) : createdBy,
-    Size: decimalSize(size),
+    Size: human ? decimalSize(size) : String(size),
     Comment: comment,
   }));
   const columns = { LAYER: 'ID', CREATED: 'CreatedSince', 'CREATED BY': 'CreatedBy', SIZE: 'Size', COMMENT: 'Comment' };

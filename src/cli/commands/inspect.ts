@@ -1,36 +1,37 @@
 /** hawser inspect: docker's form where docker has one, and the OCI spec. */
-import type { Container, ContainerNetwork, LinuxResources, TaskStatus } from '../../client/index.js';
+import type { Container, LinuxResources, TaskStatus } from '../../client/index.js';
 import { stopSignalOf } from '../../client/signals.js';
 import type { Globals } from '../address.js';
 import { stateOf } from '../container/state.js';
-import { Exit } from '../errors.js';
+import { Exit, NoSuchContainer, UsageError } from '../errors.js';
 import { explain } from '../explain.js';
 import { compile } from '../format/template.js';
 import { LABEL } from '../labels.js';
+import { describeImage } from './inspect-image.js';
+import { describeVolume } from './volumes.js';
 import { logPathOf } from '../options/log.js';
+import { restartPolicyOf } from '../options/restart.js';
 import { stringifyExact } from '../../oci/json.js';
-import { nameOf, withSession } from '../session.js';
+import { nameOf, withSession, type Session } from '../session.js';
 import { networkSettings, portBindings } from '../container/network-settings.js';
 import { commandBelowInit } from '../../oci/init-program.js';
 
+const TYPES = ['container', 'image', 'volume'];
+
 export async function inspectCommand(
   references: readonly string[],
-  { format }: { format?: string },
+  { format, type }: { format?: string; type?: string },
   globals: Globals,
 ): Promise<void> {
+  if (type !== undefined && !TYPES.includes(type))
+    throw new UsageError(`--type ${JSON.stringify(type)}: there are ${TYPES.join(', ')}`, 'inspect');
   const render = format === undefined || format === 'json' ? undefined : compile(format);
   await withSession(globals, async (session) => {
-    const { NotFoundError } = await import('../../client/index.js');
     const found: unknown[] = [];
     let failed = 0;
     for (const reference of references) {
       try {
-        const container = await session.find(reference);
-        const task = await container.status().catch((error: unknown) => {
-          if (error instanceof NotFoundError) return undefined;
-          throw error;
-        });
-        found.push(describe(container, task, session.namespace, session.client.networks.of(container.id)));
+        found.push(await look(session, reference, type));
       } catch (error) {
         process.stderr.write(`hawser: ${explain(error).text}\n`);
         failed = 1;
@@ -43,15 +44,52 @@ export async function inspectCommand(
   });
 }
 
-function describe(
-  container: Container,
-  task: TaskStatus | undefined,
-  namespace: string,
-  network: ContainerNetwork,
-): unknown {
+/** Undefined when it has no task. */
+async function statusOf(container: Container): Promise<TaskStatus | undefined> {
+  const { NotFoundError } = await import('../../client/index.js');
+  try {
+    return await container.status();
+  } catch (error) {
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** What has that name: a container before an image, and an image before a volume, unless it is said what is meant. */
+async function look(session: Session, name: string, type: string | undefined): Promise<unknown> {
+  const { client } = session;
+  const { InvalidArgumentError, NotFoundError } = await import('../../client/index.js');
+  /** Undefined when there is none, and something else may have the name. */
+  const trying = async <T>(call: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await call();
+    } catch (error) {
+      const other = error instanceof NotFoundError || error instanceof InvalidArgumentError;
+      if (type !== undefined || !other) throw error;
+      return undefined;
+    }
+  };
+  if (type === 'image') return describeImage(client, name);
+  if (type === 'volume') return describeVolume(session, await client.volumes.get(name), false);
+  try {
+    const container = await session.find(name);
+    return describe(container, await statusOf(container), session);
+  } catch (error) {
+    if (type === 'container' || !(error instanceof NoSuchContainer)) throw error;
+    const volume = await trying(() => client.volumes.get(name));
+    const other =
+      (await trying(() => describeImage(client, name))) ??
+      (volume === undefined ? undefined : await describeVolume(session, volume, false));
+    if (other === undefined) throw error;
+    return other;
+  }
+}
+
+function describe(container: Container, task: TaskStatus | undefined, { client, namespace }: Session): unknown {
   const { id, record } = container;
   const state = stateOf(container, task);
   const { spec } = record;
+  const network = client.networks.of(id);
   const [path = '', ...args] = commandBelowInit(spec.process?.args ?? []);
   const time = (ms: number | undefined): string =>
     ms === undefined || Number.isNaN(ms) ? '0001-01-01T00:00:00Z' : new Date(ms).toISOString();
@@ -87,6 +125,9 @@ function describe(
       Cmd: commandBelowInit(spec.process?.args ?? []),
       WorkingDir: spec.process?.cwd ?? '/',
       StopSignal: record.labels[LABEL.stopSignal] ?? String(stopSignalOf(record.labels)),
+      ...(record.labels[LABEL.stopTimeout] === undefined
+        ? {}
+        : { StopTimeout: Number(record.labels[LABEL.stopTimeout]) }),
       Labels: record.labels,
     },
     HostConfig: {
@@ -98,14 +139,19 @@ function describe(
       PortBindings: portBindings(network.ports),
       ReadonlyRootfs: spec.root?.readonly ?? false,
       AutoRemove: record.labels[LABEL.autoRemove] !== undefined,
+      RestartPolicy: restartPolicyOf(record.labels),
     },
-    Mounts: (spec.mounts ?? []).map(({ type = '', source = '', destination, options = [] }) => ({
-      Type: type,
-      Source: source,
-      Destination: destination,
-      Mode: options.join(','),
-      RW: !options.includes('ro'),
-    })),
+    Mounts: (spec.mounts ?? []).map(({ type = '', source = '', destination, options = [] }) => {
+      const volume = client.volumes.nameOf(source);
+      return {
+        Type: volume === undefined ? type : 'volume',
+        ...(volume === undefined ? {} : { Name: volume, Driver: 'local' }),
+        Source: source,
+        Destination: destination,
+        Mode: options.join(','),
+        RW: !options.includes('ro'),
+      };
+    }),
     NetworkSettings: networkSettings(network),
     Stdio: { Stdin: task?.stdin ?? '', Stdout: task?.stdout ?? '', Stderr: task?.stderr ?? '' },
     Spec: spec,

@@ -4,6 +4,10 @@ import { signalNumber as numberOf } from '../../client/signals.js';
 import type { Globals } from '../address.js';
 import { UsageError } from '../errors.js';
 import { forEach, naming } from './each.js';
+import { markStopped } from './mark-stopped.js';
+
+/** SIGINT, SIGQUIT, SIGKILL, SIGTERM. */
+const ENDING = [2, 3, 9, 15];
 
 export async function killCommand(
   references: readonly string[],
@@ -19,7 +23,11 @@ export async function killCommand(
         NotFoundError: 'it does not run; `hawser start` starts it',
         FailedPreconditionError: 'it does not run; `hawser start` starts it',
       },
-      () => container.signalProcess(number, { all }),
+      async () => {
+        // What ends it is meant: docker does not start it again then.
+        if (ENDING.includes(number)) await markStopped(container);
+        await container.signalProcess(number, { all });
+      },
     ),
   );
 }

@@ -12,6 +12,8 @@ import { nameOf, shortId, withSession } from '../session.js';
 import { commandBelowInit } from '../../oci/init-program.js';
 
 const COMMAND_COLUMNS = 22;
+/** What stands for mounts, and is nobody's to read. */
+const OWN = new Set(['nerdctl/mounts', 'nerdctl/anonymous-volumes']);
 
 export interface PsFlags {
   readonly all?: boolean;
@@ -86,7 +88,7 @@ function describe(
     Networks: networks.join(','),
     Names: nameOf(record.labels) ?? (/^[0-9a-f]{64}$/.test(id) ? '' : id),
     Labels: Object.entries(record.labels)
-      .filter(([name]) => !name.startsWith(PREFIX))
+      .filter(([name]) => !name.startsWith(PREFIX) && !OWN.has(name))
       .map(([name, value]) => `${name}=${value}`)
       .join(','),
     Runtime: record.runtime.name,

@@ -1,29 +1,30 @@
 /** hawser rm, and what removes a container that was run with --rm after everybody has left it. */
 import type { Globals } from '../address.js';
-import { remove } from '../container/end.js';
+import { remove, type Removal } from '../container/end.js';
 import { CliError, NoSuchContainer } from '../errors.js';
 import { Session, withSession } from '../session.js';
 import type { Container } from '../../client/index.js';
 import { forEach } from './each.js';
+import { markStopped } from './mark-stopped.js';
 
 export async function removeCommand(
   references: readonly string[],
-  { force = false }: { force?: boolean },
+  { force = false, volumes = false }: Removal,
   globals: Globals,
 ): Promise<void> {
   await forEach(
     references,
     globals,
     async (container, session) => {
-      await removeOne(session, container, force);
+      await removeOne(session, container, { force, volumes });
     },
     (error) => force && error instanceof NoSuchContainer,
   );
 }
 
-async function removeOne(session: Session, container: Container, force: boolean): Promise<void> {
+async function removeOne(session: Session, container: Container, removal: Removal): Promise<void> {
   const { NotFoundError } = await import('../../client/index.js');
-  if (!force) {
+  if (removal.force !== true) {
     const status = await container.status().catch((error: unknown) => {
       if (error instanceof NotFoundError) return undefined;
       throw error;
@@ -34,7 +35,11 @@ async function removeOne(session: Session, container: Container, force: boolean)
       );
     if (status !== undefined) await container.deleteTask();
   }
-  await remove(session, container, force);
+  // Else the daemon might start it between its end and its removal.
+  await markStopped(container).catch((error: unknown) => {
+    if (!(error instanceof NotFoundError)) throw error;
+  });
+  await remove(session, container, removal);
 }
 
 /** Once its process has ended. It may have been started again, or be gone. */
@@ -44,7 +49,7 @@ export async function reapCommand(id: string, globals: Globals): Promise<void> {
     try {
       const container = await session.client.load(id);
       await container.wait();
-      await removeOne(session, container, false);
+      await removeOne(session, container, { volumes: true });
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
     }

@@ -8,6 +8,7 @@ import { fifoIo, logIo } from '../container/io.js';
 import { launchForeground, launchLogged, UNLOGGED, type Launched } from '../container/launch.js';
 import { makeContainer } from '../container/make.js';
 import { CliError, Exit, FAILED, UsageError } from '../errors.js';
+import { isRestarted } from '../options/restart.js';
 import type { RunFlags } from '../program/run-flags.js';
 import { Session, withSession } from '../session.js';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../terminal/detach-keys.js';
@@ -20,14 +21,15 @@ export async function runCommand(words: readonly string[], flags: RunFlags, glob
   if (flags.rm && (flags.detach || flags.tty)) checkAutoRemove();
   const code = await withSession(globals, async (session) => {
     // Who detaches from a terminal comes back to it: its output is kept meanwhile.
-    const logged = flags.detach === true || flags.tty === true || flags.logDriver !== undefined;
+    const logged =
+      flags.detach === true || flags.tty === true || flags.logDriver !== undefined || (flags.restart ?? 'no') !== 'no';
     const { container, started } = await interruptible(async (signal) => {
       const made = await makeContainer(session, words, flags, { logged, signal });
       try {
         return { container: made, started: await startIt(made, flags, logged, signal) };
       } catch (error) {
         // docker leaves it as created, and in the way of the next attempt.
-        await remove(session, made, true);
+        await remove(session, made, { force: true, volumes: true });
         throw error;
       }
     });
@@ -99,6 +101,8 @@ export async function accompany(
       // Its log is complete when its task is gone.
       afterExit: logged
         ? async () => {
+            // One that is started again has another task by now.
+            if (isRestarted(container.record.labels)) return false;
             await settle(container);
             return true;
           }
@@ -114,7 +118,7 @@ export async function accompany(
     process.stderr.write(started?.logged === false ? `\r\nhawser: container ${container.id}: ${UNLOGGED}\n` : '\r\n');
     return 0;
   }
-  if (rm) await remove(session, container, true);
+  if (rm) await remove(session, container, { force: true, volumes: true });
   else if (!logged) await settle(container);
   return outcome.exitCode;
 }

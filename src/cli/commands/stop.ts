@@ -6,6 +6,7 @@ import { launchLogged } from '../container/launch.js';
 import { LABEL } from '../labels.js';
 import { forEach, naming } from './each.js';
 import { signalNumber } from './kill.js';
+import { markStopped } from './mark-stopped.js';
 
 const PATIENCE_S = 10;
 
@@ -50,12 +51,14 @@ async function discardEnded(container: Container): Promise<void> {
 }
 
 /** By its signal first, and by force after a while. One that does not run is left alone. */
-export async function stop(container: Container, { time = PATIENCE_S, signal }: StopFlags): Promise<void> {
+export async function stop(container: Container, { time: given, signal }: StopFlags): Promise<void> {
   const { NotFoundError, FailedPreconditionError } = await import('../../client/index.js');
   const { labels } = container.record;
+  const time = given ?? Number(labels[LABEL.stopTimeout] ?? PATIENCE_S);
   const first = signalNumber(signal ?? labels[LABEL.stopSignal] ?? String(stopSignalOf(labels)));
   try {
     const { state } = await container.status();
+    await markStopped(container);
     if (state === 'stopped') return;
     const ended = container.wait();
     // It may fail before it is waited for.

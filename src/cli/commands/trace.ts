@@ -65,7 +65,7 @@ async function traced(
     ));
     const { code } = await follow(made, flags, recorder, signal);
     const told = await recorder.measure('ask the shim', () => tellShim(session, made.id, recorder));
-    await recorder.measure('remove the container', () => remove(session, made, true));
+    await recorder.measure('remove the container', () => remove(session, made, { force: true, volumes: true }));
     container = undefined;
     for (const { topic, timestamp, event } of events) {
       if (topic.startsWith('/tasks/') && (event?.containerId ?? event?.container_id) === made.id)
@@ -74,7 +74,7 @@ async function traced(
     return { id: made.id, code, told };
   } finally {
     listening.abort();
-    if (container !== undefined) await remove(session, container, true);
+    if (container !== undefined) await remove(session, container, { force: true, volumes: true });
   }
 }
 

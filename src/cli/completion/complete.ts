@@ -131,6 +131,8 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--cgroupns': ['private', 'host'],
   '--log-driver': ['file', 'none'],
   '--pull': ['always', 'missing', 'never'],
+  '--type': ['container', 'image', 'volume'],
+  '--restart': ['no', 'always', 'unless-stopped', 'on-failure'],
   '--platform': ['linux/amd64', 'linux/arm64'],
   '--format': ['json', 'table'],
   '--filter': ['id=', 'name=', 'label=', 'status=', 'exited=', 'ancestor=', 'container=', 'event=', 'type='],
@@ -146,13 +148,14 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--log-opt': ['path=', 'max-size=', 'max-file='],
   '--snapshotter': ['overlayfs', 'native'],
   '--detach-keys': ['ctrl-p,ctrl-q'],
-  '--mount': ['type=bind,src=', 'type=tmpfs,dst='],
+  '--mount': ['type=volume,src=', 'type=bind,src=', 'type=tmpfs,dst='],
 };
 const BUILT_IN = ['none', 'host'].map((word) => ({ word, help: '' }));
 const DIRECTORIES = new Set(['--cni-netconfpath', '--rootfs', '--image-path', '--checkpoint', '--hosts-dir', '--root']);
 const FILES = new Set([
   '--input',
   '--env-file',
+  '--label-file',
   '--cidfile',
   '--pidfile',
   '--output',
@@ -172,6 +175,7 @@ async function valuesOf(option: Option, typed: string, globals: Globals): Promis
     );
   if (name === '--network') return fitting([...networks(), ...BUILT_IN], typed);
   if (name === '--runtime') return fitting(await runtimes(globals), typed);
+  if (name === '--volumes-from') return fitting(await containers(globals, 'inspect'), typed);
   if (name === '--namespace') return fitting(await namespaces(globals), typed);
   if (name === '--cap-add' || name === '--cap-drop')
     return fitting(
@@ -203,6 +207,11 @@ async function argument({ command, args, globals, given }: Place, typed: string)
             (await images(globals)).filter(({ word }) => !args.includes(word)),
             typed,
           );
+    case 'volume':
+      return fitting(
+        (await volumes(globals)).filter(({ word }) => !args.includes(word)),
+        typed,
+      );
     case 'command':
       return [{ word: ':files', help: '' }];
     case 'network':
@@ -258,6 +267,12 @@ function networks(): Candidate[] {
 function images(globals: Globals): Promise<Candidate[]> {
   return asked(globals, async ({ client }) =>
     (await client.images.list()).map(({ name }) => ({ word: name, help: '' })),
+  );
+}
+
+function volumes(globals: Globals): Promise<Candidate[]> {
+  return asked(globals, async ({ client }) =>
+    (await client.volumes.list()).map(({ name, mountpoint }) => ({ word: name, help: mountpoint })),
   );
 }
 

@@ -18,10 +18,22 @@ export async function settle(container: Container): Promise<Exit> {
   return exit;
 }
 
-/** Removes a container, its files, and its task; one that runs only with `force`. It is no error when it is gone. */
-export async function remove(session: Session, container: Container, force: boolean): Promise<void> {
+/** How a container is removed. */
+export interface Removal {
+  /** Even when it runs. */
+  readonly force?: boolean;
+  /** With its anonymous volumes. */
+  readonly volumes?: boolean;
+}
+
+/** Removes a container, its files, and its task. It is no error when it is gone. */
+export async function remove(
+  session: Session,
+  container: Container,
+  { force = false, volumes = false }: Removal = {},
+): Promise<void> {
   const { NotFoundError } = await import('../../client/index.js');
-  await container.delete({ kill: force }).catch((error: unknown) => {
+  await container.delete({ kill: force, volumes }).catch((error: unknown) => {
     if (!(error instanceof NotFoundError)) throw error;
   });
   removeContainerDirectory(session.address, session.namespace, container.id);

@@ -7,6 +7,7 @@ import { holdInput } from './auto-remove.js';
 import { explainStart, refusesFile } from './start-error.js';
 import { LABEL, runLabel } from '../labels.js';
 import { logPathOf } from '../options/log.js';
+import { startedLabels } from '../options/restart.js';
 import { ending, type Position } from '../log/files.js';
 
 export interface Launch {
@@ -106,7 +107,11 @@ function beginning(container: Container): { created: () => void; keep: () => Pro
       startedAt = new Date();
     },
     // How an earlier run has ended is no longer so.
-    keep: () => container.setLabels(runLabel({ startedAt: startedAt.toISOString() })),
+    keep: () =>
+      container.setLabels({
+        ...runLabel({ startedAt: startedAt.toISOString() }),
+        ...startedLabels(container.record.labels),
+      }),
   };
 }
 

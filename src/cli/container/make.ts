@@ -2,13 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Container, CreateOptions } from '../../client/index.js';
+import type { Container, CreateOptions, VolumesFrom } from '../../client/index.js';
 import { pull, type PullFlags } from '../image/pull.js';
 import { FAILED, CliError, UsageError } from '../errors.js';
 import { LABEL, PREFIX } from '../labels.js';
-import { pairs } from '../options/environment.js';
+import { labelLines, pairs } from '../options/environment.js';
 import { checkName, createOptions } from '../options/container.js';
 import { logTarget } from '../options/log.js';
+import { restartLabels } from '../options/restart.js';
 import type { RunFlags } from '../program/run-flags.js';
 import type { Session } from '../session.js';
 import { containerDirectory, makeContainerDirectory } from '../store.js';
@@ -29,8 +30,12 @@ export async function makeContainer(
 ): Promise<Container> {
   const id = flags.name === undefined ? randomBytes(32).toString('hex') : checkName(flags.name);
   const policy = pullPolicy(flags.pull);
+  if (flags.rm && flags.restart !== undefined && flags.restart !== 'no')
+    throw new UsageError(
+      '--rm and --restart: a container that is removed cannot be started again: leave out one of them',
+    );
   const options = createOptions(id, words, await withContainer(session, flags));
-  const userLabels = pairs(flags.label, '--label');
+  const userLabels = { ...pairs(labelLines(flags.labelFile), '--label-file'), ...pairs(flags.label, '--label') };
   const reserved = Object.keys(userLabels).find((name) => name.startsWith(PREFIX));
   if (reserved !== undefined)
     throw new UsageError(`--label ${reserved}: labels that begin with ${PREFIX} are Hawser's own`);
@@ -43,12 +48,16 @@ export async function makeContainer(
     if (image !== undefined && policy === 'always') await fetch();
     const container = await create(session, policy === 'missing' && image !== undefined ? fetch : undefined, {
       ...options,
+      volumesFrom: await volumesFrom(session, flags.volumesFrom),
+      pidOf: await pidOf(session, flags.pid),
       signal,
       stopSignal: flags.stopSignal || undefined,
       labels: {
         ...userLabels,
         ...(log ? { [LABEL.log]: log.uri } : {}),
         ...(logged && flags.interactive ? { [LABEL.stdin]: join(directory, 'stdin') } : {}),
+        ...restartLabels(flags.restart, log?.uri),
+        ...(flags.stopTimeout === undefined ? {} : { [LABEL.stopTimeout]: String(flags.stopTimeout) }),
         ...(flags.rm ? { [LABEL.autoRemove]: 'true' } : {}),
         ...(options.rootfs ? { [LABEL.rootfs]: options.rootfs } : {}),
       },
@@ -58,7 +67,7 @@ export async function makeContainer(
       makeContainerDirectory(session.address, session.namespace, id);
       if (cidfile !== undefined) writeSync(cidfile, id);
     } catch (error) {
-      await remove(session, container, false);
+      await remove(session, container, { volumes: true });
       throw error;
     }
     return container;
@@ -70,11 +79,40 @@ export async function makeContainer(
   }
 }
 
-/** Containers are named by the beginnings of their ids, and otherwise; the library knows ids. */
+/** `CONTAINER[:ro|rw]`, by what containers are called here. */
+async function volumesFrom(session: Session, texts: readonly string[] = []): Promise<VolumesFrom[]> {
+  const found: VolumesFrom[] = [];
+  for (const text of texts) {
+    const [name = '', mode = 'rw', ...more] = text.split(':');
+    if (more.length > 0 || !['ro', 'rw', 'z', 'Z'].includes(mode))
+      throw new UsageError(`--volumes-from ${JSON.stringify(text)}: it is CONTAINER, CONTAINER:ro or CONTAINER:rw`);
+    found.push({ container: await idOf(session, '--volumes-from', name), readOnly: mode === 'ro' });
+  }
+  return found;
+}
+
+/** Of another container that a flag names. @throws CliError with docker's exit status */
+async function idOf(session: Session, flag: string, name: string): Promise<string> {
+  try {
+    return (await session.find(name)).id;
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    throw new CliError(`${flag}: ${error.message}`, FAILED, { cause: error });
+  }
+}
+
+/** `container:NAME`; whether it runs is asked when it is needed. */
+async function pidOf(session: Session, kind = ''): Promise<string | undefined> {
+  const [, name] = /^container:(.+)$/.exec(kind) ?? [];
+  return name === undefined ? undefined : idOf(session, '--pid', name);
+}
+
+/** `--network container:NAME`, by what containers are called here; the library knows ids. */
 async function withContainer(session: Session, flags: RunFlags): Promise<RunFlags> {
   const [, reference] = /^container:(.+)$/.exec(flags.network?.[0] ?? '') ?? [];
   if (reference === undefined) return flags;
-  return { ...flags, network: [`container:${(await session.find(reference)).id}`, ...flags.network!.slice(1)] };
+  const id = await idOf(session, '--network', reference);
+  return { ...flags, network: [`container:${id}`, ...flags.network!.slice(1)] };
 }
 
 type PullPolicy = 'always' | 'missing' | 'never';
@@ -84,8 +122,9 @@ function pullPolicy(text = 'missing'): PullPolicy {
   throw new UsageError(`--pull ${JSON.stringify(text)}: there are always, missing and never`);
 }
 
-function fetchFlags({ quiet, snapshotter, hostsDir }: RunFlags): PullFlags {
+function fetchFlags({ quiet, snapshotter, hostsDir, platform }: RunFlags): PullFlags {
   return {
+    ...(platform === undefined ? {} : { platform }),
     ...(quiet === undefined ? {} : { quiet }),
     ...(snapshotter === undefined ? {} : { snapshotter }),
     ...(hostsDir === undefined ? {} : { hostsDir }),

@@ -7,7 +7,7 @@ import type { RunFlags } from '../program/run-flags.js';
 import { withinBounds } from './capabilities.js';
 import { environment, pairs } from './environment.js';
 import { limitsOf } from './limits.js';
-import { mount, tmpfs, volume } from './mounts.js';
+import { mountOptions } from './mounts.js';
 import { namespaceOptions } from './namespaces.js';
 import { networkOptions, networksOf } from './network.js';
 import { securityOptions } from './security.js';
@@ -68,7 +68,7 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     ...(flags.privileged ? { spec: withinBounds } : {}),
     ...securityOptions(flags.securityOpt),
     hostname: flags.hostname ?? hostnameOf(id, flags),
-    mounts: [...(flags.volume ?? []).map(volume), ...(flags.mount ?? []).map(mount), ...(flags.tmpfs ?? []).map(tmpfs)],
+    ...mountOptions(flags),
     devices: flags.device,
     readonlyRootfs: flags.readOnly,
     ...networkOptions(flags),
@@ -79,6 +79,7 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     annotations: pairs(flags.annotation, '--annotation'),
     runtime: flags.runtime,
     snapshotter: flags.snapshotter,
+    platform: flags.platform,
   };
 }
 

@@ -4,12 +4,7 @@ import { CliError, FAILED, UsageError } from '../errors.js';
 
 /** Of files first, then of flags: what comes later wins. A name alone takes the value of this process, or is left out. */
 export function environment(flags: readonly string[] = [], files: readonly string[] = []): string[] {
-  const lines = files.flatMap((file) =>
-    read(file)
-      .split('\n')
-      .map((line) => line.trimStart())
-      .filter((line) => line !== '' && !line.startsWith('#')),
-  );
+  const lines = linesOf(files, '--env-file');
   const values = new Map<string, string>();
   for (const text of [...lines, ...flags]) {
     const at = text.indexOf('=');
@@ -20,6 +15,21 @@ export function environment(flags: readonly string[] = [], files: readonly strin
     if (value !== undefined) values.set(name, value);
   }
   return [...values].map(([name, value]) => `${name}=${value}`);
+}
+
+/** Of files with a label on each line. */
+export function labelLines(files: readonly string[] = []): string[] {
+  return linesOf(files, '--label-file');
+}
+
+/** Without empty lines and comments. */
+function linesOf(files: readonly string[], flag: string): string[] {
+  return files.flatMap((file) =>
+    read(file, flag)
+      .split('\n')
+      .map((line) => line.trimStart())
+      .filter((line) => line !== '' && !line.startsWith('#')),
+  );
 }
 
 /** `NAME=VALUE` as a record; a name alone has an empty value. */
@@ -34,10 +44,10 @@ export function pairs(texts: readonly string[] = [], what: string): Record<strin
   );
 }
 
-function read(file: string): string {
+function read(file: string, flag: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CliError(`--env-file ${file} cannot be read: ${(error as Error).message}`, FAILED, { cause: error });
+    throw new CliError(`${flag} ${file} cannot be read: ${(error as Error).message}`, FAILED, { cause: error });
   }
 }

@@ -11,6 +11,12 @@ export interface LimitFlags {
   readonly cpuShares?: number;
   readonly cpusetCpus?: string;
   readonly pidsLimit?: number;
+  readonly cpusetMems?: string;
+  readonly cpuQuota?: number;
+  readonly cpuPeriod?: number;
+  readonly memorySwappiness?: number;
+  readonly oomKillDisable?: boolean;
+  readonly blkioWeight?: number;
 }
 
 /** Of a container that is to be made. */
@@ -23,13 +29,26 @@ export function limitsOf(flags: LimitFlags): Limits {
     throw new UsageError(
       `--memory-swap ${flags.memorySwap!} is less than --memory ${flags.memory!}: it is memory and swap together`,
     );
+  if (flags.cpus !== undefined && (flags.cpuQuota ?? flags.cpuPeriod) !== undefined)
+    throw new UsageError('--cpus is a quota and a period: give either that or --cpu-quota and --cpu-period');
+  if ((flags.memorySwappiness ?? 0) > 100)
+    throw new UsageError(`--memory-swappiness ${flags.memorySwappiness!}: it is from 0 to 100, or -1 for the usual`);
+  const weight = flags.blkioWeight || undefined;
+  if (weight !== undefined && (weight < 10 || weight > 1000))
+    throw new UsageError(`--blkio-weight ${weight}: it is from 10 to 1000, or 0 for the usual`);
   return {
+    cpuset: flags.cpusetCpus,
+    cpusetMems: flags.cpusetMems,
+    cpuQuota: flags.cpuQuota,
+    cpuPeriod: flags.cpuPeriod,
+    memorySwappiness: flags.memorySwappiness === -1 ? undefined : flags.memorySwappiness,
+    oomKillDisable: flags.oomKillDisable,
+    blkioWeight: weight,
     memory,
     memorySwap,
     memoryReservation: size(flags.memoryReservation, '--memory-reservation'),
     cpus: flags.cpus,
     cpuShares: flags.cpuShares,
-    cpuset: flags.cpusetCpus,
     pids: flags.pidsLimit,
   };
 }
@@ -43,12 +62,14 @@ export function resourcesOf(flags: LimitFlags): LinuxResources {
   const cpu = defined({
     shares: limits.cpuShares,
     cpus: limits.cpuset,
-    quota: limits.cpus === undefined ? undefined : Math.round(limits.cpus * PERIOD),
-    period: limits.cpus === undefined ? undefined : PERIOD,
+    mems: limits.cpusetMems,
+    quota: limits.cpus === undefined ? limits.cpuQuota : Math.round(limits.cpus * PERIOD),
+    period: limits.cpus === undefined ? limits.cpuPeriod : PERIOD,
   });
   return {
     ...(Object.keys(memory).length === 0 ? {} : { memory }),
     ...(Object.keys(cpu).length === 0 ? {} : { cpu }),
+    ...(limits.blkioWeight === undefined ? {} : { blockIO: { weight: limits.blkioWeight } }),
     ...(limits.pids === undefined ? {} : { pids: { limit: limits.pids } }),
   };
 }

@@ -32,7 +32,7 @@ export function namespaceOptions(id: string, flags: RunFlags): Namespaces {
 /** Empty is the default, as docker has it. */
 function check(flag: keyof typeof KINDS, value: string | undefined): void {
   const kinds: readonly string[] = KINDS[flag];
-  if (!value || kinds.includes(value)) return;
+  if (!value || kinds.includes(value) || (flag === 'pid' && /^container:./.test(value))) return;
   if (value.startsWith('container:'))
     throw new UsageError(
       `--${flag} ${JSON.stringify(value)}: containers cannot share this; nerdctl on the same daemon can, and there are ${kinds.join(', ')}`,

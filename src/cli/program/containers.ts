@@ -37,8 +37,9 @@ export function containerCommands(top: Command): void {
     },
   );
   does(
-    command('inspect', 'Show all that is known of containers')
-      .argument('<container...>', 'containers')
+    command('inspect', 'Show all that is known of containers, images and volumes')
+      .argument('<container...>', 'names or ids')
+      .option('--type <type>', 'container, image or volume')
       .option('-f, --format <form>', FORMAT),
     async (args, options, globals) => {
       const { inspectCommand } = await import('../commands/index.js');
@@ -79,6 +80,15 @@ export function containerCommands(top: Command): void {
     },
   );
 
+  does(
+    command('rename', 'Give a container another name, by which it is found as by its id')
+      .argument('<container>', 'container')
+      .argument('<name>', 'the name'),
+    async (args, _options, globals) => {
+      const { renameCommand } = await import('../commands/index.js');
+      await renameCommand(args[0] as string, args[1] as string, globals);
+    },
+  );
   const each = (name: string, description: string): Command =>
     command(name, description).argument('<container...>', 'containers');
   does(
@@ -92,7 +102,11 @@ export function containerCommands(top: Command): void {
   );
   does(
     each('stop', 'End containers: by a signal, and by force when that does not help')
-      .option('-t, --time <seconds>', 'how long to wait (10); -1 for ever', integer('--time', -1))
+      .option(
+        '-t, --time <seconds>',
+        'how long to wait (10, or its --stop-timeout); -1 for ever',
+        integer('--time', -1),
+      )
       .option('-s, --signal <signal>', 'instead of its stop signal'),
     async (args, options, globals) => {
       const { stopCommand } = await import('../commands/index.js');
@@ -101,7 +115,7 @@ export function containerCommands(top: Command): void {
   );
   does(
     each('restart', 'End containers and start them again')
-      .option('-t, --time <seconds>', 'how long to wait (10)', integer('--time', -1))
+      .option('-t, --time <seconds>', 'how long to wait (10, or its --stop-timeout)', integer('--time', -1))
       .option('-s, --signal <signal>', 'instead of its stop signal'),
     async (args, options, globals) => {
       const { restartCommand } = await import('../commands/index.js');
@@ -109,7 +123,9 @@ export function containerCommands(top: Command): void {
     },
   );
   does(
-    each('rm', 'Remove containers').option('-f, --force', 'those that run, too; it is no error when there are none'),
+    each('rm', 'Remove containers')
+      .option('-f, --force', 'those that run, too; it is no error when there are none')
+      .option('-v, --volumes', 'with their anonymous volumes'),
     async (args, options, globals) => {
       const { removeCommand } = await import('../commands/index.js');
       await removeCommand(args[0] as string[], options, globals);
@@ -124,13 +140,22 @@ export function containerCommands(top: Command): void {
     await unpauseCommand(args[0] as string[], globals);
   });
   does(
-    each('update', 'Change the limits of containers')
+    each('update', 'Change the limits of containers, and whether they are started again')
+      .option('--restart <policy>', 'no, always, unless-stopped, on-failure[:times]')
       .option('-m, --memory <size>', 'memory, such as 512m')
       .option('--memory-swap <size>', 'memory and swap together; -1 for no limit of swap')
       .option('--memory-reservation <size>', 'memory that it is left with when there is little')
       .option('--cpus <number>', 'how many processors', positive('--cpus'))
       .option('-c, --cpu-shares <number>', 'its share of busy processors', integer('--cpu-shares', 2))
       .option('--cpuset-cpus <list>', 'which processors: 0-1,3')
+      .option('--cpuset-mems <list>', 'which nodes of memory: 0-1')
+      .option(
+        '--cpu-quota <microseconds>',
+        'processor time in each period; -1 for no limit',
+        integer('--cpu-quota', -1),
+      )
+      .option('--cpu-period <microseconds>', 'how long such a period is (100000)', integer('--cpu-period', 1000))
+      .option('--blkio-weight <number>', 'its share of busy disks, from 10 to 1000', integer('--blkio-weight', 0))
       .option('--pids-limit <number>', 'how many processes; -1 for no limit', integer('--pids-limit', -1)),
     async (args, options, globals) => {
       const { updateCommand } = await import('../commands/index.js');

@@ -10,11 +10,12 @@ export function imageCommands(top: Command): void {
   const images = top
     .command('images')
     .helpGroup(GROUP)
-    .description('List images; import, ls, prune and rm are below it')
+    .description('List images; import, inspect, ls, prune and rm are below it')
     .alias('image')
     .enablePositionalOptions();
   const listFlags = (command: Command): Command =>
     command
+      .option('-a, --all', 'all of them, which are shown anyway')
       .option('-q, --quiet', 'digests alone')
       .option('--no-trunc', 'cut nothing')
       .option('--digests', 'with digests')
@@ -43,6 +44,18 @@ export function imageCommands(top: Command): void {
     async (args, options, globals) => {
       const { importCommand } = await import('../commands/index.js');
       await importCommand(args[0] as string, options, globals);
+    },
+  );
+  does(
+    images
+      .command('inspect')
+      .description('Show all that is known of images')
+      .argument('<image...>', 'images')
+      .option('-f, --format <form>', 'json, or a template such as {{.Config.Cmd}}')
+      .option('--platform <platform>', "of an image for several, which (this machine's)"),
+    async (args, options, globals) => {
+      const { inspectImagesCommand } = await import('../commands/index.js');
+      await inspectImagesCommand(args[0] as string[], options, globals);
     },
   );
   removal(images.command('rm'));
@@ -113,6 +126,7 @@ function describing(command: Make): void {
       .description('Show how the layers of an image were made')
       .argument('<image>', 'image')
       .option('-q, --quiet', 'digests alone')
+      .option('--no-human', 'sizes in bytes, and times as they are')
       .option('--no-trunc', 'cut nothing')
       .option('--format <form>', 'table, json, or a template such as {{.CreatedBy}}'),
     async (args, options, globals) => {

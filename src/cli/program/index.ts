@@ -4,11 +4,14 @@ import { didYouMean } from '../../text/nearest.js';
 import { Exit, UsageError } from '../errors.js';
 import { VERSION } from '../version.js';
 import { containerCommands } from './containers.js';
+import { COMMANDS } from './elsewhere.js';
+import { groupCommands } from './groups.js';
 import { imageCommands } from './images.js';
 import { networkCommands } from './networks.js';
 import { runningCommands } from './running.js';
 import { shimCommands } from './shim.js';
 import { systemCommands } from './system.js';
+import { volumeCommands } from './volumes.js';
 
 /** What ends, removes or changes containers. */
 const HARMFUL = new Set(['kill', 'rm', 'stop', 'restart', 'pause', 'update', 'checkpoint', 'rmi', 'push', 'logout']);
@@ -55,10 +58,14 @@ export function program(): Command {
   runningCommands(top);
   imageCommands(top);
   networkCommands(top);
+  volumeCommands(top);
   systemCommands(top);
+  groupCommands(top);
   shimCommands(top);
   top.allowExcessArguments().action((_options: unknown, self: Command) => {
     const [unknown] = self.args;
+    if (unknown !== undefined && COMMANDS[unknown] !== undefined)
+      throw new UsageError(`${unknown}: ${COMMANDS[unknown]}`);
     if (unknown !== undefined)
       throw new UsageError(
         `unknown command ${unknown}${meant(

@@ -21,6 +21,7 @@ export interface RunFlags extends LimitFlags, NetworkFlags {
   readonly volume?: string[];
   readonly mount?: string[];
   readonly tmpfs?: string[];
+  readonly volumesFrom?: string[];
   readonly device?: string[];
   readonly workdir?: string;
   readonly user?: string;
@@ -33,6 +34,10 @@ export interface RunFlags extends LimitFlags, NetworkFlags {
   readonly ulimit?: string[];
   readonly hostname?: string;
   readonly label?: string[];
+  readonly labelFile?: string[];
+  readonly restart?: string;
+  readonly stopTimeout?: number;
+  readonly platform?: string;
   readonly annotation?: string[];
   readonly pid?: string;
   readonly ipc?: string;
@@ -58,19 +63,22 @@ export function containerFlags(command: Command): Command {
   return networkFlags(command)
     .option('-i, --interactive', 'keep standard input open')
     .option('-t, --tty', 'give it a terminal')
-    .option('--rm', 'remove the container when it ends')
+    .option('--rm', 'remove the container when it ends, with its anonymous volumes')
+    .option('--restart <policy>', 'start it again when it ends: no, always, unless-stopped, on-failure[:times]')
     .option('--name <id>', 'its id (made up unless given)')
     .option('--rootfs <dir>', 'a directory as its root file system, instead of an image')
     .option('--runtime <name>', "runtime, or path of a shim (the daemon's default: io.containerd.runc.v2)")
     .option('--snapshotter <name>', "where an image's file systems are (overlayfs)")
     .option('--pull <when>', 'fetch the image: always, missing, never', 'missing')
+    .option('--platform <platform>', "of an image for several, which (this machine's)")
     .option('-q, --quiet', 'no progress of that')
     .option('--hosts-dir <dir>', "a directory as containerd's certs.d, for that")
     .option('--entrypoint <program>', "run this instead of the image's entry point")
     .option('-e, --env <name=value>', "environment; a name alone takes this shell's value", collect)
     .option('--env-file <file>', 'environment from a file of NAME=VALUE lines', collect)
-    .option('-v, --volume <src:dst[:options]>', 'bind a directory or file of the host', collect)
-    .option('--mount <type=…,src=…,dst=…>', 'a mount: type bind, tmpfs or any that the kernel has', collect)
+    .option('-v, --volume <[src:]dst[:options]>', 'a volume by its name, or a directory or file of the host', collect)
+    .option('--mount <type=…,src=…,dst=…>', 'a mount: type volume, bind, tmpfs or any that the kernel has', collect)
+    .option('--volumes-from <container[:ro]>', 'volumes and binds of another container', collect)
     .option('--tmpfs <dst[:options]>', 'a directory in memory', collect)
     .option('--device <path>', 'a device of the host', collect)
     .option('-w, --workdir <dir>', 'working directory')
@@ -82,6 +90,16 @@ export function containerFlags(command: Command): Command {
     .option('--cpus <number>', 'how many processors it may use, such as 1.5', positive('--cpus'))
     .option('-c, --cpu-shares <number>', 'its share of busy processors (1024 is usual)', integer('--cpu-shares', 2))
     .option('--cpuset-cpus <list>', 'which processors: 0-1,3')
+    .option('--cpuset-mems <list>', 'which nodes of memory: 0-1')
+    .option('--cpu-quota <microseconds>', 'processor time in each period; -1 for no limit', integer('--cpu-quota', -1))
+    .option('--cpu-period <microseconds>', 'how long such a period is (100000)', integer('--cpu-period', 1000))
+    .option('--blkio-weight <number>', 'its share of busy disks, from 10 to 1000', integer('--blkio-weight', 0))
+    .option(
+      '--memory-swappiness <number>',
+      'how readily its memory is swapped out, from 0 to 100 (cgroup v1)',
+      integer('--memory-swappiness', -1),
+    )
+    .option('--oom-kill-disable', 'let it wait for memory instead of killing it (cgroup v1)')
     .option('--pids-limit <number>', 'how many processes; -1 for no limit', integer('--pids-limit', -1))
     .option(
       '--oom-score-adj <number>',
@@ -100,18 +118,27 @@ export function containerFlags(command: Command): Command {
     )
     .option('--sysctl <name=value>', "a parameter of the kernel's, in its namespaces", collect)
     .option('-h, --hostname <name>', 'its host name')
-    .option('--pid <kind>', "host: the host's processes")
-    .option('--ipc <kind>', "private, none (no /dev/shm), host: the host's shared memory")
+    .option('--pid <kind>', "host: the host's processes; container:NAME: those of another container")
+    .option(
+      '--ipc <kind>',
+      "private, none (no /dev/shm), host: the host's shared memory, container:NAME: another one's",
+    )
     .option('--shm-size <size>', 'room of /dev/shm (64m)')
     .option('--uts <kind>', "host: the host's name")
     .option('--cgroupns <kind>', 'private or host: whether its own cgroup is the topmost that it sees')
     .option('--cgroup-parent <path>', 'the cgroup that its own is made in')
     .option('--init', 'run an init program first, which passes signals on and reaps processes')
     .option('-l, --label <name=value>', 'a label', collect)
+    .option('--label-file <file>', 'labels from a file of NAME=VALUE lines', collect)
     .option('--annotation <name=value>', 'an annotation of its OCI spec', collect)
     .option('--log-driver <driver>', 'file: keep its output for `hawser logs` (see --log-opt); none')
     .option('--log-opt <name=value>', 'path=FILE, max-size=10m, max-file=3', collect)
     .option('--stop-signal <signal>', "what `hawser stop` sends first (the image's, or SIGTERM)")
+    .option(
+      '--stop-timeout <seconds>',
+      'how long `hawser stop` waits before it ends it by force (10)',
+      integer('--stop-timeout', -1),
+    )
     .option('--cidfile <file>', 'write its id to a file that is not there yet')
     .option('--pidfile <file>', 'write its process id to a file');
 }

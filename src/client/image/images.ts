@@ -13,6 +13,7 @@ import { Repository } from '../registry/repository.js';
 import type { CallOptions, Mount } from '../types/calls.js';
 import { importArchive } from './archive.js';
 import { readJson, type Scope } from './content.js';
+import { detailsOf } from './details.js';
 import { historyOf } from './history.js';
 import { leased } from './lease.js';
 import { manifestFor, nothingFor, parsePlatform } from './platform.js';
@@ -25,6 +26,7 @@ import type {
   HistoryEntry,
   Image,
   ImageConfig,
+  ImageDetails,
   Images,
   ImportOptions,
   OfPlatform,
@@ -186,6 +188,12 @@ export class ClientImages implements Images {
   async config(image: Image | string, options: OfPlatform = {}): Promise<ImageConfig> {
     const { scope, manifest } = await this.#manifest(image, options);
     return (await readJson<{ config?: ImageConfig }>(scope, manifest.config.digest)).config ?? {};
+  }
+
+  async inspect(image: Image | string, options: OfPlatform = {}): Promise<ImageDetails> {
+    const found = await this.#image(image, limit(options));
+    const { scope, manifest } = await this.#manifest(found, options);
+    return detailsOf(scope, found, manifest);
   }
 
   async prepare(image: Image | string, key: string, options: UnpackOptions = {}): Promise<Mount[]> {

@@ -56,6 +56,8 @@ export interface Images {
   unpack(image: Image | string, options?: UnpackOptions): Promise<string>;
   /** What the image says about its containers, for this machine's platform. */
   config(image: Image | string, options?: OfPlatform): Promise<ImageConfig>;
+  /** All that the image says of itself, for this machine's platform. @throws NotFoundError */
+  inspect(image: Image | string, options?: OfPlatform): Promise<ImageDetails>;
   /** A new snapshot to write to, on top of the image's. @returns mounts of a root file system, for `create({ rootfsMounts })` */
   prepare(image: Image | string, key: string, options?: UnpackOptions): Promise<Mount[]>;
 }
@@ -67,6 +69,22 @@ export interface Image {
   readonly target: { readonly mediaType: string; readonly digest: string; readonly size: number };
   readonly createdAt: Date;
   readonly updatedAt: Date;
+}
+
+/** An image for one platform, as its manifest and configuration describe it (OCI image specification). */
+export interface ImageDetails {
+  readonly image: Image;
+  readonly created: Date | undefined;
+  readonly author: string;
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant: string;
+  readonly config: ImageConfig;
+  readonly configDigest: string;
+  /** Digests of the layers without compression, the lowest first. */
+  readonly layers: readonly string[];
+  /** Bytes of its configuration and layers as they are stored. */
+  readonly size: number;
 }
 
 /** Of an image for several platforms, which one is meant. */

@@ -40,7 +40,8 @@ export function readInRoot(root: string, path: string): string | undefined {
   }
 }
 
-function resolveInRoot(root: string, path: string): string | undefined {
+/** The path below a root's directory that a path in it leads to; undefined when nothing is there. */
+export function resolveInRoot(root: string, path: string): string | undefined {
   let at = '/';
   let links = 0;
   const words = normalize(`/${path}`).split('/').filter(Boolean);

@@ -1,6 +1,6 @@
 /** A container's spec, of what is said about it. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, normalize } from 'node:path';
 import { Code } from '../../ttrpc/status.js';
 import { FailedPreconditionError, InvalidArgumentError } from '../errors.js';
 import type { ImageConfig } from '../image/types.js';
@@ -131,8 +131,11 @@ function mergeMounts(base: readonly SpecMount[], more: readonly SpecMount[]): Sp
         Code.InvalidArgument,
         `mount destination ${JSON.stringify(mount.destination)} must be an absolute path: invalid argument`,
       );
-    return { ...mount };
+    return { ...mount, destination: normalize(mount.destination).replace(/(?<=.)\/$/, '') };
   });
+  // What lies deeper comes later, as docker has it: else it would be hidden.
+  const depth = ({ destination }: SpecMount): number => destination.split('/').filter(Boolean).length;
+  clean.sort((a, b) => depth(a) - depth(b));
   return [...base.filter(({ destination }) => !clean.some((mount) => mount.destination === destination)), ...clean];
 }
 
@@ -172,22 +175,34 @@ function applyNamespaces(spec: Spec, { network = 'none', hostNamespaces = [], cg
 
 /** linux.resources for limits; also for `updateResources`. */
 export function limitResources(limits: Limits): LinuxResources {
-  const { memory, memorySwap, memoryReservation, cpus, cpuShares, cpuset, pids } = limits;
+  const { memory, memorySwap, memoryReservation, memorySwappiness, oomKillDisable, pids } = limits;
+  const { cpus, cpuShares, cpuset, cpusetMems, cpuQuota, cpuPeriod, blkioWeight } = limits;
+  if (cpus !== undefined && (cpuQuota ?? cpuPeriod) !== undefined)
+    throw new InvalidArgumentError(
+      Code.InvalidArgument,
+      'cpus is a quota and a period: give either that or cpuQuota and cpuPeriod: invalid argument',
+    );
   const resources: LinuxResources = {};
-  if (memory !== undefined || memorySwap !== undefined || memoryReservation !== undefined) {
+  if ([memory, memorySwap, memoryReservation, memorySwappiness, oomKillDisable].some((one) => one !== undefined)) {
     resources.memory = {
+      ...(memorySwappiness === undefined ? {} : { swappiness: memorySwappiness }),
+      ...(oomKillDisable === undefined ? {} : { disableOOMKiller: oomKillDisable }),
       ...(memory === undefined ? {} : { limit: memory }),
       ...(memorySwap === undefined ? {} : { swap: memorySwap }),
       ...(memoryReservation === undefined ? {} : { reservation: memoryReservation }),
     };
   }
-  if (cpus !== undefined || cpuShares !== undefined || cpuset !== undefined) {
+  if ([cpus, cpuShares, cpuset, cpusetMems, cpuQuota, cpuPeriod].some((one) => one !== undefined)) {
     resources.cpu = {
+      ...(cpuQuota === undefined ? {} : { quota: cpuQuota }),
+      ...(cpuPeriod === undefined ? {} : { period: cpuPeriod }),
+      ...(cpusetMems === undefined ? {} : { mems: cpusetMems }),
       ...(cpus === undefined ? {} : { quota: Math.round(cpus * PERIOD_US), period: PERIOD_US }),
       ...(cpuShares === undefined ? {} : { shares: cpuShares }),
       ...(cpuset === undefined ? {} : { cpus: cpuset }),
     };
   }
   if (pids !== undefined) resources.pids = { limit: pids };
+  if (blkioWeight !== undefined) resources.blockIO = { weight: blkioWeight };
   return resources;
 }

@@ -185,5 +185,17 @@ export interface Limits {
   readonly cpuShares?: number | undefined;
   /** Which processors: `0-1,3`. */
   readonly cpuset?: string | undefined;
+  /** Which nodes of memory: `0-1`. */
+  readonly cpusetMems?: string | undefined;
+  /** Microseconds of processor time in each period; -1 for no limit. Instead of `cpus`. */
+  readonly cpuQuota?: number | undefined;
+  /** Microseconds. Default 100 000. */
+  readonly cpuPeriod?: number | undefined;
+  /** How readily its memory is swapped out, from 0 to 100 (cgroup v1). */
+  readonly memorySwappiness?: number | undefined;
+  /** It waits for memory instead of being killed (cgroup v1). */
+  readonly oomKillDisable?: boolean | undefined;
+  /** Its share of busy disks, from 10 to 1000. */
+  readonly blkioWeight?: number | undefined;
   readonly pids?: number | undefined;
 }

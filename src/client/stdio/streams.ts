@@ -130,7 +130,7 @@ export class Streams {
 
   #input(open: 'pipe' | 'inherit' | undefined, path: string, closeIo: () => Promise<void>): Writable {
     if (open === undefined) return unwritable();
-    this.#writer = new FifoWritable(path, closeIo);
+    this.#writer = new FifoWritable(path, this.paths.terminal ? undefined : closeIo);
     if (open === 'pipe') return this.#writer;
     this.#inherited = process.stdin;
     process.stdin.pipe(this.#writer);

@@ -5,9 +5,14 @@ import { tryWrite, Watch, WRITABLE } from '../../sys/index.js';
 
 type Callback = (error?: Error | null) => void;
 
+/** VEOF of termios(3), as terminals begin with: ctrl-d. */
+const END_OF_INPUT = 4;
+/** What ends a line that is typed. */
+const LINE_ENDS = [0x0a, 0x0d];
+
 /**
  * What is written before {@link open} waits. Ending it closes the FIFO, then has the shim close its own end: the process finds the
- * end of its input. When the process has ended, what is left is dropped, which is no error.
+ * end of its input. At a terminal that is typed, and the shim's end stays open, for whoever attaches later. When the process has ended, what is left is dropped, which is no error.
  */
 export class FifoWritable extends Writable {
   #fd: number | undefined;
@@ -17,11 +22,12 @@ export class FifoWritable extends Writable {
   #outcome: { error: Error | undefined } | undefined;
   #pending: { chunk: Buffer; at: number; callback: Callback } | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #last = LINE_ENDS[0];
 
-  /** @param closeIo has the shim close its end */
+  /** @param closeIo has the shim close its end; undefined at a terminal */
   constructor(
     private readonly path: string,
-    private readonly closeIo: () => Promise<void>,
+    private readonly closeIo: (() => Promise<void>) | undefined,
   ) {
     super({ highWaterMark: 64 * 1024 });
   }
@@ -60,13 +66,25 @@ export class FifoWritable extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
+    this.#last = chunk.at(-1) ?? this.#last;
     this.#pending = { chunk, at: 0, callback };
     this.#flush();
   }
 
   override _final(callback: Callback): void {
-    this.#close();
-    this.closeIo().then(() => callback(), callback);
+    if (this.closeIo !== undefined) {
+      this.#close();
+      this.closeIo().then(() => callback(), callback);
+      return;
+    }
+    // Behind a line that has begun, the first one only hands that over.
+    const times = LINE_ENDS.includes(this.#last!) ? 1 : 2;
+    const typed: Callback = (error) => {
+      if (!error) this.#close();
+      callback(error);
+    };
+    this.#pending = { chunk: Buffer.alloc(times, END_OF_INPUT), at: 0, callback: typed };
+    this.#flush();
   }
 
   override _destroy(error: Error | null, callback: Callback): void {

@@ -2,6 +2,7 @@
 import type { Services } from '../grpc/services.js';
 import type { Images } from '../image/types.js';
 import type { NetworkPlaces, Networks } from '../network/types.js';
+import type { Volumes } from '../volume/types.js';
 import type { CallOptions } from './calls.js';
 import type { AttachOptions, Container, CreateOptions } from './container.js';
 import type { Backend, EventEnvelope, EventsOptions, Watcher, WatchOptions } from './events.js';
@@ -17,6 +18,8 @@ export interface ConnectOptions extends CallOptions {
   readonly fifoDir?: string | undefined;
   /** Where networks, plugins and what is known of containers' networks are. */
   readonly networkPlaces?: NetworkPlaces | undefined;
+  /** Where volumes are, as nerdctl has them below its own: each sees the other's. Default: /var/lib/nerdctl. */
+  readonly dataRoot?: string | undefined;
 }
 
 /** A connection to one daemon, in one namespace. It reconnects by itself when the daemon was restarted. */
@@ -28,6 +31,7 @@ export interface Client {
   readonly images: Images;
   /** The machine's networks, and what containers have of them. */
   readonly networks: Networks;
+  readonly volumes: Volumes;
   /** The same connection in another namespace. Closing either closes both. */
   inNamespace(namespace: string): Client;
   version(options?: CallOptions): Promise<Version>;

@@ -3,6 +3,7 @@ import type { containerd } from '../../api/full.js';
 import type { NetworkOptions } from '../network/types.js';
 import type { LinuxResources, Spec, SpecOptions } from '../spec/types.js';
 import type { Stats } from '../stats.js';
+import type { VolumeMount, VolumesFrom } from '../volume/types.js';
 import type { Any, CallOptions, Mount } from './calls.js';
 import type {
   ExecOptions,
@@ -33,6 +34,10 @@ export interface CreateOptions extends Omit<SpecOptions, 'network'>, NetworkOpti
   readonly id: string;
   /** Name of an image of the daemon's: gives the root file system (a new snapshot) and the spec's defaults. */
   readonly image?: string | undefined;
+  /** Of an image for several platforms, which: `linux/arm64`. Default: this machine's. */
+  readonly platform?: string | undefined;
+  /** Id of a container whose processes it sees, and which sees its own. That one must run whenever this one is started. */
+  readonly pidOf?: string | undefined;
   /** A directory as root file system. The container changes it, unless `readonlyRootfs`. */
   readonly rootfs?: string | undefined;
   /** Mounts that make the root file system, done by the shim. */
@@ -51,6 +56,12 @@ export interface CreateOptions extends Omit<SpecOptions, 'network'>, NetworkOpti
   /** What ends it, kept in the label that ctr and nerdctl use. Default: what the image says (STOPSIGNAL), or SIGTERM. */
   readonly stopSignal?: Signal | undefined;
   readonly extensions?: Readonly<Record<string, Any>> | undefined;
+  /** Volumes, by name or anonymous. One that is made for the container goes again when that cannot be made. */
+  readonly volumes?: readonly VolumeMount[] | undefined;
+  /** Containers whose volumes and bind mounts it gets, too, where nothing else is mounted. */
+  readonly volumesFrom?: readonly VolumesFrom[] | undefined;
+  /** Whether the image's volumes (VOLUME) become anonymous ones where nothing else is mounted. Default true. */
+  readonly imageVolumes?: boolean | undefined;
 }
 
 /** containerd.runc.v1.Options: `{ binaryName: 'crun', systemdCgroup: true }`. */
@@ -133,13 +144,19 @@ export interface Container {
    */
   deleteTask(options?: CallOptions & { readonly kill?: boolean | undefined }): Promise<Exit>;
   /**
-   * Deletes the container; with `kill`, its task first, even when it runs. Its snapshot goes, too, when `create` had made it.
+   * Deletes the container; with `kill`, its task first, even when it runs. Its snapshot goes, too, when `create` had made it; with
+   * `volumes`, its anonymous volumes that no other container has.
    *
    * @throws FailedPreconditionError when it has a task
    */
-  delete(
-    options?: CallOptions & { readonly kill?: boolean | undefined; readonly snapshot?: boolean | undefined },
-  ): Promise<void>;
+  delete(options?: DeleteOptions): Promise<void>;
+}
+
+/** What goes with a container. */
+export interface DeleteOptions extends CallOptions {
+  readonly kill?: boolean | undefined;
+  readonly snapshot?: boolean | undefined;
+  readonly volumes?: boolean | undefined;
 }
 
 /** How a task is started. */

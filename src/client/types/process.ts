@@ -1,5 +1,5 @@
 /** A process of a container: how it is started, its streams, how it ends. */
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { ProcessOptions } from '../spec/types.js';
 import type { CallOptions } from './calls.js';
 
@@ -60,6 +60,12 @@ export interface Output<T = string> {
   readonly exitCode: number;
 }
 
+/** What a process has written so far. */
+export interface PartialOutput<T = string> {
+  readonly stdout: T;
+  readonly stderr: T;
+}
+
 /** How a process has ended. */
 export interface Exit {
   /** 128 and the signal's number for a process that a signal has ended. */
@@ -74,14 +80,22 @@ export interface Process {
   readonly containerId: string;
   readonly pid: number;
   readonly terminal: boolean;
-  /** Ends the process's input when it is ended (half-close). A stream that can't be written to unless `stdin` is `pipe`. */
+  /**
+   * Ends the process's input when it is ended (half-close); at a terminal by typing the character for that, ctrl-d. A stream that can't be
+   * written to unless `stdin` is `pipe`.
+   */
   readonly stdin: Writable;
   /** Ends when the process has ended, with its last byte. An empty stream unless `stdout` is `pipe`. */
   readonly stdout: Readable;
   readonly stderr: Readable;
+  /** `stdin` and `stdout` as one stream, for what takes a connection. Nothing else may be reading `stdout` then. */
+  readonly duplex: Duplex;
   /** How it has ended. The signal ends the waiting, not the process. */
   wait(options?: CallOptions): Promise<Exit>;
-  /** Collects all output up to its end. Nothing else may be reading the streams. The signal ends the waiting, not the process. */
+  /**
+   * Collects all output up to its end. Nothing else may be reading the streams. The signal ends the waiting, not the process: what was read
+   * is the error's `output`, and another call goes on from there and gives all of it.
+   */
   result(options?: ResultOptions & { readonly encoding?: 'utf8' }): Promise<Output<string>>;
   /** The same, as bytes. */
   result(options: ResultOptions & { readonly encoding: 'buffer' }): Promise<Output<Buffer>>;

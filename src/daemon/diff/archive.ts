@@ -1,11 +1,11 @@
 import { constants, lstatSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { attributesOf, changes } from './changes.js';
-import { deviceOf, timeOf } from './copy.js';
+import { deviceOf, timeOf } from '../../oci/copy-tree.js';
 import type { Moment } from '../../oci/tar-header.js';
 import type { EntryType } from '../../oci/tar-reader.js';
 import { baseOf, inside, parentOf, type ByteString } from '../../sys/byte-string.js';
-import { Tree } from './tree.js';
+import { Tree } from '../../oci/tree.js';
 import { encodeHeader, END, padding, type Header } from '../../oci/tar-writer.js';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { EMPTY, inside, type ByteString } from '../../sys/byte-string.js';
 import { getAttribute, listAttributes, type Path } from '../../sys/index.js';
-import type { Tree } from './tree.js';
+import type { Tree } from '../../oci/tree.js';
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 

@@ -21,10 +21,10 @@ import {
 import { errdefs } from '../../api/full.js';
 import { baseOf, inside, parentOf, shown, toBytes, type ByteString } from '../../sys/byte-string.js';
 import { getAttribute, listAttributes, mknod, setAttribute, setTimes } from '../../sys/index.js';
-import { timeOf } from './copy.js';
-import { remove } from './remove.js';
+import { timeOf } from '../../oci/copy-tree.js';
+import { remove } from '../../oci/remove-tree.js';
 import { Scope } from './scope.js';
-import { Tree } from './tree.js';
+import { Tree } from '../../oci/tree.js';
 import { TarReader, type Entry, type Piece } from '../../oci/tar-reader.js';
 
 const WHITEOUT = '.wh.';

@@ -1,7 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { errdefs } from '../../api/full.js';
 import { baseOf, EMPTY, inside, parentOf, shown, type ByteString } from '../../sys/byte-string.js';
-import { Tree } from './tree.js';
+import { Tree } from '../../oci/tree.js';
 
 const MAX_LINKS = 255;
 /** Four times what the kernel takes for one path: enough for a tree that was made step by step, and no more memory than that. */

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { copyTree } from '../diff/copy.js';
-import { removeTree } from '../diff/remove.js';
+import { copyTree } from '../../oci/copy-tree.js';
+import { removeTree } from '../../oci/remove-tree.js';
 import { Trash } from '../trash.js';
 import { diskUsage } from './usage.js';
 import type { Mount, SnapshotDriver, SnapshotKind } from './types.js';

@@ -1,5 +1,5 @@
 import { lstat, readdir } from 'node:fs/promises';
-import { withTree } from '../diff/tree.js';
+import { withTree } from '../../oci/tree.js';
 import { EMPTY, inside, type ByteString } from '../../sys/byte-string.js';
 
 const SECTOR = 512;

@@ -17,11 +17,13 @@ export class Acceptor {
   /**
    * @param fd listens, and is this one's from now on
    * @param accepted is given a connection's descriptor, non-blocking
+   * @param by who accepts: what the monitor has accepted outlives us
    */
   constructor(
     private readonly fd: number,
     private readonly accepted: (fd: number) => void,
     private readonly failed: (error: Error) => void,
+    private readonly by: 'us' | 'monitor' = 'us',
   ) {
     // Who has made it may have had it otherwise.
     setNonblock(fd, true);
@@ -41,7 +43,7 @@ export class Acceptor {
 
   #accept(): void {
     try {
-      for (let fd; this.#isOpen && (fd = tryAccept(this.fd)) !== undefined;) this.accepted(fd);
+      for (let fd; this.#isOpen && (fd = tryAccept(this.fd, this.by)) !== undefined;) this.accepted(fd);
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       this.failed(error);

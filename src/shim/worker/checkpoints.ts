@@ -10,14 +10,17 @@ export class Checkpoints {
   soon(): void {
     if (this.#isPlanned || this.#isOver) return;
     this.#isPlanned = true;
-    process.nextTick(() => {
-      if (this.#isPlanned) this.now();
-    });
+    process.nextTick(() => this.ifDue());
   }
 
   now(): void {
     this.#isPlanned = false;
     if (!this.#isOver) this.keep();
+  }
+
+  /** At once, if it would be done soon: who has asked is about to be answered. */
+  ifDue(): void {
+    if (this.#isPlanned) this.now();
   }
 
   /** Nothing is handed over any more. */

@@ -54,6 +54,7 @@ export class Death {
       if (!ledger || ledger.isMidFrame) return [];
       return [{ fd: found.fd(place), ledger, calls: ledger.unanswered.map(callOf) }];
     });
+    earlier?.close();
   }
 
   /** What was asked for, and neither done nor answered. */
@@ -89,7 +90,7 @@ export class Death {
         streamId,
         request: replyTo(lost) ?? (request && REPEATABLE.has(lost.method) ? request : broken(lost)),
       }));
-      server.resume(socketOf(fd, ledger.lastStreamId, ledger.begun), ledger, earlier);
+      server.resume(socketOf(fd, ledger.lastStreamId, ledger.begun), { ...ledger, isSudden: true }, earlier);
     }
   }
 }

@@ -76,13 +76,18 @@ export class Leaving {
 export class Found {
   readonly #unclaimed: Set<number>;
 
-  constructor(private readonly given: Pick<GivenRecord, 'fds' | 'held'>) {
+  constructor(private readonly given: Pick<GivenRecord, 'fds' | 'held' | 'accepted'>) {
     this.#unclaimed = new Set(given.fds.keys());
   }
 
   fd(place: number): number {
     this.#unclaimed.delete(place);
     return this.given.fds[place]!;
+  }
+
+  /** Connections that were accepted when the record was handed over already. */
+  get accepted(): readonly number[] {
+    return this.given.accepted;
   }
 
   /** Closes what nobody has asked for: it was of something that is no more. */

@@ -112,6 +112,8 @@ export class Service {
   readonly #forgotten: Forgotten;
   readonly #rest: Rest;
   readonly #isReplaceable: boolean;
+  /** A rehearsal has none. */
+  readonly #hasMonitor = shimPid() !== process.pid;
   readonly #sleep: Sleep;
   /** Of earlier workers. */
   readonly #cpuBefore: number;
@@ -203,7 +205,7 @@ export class Service {
         if (!this.#sleep.isSoon) rest.busy();
       },
       onCommand: () => shim.events.commanded(),
-      onDone: () => this.#checkpoints.now(),
+      onDone: () => this.#checkpoints.soon(),
     });
     server.add(ContainerdTaskV2Task, handlers).add(ContainerdTaskV3Task, handlers);
     const stopped = (): void =>
@@ -235,9 +237,15 @@ export class Service {
     return true;
   }
 
+  #accept(fd: number): void {
+    void this.#server.accept(this.#socketOf(fd));
+    this.#checkpoints.soon();
+  }
+
   /** What is not accounted for, as there is too much, goes with this process. */
   #socketOf(fd: number, lastStreamId?: number, begun?: boolean): ConnectionSocket {
-    const tracked = TrackedSocket.open(fd, this.#ledger, this.#scratch, lastStreamId, begun);
+    const settings = { ledger: this.#ledger, scratch: this.#scratch, beforeSend: () => this.#checkpoints.ifDue() };
+    const tracked = TrackedSocket.open(fd, settings, lastStreamId, begun);
     // Its client finds the end when the monitor has closed it, too.
     tracked?.once('close', () => this.#checkpoints.soon());
     return tracked ?? new Socket({ fd, readable: true, writable: true });
@@ -279,7 +287,7 @@ export class Service {
 
   /** Hands the monitor what another worker would need, should this one end without a word. */
   #keep(): void {
-    if (shimPid() === process.pid || !this.#isReplaceable) return;
+    if (!this.#hasMonitor || !this.#isReplaceable) return;
     const leaving = new Leaving(true);
     try {
       keepWithMonitor(Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record))), leaving.all);
@@ -287,7 +295,7 @@ export class Service {
     } catch (error) {
       if (!(error instanceof CannotRest) && !(error instanceof SysError)) throw error;
       // What it has of before would be wrong.
-      if (this.#irreplaceable === undefined) forgetWithMonitor();
+      forgetWithMonitor();
       this.#irreplaceable = error.message;
     }
   }
@@ -304,6 +312,7 @@ export class Service {
     const socketOf = (fd: number, lastStreamId: number, begun: boolean): ConnectionSocket =>
       this.#socketOf(fd, lastStreamId, begun);
     resumeConnections(this.#server, resting.connections, found, socketOf);
+    for (const fd of found.accepted) this.#accept(fd);
     death?.resume(this.#server, socketOf, (lost) => replyTo(lost, this.#containers.find(lost.id)?.record));
     found.closeRest();
     haveTaken();
@@ -322,11 +331,9 @@ export class Service {
     await this.#server.ready();
     const acceptor = new Acceptor(
       listening.fd,
-      (fd) => {
-        void this.#server.accept(this.#socketOf(fd));
-        this.#checkpoints.soon();
-      },
+      (fd) => this.#accept(fd),
       (error) => log.warn('a connection failed', { error }),
+      this.#hasMonitor && this.#isReplaceable ? 'monitor' : 'us',
     );
     if (earlier) this.#goOn(earlier);
     else log.debug('serving', { address: this.#shim.record.address, pid: shimPid() });

@@ -28,11 +28,22 @@ interface Written {
   place?: number | undefined;
 }
 
+/** What the connections of one process share. */
+export interface TrackedSettings {
+  readonly ledger: Ledger;
+  /** What they are looked at in, one at a time. */
+  readonly scratch: Buffer;
+  /** Called when something is about to be sent. */
+  readonly beforeSend: () => void;
+}
+
 export class TrackedSocket extends EventEmitter implements ConnectionSocket {
   destroyed = false;
   readonly account: CallAccount;
   readonly #watch: Watch;
   readonly #ledger: Ledger;
+  readonly #scratch: Buffer;
+  readonly #beforeSend: () => void;
   /** In the ledger. */
   readonly number: number;
   /** Unanswered requests, by stream. */
@@ -56,12 +67,13 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
   /** @param fd non-blocking, and this one's from now on */
   constructor(
     readonly fd: number,
-    ledger: Ledger,
+    { ledger, scratch, beforeSend }: TrackedSettings,
     number: number,
-    private readonly scratch: Buffer,
   ) {
     super();
     this.#ledger = ledger;
+    this.#scratch = scratch;
+    this.#beforeSend = beforeSend;
     this.number = number;
     this.account = {
       asked: (streamId, request) => {
@@ -75,9 +87,9 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
   }
 
   /** For connections of one process; undefined when the ledger has no place for it. */
-  static open(fd: number, ledger: Ledger, scratch: Buffer, lastStreamId = 0, begun = false): TrackedSocket | undefined {
-    const number = ledger.connect(lastStreamId, begun);
-    return number === undefined ? undefined : new TrackedSocket(fd, ledger, number, scratch);
+  static open(fd: number, settings: TrackedSettings, lastStreamId = 0, begun = false): TrackedSocket | undefined {
+    const number = settings.ledger.connect(lastStreamId, begun);
+    return number === undefined ? undefined : new TrackedSocket(fd, settings, number);
   }
 
   get writable(): boolean {
@@ -171,7 +183,7 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
   // ---- in ----------------------------------------------------------------------------------------------------------
 
   #read(): void {
-    const { scratch } = this;
+    const scratch = this.#scratch;
     const n = tryPeek(this.fd, scratch);
     if (n === undefined) return;
     if (n === 0) {
@@ -194,7 +206,7 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
   /** Of a frame that is too long to be seen as a whole, or comes too slowly; or of something else. */
   #takePart(n: number): void {
     const missing = HEADER_LENGTH - this.#headerFill;
-    this.scratch.copy(this.#header, this.#headerFill, 0, Math.min(missing, n));
+    this.#scratch.copy(this.#header, this.#headerFill, 0, Math.min(missing, n));
     this.#isMidIn = true;
     this.#noteMidFrame();
     if (n < missing) {
@@ -215,7 +227,7 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
 
   /** Is acted upon first, and taken then. */
   #hand(length: number): void {
-    this.emit('data', Buffer.from(this.scratch.subarray(0, length)));
+    this.emit('data', Buffer.from(this.#scratch.subarray(0, length)));
     if (!this.destroyed) consume(this.fd, length);
   }
 
@@ -239,6 +251,7 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
   flush(): void {
     this.#isFlushPlanned = false;
     try {
+      this.#beforeSend();
       this.#send();
     } catch (error) {
       this.#failed(error);

@@ -54,6 +54,8 @@ export function startExec(parts: Parts, exec: LiveExec, deadline?: AbortSignal):
       stdio.beforeStart();
       await launch(parts, process, stdio, strategy);
       move(record, 'start');
+      // It may be long, and is of no more use.
+      record.spec = '';
       parts.shim.observations.counters.execsStarted++;
       parts.events.execStarted(record.id, record.pid);
       return record.pid;

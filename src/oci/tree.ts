@@ -1,5 +1,5 @@
 import { closeSync, constants, lstatSync, openSync, type BigIntStats } from 'node:fs';
-import { fromBytes, shown, toBytes, type ByteString } from '../../sys/byte-string.js';
+import { fromBytes, shown, toBytes, type ByteString } from '../sys/byte-string.js';
 
 /** A path for the kernel has so many bytes, and a NUL (PATH_MAX). */
 const MAX_PATH = 4095;

@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
-import { EMPTY, inside, type ByteString } from '../../sys/byte-string.js';
+import { EMPTY, inside, type ByteString } from '../sys/byte-string.js';
 import { withTree, type Tree } from './tree.js';
 
 /** Files after which others get their turn. */

@@ -143,6 +143,36 @@ for (const [name, program, shims] of daemons)
       assert.deepEqual(await traces(), NONE);
     });
 
+    test("another one's volumes, processes and network; its own file at /etc/hosts stays", async () => {
+      const hosts = join(lab.daemon.dir, 'hosts');
+      writeFileSync(hosts, '10.9.9.9\tmine\n');
+      await lab.start('owner', 'echo kept >/kept/file; sleep 1000', ['-v', `${hosts}:/etc/hosts`, '-v', 'kept:/kept']);
+      const look = 'cat /etc/hosts /kept/file; hostname; ip -4 -o addr show eth0; cat /proc/1/cmdline';
+      await until('the file', async () => (await lab.hawser(['exec', 'owner', 'cat', '/kept/file'])).stdout === 'kept');
+      const own = await lab.ok(['exec', 'owner', 'sh', '-c', look]);
+      assert.match(own, /^10\.9\.9\.9\tmine\nkept\nowner\n.* inet 10\.67\./);
+      const apart = await lab.run(['--rm', '-h', 'apart', '--volumes-from', 'owner'], ['sh', '-c', look]);
+      assert.match(apart.stdout, /^10\.9\.9\.9\tmine\nkept\napart\n.* inet 10\.67\./, apart.stderr);
+      assert.ok(!apart.stdout.includes('sleep'));
+      const shared = ['--volumes-from', 'owner', '--pid', 'container:owner', '--network', 'container:owner'];
+      const together = await lab.run(['--rm', ...shared], ['sh', '-c', look]);
+      assert.equal(together.stdout, own, together.stderr);
+      await lab.ok(['rm', '-f', 'owner']);
+      await lab.ok(['volume', 'rm', 'kept']);
+      assert.equal(readFileSync(hosts, 'utf8'), '10.9.9.9\tmine\n');
+      assert.deepEqual(await traces(), NONE);
+      assert.deepEqual(directories(), []);
+    });
+
+    test('--restart: what the daemon starts again has its network and its ports', { timeout: 120_000 }, async () => {
+      const script = `if mkdir /runs/first 2>/dev/null; then exit 1; fi; ${serve('again')}`;
+      await lab.start('again', script, ['--restart', 'always', '-v', 'runs:/runs', '-p', '18082:80']);
+      await until('an answer', async () => (await fetch('http://127.0.0.1:18082/')) === 'again', 60_000);
+      await lab.ok(['rm', '-f', 'again']);
+      await lab.ok(['volume', 'rm', 'runs']);
+      assert.deepEqual(await traces(), NONE);
+    });
+
     test('-p: the host has the port while the container runs; port, ps and inspect tell it; nobody else gets it', async () => {
       await lab.start('web', serve('hello'), ['-p', '18080:80', '-p', '127.0.0.1::81/udp']);
       await until('an answer', async () => (await fetch('http://127.0.0.1:18080/')) === 'hello');

@@ -38,6 +38,9 @@ enum question {
   /* With a listening socket. Answer: 0 and a connection with it, or -errno. It is kept here, too, until the next record, and given behind the
    * descriptors of an earlier one: a client finds no end though its worker ends when it has just been accepted. */
   ASK_ACCEPT,
+  /* Body: a path. Answer: 0 and it opened for reading, without waiting, or -errno. It is kept here like what is accepted: who writes to a FIFO
+   * finds a reader though the worker ends. */
+  ASK_OPEN,
 };
 
 #define WOKEN_BY_SIGNAL (-1)

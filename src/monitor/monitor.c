@@ -160,23 +160,25 @@ static void forget_rest(void) {
   rest = NULL;
 }
 
-/* Accepted since the last record. */
-static int accepted[HANDOVER_DESCRIPTORS / 2];
-static size_t accepted_count;
+/* Accepted or opened for a worker since the last record. */
+static int shared[HANDOVER_DESCRIPTORS / 2];
+static size_t shared_count;
 
-static void forget_accepted(void) {
-  for (size_t i = 0; i < accepted_count; i++) close(accepted[i]);
-  accepted_count = 0;
+static void forget_shared(void) {
+  for (size_t i = 0; i < shared_count; i++) close(shared[i]);
+  shared_count = 0;
 }
 
-/* The connection that goes with the answer, or -1. */
-static int accept_for(const int *descriptors, size_t count, struct answer *answer) {
-  if (accepted_count == sizeof accepted / sizeof *accepted) *answer = (struct answer){{-EAGAIN, 0}};
-  if (count != 1 || accepted_count == sizeof accepted / sizeof *accepted) return -1;
-  int fd = accept4(descriptors[0], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+/* What goes with the answer, or -1. */
+static int share(struct answer *answer, int fd) {
   answer->number[0] = fd == -1 ? -errno : 0;
-  if (fd != -1) accepted[accepted_count++] = fd;
+  if (fd != -1) shared[shared_count++] = fd;
   return fd;
+}
+
+static bool can_share(struct answer *answer) {
+  *answer = (struct answer){{-EMFILE, 0}};
+  return shared_count < sizeof shared / sizeof *shared;
 }
 
 static void release_copies(void) {
@@ -205,10 +207,14 @@ static bool serve_question(void) {
   size_t count = HANDOVER_DESCRIPTORS;
   if (receive_with(here.control, &head, sizeof head, descriptors, &count) != sizeof head || head.length > MOST_BYTES) return false;
   char *body = malloc((size_t)head.length + 1);
-  if (!body || !receive_all(here.control, body, head.length)) return false;
+  if (!body || !receive_all(here.control, body, head.length)) {
+    for (size_t i = 0; i < count; i++) close(descriptors[i]);
+    free(body);
+    return false;
+  }
   struct answer answer = {{-ENOSYS, 0}};
   bool is_kept = false;
-  int connection = -1;
+  int given = -1;
   switch (head.kind) {
     case ASK_SPAWN:
       answer = spawn_for(&head, body, descriptors, count);
@@ -221,7 +227,7 @@ static bool serve_question(void) {
       answer = rest_from(&head, &body, descriptors, count);
       is_kept = answer.number[0] == 0;
       is_asleep = is_kept && head.kind == ASK_REST;
-      if (is_kept) forget_accepted();
+      if (is_kept) forget_shared();
       for (unsigned i = 0; i < TOLD; i++)
         if (told[i].is_heard) told[i].pid = 0;
       break;
@@ -232,17 +238,21 @@ static bool serve_question(void) {
       answer.number[0] = 0;
       break;
     case ASK_ACCEPT:
-      connection = accept_for(descriptors, count, &answer);
+      if (count == 1 && can_share(&answer)) given = share(&answer, accept4(descriptors[0], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      break;
+    case ASK_OPEN:
+      body[head.length] = '\0';
+      if (can_share(&answer)) given = share(&answer, open(body, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
       break;
     case ASK_FORGET:
-      forget_accepted();
+      forget_shared();
       forget_rest();
       answer.number[0] = 0;
       break;
   }
   free(body);
   for (size_t i = 0; !is_kept && i < count; i++) close(descriptors[i]);
-  return head.kind == ASK_KEEP || send_all(here.control, &answer, sizeof answer, &connection, connection == -1 ? 0 : 1);
+  return head.kind == ASK_KEEP || send_all(here.control, &answer, sizeof answer, &given, given == -1 ? 0 : 1);
 }
 
 /* ---- signals ------------------------------------------------------------------------------------------------------ */
@@ -352,9 +362,9 @@ static bool give_record(void) {
     head.length += how[i].held;
   }
   int descriptors[HANDOVER_DESCRIPTORS];
-  size_t more = accepted_count < HANDOVER_DESCRIPTORS - rest->count ? accepted_count : HANDOVER_DESCRIPTORS - rest->count;
+  size_t more = shared_count < HANDOVER_DESCRIPTORS - rest->count ? shared_count : HANDOVER_DESCRIPTORS - rest->count;
   memcpy(descriptors, rest->descriptors, rest->count * sizeof *descriptors);
-  memcpy(descriptors + rest->count, accepted, more * sizeof *descriptors);
+  memcpy(descriptors + rest->count, shared, more * sizeof *descriptors);
   head.count += (uint32_t)more;
   bool is_sent = send_all(here.control, &head, sizeof head, descriptors, head.count) && send_all(here.control, rest->bytes, rest->length, NULL, 0);
   for (uint32_t i = 0; is_sent && i < rest->copied; i++) {

@@ -17,6 +17,7 @@ export {
   forgetWithMonitor,
   keepWithMonitor,
   leaveWithMonitor,
+  openLasting,
   shimPid,
   takeFromMonitor,
   type GivenRecord,

@@ -89,7 +89,7 @@ static napi_value buffer_of(napi_env env, const void *bytes, size_t length) {
   return buffer;
 }
 
-/* monitorRecord(): {record, fds, held, wokenBy, accepted} of an earlier worker, or -errno. held: for each descriptor the bytes that its copy has read, and not written; accepted: connections that it had not yet recorded. */
+/* monitorRecord(): {record, fds, held, wokenBy, shared} of an earlier worker, or -errno. held: for each descriptor the bytes that its copy has read, and not written; shared: what it had accepted or opened since. */
 static napi_value take_record(napi_env env, napi_callback_info info) {
   (void)info;
   struct head head;
@@ -106,11 +106,11 @@ static napi_value take_record(napi_env env, napi_callback_info info) {
   }
   const struct resting *how = (const struct resting *)(void *)body;
   const char *at = body + count * sizeof *how;
-  napi_value result, fds, held, accepted;
+  napi_value result, fds, held, more_fds;
   napi_create_object(env, &result);
-  napi_create_array_with_length(env, more, &accepted);
-  for (uint32_t i = 0; i < more; i++) napi_set_element(env, accepted, i, number(env, descriptors[count + i]));
-  napi_set_named_property(env, result, "accepted", accepted);
+  napi_create_array_with_length(env, more, &more_fds);
+  for (uint32_t i = 0; i < more; i++) napi_set_element(env, more_fds, i, number(env, descriptors[count + i]));
+  napi_set_named_property(env, result, "shared", more_fds);
   napi_create_array_with_length(env, count, &fds);
   napi_create_array_with_length(env, count, &held);
   napi_set_named_property(env, result, "record", buffer_of(env, at, (size_t)head.number[1]));
@@ -133,15 +133,30 @@ static napi_value taken(napi_env env, napi_callback_info info) {
   return number(env, ask(&(struct head){.kind = ASK_TAKEN}, "", NULL).number[0]);
 }
 
-/* monitorAccept(listener): a connection, which the monitor has, too, until it has the next record; or -errno. */
+/* A descriptor which the monitor has, too, until it has the next record; or -errno. */
+static napi_value shared(napi_env env, const struct head *head, const void *body, const int *descriptors) {
+  struct answer answer;
+  int fd = -1;
+  size_t count = 1;
+  if (!tell(head, body, descriptors) || receive_with(control, &answer, sizeof answer, &fd, &count) != sizeof answer) return number(env, -EPIPE);
+  return number(env, answer.number[0] < 0 ? answer.number[0] : fd);
+}
+
+/* monitorAccept(listener): a connection. */
 static napi_value accept_by_monitor(napi_env env, napi_callback_info info) {
   ARGS(1);
-  int listener = (int)integer(env, arg[0]), connection = -1;
-  struct answer answer;
-  size_t count = 1;
-  if (!tell(&(struct head){.kind = ASK_ACCEPT, .count = 1}, "", &listener)) return number(env, -EPIPE);
-  if (receive_with(control, &answer, sizeof answer, &connection, &count) != sizeof answer) return number(env, -EPIPE);
-  return number(env, answer.number[0] < 0 ? answer.number[0] : connection);
+  int listener = (int)integer(env, arg[0]);
+  return shared(env, &(struct head){.kind = ASK_ACCEPT, .count = 1}, "", &listener);
+}
+
+/* monitorOpen(path): for reading, without waiting for anybody, and not through a link. */
+static napi_value open_by_monitor(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  char *path = string(env, arg[0]);
+  if (!path) return number(env, -EINVAL);
+  napi_value result = shared(env, &(struct head){.kind = ASK_OPEN, .length = (uint32_t)strlen(path)}, path, NULL);
+  free(path);
+  return result;
 }
 
 /* monitorForget(): 0 or -errno. What this process has left is nobody's; its end is the shim's. */
@@ -158,6 +173,7 @@ void register_monitor(napi_env env, napi_value exports) {
       {"monitorTaken", taken},
       {"monitorForget", forget},
       {"monitorAccept", accept_by_monitor},
+      {"monitorOpen", open_by_monitor},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);
 }

@@ -2,6 +2,7 @@
  * A worker's monitor: the process that the daemon knows as the shim, and the parent of all that the worker starts
  * (monitor/monitor.c). Without one a process has its children itself.
  */
+import { constants, openSync } from 'node:fs';
 import { checked, SysError } from './error.js';
 import { native, type GivenRecord } from './native.js';
 import { peerCredentials } from './sockets.js';
@@ -55,6 +56,15 @@ export function hearMonitor(): void {
 /** What the daemon takes for the shim: its monitor, or this process where it has none. */
 export function shimPid(): number {
   return monitorPid ?? process.pid;
+}
+
+/**
+ * Opens a file for reading, without waiting for anybody, and not through a link. With a monitor it is open until the next record is
+ * handed over, also when this process ends before.
+ */
+export function openLasting(path: string): number {
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+  return monitorPid === undefined ? openSync(path, flags) : checked(native.monitorOpen(path), 'open', path);
 }
 
 /** What is done with a descriptor while there is no worker (monitor/handover.h). */

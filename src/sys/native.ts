@@ -57,8 +57,8 @@ export interface GivenRecord {
   held: Buffer[];
   /** The place of the descriptor for which there is a worker again; -1 a signal or the end of a child. */
   wokenBy: number;
-  /** Connections that were accepted when the record was there already. */
-  accepted: number[];
+  /** What was accepted or opened when the record was there already. */
+  shared: number[];
 }
 
 /** monitor.c */
@@ -73,6 +73,7 @@ interface MonitorCalls {
   ): number;
   monitorForget(): number;
   monitorAccept(listener: number): number;
+  monitorOpen(path: string): number;
   monitorRecord(): GivenRecord | number;
   monitorTaken(): number;
 }

@@ -15,7 +15,7 @@ test('places are in their order, and a copy goes into the place that it was told
     { fd: 8, how: 'copied', into: 0 },
     { fd: 9, how: 'wakes' },
   ]);
-  const found = new Found({ fds: [17, 18, 19], accepted: [], held: [Buffer.of(), Buffer.from('x'), Buffer.of()] });
+  const found = new Found({ fds: [17, 18, 19], shared: [], held: [Buffer.of(), Buffer.from('x'), Buffer.of()] });
   assert.deepEqual([found.fd(client), found.all({ both: both! }), String(found.held(source))], [19, { both: 17 }, 'x']);
 });
 

@@ -107,13 +107,14 @@ function settleExec(parts: Parts, execId: string): void {
 }
 
 function settleStart(parts: Parts): void {
-  const { record, events, bundle, host } = parts;
+  const { record, runtime, events, bundle, host } = parts;
   const { init } = record;
   // Until it is started, the init is the runtime's program: `runc init`, or a fork of `crun create`.
   const words = commandLine(init.pid);
   const isStarted = words[1] !== 'init' && !words.includes(record.runtime.root);
   if (init.state === 'created' && isStarted) {
     move(record, 'start');
+    runtime.noteStarted();
     parts.init.stdio?.beforeStart();
     events.start(init.pid);
   }

@@ -76,7 +76,7 @@ export class Leaving {
 export class Found {
   readonly #unclaimed: Set<number>;
 
-  constructor(private readonly given: Pick<GivenRecord, 'fds' | 'held' | 'accepted'>) {
+  constructor(private readonly given: Pick<GivenRecord, 'fds' | 'held' | 'shared'>) {
     this.#unclaimed = new Set(given.fds.keys());
   }
 
@@ -85,9 +85,9 @@ export class Found {
     return this.given.fds[place]!;
   }
 
-  /** Connections that were accepted when the record was handed over already. */
-  get accepted(): readonly number[] {
-    return this.given.accepted;
+  /** Connections that were accepted when the record was handed over already, and files that were opened. */
+  get shared(): readonly number[] {
+    return this.given.shared;
   }
 
   /** Closes what nobody has asked for: it was of something that is no more. */

@@ -1,4 +1,5 @@
 /** Serving: the long life of a shim, from its socket to its orderly end (contract §1.8). */
+import { closeSync, fstatSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../../api/gen/services.js';
 import { runningCommands } from '../../runc/index.js';
@@ -56,6 +57,8 @@ const DRAIN_MS = 5_000;
  */
 const STOPPED_SANDBOX_MS = 1_000;
 
+/** How long a file stays open that an earlier worker had open when it ended. */
+const LASTING_MS = 10_000;
 /** As much as one look at a connection takes. */
 const SCRATCH = 64 * 1024;
 
@@ -312,7 +315,11 @@ export class Service {
     const socketOf = (fd: number, lastStreamId: number, begun: boolean): ConnectionSocket =>
       this.#socketOf(fd, lastStreamId, begun);
     resumeConnections(this.#server, resting.connections, found, socketOf);
-    for (const fd of found.accepted) this.#accept(fd);
+    for (const fd of found.shared) {
+      if (fstatSync(fd).isSocket()) this.#accept(fd);
+      // Whoever is writing to it is to find a reader.
+      else setTimeout(() => closeSync(fd), LASTING_MS);
+    }
     death?.resume(this.#server, socketOf, (lost) => replyTo(lost, this.#containers.find(lost.id)?.record));
     found.closeRest();
     haveTaken();

@@ -18,10 +18,13 @@ export {
   keepWithMonitor,
   leaveWithMonitor,
   shimPid,
+  staysWithMonitor,
+  successor,
   takeFromMonitor,
   type GivenRecord,
   type MonitorEnds,
   type Resting,
+  type Successor,
 } from './monitor.js';
 export { childrenOf, isChild, reapableOrphans, reap } from './orphans.js';
 export {

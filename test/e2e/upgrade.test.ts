@@ -33,6 +33,9 @@ function shimOf(id: string): number {
   return found.pid;
 }
 
+/** What containerd has logged of shims. */
+const complaints = (): string[] => warnings(containerd.logText()).filter((line) => /shim|ttrpc|task|exit/i.test(line));
+
 test('containers of containerd notice nothing of it, and neither does containerd', async () => {
   for (const id of IDS)
     await containerd.ctr([
@@ -71,6 +74,7 @@ test('containers of containerd notice nothing of it, and neither does containerd
 
   const lasting = await exec;
   assert.deepEqual([lasting.exitCode, lasting.stdout], [6, 'done']);
+  assert.deepEqual(complaints(), []);
   for (const id of IDS) {
     const { stdout: out } = await containerd.ctr(['tasks', 'exec', '--exec-id', 'x', id, '/bin/echo', 'hello']);
     assert.equal(out, 'hello');
@@ -89,6 +93,9 @@ test('containers of containerd notice nothing of it, and neither does containerd
   await until('the shims to be gone', () => !allProcesses().some(({ pid }) => pids.includes(pid)));
   const exits = containerd.logText().match(/\/tasks\/exit/g) ?? [];
   assert.ok(exits.length > 0);
-  const unexpected = warnings(containerd.logText()).filter((line) => /shim|ttrpc|task|exit/i.test(line));
-  assert.deepEqual(unexpected, []);
+  // containerd 1.6 says so of each shim, however its container has ended.
+  assert.deepEqual(
+    complaints().filter((line) => !line.includes('cleaning up after shim disconnected')),
+    [],
+  );
 });

@@ -44,7 +44,8 @@ export class Installation {
     }
     rmSync(join(this.library, 'node'), { force: true });
     symlinkSync(process.execPath, join(this.library, 'node'));
-    this.put(`bin/${NAME}`, edit(NAME, readFileSync(join(top, 'bin', NAME))));
+    // As packages have it: it knows of no other place.
+    this.put(`bin/${NAME}`, edit(NAME, readFileSync(join(top, 'npm', NAME))));
     return this;
   }
 

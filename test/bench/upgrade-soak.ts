@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
+import { execa } from 'execa';
 import { join } from 'node:path';
 import { Installation } from '../support/installation.js';
 import { Lab, STATUS, type Task } from '../support/shim.js';
@@ -102,9 +103,10 @@ try {
     installed.install(`${round + 1}.0.0`);
     const alive = subjects.filter(({ isOver }) => !isOver);
     const begun = performance.now();
-    const running = lab.run(['-address', lab.grpcAddress, 'upgrade', '--all', '--wait', '120'], {
-      binary: installed.binary,
-      env: zygote,
+    const running = execa(installed.binary, ['-address', lab.grpcAddress, 'upgrade', '--all', '--wait', '120'], {
+      reject: false,
+      stripFinalNewline: false,
+      env: { HAWSER_RUN_DIR: lab.runDir },
     });
     const ending = alive.filter((_, index) => index % ENDS === round);
     for (const subject of ending) {
@@ -112,9 +114,9 @@ try {
       await subject.client;
       process.kill(subject.task.pid, 'SIGTERM');
     }
-    const { status, stdout, stderr } = await running;
+    const { exitCode, stdout, stderr } = await running;
     const ms = performance.now() - begun;
-    const lines = stdout.toString().split('\n').filter(Boolean);
+    const lines = stdout.split('\n').filter(Boolean);
     const done = lines.filter((line) => line.includes(`runs ${round + 1}.0.0`));
     console.log(
       `upgrade ${round}: ${done.length} of ${TOTAL} shims in ${Math.round(ms)} ms, ${ending.length} containers ended meanwhile`,

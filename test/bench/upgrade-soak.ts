@@ -20,7 +20,7 @@ const ENDS = 20;
 const PAUSE_MS = 400;
 /** One line a second, and thousands at once now and then. */
 const SCRIPT = (status: number): string =>
-  `trap 'echo end $n; exit ${status}' TERM; n=0; while :; do n=$((n+1)); echo $n; if [ $((n % 10)) = 0 ]; then seq 1 2000; fi; sleep 1; done`;
+  `trap 'over=yes' TERM; n=0; over=; while [ -z "$over" ]; do n=$((n+1)); echo $n; if [ $((n % 10)) = 0 ]; then seq 1 2000; fi; sleep 1; done; echo end $n; exit ${status}`;
 
 interface Subject {
   task: Task;
@@ -121,7 +121,7 @@ try {
     console.log(
       `upgrade ${round}: ${done.length} of ${TOTAL} shims in ${Math.round(ms)} ms, ${ending.length} containers ended meanwhile`,
     );
-    assert.deepEqual([status, stderr], [0, ''], lines.filter((line) => !done.includes(line)).join('\n'));
+    assert.deepEqual([exitCode, stderr], [0, ''], lines.filter((line) => !done.includes(line)).join('\n'));
     // The shim of one that has ended is there until it is deleted.
     assert.equal(done.length, TOTAL, lines.filter((line) => !done.includes(line)).join('\n'));
     const asked = subjects.map((one) => one.asked);

@@ -452,8 +452,8 @@ static void wait_longer(int *pause) {
     struct pollfd ready[] = {{.fd = signals, .events = POLLIN}, {.fd = replacement_descriptor(), .events = POLLIN}};
     if (poll(ready, 2, (int)left) <= 0) continue;
     if (ready[0].revents) take_signals(keep_notice);
-    /* Another program may have a worker. */
-    if (ready[1].revents && replacement_heard()) try_replacement();
+    /* Another program may have a worker. What no worker has taken is not in the table: the next one is to have it first. */
+    if (ready[1].revents && replacement_heard() && accepted_count == 0) try_replacement();
   }
   *pause = *pause * 2 < LONGEST_RETRY_MS ? *pause * 2 : LONGEST_RETRY_MS;
 }

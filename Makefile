@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-daemon format soak-death soak-exec soak-gc soak-start soak-restart install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-daemon format soak-death soak-exec soak-gc soak-start soak-restart soak-upgrade install uninstall clean
 
 all: build
 
@@ -30,7 +30,7 @@ node_modules/.ready: package.json package-lock.json
 
 # ---- build ---------------------------------------------------------------------------------------------------------
 
-SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.debug.cjs shim.failpoint.cjs shim.cache
+SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.debug.cjs shim.failpoint.cjs shim.upgrade.cjs shim.version shim.cache
 NODE_FILES := find-node.sh node-version.cjs
 PROGRAMS := containerd-shim-runc-v2 hawserd hawser
 
@@ -224,6 +224,11 @@ soak-death: setup build
 soak-restart: N = 100
 soak-restart: setup build
 	$(TSX) test/bench/restart-soak.ts $(N)
+
+# N containers with output, execs and a client each are given another version of their shim, three times: nothing may be noticed.
+soak-upgrade: N = 200
+soak-upgrade: setup build
+	$(TSX) test/bench/upgrade-soak.ts $(N)
 
 # N snapshots, most of images that are pulled, removed and collected at once: nothing that has a name loses its files.
 soak-gc: setup build

@@ -24,7 +24,7 @@ enum question {
   ASK_SPAWN = 1,
   /* number: pid or 0 for any, whether to keep it. Answer: pid (0: still running) or -errno, status as a shell has it. */
   ASK_WAIT,
-  /* number: how many descriptors; body: a struct resting for each of them, then the record. The worker ends then. */
+  /* number: how many descriptors, the record's format; body: a struct resting for each of them, then the record. The worker ends then. */
   ASK_REST,
   /* It has the record and the descriptors that it was given; what it leaves next takes their place. */
   ASK_TAKEN,
@@ -41,6 +41,11 @@ enum question {
   /* Body: a path. Answer: 0 and it opened for reading, without waiting, or -errno. It is kept here like what is accepted: who writes to a FIFO
    * finds a reader though the worker ends. */
   ASK_OPEN,
+  /* Which program is to take the monitor's place. Answer: the newest record that its workers read, or -errno; for how many seconds this
+   * one may try to leave, negative when it is only to say whether it could. */
+  ASK_SUCCESSOR = 32,
+  /* The worker does not leave for that. body: why not, nothing when it could. */
+  ASK_STAYS,
 };
 
 #define WOKEN_BY_SIGNAL (-1)
@@ -51,6 +56,7 @@ enum question {
 
 /* In the pipe. */
 #define NOTICED_CHILD 'C'
+#define NOTICED_REPLACEMENT 'R'
 
 struct head {
   uint32_t length, kind, count;

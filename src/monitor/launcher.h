@@ -81,6 +81,12 @@ void close_ends(struct monitor_ends ends);
  */
 int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor_ends *ours));
 
+/* Another program's monitor, in this process, has left this (replace.c). False when it can't be gone on with, and then this process is of no use. */
+struct table;
+bool monitor_take(const struct table *table);
+/* Stays like the other, with what has been taken. */
+int monitor_again(pid_t (*wake)(struct monitor_ends *ours));
+
 /* zygote.c: true when a worker has begun. With a listener, it is one that has been bound to the container's place. */
 bool start_with_zygote(const char *socket_path, char **argv, int listener, int reply, struct monitor_ends ends);
 void leave_zygote(const char *library, const char *socket_path, char **argv, void (*restore_signals)(void));

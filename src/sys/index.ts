@@ -19,10 +19,13 @@ export {
   leaveWithMonitor,
   openLasting,
   shimPid,
+  staysWithMonitor,
+  successor,
   takeFromMonitor,
   type GivenRecord,
   type MonitorEnds,
   type Resting,
+  type Successor,
 } from './monitor.js';
 export { childrenOf, isChild, reapableOrphans, reap } from './orphans.js';
 export {

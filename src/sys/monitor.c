@@ -50,29 +50,29 @@ static napi_value attach(napi_env env, napi_callback_info info) {
 }
 
 /*
- * monitorRest(record, fds, hows, intos, isEnd): 0 or -errno. The monitor has all of it then. At the end this process is to end
+ * monitorRest(record, format, fds, hows, intos, isEnd): 0 or -errno. The monitor has all of it then. At the end this process is to end
  * without touching any of the descriptors; else it goes on. hows: enum rests.
  */
 static napi_value leave_rest(napi_env env, napi_callback_info info) {
-  ARGS(5);
+  ARGS(6);
   bool is_end = true;
-  napi_get_value_bool(env, arg[4], &is_end);
+  napi_get_value_bool(env, arg[5], &is_end);
   void *record = NULL;
   size_t size = 0;
   uint32_t count = 0;
   int descriptors[HANDOVER_DESCRIPTORS];
   napi_get_buffer_info(env, arg[0], &record, &size);
-  napi_get_array_length(env, arg[1], &count);
+  napi_get_array_length(env, arg[2], &count);
   if (count > HANDOVER_DESCRIPTORS) return number(env, -EMFILE);
-  struct head head = {.kind = is_end ? ASK_REST : ASK_KEEP, .count = count, .number = {(int32_t)count}};
+  struct head head = {.kind = is_end ? ASK_REST : ASK_KEEP, .count = count, .number = {(int32_t)count, (int32_t)integer(env, arg[1])}};
   size_t length = count * sizeof(struct resting) + size;
   char *body = malloc(length + 1);
   if (!body) return number(env, -ENOMEM);
   for (uint32_t i = 0; i < count; i++) {
     napi_value fd, how, into;
-    napi_get_element(env, arg[1], i, &fd);
-    napi_get_element(env, arg[2], i, &how);
-    napi_get_element(env, arg[3], i, &into);
+    napi_get_element(env, arg[2], i, &fd);
+    napi_get_element(env, arg[3], i, &how);
+    napi_get_element(env, arg[4], i, &into);
     descriptors[i] = (int)integer(env, fd);
     ((struct resting *)(void *)body)[i] = (struct resting){.how = (uint16_t)integer(env, how), .into = (uint16_t)integer(env, into)};
   }
@@ -165,6 +165,27 @@ static napi_value forget(napi_env env, napi_callback_info info) {
   return number(env, ask(&(struct head){.kind = ASK_FORGET}, "", NULL).number[0]);
 }
 
+/* monitorSuccessor(): {readable, seconds} of the program that is to take the monitor's place (ASK_SUCCESSOR), or -errno. */
+static napi_value successor(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct answer answer = ask(&(struct head){.kind = ASK_SUCCESSOR}, "", NULL);
+  if (answer.number[0] < 0) return number(env, answer.number[0]);
+  napi_value result;
+  napi_create_object(env, &result);
+  set_number(env, result, "readable", answer.number[0]);
+  set_number(env, result, "seconds", answer.number[1]);
+  return result;
+}
+
+/* monitorStays(why): 0 or -errno. */
+static napi_value stays(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  char why[1024];
+  size_t length = 0;
+  napi_get_value_string_utf8(env, arg[0], why, sizeof why, &length);
+  return number(env, ask(&(struct head){.kind = ASK_STAYS, .length = (uint32_t)length}, why, NULL).number[0]);
+}
+
 void register_monitor(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"monitorAttach", attach},
@@ -174,6 +195,8 @@ void register_monitor(napi_env env, napi_value exports) {
       {"monitorForget", forget},
       {"monitorAccept", accept_by_monitor},
       {"monitorOpen", open_by_monitor},
+      {"monitorSuccessor", successor},
+      {"monitorStays", stays},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);
 }

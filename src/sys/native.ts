@@ -61,11 +61,20 @@ export interface GivenRecord {
   shared: number[];
 }
 
+/** A program that is to take the monitor's place. */
+export interface Successor {
+  /** The newest format of a record that its workers read. */
+  readable: number;
+  /** How long this worker may try to leave; negative when it is only to say whether it could. */
+  seconds: number;
+}
+
 /** monitor.c */
 interface MonitorCalls {
   monitorAttach(control: number): number;
   monitorRest(
     record: Uint8Array,
+    format: number,
     fds: readonly number[],
     hows: readonly number[],
     intos: readonly number[],
@@ -76,6 +85,8 @@ interface MonitorCalls {
   monitorOpen(path: string): number;
   monitorRecord(): GivenRecord | number;
   monitorTaken(): number;
+  monitorSuccessor(): Successor | number;
+  monitorStays(why: string): number;
 }
 
 /** descriptors.c */

@@ -5,11 +5,13 @@ import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../../api/gen/servic
 import { runningCommands } from '../../runc/index.js';
 import {
   becomeSubreaper,
+  endSilently,
   forgetWithMonitor,
   hearMonitor,
   haveTaken,
   isWatched,
   keepWithMonitor,
+  leaveWithMonitor,
   shimPid,
   SysError,
 } from '../../sys/index.js';
@@ -34,8 +36,8 @@ import { taskService } from '../task/service.js';
 import { Absence } from '../events/absence.js';
 import { Checkpoints } from './checkpoints.js';
 import { Death, leaveLedger } from './death.js';
+import { FORMAT } from './format.js';
 import {
-  FORMAT,
   leaveConnections,
   resumeConnections,
   wokenByWords,
@@ -45,6 +47,7 @@ import {
 } from './handover.js';
 import { CannotRest, Leaving, type Found } from './leaving.js';
 import { Ledger } from './ledger.js';
+import { Replacement } from './replacement.js';
 import { Rest } from './rest.js';
 import { Sleep, woken, type SleepRecord } from './sleep.js';
 import { TrackedSocket } from './tracked-socket.js';
@@ -93,6 +96,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   process.on('SIGINT', () => service.end('SIGINT'));
   const dump = new DumpToLog(service.sources, log);
   process.on('SIGUSR1', () => void dump.write());
+  if (shimPid() !== process.pid) process.on('SIGUSR2', () => void service.makeRoom());
   hearMonitor();
   // What goes wrong in one place must not take the containers with it.
   process.on('uncaughtException', (error) =>
@@ -118,6 +122,11 @@ export class Service {
   /** A rehearsal has none. */
   readonly #hasMonitor = shimPid() !== process.pid;
   readonly #sleep: Sleep;
+  readonly #replacement = new Replacement((leaving) => {
+    // It is no sleep, which would be the longer for having been short.
+    const { times, idleMs } = this.#sleep.record;
+    return this.#leave(leaving, { times, idleMs });
+  }, leave);
   /** Of earlier workers. */
   readonly #cpuBefore: number;
   readonly #containers: Containers;
@@ -131,6 +140,9 @@ export class Service {
   /** About the shim itself, that are being answered. */
   #questions = 0;
   readonly #ended: Promise<string>;
+  /** Once it has all that an earlier worker has left. */
+  readonly #begun: Promise<void>;
+  #begin: () => void = () => undefined;
   /** Ends it, however much is left. */
   end: (why: string) => void = () => undefined;
 
@@ -201,6 +213,7 @@ export class Service {
       isWatched,
     };
     this.#ended = new Promise((resolve) => (this.end = resolve));
+    this.#begun = new Promise((resolve) => (this.#begin = resolve));
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
     const rest = (this.#rest = new Rest({ isForked }));
     const handlers = observations.requests.accountedFor(custom?.handlers?.(service) ?? service, {
@@ -224,7 +237,7 @@ export class Service {
     this.#sleep = new Sleep(
       this.#isReplaceable ? idleMs : undefined,
       () => this.#activity(),
-      (leaving, sleep) => this.#leave(leaving, sleep),
+      (leaving, sleep) => leave(this.#leave(leaving, sleep), leaving),
       () => rest.busy(),
       earlier && woken(earlier.resting.sleep, idleMs, wokenByWords(earlier.wokenBy, earlier.resting)),
     );
@@ -261,7 +274,14 @@ export class Service {
     return `${requests} ${this.#server.connections} ${this.#shim.events.describe().sent}`;
   }
 
+  /** For a worker of another version. */
+  async makeRoom(): Promise<void> {
+    await this.#begun;
+    await this.#replacement.asked();
+  }
+
   #leave(leaving: Leaving, sleep: SleepRecord): RestingShim {
+    if (!this.#isReplaceable) throw new CannotRest('it keeps what it knows where no other finds it');
     const { listening, log, observations } = this.options;
     const { events, record, orphans } = this.#shim;
     const { adoptions, zombies } = orphans.describe();
@@ -293,7 +313,7 @@ export class Service {
     if (!this.#hasMonitor || !this.#isReplaceable) return;
     const leaving = new Leaving(true);
     try {
-      keepWithMonitor(Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record))), leaving.all);
+      keepWithMonitor(Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record))), FORMAT, leaving.all);
       this.#irreplaceable = undefined;
     } catch (error) {
       if (!(error instanceof CannotRest) && !(error instanceof SysError)) throw error;
@@ -347,6 +367,7 @@ export class Service {
     observations.changes.onChange = () => this.#checkpoints.soon();
     this.#checkpoints.soon();
     observations.timeline.mark('serving');
+    this.#begin();
     const why = await this.#ended;
     log.debug('shutting down', { why });
     this.#checkpoints.stop();
@@ -362,6 +383,12 @@ export class Service {
     this.#rest.stop();
     this.#ledger.close();
   }
+}
+
+/** @throws SysError when the monitor does not take it */
+function leave(record: RestingShim, leaving: Leaving): never {
+  leaveWithMonitor(Buffer.from(JSON.stringify(record)), FORMAT, leaving.all);
+  return endSilently();
 }
 
 function ownCpuSeconds(): number {

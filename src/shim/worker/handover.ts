@@ -13,7 +13,7 @@ import type { RestingContainers } from '../task/containers.js';
 import type { SleepRecord } from './sleep.js';
 import { CannotRest, type Found, type Leaving } from './leaving.js';
 
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 /** A Wait that has not been answered. */
 interface RestingWait {

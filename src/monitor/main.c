@@ -279,6 +279,7 @@ int main(int argc, char **argv) {
   static const char *const ours[] = {"HAWSER_MONITOR", "HAWSER_DEBUG", "HAWSER_WAKE", "HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_ZYGOTE_SOCKET", "HAWSER_ZYGOTE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT",
                                      "HAWSER_ANSWERED_AT", "HAWSER_LISTENER_FD", "HAWSER_SOCKET"};
   char library[PATH_MAX];
+  if (is_authored()) return watch_over_authored();
   if (!find_library(library)) return 1;
   for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) unsetenv(ours[i]);
   scrub_environment();

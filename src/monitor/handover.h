@@ -77,7 +77,8 @@ enum rests {
 
 struct resting {
   uint16_t how, into;
-  uint32_t held; /* In a record that is given: of the bytes behind it, how many this one's copy has read and not written. */
+  uint32_t held;  /* In a record that is given: of the bytes behind it, how many this one's copy has read and not written. */
+  uint64_t bytes; /* Of a copy. As it is left: how many it may take, after which there is to be a worker. As it is given: how many are in its sink. */
 };
 
 /* Texts one after the other, each with its NUL: how long they are, and how many. */

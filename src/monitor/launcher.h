@@ -91,6 +91,10 @@ int monitor_again(pid_t (*wake)(struct monitor_ends *ours));
 bool start_with_zygote(const char *socket_path, char **argv, int listener, int reply, struct monitor_ends ends);
 void leave_zygote(const char *library, const char *socket_path, char **argv, void (*restore_signals)(void));
 
+/* authored.c: this program was executed to be the monitor of an author's shim; it is that from then on, and gives the exit status. */
+bool is_authored(void);
+int watch_over_authored(void);
+
 /* deleted.c: nothing is left to clean up, as the shim did it all; what it left to print has been printed. */
 bool was_deleted(char **argv, int argc);
 

@@ -330,8 +330,12 @@ static void step(struct copy *copy, bool *is_wanted) {
 
 static void begin_copies(void) {
   rest->copied = 0;
-  for (uint32_t i = 0; i < rest->count; i++)
-    if (resting(i)->how == REST_COPIED) copy_begin(&rest->copies[rest->copied++], rest->descriptors[i], rest->descriptors[resting(i)->into]);
+  for (uint32_t i = 0; i < rest->count; i++) {
+    if (resting(i)->how != REST_COPIED) continue;
+    struct copy *copy = &rest->copies[rest->copied++];
+    copy_begin(copy, rest->descriptors[i], rest->descriptors[resting(i)->into]);
+    copy->most = resting(i)->bytes;
+  }
   rest->are_copies_begun = true;
 }
 
@@ -400,9 +404,11 @@ static void without_worker(void) {
 static bool give_record(void) {
   struct resting *how = (struct resting *)(void *)rest->bytes;
   struct head head = {.length = rest->length, .kind = GIVE_RECORD, .count = rest->count, .number = {(int32_t)rest->count, (int32_t)(rest->length - rest->count * sizeof *how), woken_by}};
-  for (uint32_t i = 0, copy = 0; i < rest->count; i++) {
-    how[i].held = how[i].how == REST_COPIED && copy < rest->copied ? (uint32_t)copy_holds(&rest->copies[copy++]) : 0;
-    head.length += how[i].held;
+  for (uint32_t i = 0, copied = 0; i < rest->count; i++) {
+    /* Before anything was copied, and of what is none, there is nothing to be told. */
+    const struct copy *copy = how[i].how == REST_COPIED && copied < rest->copied ? &rest->copies[copied++] : NULL;
+    head.length += how[i].held = copy ? (uint32_t)copy_holds(copy) : 0;
+    how[i].bytes = copy ? copy->copied : 0;
   }
   int descriptors[HANDOVER_DESCRIPTORS];
   size_t more = shared_count < HANDOVER_DESCRIPTORS - rest->count ? shared_count : HANDOVER_DESCRIPTORS - rest->count;
@@ -444,7 +450,9 @@ static bool watch_signals(void) {
   sigprocmask(SIG_BLOCK, &set, NULL);
   /* What is ignored does not come this way either. */
   for (size_t i = 0; i < sizeof noticed / sizeof *noticed; i++) signal(noticed[i], SIG_DFL);
+  /* A log file that is as large as its writer may make it is an error, to be heeded, and no end. */
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   return signals != -1;
 }

@@ -8,11 +8,11 @@ import { dispatch, type Program } from './program/dispatch.js';
 import { ttrpcAddress, type Invocation } from './program/flags.js';
 import type { Listening } from './program/listen.js';
 import { FifoLogger } from './observe/log.js';
-import { isZygote, standIn, WORKER_NAME, type StandIn } from './zygote/zygote.js';
+import { isZygote, standIn, type StandIn } from './zygote/zygote.js';
 import { Observations } from './observe/observations.js';
 import type { Timeline } from './observe/timeline.js';
 import { VERSION, REVISION } from './observe/version.js';
-import type { RestingShim } from './worker/handover.js';
+import { showWorker, WORKER_NAME } from './worker/identity.js';
 import type { ServeOptions } from './worker/serve.js';
 import { idleMsOf } from './worker/sleep.js';
 import {
@@ -21,11 +21,9 @@ import {
   limitChildrenNofile,
   openPidfd,
   peerCredentials,
-  setIdentity,
   setName,
   shimPid,
   signalPidfd,
-  takeFromMonitor,
 } from '../sys/index.js';
 
 /** Set when the shim is bundled: the directory that it runs from. */
@@ -157,12 +155,6 @@ function takeSettings(timeline: Timeline): Settings {
   };
 }
 
-/** Shows this process as whose worker it is, and not as another shim. */
-function showWorker({ namespace, id }: Invocation): void {
-  const settings = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
-  setIdentity([WORKER_NAME, `${namespace}/${id}`, String(shimPid())], settings);
-}
-
 async function main(): Promise<number> {
   // Who counts shims by their name must not count what has no container.
   const zygote = isZygote();
@@ -254,23 +246,10 @@ async function startAndServe(invocation: Invocation, reply: Reply, caller: Calle
 async function goOn(invocation: Invocation, caller: Caller): Promise<void> {
   leaveStandard();
   if (caller.input > 2) closeSync(caller.input);
-  const given = takeFromMonitor();
-  const resting = JSON.parse(given.record.toString()) as RestingShim;
-  const [{ adopt }, { Found }, { FORMAT }, { wokenByOf }] = await Promise.all([
-    import('./program/listen.js'),
-    import('./worker/leaving.js'),
-    import('./worker/format.js'),
-    import('./worker/handover.js'),
-  ]);
-  const log = openLog(resting.debug);
-  if (resting.format > FORMAT) {
-    log.error('going on with what a newer version has left failed', { format: resting.format, readable: FORMAT });
-    return;
-  }
-  const found = new Found(given);
-  const { place, path, ...file } = resting.listener;
-  const listening = adopt(found.fd(place), path, file);
-  const earlier = { resting, found, wokenBy: wokenByOf(given.wokenBy) };
+  const { takeEarlier } = await import('./worker/earlier.js');
+  const earlier = takeEarlier(openLog);
+  if (!earlier) return;
+  const { log, listening } = earlier;
   try {
     await serveInvocation(invocation, listening, log, [], caller, earlier);
   } catch (error) {

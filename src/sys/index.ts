@@ -5,6 +5,7 @@
  * `tryReceiveDescriptor`) return `undefined` instead of EAGAIN, as an exception there would be the normal case.
  */
 export { SysError } from './error.js';
+export { addonPath } from './native.js';
 export { goBuildInfo } from './build-info.js';
 export { becomeSubreaper, openPidfd, signalPidfd, trimMemory } from './process.js';
 export { exec, spawn, searchPath, execFailure, limitChildrenNofile, type Child, type SpawnOptions } from './spawn.js';

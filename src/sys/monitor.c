@@ -50,13 +50,13 @@ static napi_value attach(napi_env env, napi_callback_info info) {
 }
 
 /*
- * monitorRest(record, format, fds, hows, intos, isEnd): 0 or -errno. The monitor has all of it then. At the end this process is to end
- * without touching any of the descriptors; else it goes on. hows: enum rests.
+ * monitorRest(record, format, fds, hows, intos, most, isEnd): 0 or -errno. The monitor has all of it then. At the end this process is to end
+ * without touching any of the descriptors; else it goes on. hows: enum rests; most: of copies, in bytes, -1 for no bound.
  */
 static napi_value leave_rest(napi_env env, napi_callback_info info) {
-  ARGS(6);
+  ARGS(7);
   bool is_end = true;
-  napi_get_value_bool(env, arg[5], &is_end);
+  napi_get_value_bool(env, arg[6], &is_end);
   void *record = NULL;
   size_t size = 0;
   uint32_t count = 0;
@@ -69,12 +69,14 @@ static napi_value leave_rest(napi_env env, napi_callback_info info) {
   char *body = malloc(length + 1);
   if (!body) return number(env, -ENOMEM);
   for (uint32_t i = 0; i < count; i++) {
-    napi_value fd, how, into;
+    napi_value fd, how, into, most;
     napi_get_element(env, arg[2], i, &fd);
     napi_get_element(env, arg[3], i, &how);
     napi_get_element(env, arg[4], i, &into);
+    napi_get_element(env, arg[5], i, &most);
     descriptors[i] = (int)integer(env, fd);
-    ((struct resting *)(void *)body)[i] = (struct resting){.how = (uint16_t)integer(env, how), .into = (uint16_t)integer(env, into)};
+    ((struct resting *)(void *)body)[i] =
+        (struct resting){.how = (uint16_t)integer(env, how), .into = (uint16_t)integer(env, into), .bytes = (uint64_t)integer(env, most)};
   }
   memcpy(body + count * sizeof(struct resting), record, size);
   head.length = (uint32_t)length;
@@ -89,7 +91,10 @@ static napi_value buffer_of(napi_env env, const void *bytes, size_t length) {
   return buffer;
 }
 
-/* monitorRecord(): {record, fds, held, wokenBy, shared} of an earlier worker, or -errno. held: for each descriptor the bytes that its copy has read, and not written; shared: what it had accepted or opened since. */
+/*
+ * monitorRecord(): {record, fds, held, copied, wokenBy, shared} of an earlier worker, or -errno. For each descriptor, held: the bytes that its copy
+ * has read, and not written; copied: how many it has written. shared: what it had accepted or opened since.
+ */
 static napi_value take_record(napi_env env, napi_callback_info info) {
   (void)info;
   struct head head;
@@ -106,23 +111,26 @@ static napi_value take_record(napi_env env, napi_callback_info info) {
   }
   const struct resting *how = (const struct resting *)(void *)body;
   const char *at = body + count * sizeof *how;
-  napi_value result, fds, held, more_fds;
+  napi_value result, fds, held, copied, more_fds;
   napi_create_object(env, &result);
   napi_create_array_with_length(env, more, &more_fds);
   for (uint32_t i = 0; i < more; i++) napi_set_element(env, more_fds, i, number(env, descriptors[count + i]));
   napi_set_named_property(env, result, "shared", more_fds);
   napi_create_array_with_length(env, count, &fds);
   napi_create_array_with_length(env, count, &held);
+  napi_create_array_with_length(env, count, &copied);
   napi_set_named_property(env, result, "record", buffer_of(env, at, (size_t)head.number[1]));
   at += head.number[1];
   for (uint32_t i = 0; i < count; i++) {
     napi_set_element(env, fds, i, number(env, descriptors[i]));
     napi_set_element(env, held, i, buffer_of(env, at, how[i].held));
+    napi_set_element(env, copied, i, number(env, how[i].how == REST_COPIED ? (int64_t)how[i].bytes : 0));
     at += how[i].held;
   }
   set_number(env, result, "wokenBy", head.number[2]);
   napi_set_named_property(env, result, "fds", fds);
   napi_set_named_property(env, result, "held", held);
+  napi_set_named_property(env, result, "copied", copied);
   free(body);
   return result;
 }

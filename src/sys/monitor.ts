@@ -77,8 +77,8 @@ export function openLasting(path: string): number {
 /** What is done with a descriptor while there is no worker (monitor/handover.h). */
 export type Resting =
   | { readonly fd: number; readonly how: 'kept' | 'wakes' | 'changes' }
-  /** Copied into the one that stands at this place in the list. */
-  | { readonly fd: number; readonly how: 'copied'; readonly into: number };
+  /** Copied into the one that stands at this place in the list; when `most` bytes of it are there, there is to be a worker. */
+  | { readonly fd: number; readonly how: 'copied'; readonly into: number; readonly most?: number | undefined };
 
 const HOW = { kept: 0, wakes: 1, changes: 2, copied: 3 } as const;
 
@@ -105,6 +105,7 @@ function hand(record: Uint8Array, format: number, all: readonly Resting[], isEnd
       all.map(({ fd }) => fd),
       all.map(({ how }) => HOW[how]),
       all.map((one) => (one.how === 'copied' ? one.into : 0)),
+      all.map((one) => (one.how === 'copied' ? (one.most ?? -1) : 0)),
       isEnd,
     ),
     'sendmsg',

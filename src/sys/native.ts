@@ -55,6 +55,8 @@ export interface GivenRecord {
   fds: number[];
   /** For each descriptor what the monitor has read of it, and not written to where it copies it. */
   held: Buffer[];
+  /** For each descriptor how many bytes of it the monitor has written to where it copies it. */
+  copied: number[];
   /** The place of the descriptor for which there is a worker again; -1 a signal or the end of a child. */
   wokenBy: number;
   /** What was accepted or opened when the record was there already. */
@@ -78,6 +80,7 @@ interface MonitorCalls {
     fds: readonly number[],
     hows: readonly number[],
     intos: readonly number[],
+    most: readonly number[],
     isEnd: boolean,
   ): number;
   monitorForget(): number;
@@ -223,9 +226,15 @@ export interface Native
 /** Where the addon lies. In the bundled shim it is beside the bundle: esbuild replaces this expression. */
 declare const HAWSER_ADDON: string | undefined;
 
+/** Where it lies, as an absolute path. */
+export function addonPath(): string {
+  return typeof HAWSER_ADDON === 'string'
+    ? HAWSER_ADDON
+    : new URL('../../dist/hawser_sys.node', import.meta.url).pathname;
+}
+
 function load(): Native {
-  const path =
-    typeof HAWSER_ADDON === 'string' ? HAWSER_ADDON : new URL('../../dist/hawser_sys.node', import.meta.url).pathname;
+  const path = addonPath();
   const module = { exports: {} };
   try {
     process.dlopen(module, path, constants.dlopen.RTLD_NOW);

@@ -88,6 +88,8 @@ export async function undoLost(parts: Parts): Promise<void> {
   await untilCommandsEnd(parts);
   if (runtime.isKnown() && !bundle.isForeign && !runtime.isAnothers())
     await attempt('delete', () => runtime.cleaner().delete(id, { force: true }));
+  const { custom } = shim;
+  if (custom?.undo) await attempt('cleanup', () => custom.undo!(record));
   move(record, 'undone');
   if (mounts.length > 0)
     await attempt('unmount', () => unmountRootfs(bundle.rootfs, { lazy: true, waits: shim.observations.waits }));

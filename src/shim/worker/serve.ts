@@ -31,6 +31,7 @@ import type { Listening } from '../program/listen.js';
 import { Forgotten } from './forgotten.js';
 import type { FifoLogger } from '../observe/log.js';
 import type { Observations } from '../observe/observations.js';
+import { staysAwake } from '../task/resting.js';
 import { Sandbox, sandboxService } from '../task/sandbox-service.js';
 import { taskService } from '../task/service.js';
 import { Absence } from '../events/absence.js';
@@ -118,7 +119,6 @@ export class Service {
   readonly #server: Server;
   readonly #forgotten: Forgotten;
   readonly #rest: Rest;
-  readonly #isReplaceable: boolean;
   /** A rehearsal has none. */
   readonly #hasMonitor = shimPid() !== process.pid;
   readonly #sleep: Sleep;
@@ -127,13 +127,15 @@ export class Service {
     const { times, idleMs } = this.#sleep.record;
     return this.#leave(leaving, { times, idleMs });
   }, leave);
+  /** Why there will never be another; undefined where there may be. */
+  readonly #staysAwake: string | undefined;
   /** Of earlier workers. */
   readonly #cpuBefore: number;
   readonly #containers: Containers;
   readonly #ledger = Ledger.open();
   readonly #checkpoints = new Checkpoints(() => this.#keep());
   /** Why the monitor has nothing that another could go on with; undefined while it has. */
-  #irreplaceable: string | undefined = 'it has just begun';
+  #irreplaceable: string | undefined;
   #deaths: Deaths | undefined;
   /** What connections are looked at in; one at a time. */
   readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH);
@@ -185,6 +187,8 @@ export class Service {
       custom,
       isRehearsal,
     });
+    this.#staysAwake = staysAwake(options);
+    this.#irreplaceable = this.#staysAwake ?? 'it has just begun';
     const containers = (this.#containers = new Containers(shim));
     const server = (this.#server = new Server({
       interceptors,
@@ -232,14 +236,13 @@ export class Service {
       () => this.end('nobody needs it'),
     );
     containers.onEmpty = () => this.#forgotten.emptied();
-    // What makes calls fail, and authors' own shims, keep what they know elsewhere.
-    this.#isReplaceable = !custom && interceptors.length === 0 && listening.path !== '';
     this.#sleep = new Sleep(
-      this.#isReplaceable ? idleMs : undefined,
+      this.#staysAwake === undefined ? idleMs : undefined,
       () => this.#activity(),
       (leaving, sleep) => leave(this.#leave(leaving, sleep), leaving),
       () => rest.busy(),
       earlier && woken(earlier.resting.sleep, idleMs, wokenByWords(earlier.wokenBy, earlier.resting)),
+      this.#staysAwake,
     );
   }
 
@@ -281,8 +284,8 @@ export class Service {
   }
 
   #leave(leaving: Leaving, sleep: SleepRecord): RestingShim {
-    if (!this.#isReplaceable) throw new CannotRest('it keeps what it knows where no other finds it');
     const { listening, log, observations } = this.options;
+    if (this.#staysAwake !== undefined) throw new CannotRest(this.#staysAwake);
     const { events, record, orphans } = this.#shim;
     const { adoptions, zombies } = orphans.describe();
     if (adoptions.length + zombies.length > 0) leaving.underWay('processes have lost their parent');
@@ -310,7 +313,7 @@ export class Service {
 
   /** Hands the monitor what another worker would need, should this one end without a word. */
   #keep(): void {
-    if (!this.#hasMonitor || !this.#isReplaceable) return;
+    if (!this.#hasMonitor || this.#staysAwake !== undefined) return;
     const leaving = new Leaving(true);
     try {
       keepWithMonitor(Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record))), FORMAT, leaving.all);
@@ -360,7 +363,7 @@ export class Service {
       listening.fd,
       (fd) => this.#accept(fd),
       (error) => log.warn('a connection failed', { error }),
-      this.#hasMonitor && this.#isReplaceable ? 'monitor' : 'us',
+      this.#hasMonitor && this.#staysAwake === undefined ? 'monitor' : 'us',
     );
     if (earlier) this.#goOn(earlier);
     else log.debug('serving', { address: this.#shim.record.address, pid: shimPid() });

@@ -45,6 +45,7 @@ export class Sleep {
    * @param activity something that is another when something has happened
    * @param leave leaves all with the monitor, and ends this process; throws CannotRest, or SysError
    * @param onAwake called when it has nothing to do, and can't sleep
+   * @param never why it never sleeps, for the state dump
    */
   constructor(
     idleMs: number | undefined,
@@ -52,7 +53,9 @@ export class Sleep {
     private readonly leave: (leaving: Leaving, sleep: SleepRecord) => void,
     private readonly onAwake: () => void,
     earlier?: SleepRecord,
+    never?: string,
   ) {
+    this.#cannot = never;
     this.#record = earlier ?? { times: 0, idleMs: idleMs ?? 0 };
     if (idleMs !== undefined) this.#timer = setInterval(() => this.#look(), Math.min(TICK_MS, idleMs)).unref();
   }

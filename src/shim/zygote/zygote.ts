@@ -19,9 +19,6 @@ const LOOK_MS = 10_000;
 /** How long it outlives its daemon: one that restarts is back by then. */
 const AFTER_DAEMON_MS = 5_000;
 
-/** Its process is not called what its monitor is: who counts shims counts those. */
-export const WORKER_NAME = 'hawser-worker';
-
 export interface StandIn {
   /** As what the program was executed. */
   name: string;

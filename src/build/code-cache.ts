@@ -1,6 +1,7 @@
 /**
  * Has the bundled shim live a whole life with a stand-in for the runtime, so that it can write down the compiled code of
- * all that a usual container needs (see shim/load.cjs).
+ * all that a usual container needs (see shim/load.cjs). `code-cache.ts [LIBRARY [EMULATOR…]]`: for the library in that directory, else
+ * dist, by the Node that it has, which an emulator runs where it is of another kind of machine.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,9 +13,12 @@ import { makeFifo } from '../sys/index.js';
 import { connect, type ServiceClient } from '../ttrpc/index.js';
 
 const { BootstrapParams, BootstrapResult } = containerd.runtime.bootstrap.v1;
-const shim = fileURLToPath(new URL('../../dist/shim.cjs', import.meta.url));
-const standIn = fileURLToPath(new URL('../../dist/hawser-stand-in', import.meta.url));
-const node = fileURLToPath(new URL('../../dist/node', import.meta.url));
+const dist = fileURLToPath(new URL('../../dist', import.meta.url));
+const [, , library = dist, ...emulator] = process.argv;
+const shim = join(library, 'shim.cjs');
+// That of this machine, whichever the library is for.
+const standIn = join(dist, 'hawser-stand-in');
+const node = join(library, 'node');
 /** Code that was compiled under other flags V8 would not take. */
 const launcherFlags = readFileSync(fileURLToPath(new URL('../monitor/flags.h', import.meta.url)), 'utf8');
 const flags = [...launcherFlags.matchAll(/"(--[^"]+)"/g)].map(([, flag = '']) => flag);
@@ -85,9 +89,10 @@ async function rehearseRunc(task: ServiceClient<typeof Task>): Promise<void> {
 try {
   writeFileSync(join(dir, 'config.json'), '{}');
   const { NODE_EXTRA_CA_CERTS: _, NODE_OPTIONS: __, ...env } = process.env;
+  const [program = node, ...before] = [...emulator, node];
   const child = spawn(
-    node,
-    [...flags, shim, '-namespace', 'build', '-id', 'build', '-address', join(dir, 'grpc'), 'start'],
+    program,
+    [...before, ...flags, shim, '-namespace', 'build', '-id', 'build', '-address', join(dir, 'grpc'), 'start'],
     {
       cwd: dir,
       stdio: ['pipe', 'pipe', 'inherit'],

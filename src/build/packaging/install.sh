@@ -56,8 +56,17 @@ while read -r file; do
   if [ -d "$to/$file" ] && ! [ -L "$to/$file" ]; then fail "$to/$file is a directory"; fi
 done <"$files"
 
+directory() { # directory PATH: with those around it; what was made for it is noted, to be removed with it
+  [ -d "$to/$1" ] && return
+  case $1 in
+    */*) directory "${1%/*}" ;;
+  esac
+  mkdir "$to/$1"
+  echo "$1" >>"$made"
+}
+
 put() { # put FILE: at once, as it may be in use
-  mkdir -p "$to/${1%/*}"
+  directory "${1%/*}"
   cp "$here/$1" "$to/$1.hawser-new"
   case $1 in
     *.service) sed "s|@PREFIX@|$prefix|" "$here/$1" >"$to/$1.hawser-new" ;;
@@ -67,18 +76,31 @@ put() { # put FILE: at once, as it may be in use
   mv -f "$to/$1.hawser-new" "$to/$1"
 }
 
+note() { # note LIST FILE
+  cp "$1" "$2.hawser-new"
+  chmod 644 "$2.hawser-new"
+  mv -f "$2.hawser-new" "$2"
+}
+
 list=$(mktemp)
-trap 'rm -f "$list"' EXIT
+made=$(mktemp)
+trap 'rm -f "$list" "$made"' EXIT
+if ! [ -d "$to" ]; then
+  mkdir -p "$to"
+  echo . >"$made"
+fi
+if [ -e "$to/lib/hawser/directories" ]; then cat "$to/lib/hawser/directories" >>"$made"; fi
 if [ -n "$fallback" ]; then for library in "$here"/fallback/*; do echo "lib/hawser/lib/${library##*/}"; done >"$list"; fi
 cat "$files" >>"$list"
-mkdir -p "$to/lib/hawser"
+directory lib/hawser
 if [ -e "$old" ]; then cp "$old" "$old.before"; fi
 while read -r file; do
   case $file in
-    lib/hawser/files) cp "$list" "$old.hawser-new" && chmod 644 "$old.hawser-new" && mv -f "$old.hawser-new" "$old" ;;
+    lib/hawser/files) note "$list" "$old" ;;
     *) put "$file" ;;
   esac
 done <"$list"
+note "$made" "$to/lib/hawser/directories"
 # What an earlier version had and this one has not.
 if [ -e "$old.before" ]; then
   while read -r file; do

@@ -34,16 +34,12 @@ if [ -z "$root" ] && [ -d /run/systemd/system ] && command -v systemctl >/dev/nu
   systemctl disable --now hawserd.service || true
 fi
 
+made=$(LC_ALL=C sort -r "$lib/directories")
 while read -r file; do
   rm -f "$prefix/$file"
 done <"$lib/files"
-# Directories that are empty now; whoever else has something in one keeps it.
-directory() {
-  while [ "$1" != . ] && rmdir "$prefix/$1" 2>/dev/null; do set -- "$(dirname "$1")"; done
-}
-for place in lib/hawser/bin lib/hawser/cli-parts lib/hawser/lib lib/hawser lib/systemd/system share/man/man1 share/man/man8 \
-  share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d; do
-  directory "$place"
-done
+rm -f "$lib/directories"
+# Whoever else has put something into one keeps it.
+for directory in $made; do rmdir "$prefix/$directory" 2>/dev/null || true; done
 if [ -z "$root" ] && [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then systemctl daemon-reload; fi
 echo "Hawser is removed from $prefix. Its data, if there is any, is in /var/lib/hawser, /run/hawser and /etc/hawser."

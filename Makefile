@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-daemon format soak-death soak-exec soak-gc soak-start soak-restart install uninstall clean native-x64 native-arm64 dist deb packages test-install
+.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-daemon format soak-death soak-exec soak-gc soak-start soak-restart install uninstall clean native-x64 native-arm64 dist deb packages test-install test-release
 
 all: build
 
@@ -162,7 +162,7 @@ lint: src/api/gen/services.ts
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible
 
-test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-go test-daemons
+test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-go test-daemons test-release
 	$(TSX) test/vm/suite.ts $(CGROUP2)
 
 TEST := $(TSX) test/support/suite.ts
@@ -278,6 +278,22 @@ packages: build lib
 	@sh src/build/release/setup.sh $(RELEASE)
 	@$(MAKE) -s $(RELEASE:%=native-%)
 	$(TSX) src/build/release/npm-packages.ts $(RELEASE)
+
+# What the packages are, as far as seconds tell, and what is native for arm64.
+test-release: setup build lib
+	@sh src/build/release/setup.sh x64 arm64
+	@$(MAKE) -s native-arm64 native-$(MACHINE)
+	$(TSX) src/build/release/tarball.ts $(MACHINE)
+	$(TSX) src/build/release/deb.ts $(MACHINE) hawser
+	$(TSX) src/build/release/npm-packages.ts $(MACHINE)
+	$(TEST) test/release/*.test.ts
+
+# Each way to install, on clean roots of Debian 12 and 13: see src/docs/install.md. ONLY=deb/trixie chooses.
+test-install: setup
+	@sh src/build/release/setup.sh --tests
+	@$(MAKE) -s dist deb RELEASE=$(MACHINE)
+	@$(MAKE) -s packages
+	$(if $(ONLY),ONLY=$(ONLY)) $(TEST) test/release/release.test.ts test/install/*.test.ts
 
 # ---- use -----------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 /**
  * Has the bundled shim live a whole life with a stand-in for the runtime, so that it can write down the compiled code of
- * all that a usual container needs (see shim/load.cjs). `code-cache.ts [LIBRARY [EMULATOR…]]`: for the library in that directory, else
- * dist, by the Node that it has, which an emulator runs where it is of another kind of machine.
+ * all that a usual container needs (see shim/load.cjs). `code-cache.ts [LIBRARY]`: for the library in that directory, else dist, by
+ * the Node that it has.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,10 +14,9 @@ import { connect, type ServiceClient } from '../ttrpc/index.js';
 
 const { BootstrapParams, BootstrapResult } = containerd.runtime.bootstrap.v1;
 const dist = fileURLToPath(new URL('../../dist', import.meta.url));
-const [, , library = dist, ...emulator] = process.argv;
+const [, , library = dist] = process.argv;
 const shim = join(library, 'shim.cjs');
-// That of this machine, whichever the library is for.
-const standIn = join(dist, 'hawser-stand-in');
+const standIn = join(library, 'hawser-stand-in');
 const node = join(library, 'node');
 /** Code that was compiled under other flags V8 would not take. */
 const launcherFlags = readFileSync(fileURLToPath(new URL('../monitor/flags.h', import.meta.url)), 'utf8');
@@ -89,10 +88,9 @@ async function rehearseRunc(task: ServiceClient<typeof Task>): Promise<void> {
 try {
   writeFileSync(join(dir, 'config.json'), '{}');
   const { NODE_EXTRA_CA_CERTS: _, NODE_OPTIONS: __, ...env } = process.env;
-  const [program = node, ...before] = [...emulator, node];
   const child = spawn(
-    program,
-    [...before, ...flags, shim, '-namespace', 'build', '-id', 'build', '-address', join(dir, 'grpc'), 'start'],
+    node,
+    [...flags, shim, '-namespace', 'build', '-id', 'build', '-address', join(dir, 'grpc'), 'start'],
     {
       cwd: dir,
       stdio: ['pipe', 'pipe', 'inherit'],

@@ -55,7 +55,7 @@ export {
   trySend,
 } from './sockets.js';
 export { Watch, READABLE, WRITABLE } from './watch.js';
-export { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, unmount } from './mount.js';
+export { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, pageSize, unmount } from './mount.js';
 export {
   getAttribute,
   listAttributes,

@@ -130,6 +130,7 @@ interface WatchCalls {
 interface MountCalls {
   mount(source: string, target: string, type: string, data: string, cwd: string | null, flags: number): Promise<number>;
   unmount(target: string, flags: number): Promise<number>;
+  pageSize(): number;
   attachLoop(file: string, flags: number): Promise<number>;
   makeUserNamespace(uidMap: string, gidMap: string): Promise<number>;
   cloneMapped(path: string, userns: number, recursive: number, attributes: number): Promise<number>;

@@ -22,7 +22,11 @@ after(() => rmSync(work, { recursive: true, force: true }));
 
 function released(pattern: RegExp): string {
   const found = readdirSync(release).filter((file) => pattern.test(file));
-  assert.equal(found.length, 1, `${pattern} in ${release}: ${found.join(', ') || 'none'}; build it by 'make dist deb packages'`);
+  assert.equal(
+    found.length,
+    1,
+    `${pattern} in ${release}: ${found.join(', ') || 'none'}; build it by 'make dist deb packages'`,
+  );
   return join(release, found[0]!);
 }
 

@@ -23,6 +23,7 @@ import {
   cloneMapped,
   makeUserNamespace,
   mount,
+  pageSize,
   SysError,
   unmount,
 } from '../../src/sys/index.js';
@@ -282,3 +283,7 @@ test('what cannot be mapped is an error, and nothing stays open', { skip }, () =
     }
   }),
 );
+
+test('the size of a page is the kernel’s', () => {
+  assert.equal(pageSize(), Number(execFileSync('getconf', ['PAGESIZE'], { encoding: 'utf8' })));
+});

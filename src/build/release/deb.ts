@@ -1,6 +1,6 @@
 /**
  * `make deb`: Debian packages. `hawser` runs on the distribution's Node, and `hawser-node` has one for distributions whose own is older than
- * 20. `deb.ts [ARCH…]`. They are put together here, and not by dpkg-deb alone, for the order of what is in them: dpkg puts files down in that
+ * 20. `deb.ts [ARCH…] [PACKAGE…]`. They are put together here, and not by dpkg-deb alone, for the order of what is in them: dpkg puts files down in that
  * order, containers may be started meanwhile, and only an older program does with a newer library.
  */
 import { execFileSync } from 'node:child_process';
@@ -13,9 +13,8 @@ import { top, version } from '../version.js';
 import { newest, newestSymbol } from './elf.js';
 import { machineOf, machines, type Machine } from './machines.js';
 import { nodeInside } from './node.js';
-import { nodePin, part } from './parts.js';
+import { lmdbPin, nodePin, part } from './parts.js';
 import { sbom, npmComponent } from './sbom.js';
-import { lmdbPin } from './parts.js';
 import { sourceDate, stage } from './stage.js';
 
 const out = join(top, 'dist/release');
@@ -33,16 +32,18 @@ interface Package {
 }
 
 const DESCRIPTION = `containerd's runtime layer in TypeScript
- A drop-in for containerd's shim, containerd-shim-runc-v2; hawserd, a daemon that
- speaks containerd's API; and hawser, a command line with docker's commands for
- either of the two.
+ A drop-in for containerd's shim, containerd-shim-runc-v2; hawserd, a daemon
+ that speaks containerd's API; and hawser, a command line with docker's
+ commands for either of the two.
  .
  The shim lies where no PATH finds it: "hawser shim enable" has containerd or
  docker use it, and "hawser shim disable" undoes that.`;
 const NODE_DESCRIPTION = `Node.js for Hawser
  The Node.js that Hawser runs on where the distribution's is older than version
  20. Nothing else uses it: no PATH finds it.`;
-const APACHE = ` On Debian systems, the full text of the Apache License version 2.0 is in
+const APACHE = ` Copyright (C) 2026 the maintainers of Hawser
+ .
+ On Debian systems, the full text of the Apache License version 2.0 is in
  /usr/share/common-licenses/Apache-2.0. What the programs are bundled with, and
  under which licenses, is in LICENSES.txt.gz beside this file.`;
 
@@ -67,6 +68,8 @@ function hawser(machine: Machine): string {
   );
   writeFileSync(join(docs, 'sbom.cdx.json'), `${JSON.stringify(bill, undefined, 2)}\n`);
   gzip(join(docs, 'sbom.cdx.json'));
+  // What is loaded, and not run.
+  for (const name of ['hawser_sys.node', 'lmdb.node']) chmodSync(join(library, name), 0o644);
   return build(root, machine, {
     name: 'hawser',
     version: `${version}-1`,
@@ -148,6 +151,8 @@ function build(root: string, machine: Machine, of: Package): string {
     chmodSync(join(control, kind), 0o755);
   }
   const file = join(out, `${of.name}_${of.version}_${machine.debian}.deb`);
+  for (const earlier of readdirSync(out))
+    if (earlier.startsWith(`${of.name}_`) && earlier.endsWith(`_${machine.debian}.deb`)) rmSync(join(out, earlier));
   pack(root, control, file, when);
   console.log(`${relative(top, file)}: ${statSync(file).size} bytes, ${kib} KiB installed`);
   return file;
@@ -176,7 +181,8 @@ function pack(root: string, control: string, file: string, when: Date): void {
     execFileSync('tar', [...tar, '-C', from, '--no-recursion', '-cf', join(work, name), '-T', '-'], {
       input: inOrder(list),
     });
-    execFileSync('xz', ['-T0', '-6', join(work, name)]);
+    // A higher level takes minutes for Node, and saves a tenth.
+    execFileSync('xz', ['-T0', '-3', join(work, name)]);
   }
   rmSync(file, { force: true });
   execFileSync('ar', ['rcD', file, 'debian-binary', 'control.tar.xz', 'data.tar.xz'], { cwd: work });
@@ -220,10 +226,11 @@ function md5(file: string): string {
   return createHash('md5').update(readFileSync(file)).digest('hex');
 }
 
-const wanted = argv.length > 2 ? argv.slice(2).map(machineOf) : machines;
+const words = argv.slice(2);
+const made = { hawser, 'hawser-node': hawserNode };
+const isName = (word: string): word is keyof typeof made => word in made;
+const chosen = words.filter(isName);
+const kinds = words.filter((word) => !isName(word)).map(machineOf);
 mkdirSync(out, { recursive: true });
-for (const file of readdirSync(out)) if (file.endsWith('.deb')) rmSync(join(out, file));
-for (const machine of wanted) {
-  hawser(machine);
-  hawserNode(machine);
-}
+for (const name of chosen.length > 0 ? chosen : (Object.keys(made) as (keyof typeof made)[]))
+  for (const machine of kinds.length > 0 ? kinds : machines) made[name](machine);

@@ -7,7 +7,7 @@ export interface Machine {
   debian: 'amd64' | 'arm64';
   /** The cross compiler's prefix, which its binutils have, too. */
   triplet: string;
-  /** What strip, readelf and the like are called for it, where this machine is of another kind. */
+  /** What runs a program of it, where this machine is of another kind. */
   emulator: string;
 }
 

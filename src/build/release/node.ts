@@ -3,11 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { arch as here } from 'node:process';
 import type { Machine } from './machines.js';
 import { nodePin, part } from './parts.js';
 import { npmComponent, type Component } from './sbom.js';
-import { put } from './stage.js';
+import { put, strip } from './stage.js';
 
 /** What was built by others. */
 export interface Foreign {
@@ -26,11 +25,7 @@ export function nodeInside(machine: Machine, library: string): Foreign[] {
   const from = part(pin);
   const node = join(library, 'node');
   put(join(from, 'bin/node'), node);
-  execFileSync(machine.arch === here ? 'strip' : `${machine.triplet}-strip`, [
-    '--strip-debug',
-    '--strip-unneeded',
-    node,
-  ]);
+  strip(machine, node);
   execFileSync('patchelf', ['--set-rpath', '$ORIGIN/lib', node]);
   const manifest = { name: pin.name, version: pin.version, license: 'MIT' };
   return [

@@ -1,6 +1,6 @@
 #!/bin/sh
 # setup.sh ARCH…: installs what it takes to make something for these machines, and nothing when it is all there. The emulator is
-# taken where there is one: without it, the shim for another machine is not compiled ahead.
+# for tests on an arm64 Node. With --tests, what test/install takes.
 set -eu
 
 packages=""
@@ -12,6 +12,11 @@ need readelf binutils
 here=$(dpkg --print-architecture)
 for arch; do
   case $arch in
+    --tests)
+      need lintian lintian
+      need mmdebstrap mmdebstrap
+      continue
+      ;;
     x64) debian=amd64 gnu=x86_64-linux-gnu package=x86-64-linux-gnu emulator=x86_64 ;;
     *) debian=$arch gnu=aarch64-linux-gnu package=aarch64-linux-gnu emulator=aarch64 ;;
   esac

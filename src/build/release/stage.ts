@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { argv, env } from 'node:process';
+import { arch as here, argv, env } from 'node:process';
 import { top } from '../version.js';
 import type { Machine } from './machines.js';
 import { lmdbPin, part } from './parts.js';
@@ -34,7 +34,9 @@ export function stage(machine: Machine, prefix: string, to: string, { hasPlace }
   const library = join(to, prefix, 'lib/hawser');
   const native = nativeParts(machine);
   for (const name of LIBRARY_PARTS) put(join(native, name), join(library, name));
-  put(join(part(lmdbPin(machine)), 'node.napi.glibc.node'), join(library, 'lmdb.node'));
+  const lmdb = join(library, 'lmdb.node');
+  put(join(part(lmdbPin(machine)), 'node.napi.glibc.node'), lmdb);
+  strip(machine, lmdb);
   place(join(native, SHIM), join(library, 'bin'), hasPlace ? join(prefix, 'lib/hawser') : undefined);
   if (!hasPlace) for (const name of ['hawser', 'hawserd']) put(join(top, 'npm', name), join(to, prefix, 'bin', name));
   rmSync(join(library, 'node'));
@@ -57,19 +59,20 @@ export function put(from: string, to: string): void {
   chmodSync(to, 0o755);
 }
 
+/** Takes from a program, or a library, what only debuggers and linkers read. */
+export function strip({ arch, triplet }: Machine, file: string): void {
+  execFileSync(arch === here ? 'strip' : `${triplet}-strip`, ['--strip-unneeded', file]);
+}
+
 /** What one make tells another. */
 function withoutMake(): NodeJS.ProcessEnv {
   const { MAKEFLAGS: _, MFLAGS: __, MAKELEVEL: ___, ...rest } = env;
   return rest;
 }
 
-/**
- * Compiles the bundled shim with the Node that the library has, and leaves the code beside it.
- *
- * @param emulator what runs that Node, where it is of another kind of machine
- */
-export function compile(library: string, emulator: readonly string[] = []): void {
-  execFileSync(argv[0]!, ['--import', 'tsx', join(top, 'src/build/code-cache.ts'), library, ...emulator], {
+/** Compiles the bundled shim with the Node that the library has, and leaves the code beside it. */
+export function compile(library: string): void {
+  execFileSync(argv[0]!, ['--import', 'tsx', join(top, 'src/build/code-cache.ts'), library], {
     cwd: top,
     stdio: ['ignore', 'inherit', 'inherit'],
   });

@@ -7,7 +7,6 @@ import { createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
-  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -32,11 +31,14 @@ const packaging = join(top, 'src/build/packaging');
 function build(machine: Machine): string {
   const name = `hawser-${version}-linux-${machine.debian}`;
   const work = join(out, 'work', machine.debian);
+  for (const earlier of readdirSync(out))
+    if (earlier.startsWith('hawser-') && earlier.includes(`-linux-${machine.debian}.`)) rmSync(join(out, earlier));
   const root = join(work, name);
   const library = stage(machine, '/', root, { hasPlace: false });
   const node = nodeInside(machine, library);
   const foreign = [...node, ...cxxLibraries(machine, join(root, 'fallback'))];
-  emulated(machine, library);
+  // Compiled code is of one kind of machine, and takes that to be made: elsewhere the shim is compiled when it starts.
+  if (machine.arch === here) compile(library);
   const when = sourceDate();
   copyFileSync(join(top, 'LICENSE'), join(root, 'LICENSE'));
   addLicenses(join(library, 'LICENSES.txt'), foreign);
@@ -66,20 +68,6 @@ function build(machine: Machine): string {
     `${relative(top, archive)}: ${statSync(archive).size} bytes, glibc ${needs.glibc} or later (${needs.fallback} where the machine has no libstdc++ of GCC 11 or later)`,
   );
   return archive;
-}
-
-/** Compiled code is of one Node and one kind of machine: another kind's is made by emulation, or left out. */
-function emulated(machine: Machine, library: string): void {
-  if (machine.arch === here) return compile(library);
-  try {
-    compile(library, [machine.emulator, '-L', `/usr/${machine.triplet}`]);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    rmSync(join(library, 'shim.cache'), { force: true });
-    console.warn(
-      `${machine.debian}: the shim is not compiled ahead (its first start takes longer), as its Node does not run here: ${error.message.split('\n')[0]}`,
-    );
-  }
 }
 
 function billOf(machine: Machine, foreign: readonly Foreign[], when: Date): object {
@@ -178,7 +166,6 @@ function sums(): void {
 }
 
 const wanted = argv.length > 2 ? argv.slice(2).map(machineOf) : machines;
-if (existsSync(out)) for (const file of readdirSync(out)) if (file.startsWith('hawser-')) rmSync(join(out, file));
 mkdirSync(out, { recursive: true });
 for (const machine of wanted) build(machine);
 sums();

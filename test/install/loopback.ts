@@ -69,18 +69,22 @@ export class Registry {
       storage: join(dir, 'storage'),
       auth: { htpasswd: { file: join(dir, 'htpasswd') } },
       uplinks: {
-        upstream: { url: await of('registry'), maxage: '60m', ...(/^\//.test(cafile) ? { ca: cafile } : {}) },
+        upstream: { url: await of('registry'), maxage: '60m' },
       },
       packages: { '@hawser/*': all, hawser: all, '**': { access: '$all', proxy: 'upstream' } },
       max_body_size: '100mb',
       web: { enable: false },
-      log: { type: 'file', path: join(dir, 'log'), level: 'info' },
+      log: { type: 'file', path: join(dir, 'log'), level: 'http' },
     };
     writeFileSync(join(dir, 'config.yaml'), JSON.stringify(config));
     registry.#process = spawn(
       execPath,
       [join(await tools(), 'verdaccio/bin/verdaccio'), '-c', join(dir, 'config.yaml'), '-l', `127.0.0.1:${port}`],
-      { stdio: ['ignore', 'inherit', 'inherit'], cwd: dir },
+      {
+        stdio: ['ignore', 'ignore', 'inherit'],
+        cwd: dir,
+        env: { ...env, ...(/^\//.test(cafile) ? { NODE_EXTRA_CA_CERTS: cafile } : {}) },
+      },
     );
     await until(
       'the registry to answer',

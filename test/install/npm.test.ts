@@ -139,7 +139,7 @@ test('npm install --global: without Node in PATH, that of the prefix is taken', 
 });
 
 test('pnpm, in a project and globally', options, async () => {
-  const pnpm = join(await tools(), 'pnpm/bin/pnpm.cjs');
+  const pnpm = join(await tools(), 'pnpm/bin/pnpm.mjs');
   const place = project('pnpm');
   const own = {
     XDG_DATA_HOME: join(dir, 'pnpm-data'),
@@ -147,14 +147,14 @@ test('pnpm, in a project and globally', options, async () => {
     XDG_STATE_HOME: join(dir, 'pnpm-state'),
     CI: '1',
   };
-  await succeeds('node', [pnpm, 'add', 'hawser'], place, own);
+  await succeeds('node', [pnpm, 'add', '--ignore-scripts', 'hawser'], place, own);
   assert.ok(!existsSync(join(place, 'node_modules', PLATFORM)), 'it is beside its dependant alone');
   assert.equal(await succeeds('node', ['--input-type=module', '-e', IMPORT], place), '5 function');
   for (const name of ['hawser', 'hawserd'])
     assert.match(await succeeds('node', [pnpm, 'exec', name, '--version'], place, own), new RegExp(version), name);
   const home = join(dir, 'pnpm-home');
   const globally = { ...own, PNPM_HOME: home, PATH: `${home}/bin:${home}:${env.PATH}` };
-  await succeeds('node', [pnpm, 'add', '--global', 'hawser'], dir, globally);
+  await succeeds('node', [pnpm, 'add', '--global', '--ignore-scripts', 'hawser'], dir, globally);
   assert.match(await succeeds('hawser', ['--version'], dir, globally), new RegExp(version));
   assert.match(await succeeds('node', [pnpm, 'dlx', 'hawser', '--version'], dir, own), new RegExp(version));
 });

@@ -22,10 +22,9 @@ eventually() { # eventually SECONDS WHAT COMMAND…
 
 # What the package manager and daemons write for themselves is no trace of ours.
 files() {
-  find / -xdev \( -path /proc -o -path /artefacts -o -path /scenario -o -path '/var/lib/dpkg' -o -path '/var/log' -o -path '/var/cache' \
+  find / -xdev \( -path /proc -o -path /var/lib/containerd -o -path /opt/containerd -o -path /artefacts -o -path /scenario -o -path '/var/lib/dpkg' -o -path '/var/log' -o -path '/var/cache' \
     -o -path '/var/lib/apt' -o -path '/root/.*' -o -path /etc/ld.so.cache -o -path /tmp \) -prune -o -printf '%y %m %u:%g %p %l\n'
   find /run -xdev \( -path /run/containerd -o -path /run/daemon.log -o -path /run/lock \) -prune -o -printf '%y %p\n'
-  ls -d /etc/containerd /etc/docker /etc/systemd/system/* 2>/dev/null || true
 }
 # Words of the command lines of shims (by the program that they run), zygotes and workers.
 ours() { cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -cE '^hawser-|hawser.*containerd-shim-runc-v2$|shim\.cjs$' || true; }

@@ -38,7 +38,7 @@ test('all that is native compiles for arm64', { skip: noCompiler, timeout: 120_0
 });
 
 /** What runs by emulation: that needs no process of its own, which would be emulated only where the kernel is told of the emulator. */
-const UNITS = (process.env.UNITS ?? 'sys-files sys-descriptors oci-tar ttrpc-wire client-security').split(' ');
+const UNITS = (process.env.UNITS ?? 'sys-files sys-descriptors sys-terminal ttrpc-wire client-security').split(' ');
 
 for (const name of UNITS) {
   test(`unit/${name} on arm64`, { skip: noEmulator, timeout: 240_000 }, async () => {

@@ -9,7 +9,7 @@ if [ -z "${BARE:-}" ]; then
 fi
 root=$BARE
 mount -t tmpfs none "$root"
-mkdir -p "$root/bin" "$root/tmp" "$root/dev" "$root/proc" "$root/usr/bin"
+mkdir -p "$root/bin" "$root/tmp" "$root/dev" "$root/proc" "$root/usr/bin" "$root/opt"
 cp /bin/busybox "$root/bin/busybox"
 for applet in $(busybox --list); do [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"; done
 ln -s /bin/env "$root/usr/bin/env"

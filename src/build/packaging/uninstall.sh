@@ -40,6 +40,11 @@ while read -r file; do
 done <"$lib/files"
 rm -f "$lib/directories"
 # Whoever else has put something into one keeps it.
-for directory in $made; do rmdir "$prefix/$directory" 2>/dev/null || true; done
+for directory in $made; do
+  case $directory in
+    .) rmdir "$prefix" ;;
+    *) rmdir "$prefix/$directory" ;;
+  esac 2>/dev/null || true
+done
 if [ -z "$root" ] && [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then systemctl daemon-reload; fi
 echo "Hawser is removed from $prefix. Its data, if there is any, is in /var/lib/hawser, /run/hawser and /etc/hawser."

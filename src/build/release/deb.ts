@@ -47,6 +47,11 @@ const APACHE = ` Copyright (C) 2026 the maintainers of Hawser
  /usr/share/common-licenses/Apache-2.0. What the programs are bundled with, and
  under which licenses, is in LICENSES.txt.gz beside this file.`;
 
+const MIT = ` Copyright Node.js contributors
+ .
+ Node.js is under the license of the name MIT, and what it has inside under
+ others: the texts of all of them are in LICENSE.gz beside this file.`;
+
 function hawser(machine: Machine): string {
   const root = join(out, 'work', `deb-${machine.debian}`, 'hawser');
   const library = stage(machine, '/usr', root, { hasPlace: true });
@@ -90,16 +95,16 @@ function hawserNode(machine: Machine): string {
   const library = join(root, 'usr/lib/hawser-node');
   mkdirSync(library, { recursive: true });
   const license = nodeInside(machine, library)[0]!.license;
+  const docs = join(root, 'usr/share/doc/hawser-node');
+  mkdirSync(docs, { recursive: true });
+  writeFileSync(join(docs, 'LICENSE'), license);
+  gzip(join(docs, 'LICENSE'));
   return build(root, machine, {
     name: 'hawser-node',
     version: `${pin.version}-1`,
     fields: { Depends: `libc6 (>= ${glibcOf(root)}), libstdc++6 (>= 11), libgcc-s1` },
     description: NODE_DESCRIPTION,
-    copyright: license
-      .trim()
-      .split('\n')
-      .map((line) => (line.trim() === '' ? ' .' : ` ${line}`))
-      .join('\n'),
+    copyright: MIT,
   });
 }
 

@@ -7,6 +7,7 @@ way=$1 namespace=$2
 step() { echo "== $*"; }
 fail() {
   echo "FAILED: $*" >&2
+  for process in /proc/[0-9]*; do echo "${process#/proc/} $(tr '\0' ' ' <"$process/cmdline" 2>/dev/null)"; done >&2
   tail -n 20 /run/daemon.log >&2 || true
   exit 1
 }

@@ -97,6 +97,30 @@ shimTest(
 );
 
 shimTest(
+  'a zygote whose library goes while it still rehearses does not stay',
+  async (lab) => {
+    const library = join(lab.dir, 'lib/hawser');
+    copyLibrary(library);
+    symlinkSync(process.execPath, join(library, 'node'));
+    const binary = copy(WITHOUT_PLACE, join(library, 'bin', NAME));
+    // What it rehearses with takes the library away: by then it has loaded what it needs.
+    const told = join(lab.dir, 'told');
+    rmSync(join(library, 'hawser-stand-in'));
+    writeFileSync(
+      join(library, 'hawser-stand-in'),
+      `#!/bin/sh\nrm -f '${library}/shim.bundle.js'\necho >'${told}'\nexit 1\n`,
+      { mode: 0o755 },
+    );
+    lab.bundle('c');
+    const shim = await lab.shim('c', { binary, env: { HAWSER_ZYGOTE: '600' } });
+    await eventually('a zygote to rehearse', () => existsSync(told));
+    await eventually('it to end', () => zygotesIn(lab.runDir).length === 0);
+    await shim.shutdown();
+  },
+  options,
+);
+
+shimTest(
   'links of every kind find the library',
   async (lab) => {
     const elsewhere = join(lab.dir, 'a/b');

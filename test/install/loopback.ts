@@ -83,7 +83,7 @@ export class Registry {
       {
         stdio: ['ignore', 'ignore', 'inherit'],
         cwd: dir,
-        env: { ...env, ...(/^\//.test(cafile) ? { NODE_EXTRA_CA_CERTS: cafile } : {}) },
+        env: { ...env, ...(cafile.startsWith('/') ? { NODE_EXTRA_CA_CERTS: cafile } : {}) },
       },
     );
     await until(
@@ -144,7 +144,7 @@ export class Registry {
 
   async stop(): Promise<void> {
     const child = this.#process;
-    if (child === undefined || child.exitCode !== null) return;
+    if (child?.exitCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill();
     await ended;

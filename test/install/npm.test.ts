@@ -158,7 +158,10 @@ test('pnpm, in a project and globally', options, async () => {
   const globally = { ...own, PNPM_HOME: home, PATH: `${home}/bin:${home}:${env.PATH}` };
   await succeeds('node', [pnpm, 'add', '--global', '--config.strict-dep-builds=false', 'hawser'], dir, globally);
   assert.match(await succeeds('hawser', ['--version'], dir, globally), new RegExp(version));
-  assert.match(await succeeds('node', [pnpm, 'dlx', '--allow-build=protobufjs', 'hawser', '--version'], dir, own), new RegExp(version));
+  assert.match(
+    await succeeds('node', [pnpm, 'dlx', '--allow-build=protobufjs', 'hawser', '--version'], dir, own),
+    new RegExp(version),
+  );
 });
 
 test('without the optional package, programs and libraries name it and the platform', options, async () => {

@@ -1,7 +1,7 @@
 /*
  * Which Node runs the shim: that to which the library has a link, put there by who built or installed it. A package from
- * npm has none, as npm leaves links out. Then it is the Node beside which npm has put the link to this program (PREFIX/bin,
- * for what lies in PREFIX/lib/node_modules), or else that of PATH: daemons are often started with a PATH in which a version
+ * npm has none, as npm leaves links out. Then it is the Node beside which npm has put the link to this program, or to the
+ * command line (PREFIX/bin, for what lies in PREFIX/lib/node_modules), or else that of PATH: daemons are often started with a PATH in which a version
  * manager's Node is not. find-node.sh does the same for the scripts.
  */
 #define _GNU_SOURCE

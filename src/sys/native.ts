@@ -222,7 +222,7 @@ function addonPath(): string {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
     throw new Error(
-      `hawser's native addon is missing: neither is ${own} there (a checkout has it from 'make build') nor the package ${name}, which npm takes for this platform (${platform()}) unless it is told to omit optional packages. There is one for linux with glibc on x64 and arm64`,
+      `hawser's native addon is missing: neither is ${own} there (in a checkout, 'make build' makes it) nor the package ${name}, which npm takes for this platform (${platform()}) unless it is told to omit optional packages. There is one for linux with glibc on x64 and arm64`,
       { cause: error },
     );
   }

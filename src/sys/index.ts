@@ -60,7 +60,16 @@ export {
   trySend,
 } from './sockets.js';
 export { Watch, READABLE, WRITABLE } from './watch.js';
-export { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, mountApart, unmount } from './mount.js';
+export {
+  attachLoop,
+  attachMount,
+  cloneMapped,
+  makeUserNamespace,
+  mount,
+  mountApart,
+  pageSize,
+  unmount,
+} from './mount.js';
 export {
   getAttribute,
   listAttributes,

@@ -155,7 +155,14 @@ test('a drop-in: written once, renewed for another place, and taken away without
   assert.equal(statusOf(lab.root, SHIM).written[0]!.isMissing, true);
   lab.disable();
   assert.deepEqual(lab.all(), before);
+  assert.equal(existsSync(dirname(join(lab.dir, DROP_IN))), false, 'the directory that was made for it is left');
   assert.deepEqual(lab.disable().changes, []);
+
+  lab.enable();
+  const another = join(dirname(DROP_IN), 'another.conf');
+  lab.write({ [another]: '' });
+  lab.disable();
+  assert.equal(lab.read(another), '');
 });
 
 test('what was edited stays, unless by force; what is another’s is never written', (t) => {

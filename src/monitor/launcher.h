@@ -67,6 +67,8 @@ enum placed {
 enum placed find_place(char **argv, int argc, int input, pid_t daemon, struct place *place);
 
 /* surroundings.c: the socket on which a zygote of these very surroundings waits; false when there may be none. */
+/* surroundings.c: where zygotes' sockets are. */
+void run_directory(char directory[PATH_MAX]);
 bool zygote_socket(const char *library, const char *name, char *path, size_t size);
 
 /* monitor.c: the two ends of what is between a monitor and its worker (handover.h); of the pipe, the monitor writes to its end. */
@@ -84,6 +86,9 @@ int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor
 /* zygote.c: true when a worker has begun. With a listener, it is one that has been bound to the container's place. */
 bool start_with_zygote(const char *socket_path, char **argv, int listener, int reply, struct monitor_ends ends);
 void leave_zygote(const char *library, const char *socket_path, char **argv, void (*restore_signals)(void));
+
+/* dismiss.c: those of this process's service; gives the exit status. */
+int end_zygotes(void);
 
 /* deleted.c: nothing is left to clean up, as the shim did it all; what it left to print has been printed. */
 bool was_deleted(char **argv, int argc);

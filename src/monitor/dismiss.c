@@ -6,6 +6,7 @@
 #include "launcher.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -75,6 +76,19 @@ static bool end(pid_t pid) {
   return is_ours;
 }
 
+static int remove_one(const char *path, const struct stat *what, int kind, struct FTW *place) {
+  (void)what, (void)kind, (void)place;
+  remove(path);
+  return 0;
+}
+
+/* What a rehearsal that was broken off has left (rehearsal.ts). */
+static void remove_rehearsal(const char *directory, pid_t pid) {
+  char path[PATH_MAX + 16];
+  snprintf(path, sizeof path, "%s/r%d", directory, (int)pid);
+  nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
 int end_zygotes(void) {
   char directory[PATH_MAX], path[PATH_MAX], lock[PATH_MAX + 8];
   struct dirent *entry;
@@ -92,6 +106,7 @@ int end_zygotes(void) {
     snprintf(lock, sizeof lock, "%s.lock", path);
     unlink(path);
     unlink(lock);
+    remove_rehearsal(directory, pid);
   }
   if (all) closedir(all);
   return 0;

@@ -67,8 +67,8 @@ test('--cgroup-parent is a slice; --cgroup-manager says otherwise', () => {
 
 test('ctr, whose containers have paths, has them made by the runtime', () => {
   const ctr = (...args: string[]): string => ok('ctr', '-a', SOCKET, ...args);
-  assert.equal(ctr('run', '--rm', '--rootfs', BOX, 'c1', 'echo', 'hello'), 'hello');
-  ctr('run', '-d', '--rootfs', BOX, 'c2', 'sleep', '100000');
+  assert.equal(ctr('run', '--rm', '--rootfs', BOX, 'c1', '/bin/echo', 'hello'), 'hello');
+  ctr('run', '-d', '--rootfs', BOX, 'c2', '/bin/sleep', '100000');
   assert.ok(existsSync('/sys/fs/cgroup/default/c2/cgroup.procs'));
   assert.match(ctr('tasks', 'ls'), /c2 +\d+ +RUNNING/);
   ctr('tasks', 'rm', '-f', 'c2');

@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-daemon format soak-death soak-exec soak-gc soak-start soak-restart soak-upgrade install uninstall clean native-x64 native-arm64 dist deb packages test-install test-release
+.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-systemd test-matrix test-daemons test-go test-framework test-docs docs run bench bench-daemon format soak-death soak-exec soak-gc soak-start soak-restart soak-upgrade install uninstall clean native-x64 native-arm64 dist deb packages test-install test-release
 
 all: build
 
@@ -209,6 +209,10 @@ test-docs: setup build lib docs
 # What has to do with cgroups, on a kernel that has cgroup v2 alone; see test/vm/README.md.
 test-cgroup2: setup build
 	$(TSX) test/vm/suite.ts
+
+# On a whole Debian 13 with systemd, docker and containerd as services, in a virtual machine: ONLY=docker,services,poweroff chooses.
+test-systemd: setup build
+	ONLY="$(ONLY)" $(TSX) test/vm/systemd.ts
 
 # Every daemon and runtime that Debian's suites have, each pair: ONLY=containerd-2.1/runc-1.3 chooses.
 test-matrix: setup build

@@ -6,6 +6,7 @@ import type { containerd } from '../api/full.js';
 import { checkIdentifier } from '../api/identifier.js';
 import { withMountsApart } from '../oci/temporary-mounts.js';
 import { Code } from '../ttrpc/status.js';
+import { cgroupDriver } from './cgroup-driver.js';
 import { change, limit, quietly, throwIfAborted, Undo } from './abort.js';
 import { ClientContainer, OWN_SNAPSHOT } from './container.js';
 import { errorOf, InvalidArgumentError } from './errors.js';
@@ -21,7 +22,7 @@ import { makeSpec } from './spec/make.js';
 import type { WithRoot } from './spec/process.js';
 import type { TaskContext } from './task.js';
 import { TtrpcError } from '../ttrpc/status.js';
-import type { Mount } from './types/calls.js';
+import type { Any, Mount } from './types/calls.js';
 import type { CreateOptions } from './types/container.js';
 import type { Spec, SpecMount } from './spec/types.js';
 import { prepareVolumes, type PreparedVolumes, type WithImage } from './volume/prepare.js';
@@ -60,7 +61,9 @@ export async function createContainer(context: CreateContext, options: CreateOpt
         : await context.images.config(options.image, { platform: options.platform, signal });
     const volumes = await volumesFor(context, options, rootfs, config, signal);
     if (volumes !== undefined) undo.add(() => volumes.abandon());
-    const spec = await specOf(context, withMounts(options, volumes?.mounts), rootfs, config, signal);
+    const runtimeOptions = optionsOf(options);
+    const withVolumes = withMounts(options, volumes?.mounts);
+    const spec = await specOf(context, withVolumes, runtimeOptions, rootfs, config, signal);
     const container: containerd.services.containers.v1.Container.$Properties = {
       id,
       image: options.image === undefined ? '' : (await context.images.get(options.image, { signal })).name,
@@ -73,7 +76,7 @@ export async function createContainer(context: CreateContext, options: CreateOpt
       },
       runtime: {
         name: options.runtime ?? DEFAULT_RUNTIME,
-        ...(options.options === undefined ? {} : { options: packOptions(options.options) }),
+        ...(runtimeOptions === undefined ? {} : { options: runtimeOptions }),
       },
       spec: packSpec(spec),
       snapshotter: rootfs.snapshotter ?? '',
@@ -179,9 +182,19 @@ function withMounts(options: CreateOptions, mounts: readonly SpecMount[] = []): 
   return mounts.length === 0 ? options : { ...options, mounts: [...mounts, ...(options.mounts ?? [])] };
 }
 
+function optionsOf({ id, options, cgroupDriver: driver }: CreateOptions): Any | undefined {
+  if (options !== undefined) {
+    if (driver !== undefined)
+      throw invalid(`container ${id}: give cgroupDriver or options, which say it too, by systemdCgroup`);
+    return packOptions(options);
+  }
+  return driver === 'systemd' ? packOptions({ systemdCgroup: true }) : undefined;
+}
+
 async function specOf(
   { services, namespace }: CreateContext,
   options: CreateOptions,
+  runtimeOptions: Any | undefined,
   rootfs: RootFs,
   config: ImageConfig | undefined,
   signal: AbortSignal | undefined,
@@ -206,7 +219,19 @@ async function specOf(
       throw error;
     }
   };
-  const spec = await makeSpec({ id: options.id, namespace, options, rootfs: rootfs.directory, config, withRoot });
+  const { id, cgroupsPath, runtime = DEFAULT_RUNTIME } = options;
+  const driver =
+    options.cgroupDriver ??
+    (cgroupsPath === undefined ? await cgroupDriver(services, runtime, runtimeOptions, signal) : undefined);
+  const spec = await makeSpec({
+    id,
+    namespace,
+    options,
+    cgroupDriver: driver,
+    rootfs: rootfs.directory,
+    config,
+    withRoot,
+  });
   const joined = options.pidOf === undefined ? spec : joinedSpec(spec);
   return options.spec?.(joined) ?? joined;
 }

@@ -67,6 +67,8 @@ enum placed {
 enum placed find_place(char **argv, int argc, int input, pid_t daemon, struct place *place);
 
 /* surroundings.c: the socket on which a zygote of these very surroundings waits; false when there may be none. */
+/* surroundings.c: where zygotes' sockets are. */
+void run_directory(char directory[PATH_MAX]);
 bool zygote_socket(const char *library, const char *name, char *path, size_t size);
 
 /* monitor.c: the two ends of what is between a monitor and its worker (handover.h); of the pipe, the monitor writes to its end. */
@@ -94,6 +96,9 @@ void leave_zygote(const char *library, const char *socket_path, char **argv, voi
 /* authored.c: this program was executed to be the monitor of an author's shim; it is that from then on, and gives the exit status. */
 bool is_authored(void);
 int watch_over_authored(void);
+
+/* dismiss.c: those of this process's service; gives the exit status. */
+int end_zygotes(void);
 
 /* deleted.c: nothing is left to clean up, as the shim did it all; what it left to print has been printed. */
 bool was_deleted(char **argv, int argc);

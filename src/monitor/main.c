@@ -385,6 +385,7 @@ static void announce(char **argv, int argc) {
 }
 
 int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "end-zygotes") == 0) return end_zygotes();
   static const char *const ours[] = {"HAWSER_MONITOR", "HAWSER_DEBUG", "HAWSER_WAKE", "HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_ZYGOTE_SOCKET", "HAWSER_ZYGOTE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT",
                                      "HAWSER_ANSWERED_AT", "HAWSER_LISTENER_FD", "HAWSER_SOCKET"};
   char library[PATH_MAX];

@@ -1,7 +1,7 @@
 /** From the flags of run and create to what the client library makes a container of. */
 import { statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import type { CreateOptions } from '../../client/index.js';
+import type { CgroupDriver, CreateOptions } from '../../client/index.js';
 import { CliError, FAILED, UsageError } from '../errors.js';
 import type { RunFlags } from '../program/run-flags.js';
 import { withinBounds } from './capabilities.js';
@@ -79,11 +79,12 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     readonlyRootfs: flags.readOnly,
     network,
     limits,
-    ...namespaceOptions(id, flags),
+    ...namespaceOptions(flags),
     rlimits: (flags.ulimit ?? []).map(rlimit),
     sysctl: pairs(flags.sysctl, '--sysctl'),
     annotations: pairs(flags.annotation, '--annotation'),
     runtime: flags.runtime,
+    ...(flags.cgroupManager === undefined ? {} : { cgroupDriver: cgroupDriver(flags.cgroupManager) }),
     snapshotter: flags.snapshotter,
     platform: flags.platform,
   };
@@ -96,6 +97,12 @@ export function checkName(name: string): string {
       `--name ${JSON.stringify(name)}: an id has letters and digits, with single or more of - _ . between them, ${MAX_NAME} at most`,
     );
   return name;
+}
+
+/** Empty is the default, as for the other flags of docker's and nerdctl's. */
+function cgroupDriver(name: string): CgroupDriver | undefined {
+  if (name === '' || name === 'systemd' || name === 'cgroupfs') return name || undefined;
+  throw new UsageError(`--cgroup-manager ${JSON.stringify(name)}: there are systemd and cgroupfs`);
 }
 
 /** What is run, for messages. */

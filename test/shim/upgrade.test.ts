@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { isForked, stateOf } from '../support/debug.js';
 import { eventually } from '../support/eventually.js';
 import { exchange, Installation, type Edit } from '../support/installation.js';
-import { descriptorsOf, processInfo, zygotesIn } from '../support/machine.js';
+import { descriptorsOf, isIdleZygote, processInfo, zygotesIn } from '../support/machine.js';
 import { hawserOnly, shimTest, STATUS, type ActionResult, type Lab, type Shim, type Task } from '../support/shim.js';
 import { sh } from '../support/spec.js';
 
@@ -516,6 +516,8 @@ shimTest(
     assert.equal((await task.state()).status, STATUS.RUNNING);
     assert.equal(await isForked(task.shim), true);
     assert.equal(await versionOf(task.shim), '2.0.0');
+    // One that rehearses yet may be passed by.
+    await eventually('it waits', () => zygotesIn(lab.runDir).some(isIdleZygote));
     const other = await run(lab, installed.binary, 'b', undefined, zygotes);
     assert.equal(await isForked(other.shim), true, 'it is the one that a new container finds');
     assert.equal(await versionOf(other.shim), '2.0.0');

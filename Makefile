@@ -13,7 +13,7 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-daemon format soak-death soak-exec soak-gc soak-start soak-restart install uninstall clean
+.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-systemd test-matrix test-daemons test-go test-framework test-docs docs run bench bench-daemon format soak-death soak-exec soak-gc soak-start soak-restart soak-upgrade install uninstall clean native-x64 native-arm64 dist deb packages test-install test-release
 
 all: build
 
@@ -30,7 +30,7 @@ node_modules/.ready: package.json package-lock.json
 
 # ---- build ---------------------------------------------------------------------------------------------------------
 
-SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.debug.cjs shim.failpoint.cjs shim.cache
+SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.debug.cjs shim.failpoint.cjs shim.upgrade.cjs shim.version shim.cache
 NODE_FILES := find-node.sh node-version.cjs
 PROGRAMS := containerd-shim-runc-v2 hawserd hawser
 
@@ -112,6 +112,30 @@ dist/hawser.1: src/api/gen/services.ts src/build/manual.ts src/cli/packaging/haw
 	@mkdir -p dist
 	$(TSX) src/build/manual.ts >$@
 
+# What is native, for another machine (ARCH as Node names it) or for this one, as packages have it: dist/native/ARCH. Those that
+# are linked statically must be, as a package's may not depend on the C library of where it was built. LMDB's part is fetched.
+MACHINE := $(shell node -p process.arch)
+CC_x64 ?= $(if $(filter x64,$(MACHINE)),$(CC),x86_64-linux-gnu-gcc)
+CC_arm64 ?= $(if $(filter arm64,$(MACHINE)),$(CC),aarch64-linux-gnu-gcc)
+NATIVE_PARTS := containerd-shim-runc-v2 hawser-stand-in hawser-after hawser_sys.node
+STATIC = @mkdir -p $(@D) && echo "$(CC_$*) -o $@" && $(CC_$*) $(CWARN) $(CFLAGS) -s -static -o $@
+
+dist/native/%/containerd-shim-runc-v2: $(LAUNCHER) $(wildcard src/monitor/*.h)
+	$(STATIC) $(LAUNCHER)
+
+dist/native/%/hawser-stand-in: src/shim/zygote/stand-in.c
+	$(STATIC) $<
+
+dist/native/%/hawser-after: src/cli/after/main.c
+	$(STATIC) $<
+
+dist/native/%/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h src/monitor/*.h)
+	@mkdir -p $(@D)
+	$(CC_$*) $(CWARN) $(CFLAGS) -fPIC -shared -s -I node_modules/node-api-headers/include -o $@ $(ADDON) -lpthread
+
+native-x64: $(NATIVE_PARTS:%=dist/native/x64/%)
+native-arm64: $(NATIVE_PARTS:%=dist/native/arm64/%)
+
 # The Node that the shim and the daemon run on, whatever PATH they are given.
 dist/node:
 	@mkdir -p dist
@@ -143,7 +167,7 @@ lint: src/api/gen/services.ts
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible
 
-test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-go test-daemons
+test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-go test-daemons test-release
 	$(TSX) test/vm/suite.ts $(CGROUP2)
 
 TEST := $(TSX) test/support/suite.ts
@@ -191,6 +215,10 @@ test-docs: setup build lib docs
 test-cgroup2: setup build
 	$(TSX) test/vm/suite.ts
 
+# On a whole Debian 13 with systemd, docker and containerd as services, in a virtual machine: ONLY=docker,services,poweroff chooses.
+test-systemd: setup build
+	ONLY="$(ONLY)" $(TSX) test/vm/systemd.ts
+
 # Every daemon and runtime that Debian's suites have, each pair: ONLY=containerd-2.1/runc-1.3 chooses.
 test-matrix: setup build
 	$(TSX) test/support/matrix.ts $(ONLY)
@@ -230,6 +258,11 @@ soak-restart: N = 100
 soak-restart: setup build
 	$(TSX) test/bench/restart-soak.ts $(N)
 
+# N containers with output, execs and a client each are given another version of their shim, three times: nothing may be noticed.
+soak-upgrade: N = 200
+soak-upgrade: setup build
+	$(TSX) test/bench/upgrade-soak.ts $(N)
+
 # N snapshots, most of images that are pulled, removed and collected at once: nothing that has a name loses its files.
 soak-gc: setup build
 	$(TSX) test/bench/gc-soak.ts $(N)
@@ -237,6 +270,44 @@ soak-gc: setup build
 # Lines of 120 columns, as `make lint` wants them.
 format: node_modules/.ready
 	node_modules/.bin/prettier --write --log-level warn src test '.eslint.*.js'
+
+# ---- packages ------------------------------------------------------------------------------------------------------
+
+# Archives with Node inside, for amd64 and arm64, into dist/release: see src/docs/install.md. RELEASE=x64 makes one of them.
+RELEASE ?= x64 arm64
+
+dist: build
+	@sh src/build/release/setup.sh $(RELEASE)
+	@$(MAKE) -s $(RELEASE:%=native-%)
+	$(TSX) src/build/release/tarball.ts $(RELEASE)
+
+# Debian packages, hawser and hawser-node, into dist/release.
+deb: build
+	@sh src/build/release/setup.sh $(RELEASE)
+	@$(MAKE) -s $(RELEASE:%=native-%)
+	$(TSX) src/build/release/deb.ts $(RELEASE)
+
+# Packages for npm, into dist/release: hawser, and @hawser/linux-x64 and so on with what is native.
+packages: build lib
+	@sh src/build/release/setup.sh $(RELEASE)
+	@$(MAKE) -s $(RELEASE:%=native-%)
+	$(TSX) src/build/release/npm-packages.ts $(RELEASE)
+
+# What the packages are, as far as seconds tell, and what is native for arm64.
+test-release: setup build lib
+	@sh src/build/release/setup.sh x64 arm64
+	@$(MAKE) -s native-arm64 native-$(MACHINE)
+	$(TSX) src/build/release/tarball.ts $(MACHINE)
+	$(TSX) src/build/release/deb.ts $(MACHINE) hawser
+	$(TSX) src/build/release/npm-packages.ts $(MACHINE)
+	$(TEST) test/release/*.test.ts
+
+# Each way to install, on clean roots of Debian 12 and 13: see src/docs/install.md. ONLY=deb/trixie chooses.
+test-install: setup
+	@sh src/build/release/setup.sh --tests
+	@$(MAKE) -s dist deb RELEASE=$(MACHINE)
+	@$(MAKE) -s packages
+	$(if $(ONLY),ONLY=$(ONLY)) $(TEST) test/release/release.test.ts test/install/*.test.ts
 
 # ---- use -----------------------------------------------------------------------------------------------------------
 

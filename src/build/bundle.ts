@@ -2,7 +2,7 @@
  * Bundles the shim into dist/shim.bundle.js, one file with only what a shim needs, and what few containers need into
  * files of their own. Run by `make build`.
  */
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build, type BuildOptions } from 'esbuild';
 import { noteLicenses } from './licenses.js';
@@ -38,6 +38,7 @@ const parts = [
   { name: 'metrics', entry: 'src/shim/cgroup/metrics.ts' },
   { name: 'failpoint', entry: 'src/shim/program/failpoint.ts' },
   { name: 'debug', entry: 'src/shim/debug/index.ts' },
+  { name: 'upgrade', entry: 'src/shim/program/upgrade.ts' },
 ];
 
 for (const { name, entry } of parts)
@@ -65,4 +66,6 @@ const { metafile } = await build({
   ],
 });
 noteLicenses('shim', metafile);
+// For the monitor, which is to say what it runs.
+writeFileSync(`${top}/dist/shim.version`, `${version} ${revision() ?? 'unknown'}\n`);
 copyFileSync(`${top}/src/shim/load.cjs`, `${top}/dist/shim.cjs`);

@@ -1,6 +1,7 @@
 /**
  * Has the bundled shim live a whole life with a stand-in for the runtime, so that it can write down the compiled code of
- * all that a usual container needs (see shim/load.cjs).
+ * all that a usual container needs (see shim/load.cjs). `code-cache.ts [LIBRARY]`: for the library in that directory, else dist, by
+ * the Node that it has.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,9 +13,11 @@ import { makeFifo } from '../sys/index.js';
 import { connect, type ServiceClient } from '../ttrpc/index.js';
 
 const { BootstrapParams, BootstrapResult } = containerd.runtime.bootstrap.v1;
-const shim = fileURLToPath(new URL('../../dist/shim.cjs', import.meta.url));
-const standIn = fileURLToPath(new URL('../../dist/hawser-stand-in', import.meta.url));
-const node = fileURLToPath(new URL('../../dist/node', import.meta.url));
+const dist = fileURLToPath(new URL('../../dist', import.meta.url));
+const [, , library = dist] = process.argv;
+const shim = join(library, 'shim.cjs');
+const standIn = join(library, 'hawser-stand-in');
+const node = join(library, 'node');
 /** Code that was compiled under other flags V8 would not take. */
 const launcherFlags = readFileSync(fileURLToPath(new URL('../monitor/flags.h', import.meta.url)), 'utf8');
 const flags = [...launcherFlags.matchAll(/"(--[^"]+)"/g)].map(([, flag = '']) => flag);

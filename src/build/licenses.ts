@@ -45,11 +45,16 @@ function licenseOf(directory: string): string {
   ].join('\n\n');
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) {
-  const packages = new Set(
-    readdirSync(notes).flatMap((file) => JSON.parse(readFileSync(join(notes, file), 'utf8')) as string[]),
+/** The packages that any bundle has something of, as directories of the checkout. They are known once there are bundles. */
+export function bundledPackages(): string[] {
+  const packages = readdirSync(notes).flatMap(
+    (file) => JSON.parse(readFileSync(join(notes, file), 'utf8')) as string[],
   );
-  const texts = [...packages].sort().map(licenseOf);
+  return [...new Set(packages)].sort();
+}
+
+if (argv[1] === fileURLToPath(import.meta.url)) {
+  const texts = bundledPackages().map(licenseOf);
   process.stdout.write(
     ['What the programs of Hawser are bundled with, and under which licenses.', ...texts].join(
       `\n\n${'-'.repeat(80)}\n\n`,

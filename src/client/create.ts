@@ -6,6 +6,7 @@ import type { containerd } from '../api/full.js';
 import { checkIdentifier } from '../api/identifier.js';
 import { withMountsApart } from '../oci/temporary-mounts.js';
 import { Code } from '../ttrpc/status.js';
+import { cgroupDriver } from './cgroup-driver.js';
 import { change, limit, quietly, throwIfAborted, Undo } from './abort.js';
 import { ClientContainer, OWN_SNAPSHOT } from './container.js';
 import { errorOf, InvalidArgumentError } from './errors.js';
@@ -22,7 +23,7 @@ import { makeSpec } from './spec/make.js';
 import type { WithRoot } from './spec/process.js';
 import type { TaskContext } from './task.js';
 import { TtrpcError } from '../ttrpc/status.js';
-import type { Mount } from './types/calls.js';
+import type { Any, Mount } from './types/calls.js';
 import type { CreateOptions } from './types/container.js';
 import type { Spec, SpecMount } from './spec/types.js';
 import { prepareVolumes, type PreparedVolumes, type WithImage } from './volume/prepare.js';
@@ -60,10 +61,11 @@ export async function createContainer(context: CreateContext, options: CreateOpt
         : await context.images.config(options.image, { platform: options.platform, signal });
     const volumes = await volumesFor(context, options, rootfs, config, signal);
     if (volumes !== undefined) undo.add(() => volumes.abandon());
+    const runtimeOptions = optionsOf(options);
     const mounted = withMounts(options, volumes?.mounts);
     // A spec that is given as a whole says all itself.
     const network = typeof options.spec === 'object' ? undefined : await planNetwork(context, mounted, config);
-    const spec = await specOf(context, mounted, network, { rootfs, config, signal });
+    const spec = await specOf(context, mounted, network, { rootfs, config, runtimeOptions, signal });
     const container: containerd.services.containers.v1.Container.$Properties = {
       id,
       image: options.image === undefined ? '' : (await context.images.get(options.image, { signal })).name,
@@ -77,7 +79,7 @@ export async function createContainer(context: CreateContext, options: CreateOpt
       },
       runtime: {
         name: options.runtime ?? DEFAULT_RUNTIME,
-        ...(options.options === undefined ? {} : { options: packOptions(options.options) }),
+        ...(runtimeOptions === undefined ? {} : { options: runtimeOptions }),
       },
       spec: packSpec(spec),
       snapshotter: rootfs.snapshotter ?? '',
@@ -187,9 +189,19 @@ function withMounts(options: CreateOptions, mounts: readonly SpecMount[] = []): 
   return mounts.length === 0 ? options : { ...options, mounts: [...mounts, ...(options.mounts ?? [])] };
 }
 
+function optionsOf({ id, options, cgroupDriver: driver }: CreateOptions): Any | undefined {
+  if (options !== undefined) {
+    if (driver !== undefined)
+      throw invalid(`container ${id}: give cgroupDriver or options, which say it too, by systemdCgroup`);
+    return packOptions(options);
+  }
+  return driver === 'systemd' ? packOptions({ systemdCgroup: true }) : undefined;
+}
+
 interface SpecSources {
   readonly rootfs: RootFs;
   readonly config: ImageConfig | undefined;
+  readonly runtimeOptions: Any | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -197,7 +209,7 @@ async function specOf(
   { services, namespace }: CreateContext,
   options: CreateOptions,
   network: NetworkPlan | undefined,
-  { rootfs, config, signal }: SpecSources,
+  { rootfs, config, runtimeOptions, signal }: SpecSources,
 ): Promise<Spec> {
   if (typeof options.spec === 'object') return options.spec;
   const withRoot: WithRoot = async (look, optional = false) => {
@@ -219,10 +231,15 @@ async function specOf(
       throw error;
     }
   };
+  const { id, cgroupsPath, runtime = DEFAULT_RUNTIME } = options;
+  const driver =
+    options.cgroupDriver ??
+    (cgroupsPath === undefined ? await cgroupDriver(services, runtime, runtimeOptions, signal) : undefined);
   const spec = await makeSpec({
-    id: options.id,
+    id,
     namespace,
     options: { ...options, network: undefined, ...network?.options },
+    cgroupDriver: driver,
     rootfs: rootfs.directory,
     config,
     withRoot,

@@ -26,7 +26,7 @@ static bool is_pipe(int fd) {
 }
 
 void copy_begin(struct copy *copy, int source, int sink) {
-  *copy = (struct copy){.source = source, .sink = sink, .kind = is_pipe(source) && is_pipe(sink) ? COPY_SPLICE : COPY_WRITE};
+  *copy = (struct copy){.source = source, .sink = sink, .most = UINT64_MAX, .kind = is_pipe(source) && is_pipe(sink) ? COPY_SPLICE : COPY_WRITE};
 }
 
 bool copy_first(struct copy *copy, const void *bytes, size_t length) {
@@ -84,10 +84,17 @@ static void give_held(struct copy *copy) {
   if (copy_holds(copy) == 0) copy_end(copy);
 }
 
+/* How many bytes it may still take of its source, of so many that would be taken. */
+static size_t allowed(const struct copy *copy, size_t wanted) {
+  uint64_t left = copy->most - copy->copied - copy_holds(copy);
+  return left < wanted ? (size_t)left : wanted;
+}
+
 /* As much as is there, so that few writes are needed: what comes after it, an end or an error, the next move sees. */
 static void read_and_write(struct copy *copy, char *buffer, size_t size) {
   size_t have = 0;
   ssize_t n;
+  size = allowed(copy, size);
   do {
     n = read(copy->source, buffer + have, size - have);
     if (n > 0) have += (size_t)n;
@@ -127,7 +134,7 @@ static void move_pages(struct copy *copy, char *buffer, size_t size) {
       read_and_write(copy, buffer, size < PIPE_BUF ? size : PIPE_BUF);
     return;
   }
-  ssize_t n = splice(copy->source, NULL, copy->sink, NULL, MOST, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  ssize_t n = splice(copy->source, NULL, copy->sink, NULL, allowed(copy, MOST), SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (n > 0)
     copy->copied += (uint64_t)n;
   else if (n == 0)
@@ -145,6 +152,8 @@ enum copy_state copy_step(struct copy *copy, char *buffer, size_t size) {
   for (int round = 0; round < ROUNDS && copy->state == COPY_GOES_ON; round++) {
     if (copy->held)
       give_held(copy);
+    else if (copy->copied == copy->most)
+      copy->state = COPY_HAS_ALL;
     else if (copy->kind == COPY_SPLICE)
       move_pages(copy, buffer, size);
     else

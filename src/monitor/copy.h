@@ -28,6 +28,7 @@ enum copy_state {
   COPY_ENDED,         /* The source has. */
   COPY_SOURCE_FAILED, /* With .error, like the next. A terminal that nobody has open gives EIO, for as long as that lasts. */
   COPY_SINK_FAILED,
+  COPY_HAS_ALL, /* As much as it may take is in the sink. */
 };
 
 /* At rest this is all there is of one. */
@@ -37,6 +38,7 @@ struct copy {
   enum copy_state state;
   int error;
   uint64_t copied; /* Bytes that are in the sink. */
+  uint64_t most;   /* Bytes that it may take of the source; it has no bound unless it is given one before the first step. */
   char *held;      /* What was read and is not written, if anything; malloc'ed. */
   size_t from, to; /* Where in it. */
 };

@@ -24,7 +24,7 @@ enum question {
   ASK_SPAWN = 1,
   /* number: pid or 0 for any, whether to keep it. Answer: pid (0: still running) or -errno, status as a shell has it. */
   ASK_WAIT,
-  /* number: how many descriptors; body: a struct resting for each of them, then the record. The worker ends then. */
+  /* number: how many descriptors, the record's format; body: a struct resting for each of them, then the record. The worker ends then. */
   ASK_REST,
   /* It has the record and the descriptors that it was given; what it leaves next takes their place. */
   ASK_TAKEN,
@@ -38,6 +38,14 @@ enum question {
   /* With a listening socket. Answer: 0 and a connection with it, or -errno. It is kept here, too, until the next record, and given behind the
    * descriptors of an earlier one: a client finds no end though its worker ends when it has just been accepted. */
   ASK_ACCEPT,
+  /* Body: a path. Answer: 0 and it opened for reading, without waiting, or -errno. It is kept here like what is accepted: who writes to a FIFO
+   * finds a reader though the worker ends. */
+  ASK_OPEN,
+  /* Which program is to take the monitor's place. Answer: the newest record that its workers read, or -errno; for how many seconds this
+   * one may try to leave, negative when it is only to say whether it could. */
+  ASK_SUCCESSOR = 32,
+  /* The worker does not leave for that. body: why not, nothing when it could. */
+  ASK_STAYS,
 };
 
 #define WOKEN_BY_SIGNAL (-1)
@@ -48,6 +56,7 @@ enum question {
 
 /* In the pipe. */
 #define NOTICED_CHILD 'C'
+#define NOTICED_REPLACEMENT 'R'
 
 struct head {
   uint32_t length, kind, count;
@@ -68,7 +77,8 @@ enum rests {
 
 struct resting {
   uint16_t how, into;
-  uint32_t held; /* In a record that is given: of the bytes behind it, how many this one's copy has read and not written. */
+  uint32_t held;  /* In a record that is given: of the bytes behind it, how many this one's copy has read and not written. */
+  uint64_t bytes; /* Of a copy. As it is left: how many it may take, after which there is to be a worker. As it is given: how many are in its sink. */
 };
 
 /* Texts one after the other, each with its NUL: how long they are, and how many. */

@@ -67,6 +67,8 @@ enum placed {
 enum placed find_place(char **argv, int argc, int input, pid_t daemon, struct place *place);
 
 /* surroundings.c: the socket on which a zygote of these very surroundings waits; false when there may be none. */
+/* surroundings.c: where zygotes' sockets are. */
+void run_directory(char directory[PATH_MAX]);
 bool zygote_socket(const char *library, const char *name, char *path, size_t size);
 
 /* monitor.c: the two ends of what is between a monitor and its worker (handover.h); of the pipe, the monitor writes to its end. */
@@ -81,9 +83,22 @@ void close_ends(struct monitor_ends ends);
  */
 int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor_ends *ours));
 
+/* Another program's monitor, in this process, has left this (replace.c). False when it can't be gone on with, and then this process is of no use. */
+struct table;
+bool monitor_take(const struct table *table);
+/* Stays like the other, with what has been taken. */
+int monitor_again(pid_t (*wake)(struct monitor_ends *ours));
+
 /* zygote.c: true when a worker has begun. With a listener, it is one that has been bound to the container's place. */
 bool start_with_zygote(const char *socket_path, char **argv, int listener, int reply, struct monitor_ends ends);
 void leave_zygote(const char *library, const char *socket_path, char **argv, void (*restore_signals)(void));
+
+/* authored.c: this program was executed to be the monitor of an author's shim; it is that from then on, and gives the exit status. */
+bool is_authored(void);
+int watch_over_authored(void);
+
+/* dismiss.c: those of this process's service; gives the exit status. */
+int end_zygotes(void);
 
 /* deleted.c: nothing is left to clean up, as the shim did it all; what it left to print has been printed. */
 bool was_deleted(char **argv, int argc);

@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include "launcher.h"
+#include "replace.h"
 #include "wait.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -143,6 +144,26 @@ static pid_t wake(struct monitor_ends *ours) {
   return worker;
 }
 
+/* What the library says of itself; once, as another may have its place later. */
+static const char *build_of(const char *library) {
+  static char build[128] = "of an unknown version";
+  char path[PATH_MAX + 32];
+  snprintf(path, sizeof path, "%s/shim.version", library);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t length = fd == -1 ? -1 : read(fd, build, sizeof build - 1);
+  if (fd != -1) close(fd);
+  if (length > 0) build[strcspn(build, "\n")] = '\0';
+  return build;
+}
+
+/* For the day when another program is to take this one's place. */
+static void be_replaceable(const char *build) {
+  uint32_t ignored = 0;
+  for (size_t i = 0; i < HANDLED; i++)
+    if (before[i].sa_handler == SIG_IGN) ignored |= 1u << i;
+  replacement_prepare(&(struct running){.argv = shim.argv, .library = shim.library, .build = build, .ignored = ignored});
+}
+
 /* Goes on as the shim, whose first worker is there. */
 static int watch_over(struct monitor_ends ours, pid_t worker, char **argv) {
   static const char *const passed[] = {"HAWSER_LAUNCHED_AT", "HAWSER_ANSWERED_AT", "HAWSER_SOCKET", "HAWSER_DAEMON_PID", "HAWSER_DEBUG"};
@@ -150,7 +171,84 @@ static int watch_over(struct monitor_ends ours, pid_t worker, char **argv) {
   if (shim.zygote) leave_zygote(shim.library, shim.zygote, argv, restore_signals);
   for (size_t i = 0; i < sizeof passed / sizeof *passed; i++) unsetenv(passed[i]);
   setenv("HAWSER_WAKE", "1", 1);
+  be_replaceable(build_of(shim.library));
   return monitor(ours, worker, wake);
+}
+
+/* ---- a shim whose monitor was another program until now (replace.c) ----------------------------------------------- */
+
+/* As it was when the shim was started: only then is it the one that new containers find. Signals that wait must not be lost to that, so another process looks. */
+static void find_zygote_as_launcher(char **argv) {
+  static char path[108];
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) == -1) return;
+  pid_t child = fork();
+  if (child == 0) {
+    sigset_t none;
+    for (size_t i = 0; i < HANDLED; i++) signal(handled[i], SIG_IGN);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    find_zygote(argv);
+    _exit(!shim.zygote || write(ends[1], shim.zygote, strlen(shim.zygote)) == -1);
+  }
+  close(ends[1]);
+  ssize_t length = read(ends[0], path, sizeof path - 1);
+  close(ends[0]);
+  while (child != -1 && waitpid(child, NULL, 0) == -1 && errno == EINTR) continue;
+  if (length > 0) shim.zygote = path;
+}
+
+/* All that it takes to go on; NULL, or what is missing. */
+static const char *what_is_missing(char library[PATH_MAX]) {
+  bool is_linked;
+  if (!find_library(library)) return "the new program does not find its library";
+  return find_node(library, &is_linked) ? NULL : "there is no Node to run the new program's library";
+}
+
+/* Whether it could is all that is asked. */
+static int could_take_over(const char *descriptor) {
+  struct table table;
+  char library[PATH_MAX];
+  const char *wrong = table_read(atoi(descriptor), &table);
+  if (wrong) fprintf(stderr, "the new program cannot go on with the monitor's table, as %s", wrong);
+  if (wrong || what_is_missing(library)) return 1;
+  return write(STDOUT_FILENO, CAN_TAKE_OVER, strlen(CAN_TAKE_OVER)) == -1;
+}
+
+/* Takes all of it; its frame goes again. */
+static __attribute__((noinline)) void take_table(char **argv, int argc, int file, int former) {
+  static char library[PATH_MAX];
+  const char *failure = getenv(TAKE_OVER_FAILED);
+  struct table table;
+  const char *wrong = table_read(file, &table);
+  if (failure) snprintf(library, sizeof library, "%s", table.library);
+  else if (!wrong) wrong = what_is_missing(library);
+  if (!wrong && !monitor_take(&table)) wrong = "there is no memory, or a descriptor is missing";
+  if (wrong) replacement_fails(file, former, argv, wrong);
+  shim = (struct shim){.library = library, .argv = argv, .argc = argc};
+  for (size_t i = 0; i < HANDLED; i++) before[i] = (struct sigaction){.sa_handler = table.ignored & (1u << i) ? SIG_IGN : SIG_DFL};
+  be_replaceable(failure ? strdup(table.build) : build_of(library));
+  if (table.asker != -1) fcntl(table.asker, F_SETFD, FD_CLOEXEC);
+  if (failure) replacement_failed(table.asker, failure);
+  else replacement_done(table.asker);
+  table_close(&table);
+}
+
+static int take_over(char **argv, int argc, const char *descriptors) {
+  int file = -1, former = -1;
+  /* As the kernel does for a program that is executed by its name. */
+  prctl(PR_SET_NAME, "containerd-shim");
+  if (sscanf(descriptors, "%d,%d", &file, &former) != 2) return 1;
+  take_table(argv, argc, file, former);
+  close(file);
+  if (former != -1) close(former);
+  unsetenv(TAKE_OVER);
+  unsetenv(TAKE_OVER_FAILED);
+  find_zygote_as_launcher(argv);
+  /* What it forks would else be ours. From here on the next worker comes from it. */
+  prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+  if (shim.zygote) leave_zygote(shim.library, shim.zygote, argv, restore_signals);
+  return monitor_again(wake);
 }
 
 /* All that comes, as it is; false when nothing does. */
@@ -275,10 +373,26 @@ static int start(const char *library, char **argv, int argc) {
   return answer_by_worker(argv);
 }
 
+/* To `upgrade`, which gives this program to shims that run. */
+static void announce(char **argv, int argc) {
+  char path[PATH_MAX];
+  struct words words = {0};
+  ssize_t length = parse_words(argv, argc, &words) && strcmp(words.action, "upgrade") == 0 ? readlink("/proc/self/exe", path, sizeof path - 1) : -1;
+  if (length <= 0) return;
+  path[length] = '\0';
+  setenv("HAWSER_PROGRAM", path, 1);
+  set_number("HAWSER_TABLE_FORMAT", table_format());
+}
+
 int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "end-zygotes") == 0) return end_zygotes();
   static const char *const ours[] = {"HAWSER_MONITOR", "HAWSER_DEBUG", "HAWSER_WAKE", "HAWSER_REPLY_FD", "HAWSER_DAEMON_PID", "HAWSER_ZYGOTE_SOCKET", "HAWSER_ZYGOTE_LOCK", "HAWSER_ARENAS", "HAWSER_LAUNCHED_AT",
                                      "HAWSER_ANSWERED_AT", "HAWSER_LISTENER_FD", "HAWSER_SOCKET"};
   char library[PATH_MAX];
+  const char *taken_over = getenv(TAKE_OVER), *checked = getenv(COULD_TAKE_OVER);
+  if (taken_over) return take_over(argv, argc, taken_over);
+  if (checked) return could_take_over(checked);
+  if (is_authored()) return watch_over_authored();
   if (!find_library(library)) return 1;
   for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) unsetenv(ours[i]);
   scrub_environment();
@@ -290,6 +404,7 @@ int main(int argc, char **argv) {
     setenv("HAWSER_NOFILE", soft, 1);
   }
   if (was_deleted(argv, argc)) return 0;
+  announce(argv, argc);
   /* Which word is the action only the flags' grammar tells, and Node knows that. Any word that could be it will do:
    * a child that finds another action replies and ends like any other. */
   for (int i = 1; i < argc; i++)

@@ -8,6 +8,7 @@
 #include "copy.h"
 #include "handover.h"
 #include "launcher.h"
+#include "replace.h"
 #include "spawn.h"
 #include "wait.h"
 #include <errno.h>
@@ -38,15 +39,17 @@
 #define DEATHS_AT_ONCE 3
 
 /* What a worker is told of; the signals that stop or question a shim are handed on as they are. */
-static const int noticed[] = {SIGCHLD, SIGTERM, SIGINT, SIGUSR1};
+static const int noticed[] = {SIGCHLD, SIGTERM, SIGINT, SIGUSR1, REPLACE_SIGNAL};
 
 /* What a worker has left here until there is another, or for the case that it dies. */
 struct rest {
   char *bytes; /* A struct resting for each descriptor, then the record. */
   uint32_t length, count;
+  int32_t format; /* The worker's business, but for whoever replaces this program. */
   int descriptors[HANDOVER_DESCRIPTORS];
   struct copy copies[COPIES_AT_ONCE];
   uint32_t copied;
+  bool are_copies_begun;
 };
 
 static struct monitor_ends here = {-1, -1};
@@ -61,12 +64,7 @@ static bool is_asleep;
 /* The place of the descriptor that has woken it, or WOKEN_BY_*. */
 static int woken_by;
 /* How children have ended of which a worker was told: it may die before it has written that down. */
-#define TOLD 64
-static struct {
-  pid_t pid;
-  int status;
-  bool is_heard; /* By the worker that there is now, which writes it down before it hands over its record. */
-} told[TOLD];
+static struct ended told[TOLD];
 static unsigned told_next;
 /* A signal wants its end, of which no worker has heard yet. */
 static bool is_to_end;
@@ -160,39 +158,39 @@ static void forget_rest(void) {
   rest = NULL;
 }
 
-/* Accepted since the last record. */
-static int accepted[HANDOVER_DESCRIPTORS / 2];
-static size_t accepted_count;
+/* Accepted or opened for a worker since the last record. */
+static int shared[HANDOVER_DESCRIPTORS / 2];
+static size_t shared_count;
 
-static void forget_accepted(void) {
-  for (size_t i = 0; i < accepted_count; i++) close(accepted[i]);
-  accepted_count = 0;
+static void forget_shared(void) {
+  for (size_t i = 0; i < shared_count; i++) close(shared[i]);
+  shared_count = 0;
 }
 
-/* The connection that goes with the answer, or -1. */
-static int accept_for(const int *descriptors, size_t count, struct answer *answer) {
-  if (accepted_count == sizeof accepted / sizeof *accepted) *answer = (struct answer){{-EAGAIN, 0}};
-  if (count != 1 || accepted_count == sizeof accepted / sizeof *accepted) return -1;
-  int fd = accept4(descriptors[0], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+/* What goes with the answer, or -1. */
+static int share(struct answer *answer, int fd) {
   answer->number[0] = fd == -1 ? -errno : 0;
-  if (fd != -1) accepted[accepted_count++] = fd;
+  if (fd != -1) shared[shared_count++] = fd;
   return fd;
+}
+
+static bool can_share(struct answer *answer) {
+  *answer = (struct answer){{-EMFILE, 0}};
+  return shared_count < sizeof shared / sizeof *shared;
 }
 
 static void release_copies(void) {
   for (uint32_t i = 0; rest && i < rest->copied; i++) copy_end(&rest->copies[i]);
-  if (rest) rest->copied = 0;
+  if (!rest) return;
+  rest->copied = 0;
+  rest->are_copies_begun = false;
 }
 
 static struct answer rest_from(const struct head *head, char **body, int *descriptors, size_t count) {
   forget_rest();
-  uint32_t copied = 0;
-  const struct resting *how = (const struct resting *)(void *)*body;
-  bool is_good = head->number[0] >= 0 && count == (size_t)head->number[0] && head->length >= count * sizeof *how;
-  for (size_t i = 0; is_good && i < count; i++)
-    if (how[i].how == REST_COPIED) is_good = how[i].into < count && ++copied <= COPIES_AT_ONCE;
+  bool is_good = head->number[0] >= 0 && count == (size_t)head->number[0] && !table_doubt(*body, head->length, (uint32_t)count);
   if (!is_good || !(rest = calloc(1, sizeof *rest))) return (struct answer){{is_good ? -ENOMEM : -EINVAL, 0}};
-  *rest = (struct rest){.bytes = *body, .length = head->length, .count = (uint32_t)count};
+  *rest = (struct rest){.bytes = *body, .length = head->length, .count = (uint32_t)count, .format = head->number[1]};
   memcpy(rest->descriptors, descriptors, count * sizeof *descriptors);
   *body = NULL;
   return (struct answer){{0, 0}};
@@ -205,10 +203,14 @@ static bool serve_question(void) {
   size_t count = HANDOVER_DESCRIPTORS;
   if (receive_with(here.control, &head, sizeof head, descriptors, &count) != sizeof head || head.length > MOST_BYTES) return false;
   char *body = malloc((size_t)head.length + 1);
-  if (!body || !receive_all(here.control, body, head.length)) return false;
+  if (!body || !receive_all(here.control, body, head.length)) {
+    for (size_t i = 0; i < count; i++) close(descriptors[i]);
+    free(body);
+    return false;
+  }
   struct answer answer = {{-ENOSYS, 0}};
   bool is_kept = false;
-  int connection = -1;
+  int given = -1;
   switch (head.kind) {
     case ASK_SPAWN:
       answer = spawn_for(&head, body, descriptors, count);
@@ -221,7 +223,7 @@ static bool serve_question(void) {
       answer = rest_from(&head, &body, descriptors, count);
       is_kept = answer.number[0] == 0;
       is_asleep = is_kept && head.kind == ASK_REST;
-      if (is_kept) forget_accepted();
+      if (is_kept) forget_shared();
       for (unsigned i = 0; i < TOLD; i++)
         if (told[i].is_heard) told[i].pid = 0;
       break;
@@ -232,17 +234,29 @@ static bool serve_question(void) {
       answer.number[0] = 0;
       break;
     case ASK_ACCEPT:
-      connection = accept_for(descriptors, count, &answer);
+      if (count == 1 && can_share(&answer)) given = share(&answer, accept4(descriptors[0], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      break;
+    case ASK_OPEN:
+      body[head.length] = '\0';
+      if (can_share(&answer)) given = share(&answer, open(body, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
       break;
     case ASK_FORGET:
-      forget_accepted();
+      forget_shared();
       forget_rest();
+      answer.number[0] = 0;
+      break;
+    case ASK_SUCCESSOR:
+      answer = replacement_for_worker();
+      break;
+    case ASK_STAYS:
+      body[head.length] = '\0';
+      replacement_stays(body);
       answer.number[0] = 0;
       break;
   }
   free(body);
   for (size_t i = 0; !is_kept && i < count; i++) close(descriptors[i]);
-  return head.kind == ASK_KEEP || send_all(here.control, &answer, sizeof answer, &connection, connection == -1 ? 0 : 1);
+  return head.kind == ASK_KEEP || send_all(here.control, &answer, sizeof answer, &given, given == -1 ? 0 : 1);
 }
 
 /* ---- signals ------------------------------------------------------------------------------------------------------ */
@@ -257,6 +271,10 @@ static void take_signals(void (*with)(char what)) {
   while (read(signals, &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGCHLD) look_at_own_worker();
     if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) is_to_end = true;
+    if (info.ssi_signo == REPLACE_SIGNAL) {
+      replacement_signalled((pid_t)info.ssi_pid, info.ssi_uid, here.control != -1, rest ? rest->format : 0);
+      continue;
+    }
     with(notice_of((int)info.ssi_signo));
   }
 }
@@ -271,10 +289,12 @@ static void drop_ends(void) {
 
 /* Until it is gone. */
 static void with_worker(void) {
-  struct pollfd ready[] = {{.fd = here.control, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+  struct pollfd ready[] = {{.fd = here.control, .events = POLLIN}, {.fd = signals, .events = POLLIN}, {.events = POLLIN}};
   for (;;) {
-    if (poll(ready, 2, -1) == -1) continue;
+    ready[2].fd = replacement_descriptor();
+    if (poll(ready, 3, -1) == -1) continue;
     if (ready[1].revents) take_signals(notice);
+    if (ready[2].revents && replacement_heard()) notice(NOTICED_REPLACEMENT);
     if (ready[0].revents && !serve_question()) break;
   }
   drop_ends();
@@ -308,29 +328,66 @@ static void step(struct copy *copy, bool *is_wanted) {
   if (copy_step(copy, buffer, sizeof buffer) >= COPY_ENDED) *is_wanted = true;
 }
 
-static void without_worker(void) {
-  struct pollfd ready[HANDOVER_DESCRIPTORS + 1];
-  struct copy *by_place[HANDOVER_DESCRIPTORS + 1] = {0};
-  int places[HANDOVER_DESCRIPTORS + 1];
-  nfds_t count = 1;
+static void begin_copies(void) {
   rest->copied = 0;
+  for (uint32_t i = 0; i < rest->count; i++) {
+    if (resting(i)->how != REST_COPIED) continue;
+    struct copy *copy = &rest->copies[rest->copied++];
+    copy_begin(copy, rest->descriptors[i], rest->descriptors[resting(i)->into]);
+    copy->most = resting(i)->bytes;
+  }
+  rest->are_copies_begun = true;
+}
+
+/* Somebody wants another program here; only comes back when there is none. */
+static void try_replacement(void) {
+  struct table table = {
+      .bytes = rest->bytes,
+      .length = rest->length,
+      .count = rest->count,
+      .descriptors = rest->descriptors,
+      .record_format = rest->format,
+      .copied = rest->copied,
+      .is_to_end = is_to_end,
+      .own_worker = own_worker,
+      .is_asleep = is_asleep,
+      .woken_by = woken_by,
+  };
+  memcpy(table.told, told, sizeof told);
+  for (uint32_t i = 0; i < rest->copied; i++) {
+    const struct copy *copy = &rest->copies[i];
+    table.copies[i] = (struct table_copy){.copied = copy->copied, .held = copy->held ? copy->held + copy->from : "", .length = (uint32_t)copy_holds(copy)};
+  }
+  memcpy(table.waiting, waiting, sizeof table.waiting);
+  replacement_try(&table);
+}
+
+static void without_worker(void) {
+  struct pollfd ready[HANDOVER_DESCRIPTORS + 2];
+  struct copy *by_place[HANDOVER_DESCRIPTORS + 2] = {0};
+  int places[HANDOVER_DESCRIPTORS + 2];
+  nfds_t count = 2, copies = 0;
+  if (!rest->are_copies_begun) begin_copies();
+  if (replacement_is_due()) try_replacement();
   ready[0] = (struct pollfd){.fd = signals, .events = POLLIN};
+  ready[1] = (struct pollfd){.events = POLLIN};
   for (uint32_t i = 0; i < rest->count; i++) {
     places[count] = (int)i;
     if (resting(i)->how == REST_WAKES) ready[count++] = (struct pollfd){.fd = rest->descriptors[i], .events = POLLIN};
     if (resting(i)->how == REST_CHANGES) ready[count++] = (struct pollfd){.fd = rest->descriptors[i], .events = POLLPRI};
     if (resting(i)->how != REST_COPIED) continue;
-    struct copy *copy = &rest->copies[rest->copied++];
-    copy_begin(copy, rest->descriptors[i], rest->descriptors[resting(i)->into]);
+    struct copy *copy = &rest->copies[copies++];
     by_place[count] = copy;
     ready[count++] = wanted_by(copy);
   }
   woken_by = WOKEN_BY_SIGNAL;
   for (bool is_wanted = *waiting != '\0'; !is_wanted;) {
+    ready[1].fd = replacement_descriptor();
     if (poll(ready, count, -1) == -1) continue;
     if (ready[0].revents) take_signals(keep_notice);
+    if (ready[1].revents && replacement_heard()) try_replacement();
     is_wanted = *waiting != '\0';
-    for (nfds_t i = 1; i < count; i++) {
+    for (nfds_t i = 2; i < count; i++) {
       if (!ready[i].revents) continue;
       bool is_over = !by_place[i];
       if (by_place[i]) {
@@ -347,14 +404,16 @@ static void without_worker(void) {
 static bool give_record(void) {
   struct resting *how = (struct resting *)(void *)rest->bytes;
   struct head head = {.length = rest->length, .kind = GIVE_RECORD, .count = rest->count, .number = {(int32_t)rest->count, (int32_t)(rest->length - rest->count * sizeof *how), woken_by}};
-  for (uint32_t i = 0, copy = 0; i < rest->count; i++) {
-    how[i].held = how[i].how == REST_COPIED && copy < rest->copied ? (uint32_t)copy_holds(&rest->copies[copy++]) : 0;
-    head.length += how[i].held;
+  for (uint32_t i = 0, copied = 0; i < rest->count; i++) {
+    /* Before anything was copied, and of what is none, there is nothing to be told. */
+    const struct copy *copy = how[i].how == REST_COPIED && copied < rest->copied ? &rest->copies[copied++] : NULL;
+    head.length += how[i].held = copy ? (uint32_t)copy_holds(copy) : 0;
+    how[i].bytes = copy ? copy->copied : 0;
   }
   int descriptors[HANDOVER_DESCRIPTORS];
-  size_t more = accepted_count < HANDOVER_DESCRIPTORS - rest->count ? accepted_count : HANDOVER_DESCRIPTORS - rest->count;
+  size_t more = shared_count < HANDOVER_DESCRIPTORS - rest->count ? shared_count : HANDOVER_DESCRIPTORS - rest->count;
   memcpy(descriptors, rest->descriptors, rest->count * sizeof *descriptors);
-  memcpy(descriptors + rest->count, accepted, more * sizeof *descriptors);
+  memcpy(descriptors + rest->count, shared, more * sizeof *descriptors);
   head.count += (uint32_t)more;
   bool is_sent = send_all(here.control, &head, sizeof head, descriptors, head.count) && send_all(here.control, rest->bytes, rest->length, NULL, 0);
   for (uint32_t i = 0; is_sent && i < rest->copied; i++) {
@@ -391,7 +450,9 @@ static bool watch_signals(void) {
   sigprocmask(SIG_BLOCK, &set, NULL);
   /* What is ignored does not come this way either. */
   for (size_t i = 0; i < sizeof noticed / sizeof *noticed; i++) signal(noticed[i], SIG_DFL);
+  /* A log file that is as large as its writer may make it is an error, to be heeded, and no end. */
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   return signals != -1;
 }
@@ -405,8 +466,13 @@ static void end_own_worker(void) {
 
 static void wait_longer(int *pause) {
   int64_t until = now_ms() + *pause;
-  for (int64_t left = *pause; left > 0 && !is_to_end; left = until - now_ms())
-    if (poll(&(struct pollfd){.fd = signals, .events = POLLIN}, 1, (int)left) == 1) take_signals(keep_notice);
+  for (int64_t left = *pause; left > 0 && !is_to_end; left = until - now_ms()) {
+    struct pollfd ready[] = {{.fd = signals, .events = POLLIN}, {.fd = replacement_descriptor(), .events = POLLIN}};
+    if (poll(ready, 2, (int)left) <= 0) continue;
+    if (ready[0].revents) take_signals(keep_notice);
+    /* Another program may have a worker. What no worker has taken is not in the table: the next one is to have it first. */
+    if (ready[1].revents && replacement_heard() && shared_count == 0) try_replacement();
+  }
   *pause = *pause * 2 < LONGEST_RETRY_MS ? *pause * 2 : LONGEST_RETRY_MS;
 }
 
@@ -422,19 +488,20 @@ static bool wake_until_there(pid_t (*wake)(struct monitor_ends *ours)) {
   own_status = -1;
   for (const char *what = waiting; *what; what++) notice(*what);
   memset(waiting, 0, sizeof waiting);
+  /* The one that was to leave has died. */
+  if (replacement_is_due()) notice(NOTICED_REPLACEMENT);
   return true;
 }
 
-int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor_ends *ours)) {
+/* For as long as there is something to do; begins with a worker, or with what one has left. */
+static int stay(pid_t (*wake)(struct monitor_ends *ours)) {
   int pause = RETRY_MS;
   unsigned deaths = 0;
   int64_t since = now_ms();
-  here = ours;
-  own_worker = worker;
   /* From now on who has lost its parent is ours: what a zygote forks must not be, so not before. */
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1 || !watch_signals()) return fail("watch over processes", NULL);
   for (;;) {
-    with_worker();
+    if (here.control != -1) with_worker();
     /* It is over; or it has died, and nobody could go on: then the daemon is to see that nobody serves here any more. */
     if (!rest) break;
     deaths = is_asleep || now_ms() - since >= LONG_LIFE_MS ? 0 : deaths + 1;
@@ -455,6 +522,7 @@ int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor
     if (!wake_until_there(wake)) break;
     since = now_ms();
   }
+  replacement_over();
   if (own_worker > 0) {
     int how;
     while (waitpid(own_worker, &how, 0) == -1 && errno == EINTR) continue;
@@ -462,3 +530,36 @@ int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor
   }
   return own_status == -1 ? 0 : own_status;
 }
+
+int monitor(struct monitor_ends ours, pid_t worker, pid_t (*wake)(struct monitor_ends *ours)) {
+  here = ours;
+  own_worker = worker;
+  return stay(wake);
+}
+
+bool monitor_take(const struct table *table) {
+  if (!table->bytes || !(rest = calloc(1, sizeof *rest)) || !(rest->bytes = malloc(table->length + 1))) return false;
+  memcpy(rest->bytes, table->bytes, table->length);
+  rest->length = table->length;
+  rest->count = table->count;
+  rest->format = table->record_format;
+  for (uint32_t i = 0; i < table->count; i++) {
+    if (fcntl(table->descriptors[i], F_SETFD, FD_CLOEXEC) == -1) return false;
+    rest->descriptors[i] = table->descriptors[i];
+  }
+  is_asleep = table->is_asleep;
+  woken_by = table->woken_by;
+  memcpy(told, table->told, sizeof told);
+  if (is_asleep) begin_copies();
+  for (uint32_t i = 0; i < table->copied; i++) {
+    if (i >= rest->copied || !copy_first(&rest->copies[i], table->copies[i].held, table->copies[i].length)) return false;
+    rest->copies[i].copied = table->copies[i].copied;
+    if (copy_holds(&rest->copies[i])) rest->copies[i].state = COPY_WANTS_SINK;
+  }
+  memcpy(waiting, table->waiting, sizeof waiting);
+  is_to_end = table->is_to_end;
+  own_worker = table->own_worker;
+  return true;
+}
+
+int monitor_again(pid_t (*wake)(struct monitor_ends *ours)) { return stay(wake); }

@@ -1,7 +1,7 @@
 /*
  * Which Node runs the shim: that to which the library has a link, put there by who built or installed it. A package from
- * npm has none, as npm leaves links out. Then it is the Node beside which npm has put the link to this program (PREFIX/bin,
- * for what lies in PREFIX/lib/node_modules), or else that of PATH: daemons are often started with a PATH in which a version
+ * npm has none, as npm leaves links out. Then it is the Node beside which npm has put the link to this program, or to the
+ * command line (PREFIX/bin, for what lies in PREFIX/lib/node_modules), or else that of PATH: daemons are often started with a PATH in which a version
  * manager's Node is not. find-node.sh does the same for the scripts.
  */
 #define _GNU_SOURCE
@@ -14,20 +14,28 @@
 
 static char node[PATH_MAX + 16];
 
-static bool is_this_program(const char *path) {
-  struct stat linked, program;
-  return stat(path, &linked) == 0 && stat("/proc/self/exe", &program) == 0 && linked.st_dev == program.st_dev && linked.st_ino == program.st_ino;
+/*
+ * Only with a link into its packages is a prefix known to be npm's, and not anybody's: of this program, or of the command line, where
+ * this program is in the package for its platform, to which npm makes no links.
+ */
+static bool leads_into(const char *prefix_bin, const char *modules, int length) {
+  static const char *const names[] = {"containerd-shim-runc-v2", "hawser"};
+  char link[PATH_MAX + 48], program[PATH_MAX];
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    snprintf(link, sizeof link, "%s/%s", prefix_bin, names[i]);
+    if (realpath(link, program) && strncmp(program, modules, (size_t)length) == 0) return true;
+  }
+  return false;
 }
 
-/* Only with the link is the directory known to be npm's, and not anybody's. */
 static bool is_of_prefix(const char *library) {
   static const char modules[] = "/lib/node_modules/";
   const char *end = NULL;
   for (const char *at = library; (at = strstr(at, modules)); at++) end = at;
   if (!end) return false;
   int length = (int)(end - library);
-  snprintf(node, sizeof node, "%.*s/bin/containerd-shim-runc-v2", length, library);
-  if (!is_this_program(node)) return false;
+  snprintf(node, sizeof node, "%.*s/bin", length, library);
+  if (!leads_into(node, library, length + (int)strlen(modules))) return false;
   snprintf(node, sizeof node, "%.*s/bin/node", length, library);
   return access(node, X_OK) == 0;
 }

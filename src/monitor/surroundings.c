@@ -96,13 +96,19 @@ static bool mix_build(uint64_t *hash, const char *library) {
   return true;
 }
 
+void run_directory(char directory[PATH_MAX]) {
+  const char *given = getenv("HAWSER_RUN_DIR");
+  snprintf(directory, PATH_MAX, "%s", given && *given ? given : DIRECTORY);
+}
+
 bool zygote_socket(const char *library, const char *name, char *path, size_t size) {
-  const char *wish = getenv("HAWSER_ZYGOTE"), *core = getenv("SCHED_CORE"), *directory = getenv("HAWSER_RUN_DIR");
+  const char *wish = getenv("HAWSER_ZYGOTE"), *core = getenv("SCHED_CORE");
+  char directory[PATH_MAX];
   struct stat where;
   uint64_t hash = 0xcbf29ce484222325ULL;
   /* A core scheduling cookie is made anew for each start and cannot be given to a process that runs already. */
   if (geteuid() != 0 || (core && *core) || (wish && strcmp(wish, "off") == 0)) return false;
-  if (!directory || !*directory) directory = DIRECTORY;
+  run_directory(directory);
   if (mkdir(directory, 0700) == -1 && errno != EEXIST) return false;
   /* Who may write there could pretend to be a zygote. */
   if (lstat(directory, &where) == -1 || !S_ISDIR(where.st_mode) || where.st_uid != 0 || (where.st_mode & 022)) return false;

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +154,10 @@ void leave_zygote(const char *library, const char *path, char **argv, void (*res
     if (nowhere != -1 && words[0] && fork() == 0) {
       setpgid(0, 0);
       restore_signals();
+      /* A monitor has some blocked, which it hears of in its own way. */
+      sigset_t none;
+      sigemptyset(&none);
+      sigprocmask(SIG_SETMASK, &none, NULL);
       boot_zygote(library, path, words, lock);
     }
     _exit(0);

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** The smallest that there is: names are shortened to fit it on kernels with larger ones, too. */
 export const PAGE = 4096;
 /** Where containerd begins to shorten. */
 const SLACK = 512;

@@ -3,8 +3,8 @@
  * a FIFO beside the container's state, writes one byte there, and becomes the container's program; who has read the byte
  * removes the FIFO, by whose absence runc knows a running container from a created one. Doing so here saves a process.
  */
-import { closeSync, constants, fstatSync, openSync, unlinkSync } from 'node:fs';
-import { goBuildInfo, READABLE, tryRead, Watch } from '../sys/index.js';
+import { closeSync, fstatSync, unlinkSync } from 'node:fs';
+import { goBuildInfo, openLasting, READABLE, tryRead, Watch } from '../sys/index.js';
 
 const RUNC = /\bpath\tgithub\.com\/opencontainers\/runc\n/;
 
@@ -42,10 +42,10 @@ export async function releaseInit(fifo: string, ended: Promise<unknown>): Promis
 
 /** Without waiting for a writer: it comes because somebody reads. */
 function tryOpen(fifo: string): number | undefined {
-  const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
   let fd: number;
   try {
-    fd = openSync(fifo, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+    // An init that writes when its reader has just ended would fail.
+    fd = openLasting(fifo);
   } catch (error) {
     if (['ENOENT', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;

@@ -18,6 +18,8 @@ export type {
   CallOptions,
   Container,
   Exec,
+  Json,
+  Keeping,
   ProcessSpec,
   Remains,
   RuncContainer,

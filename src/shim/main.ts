@@ -8,21 +8,22 @@ import { dispatch, type Program } from './program/dispatch.js';
 import { ttrpcAddress, type Invocation } from './program/flags.js';
 import type { Listening } from './program/listen.js';
 import { FifoLogger } from './observe/log.js';
-import { isZygote, standIn, WORKER_NAME, type StandIn } from './zygote/zygote.js';
+import { isZygote, standIn, type StandIn } from './zygote/zygote.js';
 import { Observations } from './observe/observations.js';
 import type { Timeline } from './observe/timeline.js';
 import { VERSION, REVISION } from './observe/version.js';
-import type { RestingShim } from './worker/handover.js';
+import { showWorker, WORKER_NAME } from './worker/identity.js';
 import type { ServeOptions } from './worker/serve.js';
 import { idleMsOf } from './worker/sleep.js';
 import {
   attachMonitor,
   duplicate,
   limitChildrenNofile,
-  setIdentity,
+  openPidfd,
+  peerCredentials,
   setName,
   shimPid,
-  takeFromMonitor,
+  signalPidfd,
 } from '../sys/index.js';
 
 /** Set when the shim is bundled: the directory that it runs from. */
@@ -55,6 +56,8 @@ interface Caller {
   idleMs: number | undefined;
   /** It goes on where an earlier worker has left off. */
   isWoken: boolean;
+  /** See {@link Settings}. */
+  upgrade: Pick<Settings, 'program' | 'tableFormat' | 'runDir'>;
   observations: Observations;
 }
 
@@ -109,6 +112,11 @@ interface Settings {
   isWoken: boolean;
   isDebugging: boolean;
   sleep: string | undefined;
+  /** Set for `upgrade`: our native program, and the newest format of a monitor's table that it reads. */
+  program: string | undefined;
+  tableFormat: number;
+  /** Where zygotes wait. */
+  runDir: string | undefined;
 }
 
 function takeSettings(timeline: Timeline): Settings {
@@ -120,6 +128,9 @@ function takeSettings(timeline: Timeline): Settings {
     HAWSER_WAKE: wake,
     HAWSER_SLEEP: sleep,
     HAWSER_DEBUG: debug,
+    HAWSER_PROGRAM: program,
+    HAWSER_TABLE_FORMAT: tableFormat,
+    HAWSER_RUN_DIR: runDir,
   } = process.env;
   for (const [what, at] of [
     ['launched', process.env.HAWSER_LAUNCHED_AT],
@@ -138,13 +149,10 @@ function takeSettings(timeline: Timeline): Settings {
     isWoken: wake !== undefined,
     isDebugging: debug !== undefined,
     sleep,
+    program,
+    tableFormat: Number(tableFormat),
+    runDir,
   };
-}
-
-/** Shows this process as whose worker it is, and not as another shim. */
-function showWorker({ namespace, id }: Invocation): void {
-  const settings = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
-  setIdentity([WORKER_NAME, `${namespace}/${id}`, String(shimPid())], settings);
 }
 
 async function main(): Promise<number> {
@@ -159,12 +167,12 @@ async function main(): Promise<number> {
   if (task.monitor) attachMonitor(task.monitor);
   setName(task.monitor ? WORKER_NAME : PROCESS_NAME);
   const reply = replyFunction(task.reply);
-  const { daemonPid, nofile, socket, isWoken, isDebugging, sleep } = takeSettings(timeline);
+  const { daemonPid, nofile, socket, isWoken, isDebugging, sleep, ...upgrade } = takeSettings(timeline);
   limitChildrenNofile(nofile);
   const place = task.listener === undefined ? undefined : { fd: task.listener, path: socket, isDebugging };
   const { name, input } = task;
   const idleMs = task.monitor && idleMsOf(sleep);
-  const caller = { name, input, daemonPid, place, isForked: zygote, observations, idleMs, isWoken };
+  const caller = { name, input, daemonPid, place, isForked: zygote, observations, idleMs, isWoken, upgrade };
   return dispatch(program(reply, caller), task.args);
 }
 
@@ -176,12 +184,17 @@ function program(reply: Reply, caller: Caller): Program {
     origin: () => `Library: ${HAWSER_LIBRARY}`,
     noNamespace: 'shim namespace cannot be empty',
     // A person asks for the state; daemons put the others into texts of their own, as the Go shim's.
-    failure: (message, action) => `${RUNTIME}: ${message}${action === 'debug' ? '\n' : ''}`,
+    failure: (message, action) => `${RUNTIME}: ${message}${['debug', 'upgrade'].includes(action) ? '\n' : ''}`,
     reply,
     warn: (text) => writeAll(2, Buffer.from(text)),
     // Their code is loaded when it is asked for.
     info: async (bytes) => (await import('./program/info.js')).info(bytes),
     delete: async (invocation, warn) => (await import('./program/delete.js')).deleteAction(invocation, warn),
+    upgrade: async (order) => {
+      const { upgrade } = await import('./program/upgrade.js');
+      const system = { openPidfd, signalPidfd, peerCredentials };
+      await upgrade({ ...order, ...caller.upgrade, system }, (line) => writeAll(1, Buffer.from(line)));
+    },
     start: (invocation) => startAndServe(invocation, reply, caller),
     async serve(invocation) {
       const listening = inheritedListener();
@@ -233,22 +246,10 @@ async function startAndServe(invocation: Invocation, reply: Reply, caller: Calle
 async function goOn(invocation: Invocation, caller: Caller): Promise<void> {
   leaveStandard();
   if (caller.input > 2) closeSync(caller.input);
-  const given = takeFromMonitor();
-  const resting = JSON.parse(given.record.toString()) as RestingShim;
-  const [{ adopt }, { Found }, { FORMAT, wokenByOf }] = await Promise.all([
-    import('./program/listen.js'),
-    import('./worker/leaving.js'),
-    import('./worker/handover.js'),
-  ]);
-  const log = openLog(resting.debug);
-  if (resting.format > FORMAT) {
-    log.error('going on with what a newer version has left failed', { format: resting.format, readable: FORMAT });
-    return;
-  }
-  const found = new Found(given);
-  const { place, path, ...file } = resting.listener;
-  const listening = adopt(found.fd(place), path, file);
-  const earlier = { resting, found, wokenBy: wokenByOf(given.wokenBy) };
+  const { takeEarlier } = await import('./worker/earlier.js');
+  const earlier = takeEarlier(openLog);
+  if (!earlier) return;
+  const { log, listening } = earlier;
   try {
     await serveInvocation(invocation, listening, log, [], caller, earlier);
   } catch (error) {

@@ -5,6 +5,7 @@
  * `tryReceiveDescriptor`) return `undefined` instead of EAGAIN, as an exception there would be the normal case.
  */
 export { SysError } from './error.js';
+export { addonPath } from './native.js';
 export { goBuildInfo } from './build-info.js';
 export { becomeSubreaper, openPidfd, signalPidfd, trimMemory } from './process.js';
 export { exec, spawn, searchPath, execFailure, limitChildrenNofile, type Child, type SpawnOptions } from './spawn.js';
@@ -17,11 +18,15 @@ export {
   forgetWithMonitor,
   keepWithMonitor,
   leaveWithMonitor,
+  openLasting,
   shimPid,
+  staysWithMonitor,
+  successor,
   takeFromMonitor,
   type GivenRecord,
   type MonitorEnds,
   type Resting,
+  type Successor,
 } from './monitor.js';
 export { childrenOf, isChild, reapableOrphans, reap } from './orphans.js';
 export {
@@ -55,7 +60,16 @@ export {
   trySend,
 } from './sockets.js';
 export { Watch, READABLE, WRITABLE } from './watch.js';
-export { attachLoop, attachMount, cloneMapped, makeUserNamespace, mount, mountApart, unmount } from './mount.js';
+export {
+  attachLoop,
+  attachMount,
+  cloneMapped,
+  makeUserNamespace,
+  mount,
+  mountApart,
+  pageSize,
+  unmount,
+} from './mount.js';
 export {
   getAttribute,
   listAttributes,

@@ -9,6 +9,7 @@
 #include "policy.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -134,8 +135,22 @@ struct condition {
   unsigned waiters;
 };
 
-/* How glibc lays out a condition variable (2.25 and later, on all that Node runs on): counted from its beginning. */
-enum { GROUP_REFS = 16, WREFS = 36, GROUP_SIGNALS = 40, CONDITION_SIZE = 48 };
+/*
+ * How glibc lays out a condition variable, on all that Node runs on: counted from its beginning. Up to 2.40 it has references of
+ * two groups; from 2.41 on it has none, what follows is nearer to the beginning, and the last two words are unused.
+ */
+enum { CONDITION_SIZE = 48, GROUP_REFS = 16 };
+struct layout {
+  unsigned wrefs, signals;
+  bool has_refs;
+};
+
+static struct layout condition_layout(void) {
+  unsigned major = 0, minor = 0;
+  sscanf(gnu_get_libc_version(), "%u.%u", &major, &minor);
+  bool is_new = major > 2 || (major == 2 && minor >= 41);
+  return is_new ? (struct layout){.wrefs = 28, .signals = 32} : (struct layout){.wrefs = 36, .signals = 40, .has_refs = true};
+}
 
 static uint32_t word_at(const unsigned char *at) {
   uint32_t word;
@@ -154,12 +169,18 @@ static unsigned char *futex_of(const char *task) {
   return sscanf(text, "%lu %lx", &number, &address) == 2 && number == SYS_futex ? (unsigned char *)address : NULL;
 }
 
+static bool is_as_laid_out(const unsigned char *content, struct layout layout, unsigned waiters) {
+  if (layout.has_refs) return (word_at(content + GROUP_REFS) >> 1) + (word_at(content + GROUP_REFS + 4) >> 1) == waiters;
+  return word_at(content + CONDITION_SIZE - 8) == 0 && word_at(content + CONDITION_SIZE - 4) == 0;
+}
+
 /*
  * A condition variable counts who waits at it. In a forked process they are not there, and whoever signals it again and again
  * would in the end wait for them, for good: V8 does so when it collects garbage. So those conditions are found, by what the
  * threads wait for, and made anew in what is forked. 0 when none was found that can be understood.
  */
 static size_t find_conditions(struct condition found[MAX_CONDITIONS]) {
+  const struct layout layout = condition_layout();
   size_t count = 0, understood = 0;
   char own[16];
   snprintf(own, sizeof own, "%d", (int)syscall(SYS_gettid));
@@ -168,7 +189,7 @@ static size_t find_conditions(struct condition found[MAX_CONDITIONS]) {
   for (struct dirent *entry; (entry = readdir(tasks));) {
     unsigned char *futex = *entry->d_name == '.' || strcmp(entry->d_name, own) == 0 ? NULL : futex_of(entry->d_name);
     if (!futex) continue;
-    unsigned char *at = (unsigned char *)((uintptr_t)futex & ~(uintptr_t)7) - GROUP_SIGNALS;
+    unsigned char *at = (unsigned char *)((uintptr_t)futex & ~(uintptr_t)7) - layout.signals;
     size_t i = 0;
     while (i < count && found[i].at != at) i++;
     if (i == MAX_CONDITIONS) break;
@@ -181,8 +202,7 @@ static size_t find_conditions(struct condition found[MAX_CONDITIONS]) {
   for (size_t i = 0; i < count; i++) {
     unsigned char content[CONDITION_SIZE];
     if (pread(memory, content, sizeof content, (off_t)(uintptr_t)found[i].at) != sizeof content) continue;
-    unsigned in_groups = (word_at(content + GROUP_REFS) >> 1) + (word_at(content + GROUP_REFS + 4) >> 1);
-    if (word_at(content + WREFS) >> 3 == found[i].waiters && in_groups == found[i].waiters) found[understood++] = found[i];
+    if (word_at(content + layout.wrefs) >> 3 == found[i].waiters && is_as_laid_out(content, layout, found[i].waiters)) found[understood++] = found[i];
   }
   if (memory != -1) close(memory);
   return understood;
@@ -190,9 +210,10 @@ static size_t find_conditions(struct condition found[MAX_CONDITIONS]) {
 
 /* As if nobody had ever waited; which clock it goes by stays. */
 static void renew_condition(unsigned char *at) {
-  uint32_t flags = word_at(at + WREFS) & 7;
+  const unsigned wrefs = condition_layout().wrefs;
+  uint32_t flags = word_at(at + wrefs) & 7;
   memset(at, 0, CONDITION_SIZE);
-  memcpy(at + WREFS, &flags, sizeof flags);
+  memcpy(at + wrefs, &flags, sizeof flags);
 }
 
 /*

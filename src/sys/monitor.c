@@ -50,31 +50,33 @@ static napi_value attach(napi_env env, napi_callback_info info) {
 }
 
 /*
- * monitorRest(record, fds, hows, intos, isEnd): 0 or -errno. The monitor has all of it then. At the end this process is to end
- * without touching any of the descriptors; else it goes on. hows: enum rests.
+ * monitorRest(record, format, fds, hows, intos, most, isEnd): 0 or -errno. The monitor has all of it then. At the end this process is to end
+ * without touching any of the descriptors; else it goes on. hows: enum rests; most: of copies, in bytes, -1 for no bound.
  */
 static napi_value leave_rest(napi_env env, napi_callback_info info) {
-  ARGS(5);
+  ARGS(7);
   bool is_end = true;
-  napi_get_value_bool(env, arg[4], &is_end);
+  napi_get_value_bool(env, arg[6], &is_end);
   void *record = NULL;
   size_t size = 0;
   uint32_t count = 0;
   int descriptors[HANDOVER_DESCRIPTORS];
   napi_get_buffer_info(env, arg[0], &record, &size);
-  napi_get_array_length(env, arg[1], &count);
+  napi_get_array_length(env, arg[2], &count);
   if (count > HANDOVER_DESCRIPTORS) return number(env, -EMFILE);
-  struct head head = {.kind = is_end ? ASK_REST : ASK_KEEP, .count = count, .number = {(int32_t)count}};
+  struct head head = {.kind = is_end ? ASK_REST : ASK_KEEP, .count = count, .number = {(int32_t)count, (int32_t)integer(env, arg[1])}};
   size_t length = count * sizeof(struct resting) + size;
   char *body = malloc(length + 1);
   if (!body) return number(env, -ENOMEM);
   for (uint32_t i = 0; i < count; i++) {
-    napi_value fd, how, into;
-    napi_get_element(env, arg[1], i, &fd);
-    napi_get_element(env, arg[2], i, &how);
-    napi_get_element(env, arg[3], i, &into);
+    napi_value fd, how, into, most;
+    napi_get_element(env, arg[2], i, &fd);
+    napi_get_element(env, arg[3], i, &how);
+    napi_get_element(env, arg[4], i, &into);
+    napi_get_element(env, arg[5], i, &most);
     descriptors[i] = (int)integer(env, fd);
-    ((struct resting *)(void *)body)[i] = (struct resting){.how = (uint16_t)integer(env, how), .into = (uint16_t)integer(env, into)};
+    ((struct resting *)(void *)body)[i] =
+        (struct resting){.how = (uint16_t)integer(env, how), .into = (uint16_t)integer(env, into), .bytes = (uint64_t)integer(env, most)};
   }
   memcpy(body + count * sizeof(struct resting), record, size);
   head.length = (uint32_t)length;
@@ -89,7 +91,10 @@ static napi_value buffer_of(napi_env env, const void *bytes, size_t length) {
   return buffer;
 }
 
-/* monitorRecord(): {record, fds, held, wokenBy, accepted} of an earlier worker, or -errno. held: for each descriptor the bytes that its copy has read, and not written; accepted: connections that it had not yet recorded. */
+/*
+ * monitorRecord(): {record, fds, held, copied, wokenBy, shared} of an earlier worker, or -errno. For each descriptor, held: the bytes that its copy
+ * has read, and not written; copied: how many it has written. shared: what it had accepted or opened since.
+ */
 static napi_value take_record(napi_env env, napi_callback_info info) {
   (void)info;
   struct head head;
@@ -106,23 +111,26 @@ static napi_value take_record(napi_env env, napi_callback_info info) {
   }
   const struct resting *how = (const struct resting *)(void *)body;
   const char *at = body + count * sizeof *how;
-  napi_value result, fds, held, accepted;
+  napi_value result, fds, held, copied, more_fds;
   napi_create_object(env, &result);
-  napi_create_array_with_length(env, more, &accepted);
-  for (uint32_t i = 0; i < more; i++) napi_set_element(env, accepted, i, number(env, descriptors[count + i]));
-  napi_set_named_property(env, result, "accepted", accepted);
+  napi_create_array_with_length(env, more, &more_fds);
+  for (uint32_t i = 0; i < more; i++) napi_set_element(env, more_fds, i, number(env, descriptors[count + i]));
+  napi_set_named_property(env, result, "shared", more_fds);
   napi_create_array_with_length(env, count, &fds);
   napi_create_array_with_length(env, count, &held);
+  napi_create_array_with_length(env, count, &copied);
   napi_set_named_property(env, result, "record", buffer_of(env, at, (size_t)head.number[1]));
   at += head.number[1];
   for (uint32_t i = 0; i < count; i++) {
     napi_set_element(env, fds, i, number(env, descriptors[i]));
     napi_set_element(env, held, i, buffer_of(env, at, how[i].held));
+    napi_set_element(env, copied, i, number(env, how[i].how == REST_COPIED ? (int64_t)how[i].bytes : 0));
     at += how[i].held;
   }
   set_number(env, result, "wokenBy", head.number[2]);
   napi_set_named_property(env, result, "fds", fds);
   napi_set_named_property(env, result, "held", held);
+  napi_set_named_property(env, result, "copied", copied);
   free(body);
   return result;
 }
@@ -133,21 +141,57 @@ static napi_value taken(napi_env env, napi_callback_info info) {
   return number(env, ask(&(struct head){.kind = ASK_TAKEN}, "", NULL).number[0]);
 }
 
-/* monitorAccept(listener): a connection, which the monitor has, too, until it has the next record; or -errno. */
+/* A descriptor which the monitor has, too, until it has the next record; or -errno. */
+static napi_value shared(napi_env env, const struct head *head, const void *body, const int *descriptors) {
+  struct answer answer;
+  int fd = -1;
+  size_t count = 1;
+  if (!tell(head, body, descriptors) || receive_with(control, &answer, sizeof answer, &fd, &count) != sizeof answer) return number(env, -EPIPE);
+  return number(env, answer.number[0] < 0 ? answer.number[0] : fd);
+}
+
+/* monitorAccept(listener): a connection. */
 static napi_value accept_by_monitor(napi_env env, napi_callback_info info) {
   ARGS(1);
-  int listener = (int)integer(env, arg[0]), connection = -1;
-  struct answer answer;
-  size_t count = 1;
-  if (!tell(&(struct head){.kind = ASK_ACCEPT, .count = 1}, "", &listener)) return number(env, -EPIPE);
-  if (receive_with(control, &answer, sizeof answer, &connection, &count) != sizeof answer) return number(env, -EPIPE);
-  return number(env, answer.number[0] < 0 ? answer.number[0] : connection);
+  int listener = (int)integer(env, arg[0]);
+  return shared(env, &(struct head){.kind = ASK_ACCEPT, .count = 1}, "", &listener);
+}
+
+/* monitorOpen(path): for reading, without waiting for anybody, and not through a link. */
+static napi_value open_by_monitor(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  char *path = string(env, arg[0]);
+  if (!path) return number(env, -EINVAL);
+  napi_value result = shared(env, &(struct head){.kind = ASK_OPEN, .length = (uint32_t)strlen(path)}, path, NULL);
+  free(path);
+  return result;
 }
 
 /* monitorForget(): 0 or -errno. What this process has left is nobody's; its end is the shim's. */
 static napi_value forget(napi_env env, napi_callback_info info) {
   (void)info;
   return number(env, ask(&(struct head){.kind = ASK_FORGET}, "", NULL).number[0]);
+}
+
+/* monitorSuccessor(): {readable, seconds} of the program that is to take the monitor's place (ASK_SUCCESSOR), or -errno. */
+static napi_value successor(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct answer answer = ask(&(struct head){.kind = ASK_SUCCESSOR}, "", NULL);
+  if (answer.number[0] < 0) return number(env, answer.number[0]);
+  napi_value result;
+  napi_create_object(env, &result);
+  set_number(env, result, "readable", answer.number[0]);
+  set_number(env, result, "seconds", answer.number[1]);
+  return result;
+}
+
+/* monitorStays(why): 0 or -errno. */
+static napi_value stays(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  char why[1024];
+  size_t length = 0;
+  napi_get_value_string_utf8(env, arg[0], why, sizeof why, &length);
+  return number(env, ask(&(struct head){.kind = ASK_STAYS, .length = (uint32_t)length}, why, NULL).number[0]);
 }
 
 void register_monitor(napi_env env, napi_value exports) {
@@ -158,6 +202,9 @@ void register_monitor(napi_env env, napi_value exports) {
       {"monitorTaken", taken},
       {"monitorForget", forget},
       {"monitorAccept", accept_by_monitor},
+      {"monitorOpen", open_by_monitor},
+      {"monitorSuccessor", successor},
+      {"monitorStays", stays},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);
 }

@@ -2,13 +2,14 @@
  * A worker's monitor: the process that the daemon knows as the shim, and the parent of all that the worker starts
  * (monitor/monitor.c). Without one a process has its children itself.
  */
+import { constants, openSync } from 'node:fs';
 import { checked, SysError } from './error.js';
-import { native, type GivenRecord } from './native.js';
+import { native, type GivenRecord, type Successor } from './native.js';
 import { peerCredentials } from './sockets.js';
 import { tryRead } from './descriptors.js';
 import { READABLE, Watch } from './watch.js';
 
-export type { GivenRecord } from './native.js';
+export type { GivenRecord, Successor } from './native.js';
 
 /** What a worker has of its monitor: a socket for questions, and the end of a pipe in which it says what it has noticed. */
 export interface MonitorEnds {
@@ -17,7 +18,13 @@ export interface MonitorEnds {
 }
 
 /** What the pipe's bytes stand for. */
-const NOTICED: Readonly<Record<string, NodeJS.Signals>> = { C: 'SIGCHLD', T: 'SIGTERM', I: 'SIGINT', U: 'SIGUSR1' };
+const NOTICED: Readonly<Record<string, NodeJS.Signals>> = {
+  C: 'SIGCHLD',
+  T: 'SIGTERM',
+  I: 'SIGINT',
+  U: 'SIGUSR1',
+  R: 'SIGUSR2',
+};
 /** How a shim ends whose monitor was killed. */
 const ORPHANED = 137;
 
@@ -33,7 +40,8 @@ export function attachMonitor({ control, bell }: MonitorEnds): void {
 }
 
 /**
- * From now on what the monitor notices comes as the events that Node has for signals: those that it gets, and SIGCHLD. When it is
+ * From now on what the monitor notices comes as the events that Node has for signals: those that it gets, SIGCHLD, and SIGUSR2
+ * when another program is to take its place ({@link successor}). When it is
  * gone this process ends at once. Does nothing without a monitor.
  */
 export function hearMonitor(): void {
@@ -57,22 +65,31 @@ export function shimPid(): number {
   return monitorPid ?? process.pid;
 }
 
+/**
+ * Opens a file for reading, without waiting for anybody, and not through a link. With a monitor it is open until the next record is
+ * handed over, also when this process ends before.
+ */
+export function openLasting(path: string): number {
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+  return monitorPid === undefined ? openSync(path, flags) : checked(native.monitorOpen(path), 'open', path);
+}
+
 /** What is done with a descriptor while there is no worker (monitor/handover.h). */
 export type Resting =
   | { readonly fd: number; readonly how: 'kept' | 'wakes' | 'changes' }
-  /** Copied into the one that stands at this place in the list. */
-  | { readonly fd: number; readonly how: 'copied'; readonly into: number };
+  /** Copied into the one that stands at this place in the list; when `most` bytes of it are there, there is to be a worker. */
+  | { readonly fd: number; readonly how: 'copied'; readonly into: number; readonly most?: number | undefined };
 
 const HOW = { kept: 0, wakes: 1, changes: 2, copied: 3 } as const;
 
 /** Leaves the descriptors and the record with the monitor. This process is to end then, and must not touch any of them. */
-export function leaveWithMonitor(record: Uint8Array, all: readonly Resting[]): void {
-  hand(record, all, true);
+export function leaveWithMonitor(record: Uint8Array, format: number, all: readonly Resting[]): void {
+  hand(record, format, all, true);
 }
 
 /** The same for the case that this process ends without a word before it has done so again; it goes on, with its own. */
-export function keepWithMonitor(record: Uint8Array, all: readonly Resting[]): void {
-  hand(record, all, false);
+export function keepWithMonitor(record: Uint8Array, format: number, all: readonly Resting[]): void {
+  hand(record, format, all, false);
 }
 
 /** What was kept is closed and forgotten: the end of this process is the shim's. */
@@ -80,13 +97,15 @@ export function forgetWithMonitor(): void {
   checked(native.monitorForget(), 'sendmsg');
 }
 
-function hand(record: Uint8Array, all: readonly Resting[], isEnd: boolean): void {
+function hand(record: Uint8Array, format: number, all: readonly Resting[], isEnd: boolean): void {
   checked(
     native.monitorRest(
       record,
+      format,
       all.map(({ fd }) => fd),
       all.map(({ how }) => HOW[how]),
       all.map((one) => (one.how === 'copied' ? one.into : 0)),
+      all.map((one) => (one.how === 'copied' ? (one.most ?? -1) : 0)),
       isEnd,
     ),
     'sendmsg',
@@ -103,6 +122,17 @@ export function takeFromMonitor(): GivenRecord {
   const given = native.monitorRecord();
   if (typeof given === 'number') throw new SysError(given, 'recvmsg');
   return given;
+}
+
+/** Which program is to take the monitor's place; undefined when there is none. */
+export function successor(): Successor | undefined {
+  const result = native.monitorSuccessor();
+  return typeof result === 'number' ? undefined : result;
+}
+
+/** This worker does not leave for another program: why not, or `''` when it was only asked whether it could. */
+export function staysWithMonitor(why: string): void {
+  checked(native.monitorStays(why), 'sendmsg');
 }
 
 /** The monitor may forget what it has given: this process has it. */

@@ -82,11 +82,18 @@ static long unmount_run(const struct slow_call *call) { return errno_of(umount2(
 /* unmount(target, flags): a promise of 0 or -errno. */
 static napi_value unmount_start(napi_env env, napi_callback_info info) { return run_off_loop(env, info, 1, 1, unmount_run); }
 
+/* pageSize(): of this kernel. */
+static napi_value page_size(napi_env env, napi_callback_info info) {
+  (void)info;
+  return number(env, sysconf(_SC_PAGESIZE));
+}
+
 void register_mount(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"mount", mount_start},
       {"mountApart", mount_apart_start},
       {"unmount", unmount_start},
+      {"pageSize", page_size},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);
 }

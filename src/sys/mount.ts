@@ -37,6 +37,11 @@ export async function mountApart(
   return checked(await native.mountApart(source, type, data, cwd ?? null, flags), 'mount', source);
 }
 
+/** The bytes of a page of this kernel's, of which mount(2) reads one for its data: 4096 but on some arm64 and ppc64 kernels. */
+export function pageSize(): number {
+  return native.pageSize();
+}
+
 /** umount2(2). */
 export async function unmount(target: string, flags: number): Promise<void> {
   checked(await native.unmount(target, flags), 'umount2', target);

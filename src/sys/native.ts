@@ -1,5 +1,8 @@
 /** Loads the addon and declares its functions. sys/index.ts is the face that others use. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
 
 /** What a child ended with: its pid, and its exit code or 128 + signal. */
 export interface WaitResult {
@@ -55,10 +58,20 @@ export interface GivenRecord {
   fds: number[];
   /** For each descriptor what the monitor has read of it, and not written to where it copies it. */
   held: Buffer[];
+  /** For each descriptor how many bytes of it the monitor has written to where it copies it. */
+  copied: number[];
   /** The place of the descriptor for which there is a worker again; -1 a signal or the end of a child. */
   wokenBy: number;
-  /** Connections that were accepted when the record was there already. */
-  accepted: number[];
+  /** What was accepted or opened when the record was there already. */
+  shared: number[];
+}
+
+/** A program that is to take the monitor's place. */
+export interface Successor {
+  /** The newest format of a record that its workers read. */
+  readable: number;
+  /** How long this worker may try to leave; negative when it is only to say whether it could. */
+  seconds: number;
 }
 
 /** monitor.c */
@@ -66,15 +79,20 @@ interface MonitorCalls {
   monitorAttach(control: number): number;
   monitorRest(
     record: Uint8Array,
+    format: number,
     fds: readonly number[],
     hows: readonly number[],
     intos: readonly number[],
+    most: readonly number[],
     isEnd: boolean,
   ): number;
   monitorForget(): number;
   monitorAccept(listener: number): number;
+  monitorOpen(path: string): number;
   monitorRecord(): GivenRecord | number;
   monitorTaken(): number;
+  monitorSuccessor(): Successor | number;
+  monitorStays(why: string): number;
 }
 
 /** descriptors.c */
@@ -131,6 +149,7 @@ interface MountCalls {
   mount(source: string, target: string, type: string, data: string, cwd: string | null, flags: number): Promise<number>;
   mountApart(source: string, type: string, data: string, cwd: string | null, flags: number): Promise<number>;
   unmount(target: string, flags: number): Promise<number>;
+  pageSize(): number;
   attachLoop(file: string, flags: number): Promise<number>;
   makeUserNamespace(uidMap: string, gidMap: string): Promise<number>;
   cloneMapped(path: string, userns: number, recursive: number, attributes: number): Promise<number>;
@@ -211,14 +230,41 @@ export interface Native
 /** Where the addon lies. In the bundled shim it is beside the bundle: esbuild replaces this expression. */
 declare const HAWSER_ADDON: string | undefined;
 
+/** Where it lies, as an absolute path: built in the checkout, or packed with the libraries, or of the package that npm has taken for this platform. */
+export function addonPath(): string {
+  if (typeof HAWSER_ADDON === 'string') return HAWSER_ADDON;
+  const own = fileURLToPath(new URL('../../dist/hawser_sys.node', import.meta.url));
+  if (existsSync(own)) return own;
+  const name = `@hawser/linux-${process.arch}`;
+  try {
+    return createRequire(import.meta.url).resolve(`${name}/hawser_sys.node`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+    throw new Error(
+      `hawser's native addon is missing: neither is ${own} there (in a checkout, 'make build' makes it) nor the package ${name}, which npm takes for this platform (${platform()}) unless it is told to omit optional packages. There is one for linux with glibc on x64 and arm64`,
+      { cause: error },
+    );
+  }
+}
+
+function platform(): string {
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
+  const libc = process.platform !== 'linux' ? '' : header.glibcVersionRuntime === undefined ? ', musl' : ', glibc';
+  return `${process.platform}, ${process.arch}${libc}`;
+}
+
 function load(): Native {
-  const path =
-    typeof HAWSER_ADDON === 'string' ? HAWSER_ADDON : new URL('../../dist/hawser_sys.node', import.meta.url).pathname;
+  const path = addonPath();
   const module = { exports: {} };
   try {
     process.dlopen(module, path, constants.dlopen.RTLD_NOW);
   } catch (error) {
-    throw new Error(`hawser's native addon does not load from ${path}; build it with 'make build'`, { cause: error });
+    throw new Error(
+      `hawser's native addon does not load from ${path}; build it with 'make build', or install it again`,
+      {
+        cause: error,
+      },
+    );
   }
   return module.exports as Native;
 }

@@ -4,7 +4,7 @@ import { native } from './native.js';
 import { READABLE, Watch } from './watch.js';
 
 /** What a {@link Relay} needs before it can go on: as in monitor/copy.h, in its order. */
-const STATES = ['goes-on', 'wants-source', 'wants-sink', 'ended', 'source-failed', 'sink-failed'] as const;
+const STATES = ['goes-on', 'wants-source', 'wants-sink', 'ended', 'source-failed', 'sink-failed', 'has-all'] as const;
 export type RelayState = (typeof STATES)[number];
 
 /**

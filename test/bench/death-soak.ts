@@ -4,7 +4,7 @@
  * connection may close, no exit be lost, told twice or with another status, and nothing be left.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ import {
 } from '../../src/api/index.js';
 import { Code, Server, TtrpcError, type ServiceClient } from '../../src/ttrpc/index.js';
 import { shimDir, until } from '../support/daemons.js';
+import { stateOf } from '../support/debug.js';
 import { allProcesses, zygotesIn } from '../support/machine.js';
 import { sweep } from './cgroup.js';
 import { Lab, pause } from './lab.js';
@@ -89,7 +90,7 @@ async function oneExec(task: Client, id: string): Promise<void> {
 async function one(): Promise<void> {
   await ours.with(
     ours.bundle(['/bin/sh', '-c', `sleep 0.2; exit ${STATUS}`]),
-    async ({ task, bundle: { id, path } }) => {
+    async ({ task, address, bundle: { id, path } }) => {
       const options = pack('containerd.runc.v1.Options', containerd.runc.v1.Options, { root: join(dir, 'runc') });
       while (!(await tried(task.Create({ id, bundle: path, options })))) {
         // Until it is undone its name is taken.
@@ -101,7 +102,10 @@ async function one(): Promise<void> {
       while (!(await tried(task.Start({ id })))) if ((await statusOf(task, id)) !== Status.CREATED) break;
       if ((await statusOf(task, id)) === Status.RUNNING) await oneExec(task, id).catch(ended);
       assert.equal((await task.Wait({ id })).exitStatus, STATUS);
-      await until('its exit', () => told.has(id));
+      await until('its exit', () => told.has(id)).catch(async (error: unknown) => {
+        console.log(JSON.stringify(await stateOf({ socket: address.replace('unix://', '') })));
+        throw error;
+      });
       assert.equal((await task.Delete({ id })).exitStatus, STATUS);
       seen.lives++;
     },
@@ -130,10 +134,13 @@ async function kill(): Promise<void> {
   }
 }
 
-/** Somebody else's may run at the same time. */
+/** Somebody else's may run at the same time; and until it serves, the end of a worker is its shim's. */
 function isOurs(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(dir);
+    const monitor = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0')[2]!;
+    const held = readdirSync(`/proc/${monitor}/fd`).map((fd) => readlinkSync(`/proc/${monitor}/fd/${fd}`));
+    const serves = held.some((file) => file.includes('hawser-ledger'));
+    return serves && readFileSync(`/proc/${pid}/environ`, 'latin1').includes(dir);
   } catch {
     return false;
   }
@@ -159,10 +166,13 @@ try {
     `${seen.lives} containers in ${((performance.now() - from) / 1000).toFixed(0)} s, ${seen.killed} workers killed, ${seen.brokenOff} requests broken off, ${seen.undone} creates undone; ${wrong.length} exits not told just once: ${JSON.stringify(wrong)}`,
   );
   assert.deepEqual(wrong, []);
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
 } finally {
   isOver = true;
   lab.close();
   daemon.close();
   await sweep(cgroup);
-  rmSync(dir, { recursive: true, force: true });
+  rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
 }

@@ -21,6 +21,12 @@ test('what cannot be meant is one line and 125', async () => {
   for (const [args, says] of [
     [['enable', '--for', 'podman'], /^hawser: --for podman is no daemon: .*See 'hawser shim enable --help'$/],
     [['enable', '--runtime-class', 'Box', '--root', root], /^hawser: --runtime-class "Box" is no name: .*$/],
+    [['upgrade'], /^hawser: it takes --all, or --namespace and --id.*See 'hawser shim upgrade --help'$/],
+    [['upgrade', '--id', 'c'], /^hawser: --id goes with --namespace: .*See 'hawser shim upgrade --help'$/],
+    [
+      ['upgrade', '--id', 'c', '--all'],
+      /^hawser: --all and --id exclude each other.*See 'hawser shim upgrade --help'$/,
+    ],
     [['disable', '--for', 'docker'], /^hawser: unknown option '--for'.*See 'hawser shim disable --help'$/],
   ] as const) {
     const [status, stdout, stderr] = await shim(...args);
@@ -31,6 +37,11 @@ test('what cannot be meant is one line and 125', async () => {
 
 test('what cannot be done is one line and 1', async () => {
   for (const [args, says] of [
+    [
+      ['upgrade', '--namespace', 'hawser-none', '--id', 'none'],
+      /^hawser: no shim of Hawser's and of this user runs for hawser-none\/none$/,
+    ],
+    [['upgrade', '--all', '--wait', 'long'], /^hawser: --wait long: it takes a number of seconds, 1 to 3600$/],
     [['enable', '--root', '/no/such'], /^hawser: --root \/no\/such: there is no such directory$/],
     [
       ['enable', '--root', root],

@@ -97,6 +97,30 @@ shimTest(
 );
 
 shimTest(
+  'a zygote whose library goes while it still rehearses does not stay',
+  async (lab) => {
+    const library = join(lab.dir, 'lib/hawser');
+    copyLibrary(library);
+    symlinkSync(process.execPath, join(library, 'node'));
+    const binary = copy(WITHOUT_PLACE, join(library, 'bin', NAME));
+    // What it rehearses with takes the library away: by then it has loaded what it needs.
+    const told = join(lab.dir, 'told');
+    rmSync(join(library, 'hawser-stand-in'));
+    writeFileSync(
+      join(library, 'hawser-stand-in'),
+      `#!/bin/sh\nrm -f '${library}/shim.bundle.js'\necho >'${told}'\nexit 1\n`,
+      { mode: 0o755 },
+    );
+    lab.bundle('c');
+    const shim = await lab.shim('c', { binary, env: { HAWSER_ZYGOTE: '600' } });
+    await eventually('a zygote to rehearse', () => existsSync(told));
+    await eventually('it to end', () => zygotesIn(lab.runDir).length === 0);
+    await shim.shutdown();
+  },
+  options,
+);
+
+shimTest(
   'links of every kind find the library',
   async (lab) => {
     const elsewhere = join(lab.dir, 'a/b');
@@ -269,6 +293,62 @@ shimTest(
       assert.equal((await lab.run(['-v'], { binary, env })).status, 0);
       assert.ok(readFileSync(`/proc/${shim.worker}/maps`, 'latin1').includes(`${library}/hawser_sys.node`), path);
       await shim.shutdown();
+    }
+  },
+  options,
+);
+
+shimTest(
+  'in a package for its platform: scripts find it, the shim finds the Node of the prefix, and what is missing is named',
+  async (lab) => {
+    const home = join(lab.dir, 'lib/node_modules/hawser');
+    const platform = join(home, `node_modules/@hawser/linux-${process.arch}`);
+    copyLibrary(platform);
+    const binary = copy(join(top, 'npm', NAME), join(platform, 'bin', NAME));
+    copy(join(top, 'src/build/packaging/find-platform.sh'), join(home, 'dist/find-platform.sh'));
+    mkdirSync(join(lab.dir, 'bin'));
+    symlinkSync(process.execPath, join(lab.dir, 'bin/node'));
+    const env = { PATH: pathWith(lab) };
+    assert.match(
+      (await lab.run(['-v'], { binary, env })).stderr,
+      /there is no Node to run the shim/,
+      'no link is there',
+    );
+    for (const name of ['hawser', 'hawserd']) {
+      copy(join(top, 'npm', name), join(home, 'npm', name));
+      symlinkSync(join('../lib/node_modules/hawser/npm', name), join(lab.dir, 'bin', name));
+    }
+    assert.match((await lab.run(['-v'], { binary, env })).stdout.toString(), new RegExp(`Library: ${platform}\n`));
+    const run = (name: string) => spawnSync(join(lab.dir, 'bin', name), ['--version'], { env, encoding: 'utf8' });
+    for (const name of ['hawser', 'hawserd']) assert.equal(run(name).status, 0, run(name).stderr);
+
+    symlinkSync(
+      spawnSync('sh', ['-c', 'command -v uname'], { encoding: 'utf8' }).stdout.trim(),
+      join(env.PATH, 'uname'),
+    );
+    // Around the package is as good a place; another platform's is none.
+    renameSync(join(home, 'node_modules'), join(lab.dir, 'lib/elsewhere'));
+    renameSync(join(lab.dir, 'lib/elsewhere/@hawser'), join(lab.dir, 'lib/node_modules/@hawser'));
+    mkdirSync(join(lab.dir, 'lib/node_modules/@hawser/linux-other'));
+    for (const file of ['hawser.mjs', 'hawserd.mjs'])
+      writeFileSync(
+        join(lab.dir, 'lib/node_modules/@hawser/linux-other', file),
+        'throw new Error("of another platform");',
+      );
+    for (const name of ['hawser', 'hawserd']) assert.equal(run(name).status, 0, run(name).stderr);
+    renameSync(join(lab.dir, 'lib/node_modules/@hawser'), join(lab.dir, 'lib/gone'));
+    for (const [name, status] of [
+      ['hawser', 125],
+      ['hawserd', 1],
+    ] as const) {
+      const { status: found, stderr } = run(name);
+      assert.equal(found, status);
+      assert.ok(
+        stderr.startsWith(
+          `${name}: the package @hawser/linux-${process.arch} is not installed, which has what it runs on this platform (linux, ${process.arch}, glibc). npm leaves it out`,
+        ),
+        stderr,
+      );
     }
   },
   options,

@@ -5,49 +5,13 @@ import { Code } from '../../src/ttrpc/index.js';
 import { containerIn, metricsOf, stateOf } from '../support/debug.js';
 import { eventually } from '../support/eventually.js';
 import { descriptorsOf, processInfo } from '../support/machine.js';
-import {
-  fails,
-  hawserOnly,
-  shimTest,
-  STATUS,
-  type Lab,
-  type Shim,
-  type Task,
-  type TaskOptions,
-} from '../support/shim.js';
+import { fails, shimTest, STATUS, type Lab, type Shim } from '../support/shim.js';
+import { asleep, end, env, nothingLeft, only, running } from '../support/sleeping.js';
 import { sh } from '../support/spec.js';
-
-const only = { skip: hawserOnly } as const;
-/** Soon, and with a zygote for who wakes. */
-const env = { HAWSER_SLEEP: '0.3', HAWSER_ZYGOTE: '600' };
 
 async function start(lab: Lab, id: string): Promise<Shim> {
   lab.bundle(id);
   return lab.shim(id, { env });
-}
-
-async function running(lab: Lab, id: string, args: readonly string[], options: TaskOptions = {}): Promise<Task> {
-  lab.bundle(id, args, options.edit);
-  const shim = await lab.shim(id, { env });
-  const task = await shim.create(id, options);
-  await task.start();
-  return task;
-}
-
-const asleep = (shim: Shim): Promise<unknown> =>
-  eventually('the shim sleeps', () => shim.awake === undefined && processInfo(shim.pid) !== undefined);
-
-async function end(lab: Lab, task: Task): Promise<void> {
-  if ((await task.state()).status === STATUS.STOPPED) await task.delete();
-  else await task.remove();
-  await task.shim.shutdown();
-  await nothingLeft(lab);
-}
-
-/** The zygote may have begun another rehearsal. */
-async function nothingLeft(lab: Lab): Promise<void> {
-  const left = (): unknown[] => Object.values(lab.snapshot() as unknown as Record<string, unknown[]>).flat();
-  await eventually(`nothing is left: ${left().join(', ')}`, () => left().length === 0);
 }
 
 shimTest(

@@ -4,13 +4,22 @@
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { containerd, google, pack } from '../../src/api/index.js';
 import { eventually } from '../support/eventually.js';
 import { isForked, stateOf } from '../support/debug.js';
-import { allProcesses, isAlive, processInfo, zygotesIn } from '../support/machine.js';
+import { allProcesses, cgroupDir, isAlive, processInfo, isIdleZygote, zygotesIn } from '../support/machine.js';
 import { hawserOnly, SHIM, shimTest, type ActionOptions, type Lab, type Shim } from '../support/shim.js';
 
 const ZYGOTES = { HAWSER_ZYGOTE: '600' };
@@ -24,11 +33,7 @@ function zygoteOf(lab: Lab): number | undefined {
 function readyZygote(lab: Lab): Promise<number> {
   return eventually('a zygote waits', () => {
     const pid = zygoteOf(lab);
-    return pid !== undefined &&
-      readFileSync(`/proc/${pid}/environ`, 'latin1') === '' &&
-      /^(do_sys_poll|poll_schedule_timeout)/.test(readFileSync(`/proc/${pid}/wchan`, 'latin1'))
-      ? pid
-      : undefined;
+    return pid !== undefined && isIdleZygote(pid) ? pid : undefined;
   });
 }
 
@@ -184,7 +189,9 @@ shimTest(
     assert.deepEqual(looksOf(warm.pid, 'warm'), looksOf(cold.pid, 'cold'));
     assert.equal(processInfo(warm.pid)?.name, 'containerd-shim');
     assert.match(processInfo(warm.pid)!.command, /-id warm .* start$/);
-    const descriptors = (shim: Shim): string[] => shim.descriptors().filter((line) => !line.includes('/bundles/'));
+    // libuv keeps a /dev/null from its first stream on, which the one that has no client yet has not had.
+    const descriptors = (shim: Shim): string[] =>
+      shim.descriptors().filter((line) => !line.includes('/bundles/') && line !== '/dev/null');
     await eventually('both have the same open', () => descriptors(warm).join() === descriptors(cold).join());
     await end(cold, warm);
   },
@@ -571,6 +578,44 @@ shimTest(
       new RegExp(`${unified ? '0::' : 'memory:'}${lab.cgroup}/shim`),
     );
     await end(first, second);
+  },
+  options,
+);
+
+shimTest(
+  'end-zygotes ends those of its own service, with what they have in the run directory, and no shim',
+  async (lab) => {
+    const shim = await start(lab, 'a');
+    const zygote = await readyZygote(lab);
+    // As if it rehearsed still.
+    mkdirSync(join(lab.runDir, `r${zygote}`, 'bundle'), { recursive: true });
+    writeFileSync(join(lab.runDir, `r${zygote}`, 'bundle', 'config.json'), '{}');
+    const other = cgroupDir('pids', `${lab.cgroup}-other`);
+    mkdirSync(other, { recursive: true });
+    const endZygotes = (before = ''): void => {
+      const { status, stderr } = spawnSync('sh', ['-c', `${before}exec ${SHIM} end-zygotes`], {
+        env: { ...process.env, HAWSER_RUN_DIR: lab.runDir },
+        encoding: 'utf8',
+      });
+      assert.equal(status, 0, stderr);
+    };
+    try {
+      endZygotes(`echo $$ >${other}/cgroup.procs; `);
+      assert.equal(zygoteOf(lab), zygote, 'it is in another cgroup');
+    } finally {
+      rmdirSync(other);
+    }
+    endZygotes();
+    assert.deepEqual(
+      [isAlive(zygote), readdirSync(lab.runDir).filter((name) => /^(zygote-|r\d)/.test(name))],
+      [false, []],
+    );
+    // With nothing there it has nothing to say.
+    endZygotes();
+    assert.ok(isAlive(shim.pid));
+    const next = await start(lab, 'b');
+    assert.notEqual(await readyZygote(lab), zygote);
+    await end(shim, next);
   },
   options,
 );

@@ -34,6 +34,14 @@ export function allProcesses(): ProcessInfo[] {
     .flatMap((pid) => processInfo(pid) ?? []);
 }
 
+/** It has rehearsed, and waits for somebody to fork for. */
+export function isIdleZygote(pid: number): boolean {
+  return (
+    readFileSync(`/proc/${pid}/environ`, 'latin1') === '' &&
+    /^(do_sys_poll|poll_schedule_timeout)/.test(readFileSync(`/proc/${pid}/wchan`, 'latin1'))
+  );
+}
+
 /** Pids of the zygotes that wait below a directory. */
 export function zygotesIn(dir: string): number[] {
   return allProcesses()

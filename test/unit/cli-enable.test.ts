@@ -128,7 +128,10 @@ test('units: the last assignment holds, drop-ins in their order, ours not counte
   assert.equal(readService(lab.root, 'y.service'), undefined, 'it is masked');
   lab.write({ 'etc/default/x': 'PATH=/set\n' });
   assert.equal(readService(lab.root, 'x.service')!.pathFile, '/etc/default/x');
-  assert.equal(dropInText('/a b/100%', '/x'), '[Service]\nEnvironment="PATH=/a b/100%%:/x"\n');
+  assert.equal(
+    dropInText('/a b/100%', '/x'),
+    '[Service]\nEnvironment="PATH=/a b/100%%:/x"\nExecStop="-/a b/100%%/containerd-shim-runc-v2" end-zygotes\n',
+  );
 });
 
 test('a drop-in: written once, renewed for another place, and taken away without a trace', (t) => {
@@ -140,7 +143,8 @@ test('a drop-in: written once, renewed for another place, and taken away without
   const plan = lab.enable();
   assert.equal(
     lab.read(DROP_IN).split('\n').slice(1).join('\n'),
-    '[Service]\nEnvironment=PATH=/opt/hawser/lib/hawser/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n',
+    '[Service]\nEnvironment=PATH=/opt/hawser/lib/hawser/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n' +
+      'ExecStop=-/opt/hawser/lib/hawser/bin/containerd-shim-runc-v2 end-zygotes\n',
   );
   assert.deepEqual(plan.steps, ['systemctl daemon-reload', 'systemctl restart containerd']);
   assert.deepEqual(lab.enable().changes, []);
@@ -155,7 +159,14 @@ test('a drop-in: written once, renewed for another place, and taken away without
   assert.equal(statusOf(lab.root, SHIM).written[0]!.isMissing, true);
   lab.disable();
   assert.deepEqual(lab.all(), before);
+  assert.equal(existsSync(dirname(join(lab.dir, DROP_IN))), false, 'the directory that was made for it is left');
   assert.deepEqual(lab.disable().changes, []);
+
+  lab.enable();
+  const another = join(dirname(DROP_IN), 'another.conf');
+  lab.write({ [another]: '' });
+  lab.disable();
+  assert.equal(lab.read(another), '');
 });
 
 test('what was edited stays, unless by force; what is another’s is never written', (t) => {

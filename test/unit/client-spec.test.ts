@@ -12,7 +12,7 @@ import { boundCapabilities } from '../../src/oci/capabilities.js';
 import { readInRoot } from '../../src/client/spec/in-root.js';
 import { makeSpec } from '../../src/client/spec/make.js';
 import { mergeEnv } from '../../src/client/spec/process.js';
-import type { Spec, SpecOptions } from '../../src/client/spec/types.js';
+import type { CgroupDriver, Spec, SpecOptions } from '../../src/client/spec/types.js';
 import { resolveUser } from '../../src/client/spec/user.js';
 
 function spec(options: SpecOptions, config?: ImageConfig): Promise<Spec> {
@@ -43,6 +43,26 @@ test('what a container has when nothing else is said', async () => {
     linux?.namespaces?.map(({ type }) => type).filter((type) => type !== 'cgroup'),
     ['pid', 'ipc', 'uts', 'mount', 'network'],
   );
+});
+
+test("a cgroup's path is what its driver takes", async () => {
+  const path = async (options: SpecOptions, cgroupDriver?: CgroupDriver): Promise<string | undefined> => {
+    const input = { id: 'one', namespace: 'space', options: { args: ['true'], ...options }, cgroupDriver };
+    return (await makeSpec({ ...input, withRoot: (look) => Promise.resolve(look(undefined)) })).linux?.cgroupsPath;
+  };
+  assert.equal(await path({}), '/space/one');
+  assert.equal(await path({ cgroupParent: 'mine/' }, 'cgroupfs'), '/mine/one');
+  assert.equal(await path({ cgroupParent: '/web.slice' }), '/web.slice/one');
+  assert.equal(await path({}, 'systemd'), 'hawser.slice:hawser-space-:one');
+  for (const parent of ['web-front.slice', '/web-front.slice', '/web.slice/web-front.slice/'])
+    assert.equal(await path({ cgroupParent: parent }, 'systemd'), 'web-front.slice:hawser-space-:one');
+  for (const cgroupParent of ['mine', '/', 'web.service', 'a b.slice', 'a:b.slice'])
+    await assert.rejects(path({ cgroupParent }, 'systemd'), (error: Error) => {
+      assert.ok(error instanceof InvalidArgumentError);
+      assert.match(error.message, /^cgroup parent ".*": systemd makes .* the name of one, such as web\.slice/);
+      return true;
+    });
+  assert.equal(await path({ cgroupsPath: '/as/given', cgroupParent: 'x' }, 'systemd'), '/as/given');
 });
 
 test("an image's configuration, and what overrides it", async () => {

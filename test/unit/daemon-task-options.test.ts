@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { containerd, isType, pack, runtimeoptions } from '../../src/api/full.js';
-import { withRoot } from '../../src/daemon/tasks/options.js';
+import { defaultsFor, hasSystemdCgroup, withRoot } from '../../src/daemon/tasks/options.js';
 
 const SHIM = '/usr/bin/containerd-shim-runc-v2';
 const ROOT = '/run/hawserd/runc';
@@ -55,4 +55,17 @@ test("the types of the first runtime get it too; another runtime's options are i
   );
   const others = pack('runtimeoptions.v1.Options', runtimeoptions.v1.Options, { configPath: '/x' });
   assert.equal(withRoot(others, SHIM, ROOT), others);
+});
+
+test('a default of cgroups by systemd is for containers whose cgroup systemd can make', () => {
+  const spec = (cgroupsPath?: string): Uint8Array => Buffer.from(JSON.stringify({ linux: { cgroupsPath } }));
+  const options = pack('containerd.runc.v1.Options', Options, { binaryName: 'crun', systemdCgroup: true });
+  for (const path of ['web.slice:hawser-default-:one', '', undefined])
+    assert.equal(defaultsFor(options, spec(path)), options);
+  assert.equal(defaultsFor(options, Buffer.from('{}')), options);
+  const { binaryName, systemdCgroup } = decoded(defaultsFor(options, spec('/default/one')));
+  assert.deepEqual({ binaryName, systemdCgroup }, { binaryName: 'crun', systemdCgroup: false });
+  const other = pack('containerd.runc.v1.Options', Options, { binaryName: 'crun' });
+  assert.equal(defaultsFor(other, spec('/default/one')), other);
+  assert.deepEqual([options, other, undefined].map(hasSystemdCgroup), [true, false, false]);
 });

@@ -1,21 +1,26 @@
 /** The copies of monitor/copy.c without the addon, many of them in one process. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { makePipe, setNonblock, spawn } from '../../src/sys/index.js';
+import { bytesWaiting, makePipe, setNonblock, spawn } from '../../src/sys/index.js';
 import { within } from '../support/eventually.js';
 import { tempDir } from './fixtures/support.js';
 
 const top = new URL('../..', import.meta.url).pathname;
 
-test('one process serves many copies: slow and fast ones, into pipes and files, one whose reader is gone', async (t) => {
-  const dir = tempDir(t);
+function build(dir: string): string {
   const program = join(dir, 'copies');
   execFileSync('cc', ['-O1', '-o', program, 'test/unit/fixtures/copies.c', 'src/monitor/copy.c'], {
     cwd: top,
   });
+  return program;
+}
+
+test('one process serves many copies: slow and fast ones, into pipes and files, one whose reader is gone', async (t) => {
+  const dir = tempDir(t);
+  const program = build(dir);
   const size = 1_000_000;
   const log = join(dir, 'log');
   writeFileSync(log, 'before\n');
@@ -60,4 +65,26 @@ test('one process serves many copies: slow and fast ones, into pipes and files, 
   assert.equal(readFileSync(join(dir, 'count'), 'utf8').trim(), String(size));
   assert.ok(readFileSync(log).equals(Buffer.concat([Buffer.from('before\n'), Buffer.alloc(size)])));
   for (const fd of [into.read, words.read, appended, gone.write, ...sources.map(({ read }) => read)]) closeSync(fd);
+});
+
+test('a copy with a bound takes as many bytes and no more, from a file into a file as from a pipe into a pipe', async (t) => {
+  const dir = tempDir(t);
+  const program = build(dir);
+  const log = join(dir, 'log');
+  writeFileSync(log, '');
+  const [first, second, out, words] = [makePipe(), makePipe(), makePipe(), makePipe()];
+  const appended = openSync(log, constants.O_WRONLY | constants.O_APPEND);
+  for (const { write } of [first, second]) assert.equal(writeSync(write, Buffer.alloc(20_000, 'x')), 20_000);
+  for (const fd of [first.read, second.read, out.write]) setNonblock(fd, true);
+  const copying = spawn(program, [program, '3', '4', '5', '6'], {
+    stdio: [first.read, words.write, 2, first.read, appended, second.read, out.write],
+    env: { MOST: '12345' },
+  }).exited;
+  closeSync(words.write);
+  assert.equal(await within('its end', copying), 0);
+  assert.equal(readFileSync(words.read, 'utf8'), '12345 12345 ');
+  assert.equal(statSync(log).size, 12_345);
+  assert.deepEqual([first.read, second.read, out.read].map(bytesWaiting), [7655, 7655, 12_345]);
+  for (const fd of [first.read, first.write, second.read, second.write, out.read, out.write, words.read, appended])
+    closeSync(fd);
 });

@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { keyed, keyedText, MAX_U64, number, parseU64, tryList, tryText, u64 } from '../../src/shim/cgroup/files.js';
+import {
+  keyed,
+  keyedText,
+  MAX_U64,
+  number,
+  parseU64,
+  tryList,
+  tryText,
+  tryTextOnce,
+  u64,
+} from '../../src/shim/cgroup/files.js';
 import { cgroupsOf } from '../../src/shim/cgroup/paths.js';
 import { processesIn } from '../../src/shim/cgroup/processes.js';
+import { makeFifo } from '../../src/sys/index.js';
 import { tempDir } from './fixtures/support.js';
 
 test('numbers are whole to the last of 64 bits', () => {
@@ -65,6 +76,17 @@ test('a file’s number, 0 when there is none', (t) => {
   assert.deepEqual(number(dir, 'some'), u64(MAX_U64));
   assert.deepEqual(number(dir, 'empty'), u64(0n));
   assert.deepEqual(number(dir, 'missing'), u64(0n));
+});
+
+test('a file is read once where it may be gone by a second time', (t) => {
+  const path = join(tempDir(t), 'fifo');
+  makeFifo(path, 0o600);
+  // Its end is not to be found: who reads on would be refused.
+  const held = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  t.after(() => closeSync(held));
+  writeSync(held, 'oom_kill 1\n');
+  assert.equal(tryTextOnce(path), 'oom_kill 1\n');
+  assert.equal(tryTextOnce(`${path}.gone`), undefined);
 });
 
 test('lines of key and value', (t) => {

@@ -16,6 +16,7 @@ const nothing: Invocation = {
   help: false,
   action: '',
   topic: '',
+  upgrade: undefined,
 };
 
 // What Go's flag package makes of each (flag.FlagSet.parseOne).
@@ -151,4 +152,26 @@ test('the usage names every flag, booleans without an argument', () => {
   for (const name of ['namespace', 'id', 'address', 'publish-binary', 'bundle', 'socket', 'debug-socket'])
     assert.match(text, new RegExp(`^ {2}-${name} string$`, 'm'));
   for (const name of ['debug', 'info', 'v']) assert.match(text, new RegExp(`^ {2}-${name}$`, 'm'));
+});
+
+test('upgrade takes its flags before and after it, and says what it does not understand', () => {
+  const order = { namespace: 'n', id: '', address: '', patience: 10, dryRun: false, help: false };
+  const all: [string[], object][] = [
+    [['-namespace', 'n', 'upgrade', '--all'], order],
+    [['upgrade', '--all', '-namespace=n', '-address', '/a'], { ...order, address: '/a' }],
+    [['-address', '/a', 'upgrade', '-id', 'c', '-namespace', 'n'], { ...order, id: 'c', address: '/a' }],
+    [
+      ['-namespace', 'n', '-id', 'c', 'upgrade', '--dry-run', '--wait', '3'],
+      { ...order, id: 'c', dryRun: true, patience: 3 },
+    ],
+    [['upgrade', '-h'], { ...order, namespace: '', help: true }],
+  ];
+  for (const [args, expected] of all) assert.deepEqual(parseFlags(args).upgrade, expected, args.join(' '));
+  assert.equal(parseFlags(['-namespace', 'n', '-id', 'upgrade', 'start']).upgrade, undefined);
+  for (const args of [[], ['--all', 'more'], ['--all=yes'], ['-id', 'c'], ['--all', '--wait', '0'], ['--wait']])
+    assert.throws(
+      () => parseFlags(['upgrade', ...args]),
+      (error) => error instanceof UsageError && /^Usage: .* upgrade /.test(error.usage ?? ''),
+      args.join(' '),
+    );
 });

@@ -6,7 +6,9 @@ import { test } from 'node:test';
 import { LogFile } from '../../src/shim/stdio/log/log-file.js';
 import { RotatingFile } from '../../src/shim/stdio/log/rotating-file.js';
 import type { LogFileSettings } from '../../src/shim/stdio/log/settings.js';
+import { CannotRest, Found, Leaving } from '../../src/shim/worker/leaving.js';
 import { eventually } from '../support/eventually.js';
+import { copyDescriptor } from '../../src/sys/index.js';
 import { leavesNothingOpen, tempDir } from './fixtures/support.js';
 
 const settings = (path: string, more: Partial<LogFileSettings> = {}): LogFileSettings => ({
@@ -177,4 +179,83 @@ test('release gives up what a full device has not taken', async (t) => {
   assert.equal(await file.idleWithin(20), false);
   await file.release();
   assert.match(told.at(-1)!, /^1234 bytes for .*x were dropped in all$/);
+});
+
+// ---- left to another process ---------------------------------------------------------------------------------------
+
+/** What another process finds of what has been left, some bytes having been copied meanwhile. */
+function foundAfter(leaving: Leaving): Found {
+  const all = leaving.all.map(({ fd }) => copyDescriptor(fd));
+  return new Found({ fds: all, held: all.map(() => Buffer.of()), copied: all.map(() => 0), shared: [] });
+}
+
+test('a file that rotates is left to be filled up to where lines count, by as many as write to it; another without a bound', async (t) => {
+  const path = join(tempDir(t), 'x');
+  const file = new RotatingFile(path, 1000, 3, assert.fail);
+  await file.open();
+  await writeAll(file, `${'a'.repeat(99)}\n`);
+  const leaving = new Leaving();
+  const resting = file.rest(leaving);
+  assert.deepEqual(file.sinkOf(resting, 1), { place: 0, most: 1000 - 100 - 125 });
+  assert.deepEqual(file.sinkOf(resting, 2), { place: 0, most: 387 });
+  const plain = new RotatingFile(`${path}-plain`, undefined, 1, assert.fail);
+  await plain.open();
+  assert.deepEqual(plain.sinkOf(plain.rest(new Leaving()), 1), { place: 0 });
+  // On a file system that may make one wait nobody writes who has other things to do.
+  const remote = new RotatingFile(path, undefined, 1, assert.fail);
+  remote.resume({ ...resting, rotates: false, isPrompt: false }, foundAfter(leaving));
+  assert.deepEqual(remote.sinkOf(resting, 1), { place: 0, most: 0 });
+  for (const one of [file, plain, remote]) await one.close();
+});
+
+test('who goes on with a file knows its size and whether a line has begun, whoever has written it', async (t) => {
+  const path = join(tempDir(t), 'x');
+  const file = new RotatingFile(path, 100, 9, assert.fail);
+  await file.open();
+  await writeAll(file, 'one\n');
+  for (const [more, expected] of [
+    // Begun: it is cut where the file is full.
+    ['b'.repeat(60), [100, 21]],
+    // Not begun: the next file has it.
+    [`${'b'.repeat(59)}\n`, [64, 57]],
+  ] as const) {
+    const leaving = new Leaving();
+    const resting = file.rest(leaving);
+    writeFileSync(path, more, { flag: 'a' });
+    const next = new RotatingFile(path, 100, 9, assert.fail);
+    next.resume(resting, foundAfter(leaving));
+    next.grewUnseen(more.length);
+    assert.equal(next.size, 64);
+    await writeAll(next, `${'c'.repeat(56)}\n`);
+    assert.deepEqual([statSync(`${path}.1`).size, statSync(path).size], expected);
+    await next.close();
+    writeFileSync(path, 'one\n');
+    unlinkSync(`${path}.1`);
+    await file.open();
+  }
+  await file.close();
+});
+
+test('a log file that is being written is not left; two who have it open go on with one, and close it', async (t) => {
+  const path = join(tempDir(t), 'x');
+  await leavesNothingOpen(async () => {
+    writeFileSync(path, '');
+    const [one, other] = [
+      await LogFile.acquire(settings(path), assert.fail),
+      await LogFile.acquire(settings(path), assert.fail),
+    ];
+    assert.equal(one, other);
+    one.writer().write(Buffer.from('text'), 0, 4);
+    assert.throws(() => one.rest(new Leaving()), CannotRest);
+    await one.idle();
+    const leaving = new Leaving();
+    const left = [one.rest(leaving), other.rest(leaving)];
+    const found = foundAfter(leaving);
+    for (const file of [one, other]) await file.release();
+    const again = left.map((resting) => LogFile.resume(resting, found, assert.fail));
+    assert.equal(again[0], again[1]);
+    await again[0]!.append(Buffer.from(' and more'));
+    for (const file of again) await file.release();
+    assert.equal(text(path), 'text and more');
+  });
 });

@@ -1,6 +1,6 @@
 /** The watch on a cgroup v2, on files that look like its own. test/shim/oom.test.ts has real kills. */
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { OomWatch } from '../../src/shim/cgroup/oom.js';
@@ -75,6 +75,78 @@ test('a cgroup that is removed is no kill', (t) => {
   watch.look();
   watch.stop();
   assert.equal(told(), 0);
+});
+
+/** As systemd and crun lay it out: the container's cgroup in a scope, and that in a slice, each with a count of its own. */
+function scoped(
+  t: TestContext,
+): Watched & { count: (level: string, kills: number) => void; remove: (level: string) => void } {
+  const slice = tempDir(t);
+  const levels: Record<string, string> = {
+    slice,
+    scope: join(slice, 'docker-c.scope'),
+    container: join(slice, 'docker-c.scope', 'container'),
+  };
+  const count = (level: string, kills: number): void => {
+    mkdirSync(levels[level]!, { recursive: true });
+    writeFileSync(join(levels[level]!, 'memory.events'), `max 9\noom ${kills}\noom_kill ${kills}\n`);
+  };
+  for (const level of ['slice', 'scope', 'container']) count(level, 0);
+  let told = 0;
+  const dir = levels.container!;
+  const watch = OomWatch.start({ version: 2, dir }, () => told++);
+  assert.ok(watch);
+  t.after(() => watch.stop());
+  return {
+    dir,
+    watch,
+    told: () => told,
+    write: (_oom, kills) => count('container', kills),
+    count,
+    remove: (level) => rmSync(levels[level]!, { recursive: true }),
+  };
+}
+
+test("where systemd has removed the container's cgroup, the scope around it tells of the kill", (t) => {
+  const { told, watch, count, remove } = scoped(t);
+  for (const level of ['slice', 'scope', 'container']) count(level, 1);
+  remove('container');
+  watch.stop();
+  assert.equal(told(), 1);
+});
+
+test('where the scope is gone, too, it is a kill if there was one in the slice and nobody else has killed the init', (t) => {
+  for (const [wasKilled, kills, expected] of [
+    [true, 1, 1],
+    [false, 1, 0],
+    [true, 0, 0],
+  ] as const) {
+    const { told, watch, count, remove } = scoped(t);
+    count('slice', kills);
+    remove('scope');
+    watch.stop(wasKilled);
+    assert.equal(told(), expected, `killed ${wasKilled}, ${kills} kills in the slice`);
+  }
+});
+
+test('a kill in the slice that was another container is none of this one', (t) => {
+  const { told, watch, count, remove } = scoped(t);
+  count('slice', 4);
+  watch.look(true);
+  assert.equal(told(), 0);
+  remove('scope');
+  watch.stop(true);
+  assert.equal(told(), 0, 'it was there when the own count was read for the last time');
+});
+
+test('a kill is told once, whichever count tells of it', (t) => {
+  const { told, watch, count, remove } = scoped(t);
+  for (const level of ['slice', 'scope', 'container']) count(level, 1);
+  watch.look();
+  assert.equal(told(), 1);
+  remove('scope');
+  watch.stop(true);
+  assert.equal(told(), 1);
 });
 
 test('without a memory controller there is nothing to watch', (t) => {

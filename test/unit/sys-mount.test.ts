@@ -24,6 +24,7 @@ import {
   makeUserNamespace,
   mount,
   mountApart,
+  pageSize,
   SysError,
   unmount,
 } from '../../src/sys/index.js';
@@ -306,3 +307,7 @@ test('what cannot be mapped is an error, and nothing stays open', { skip }, () =
     }
   }),
 );
+
+test('the size of a page is the kernel’s', () => {
+  assert.equal(pageSize(), Number(execFileSync('getconf', ['PAGESIZE'], { encoding: 'utf8' })));
+});

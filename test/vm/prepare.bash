@@ -32,7 +32,7 @@ prepare() {
     with_apt install -y --no-install-recommends qemu-system-x86 xz-utils || failed "qemu-system-x86 could not be installed"
   fi
   [ -e "$cache/kernel/kernel" ] || prepare_kernel
-  [ -e "$initramfs" ] || prepare_initramfs
+  [ -e "$initramfs" ] || pack_initramfs "$cache/kernel" "${BOOT_MODULES[@]}"
   exec 9>&-
 }
 
@@ -108,16 +108,18 @@ unpack_kernel() {
   [ "$(head -c 4 "$2" 2>/dev/null | od -An -tx1 | tr -d ' ')" = 7f454c46 ]
 }
 
-prepare_initramfs() {
-  local new=$initramfs.new.$$ module found
+# pack_initramfs KERNEL MODULE…: makes $initramfs, with what the directory KERNEL has
+pack_initramfs() {
+  local kernel=$1 new=$initramfs.new.$$ module found
+  shift
   # Those of other versions may be in use right now: only old ones go.
   find "$cache" -maxdepth 1 -name 'initramfs.*' -mtime +7 -exec rm -rf {} +
   mkdir -p "$new"/{bin,dev,proc,lower,upper,new,modules} || exit 125
-  cp "$cache/kernel/busybox" "$new/bin/"
+  cp "$kernel/busybox" "$new/bin/"
   cp "$here/guest/init" "$here/guest/system" "$new/"
   chmod 755 "$new/init"
-  for module in "${BOOT_MODULES[@]}"; do
-    found=$(find "$cache/kernel/lib" -name "$module.ko*" | head -n 1)
+  for module; do
+    found=$(find "$kernel/lib" -name "$module.ko*" | head -n 1)
     case $found in
       '') continue ;;
       *.xz) xz -dc "$found" >"$new/modules/$module.ko" ;;

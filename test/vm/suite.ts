@@ -2,17 +2,14 @@
  * `make test-cgroup2`: the part of the suite in which cgroups matter, on a kernel that has cgroup v2 alone, in a virtual
  * machine (see run). With --where-possible, a machine that can never have one is told so, and that is no failure.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
-import { basename, relative } from 'node:path';
+import { relative } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { bundled, MACHINE, quote, startGuest, TOP } from './guest.js';
 
-const top = fileURLToPath(new URL('../..', import.meta.url));
-const bundles = 'dist/vm';
-const machine = `${top}/test/vm/run`;
+const BUNDLES = 'dist/vm';
 /** An idle machine needs a third of it. */
 const TIMEOUT_S = 1800;
 /** By how much the guest is slower than the machine that emulates it, with room for other work on it. */
@@ -73,7 +70,7 @@ const chosen: Record<string, readonly string[]> = {
 
 function refuseUnknownNames(): void {
   for (const [file, names] of Object.entries(chosen)) {
-    const text = readFileSync(`${top}/test/${file}.test.ts`, 'utf8').replaceAll("\\'", "'");
+    const text = readFileSync(`${TOP}/test/${file}.test.ts`, 'utf8').replaceAll("\\'", "'");
     const missing = names.find((name) =>
       [`'${name}'`, `"${name}"`, `: ${name}'`, `: ${name}"`].every((end) => !text.includes(end)),
     );
@@ -82,28 +79,10 @@ function refuseUnknownNames(): void {
   }
 }
 
-/** As they are, the guest would compile the tests for longer than it runs them. */
-async function bundled(files: readonly string[]): Promise<string[]> {
-  await build({
-    absWorkingDir: top,
-    entryPoints: files.map((file) => `test/${file}.test.ts`),
-    outdir: bundles,
-    entryNames: '[name]',
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    target: 'node20',
-    logLevel: 'warning',
-  });
-  return files.map((file) => `${bundles}/${basename(file)}.test.js`);
-}
-
-const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 const exactly = (name: string): string => `--test-name-pattern=(^|: )${name.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')}$`;
 const runner = ['node', '--test', '--test-reporter=spec', '--test-concurrency=2'];
 
-const { status: impossible, stdout: why } = spawnSync(machine, ['--impossible'], { encoding: 'utf8' });
+const { status: impossible, stdout: why } = spawnSync(MACHINE, ['--impossible'], { encoding: 'utf8' });
 if (impossible === 0) {
   console.error(`cgroup v2 is NOT TESTED: this machine cannot have a virtual machine for it: ${why.trim()}`);
   process.exit(process.argv.includes('--where-possible') ? 0 : 1);
@@ -111,8 +90,8 @@ if (impossible === 0) {
 refuseUnknownNames();
 const again = Number(process.env.HAWSER_TEST_AGAIN ?? 0) > 0;
 const commands = [
-  [...runner, ...(await bundled(whole))],
-  [...runner, ...Object.values(chosen).flat().map(exactly), ...(await bundled(Object.keys(chosen)))],
+  [...runner, ...(await bundled(whole, BUNDLES))],
+  [...runner, ...Object.values(chosen).flat().map(exactly), ...(await bundled(Object.keys(chosen), BUNDLES))],
 ].map((words) => {
   const command = words.map(quote).join(' ');
   return again ? `${command} || { echo UNSTEADY, once more; ${command}; } || failed=1\n` : `${command} || failed=1\n`;
@@ -121,33 +100,21 @@ const script = `[ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || exit 125
 modprobe loop
 failed=0
 ${commands.join('')}exit $failed`;
-console.log(`on cgroup v2, by ${relative(process.cwd(), machine)}:`);
-// It ends with this process, however that ends.
-const child = spawn(
-  'setpriv',
-  [
-    '--pdeathsig',
-    'TERM',
-    '--',
-    machine,
-    '--timeout',
-    String(TIMEOUT_S),
-    '--env',
-    `HAWSER_TEST_PATIENCE=${PATIENCE}`,
-    '--',
-    'sh',
-    '-c',
-    script,
-  ],
-  {
-    cwd: top,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  },
-);
+console.log(`on cgroup v2, by ${relative(process.cwd(), MACHINE)}:`);
+const child = startGuest([
+  '--timeout',
+  String(TIMEOUT_S),
+  '--env',
+  `HAWSER_TEST_PATIENCE=${PATIENCE}`,
+  '--',
+  'sh',
+  '-c',
+  script,
+]);
 // Those that were not chosen would be most of what is printed.
 createInterface(child.stdout).on('line', (line) => {
   if (!line.includes('# test name does not match pattern')) console.log(line);
 });
 const [status] = (await once(child, 'close')) as [number | null];
-rmSync(`${top}/${bundles}`, { recursive: true });
+rmSync(`${TOP}/${BUNDLES}`, { recursive: true });
 process.exitCode = status ?? 1;

@@ -1,4 +1,5 @@
-/** hawser shim: has containerd or dockerd find Hawser's shim, and undoes it. */
+/** hawser shim: has containerd or dockerd find Hawser's shim, and undoes it; and has shims that run go on with this version. */
+import { spawnSync } from 'node:child_process';
 import type { Plan } from '../enable/change.js';
 import { apply, patchOf } from '../enable/change.js';
 import { disable, keptNote } from '../enable/disable.js';
@@ -86,6 +87,38 @@ export function shimStatusCommand({ root: dir, json }: StatusFlags): void {
   ];
   process.stdout.write(align(lines));
   if (status.written.some(({ isMissing }) => isMissing)) throw new Exit(1);
+}
+
+export interface UpgradeFlags {
+  readonly all?: boolean;
+  readonly namespace?: string;
+  readonly id?: string;
+  readonly shimAddress?: string;
+  readonly wait?: string;
+  readonly dryRun?: boolean;
+}
+
+/** The shim's program does it; what it says is for people, too. */
+export function shimUpgradeCommand({ all, namespace, id, shimAddress, wait, dryRun }: UpgradeFlags): void {
+  if (!all && id === undefined) throw new UsageError('it takes --all, or --namespace and --id', 'shim upgrade');
+  if (all && id !== undefined) throw new UsageError('--all and --id exclude each other', 'shim upgrade');
+  if (id !== undefined && namespace === undefined)
+    throw new UsageError("--id goes with --namespace: docker's is moby, Kubernetes' k8s.io", 'shim upgrade');
+  const words = [
+    ...(all ? ['--all'] : []),
+    ...Object.entries({ '-namespace': namespace, '-id': id, '-address': shimAddress, '--wait': wait }).flatMap(
+      ([name, value]) => (value === undefined ? [] : [name, value]),
+    ),
+    ...(dryRun ? ['--dry-run'] : []),
+  ];
+  const shim = ownShim();
+  const { status, error, stderr } = spawnSync(shim, ['upgrade', ...words], {
+    stdio: ['ignore', 'inherit', 'pipe'],
+    encoding: 'utf8',
+  });
+  if (error) throw new CliError(`cannot run ${shim}: ${error.message}`, 1, { cause: error });
+  const said = stderr.replace(/^io\.containerd\.runc\.v2: (upgrade: )?/, '').split('\n')[0]!;
+  if (status !== 0) throw new CliError(said.replace(/^upgrade: /, ''), 1);
 }
 
 function remarkOn({ isEdited, isMissing, shim }: Status['written'][number], own: string): string {

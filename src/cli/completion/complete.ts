@@ -129,6 +129,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--ipc': ['private', 'shareable', 'none', 'host'],
   '--uts': ['private', 'host'],
   '--cgroupns': ['private', 'host'],
+  '--cgroup-manager': ['systemd', 'cgroupfs'],
   '--log-driver': ['file', 'none'],
   '--pull': ['always', 'missing', 'never'],
   '--type': ['container', 'image', 'volume'],

@@ -1,5 +1,5 @@
 /** What is to be done to files: shown as a patch before it is done, and done at once or not at all for each. */
-import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CliError } from '../errors.js';
 import type { Root } from './root.js';
@@ -38,6 +38,7 @@ export function apply(root: Root, { path, after }: Change): void {
   try {
     if (after === undefined) {
       rmSync(file);
+      removeEmptied(dirname(file));
       return;
     }
     mkdirSync(dirname(file), { recursive: true });
@@ -54,6 +55,17 @@ export function apply(root: Root, { path, after }: Change): void {
       1,
       { cause: error },
     );
+  }
+}
+
+/** A directory that is there for such a file alone: of a service's drop-ins, or of our own options. */
+function removeEmptied(directory: string): void {
+  if (!/\.service\.d$|\/etc\/hawser$/.test(directory)) return;
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    // Somebody else has something there.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
   }
 }
 

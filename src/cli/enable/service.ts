@@ -1,4 +1,5 @@
 /** Units of systemd, as far as it matters for which programs a daemon finds: read from files, so that systemd need not run. */
+import { SHIM } from './own-shim.js';
 import type { Root } from './root.js';
 
 /** In the order in which systemd prefers them. */
@@ -61,11 +62,18 @@ export function pathOf(root: Root, service: Service): string {
   return ours === undefined ? service.path : assigned([ours.slice('Environment='.length)], service.path);
 }
 
-/** The drop-in's text: a directory before all others. */
+/**
+ * The drop-in's text: a directory before all others; and zygotes end before the service does, as systemd warns of every process that
+ * is left of one that has ended.
+ */
 export function dropInText(directory: string, path: string): string {
-  const assignment = `PATH=${directory.replaceAll('%', '%%')}:${path}`;
-  const value = /[\s"'\\]/.test(assignment) ? `"${assignment.replace(/["\\]/g, '\\$&')}"` : assignment;
-  return `[Service]\nEnvironment=${value}\n`;
+  const escaped = directory.replaceAll('%', '%%');
+  const program = quoted(`-${escaped}/${SHIM}`.replaceAll('$', '$$$$'));
+  return `[Service]\nEnvironment=${quoted(`PATH=${escaped}:${path}`)}\nExecStop=${program} end-zygotes\n`;
+}
+
+function quoted(word: string): string {
+  return /[\s"'\\]/.test(word) ? `"${word.replace(/["\\]/g, '\\$&')}"` : word;
 }
 
 /** The value of a flag in a command line, in whatever form it was given; undefined without it. */

@@ -1,7 +1,7 @@
 /** From the flags of run and create to what the client library makes a container of. */
 import { statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import type { CreateOptions } from '../../client/index.js';
+import type { CgroupDriver, CreateOptions } from '../../client/index.js';
 import { CliError, FAILED, UsageError } from '../errors.js';
 import type { RunFlags } from '../program/run-flags.js';
 import { withinBounds } from './capabilities.js';
@@ -73,11 +73,12 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     readonlyRootfs: flags.readOnly,
     ...networkOptions(flags),
     limits,
-    ...namespaceOptions(id, flags),
+    ...namespaceOptions(flags),
     rlimits: (flags.ulimit ?? []).map(rlimit),
     sysctl: pairs(flags.sysctl, '--sysctl'),
     annotations: pairs(flags.annotation, '--annotation'),
     runtime: flags.runtime,
+    ...(flags.cgroupManager === undefined ? {} : { cgroupDriver: cgroupDriver(flags.cgroupManager) }),
     snapshotter: flags.snapshotter,
     platform: flags.platform,
   };
@@ -97,6 +98,12 @@ function hostnameOf(id: string, flags: RunFlags): string | undefined {
   if (flags.uts === 'host' || networksOf(flags).some((name) => name === 'host' || name.startsWith('container:')))
     return undefined;
   return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
+}
+
+/** Empty is the default, as for the other flags of docker's and nerdctl's. */
+function cgroupDriver(name: string): CgroupDriver | undefined {
+  if (name === '' || name === 'systemd' || name === 'cgroupfs') return name || undefined;
+  throw new UsageError(`--cgroup-manager ${JSON.stringify(name)}: there are systemd and cgroupfs`);
 }
 
 /** What is run, for messages. */

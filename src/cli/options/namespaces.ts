@@ -1,11 +1,10 @@
 /** Which namespaces a container shares with the host, and what goes with them: --pid, --ipc, --uts, --cgroupns, --cgroup-parent. */
-import { join } from 'node:path';
 import type { SpecOptions } from '../../client/index.js';
 import { UsageError } from '../errors.js';
 import { parseSize } from '../format/size.js';
 import type { RunFlags } from '../program/run-flags.js';
 
-type Namespaces = Pick<SpecOptions, 'hostNamespaces' | 'cgroupNamespace' | 'cgroupsPath' | 'shmSize'>;
+type Namespaces = Pick<SpecOptions, 'hostNamespaces' | 'cgroupNamespace' | 'cgroupParent' | 'shmSize'>;
 
 /** What each flag takes; `shareable` is what a private one is already. */
 const KINDS = {
@@ -15,7 +14,7 @@ const KINDS = {
   cgroupns: ['private', 'host'],
 } as const;
 
-export function namespaceOptions(id: string, flags: RunFlags): Namespaces {
+export function namespaceOptions(flags: RunFlags): Namespaces {
   for (const flag of ['pid', 'ipc', 'uts', 'cgroupns'] as const) check(flag, flags[flag]);
   const { cgroupns, cgroupParent, ipc, shmSize } = flags;
   const size = ipc === 'none' ? 0 : shmSize === undefined ? undefined : parseSize(shmSize, '--shm-size');
@@ -24,7 +23,7 @@ export function namespaceOptions(id: string, flags: RunFlags): Namespaces {
   return {
     hostNamespaces: (['pid', 'ipc', 'uts'] as const).filter((name) => flags[name] === 'host'),
     ...(cgroupns ? { cgroupNamespace: cgroupns as 'private' | 'host' } : {}),
-    ...(cgroupParent ? { cgroupsPath: join('/', cgroupParent, id) } : {}),
+    ...(cgroupParent ? { cgroupParent } : {}),
     ...(shm === undefined ? {} : { shmSize: shm }),
   };
 }

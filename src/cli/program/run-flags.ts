@@ -44,6 +44,7 @@ export interface RunFlags extends LimitFlags, NetworkFlags {
   readonly uts?: string;
   readonly cgroupns?: string;
   readonly cgroupParent?: string;
+  readonly cgroupManager?: string;
   readonly shmSize?: string;
   readonly groupAdd?: string[];
   readonly oomScoreAdj?: number;
@@ -126,7 +127,11 @@ export function containerFlags(command: Command): Command {
     .option('--shm-size <size>', 'room of /dev/shm (64m)')
     .option('--uts <kind>', "host: the host's name")
     .option('--cgroupns <kind>', 'private or host: whether its own cgroup is the topmost that it sees')
-    .option('--cgroup-parent <path>', 'the cgroup that its own is made in')
+    .option('--cgroup-parent <path>', 'what its own cgroup is made in: a path, or a slice of systemd (hawser.slice)')
+    .option(
+      '--cgroup-manager <kind>',
+      "who makes its cgroup: systemd, or cgroupfs, the runtime itself (the daemon's default)",
+    )
     .option('--init', 'run an init program first, which passes signals on and reaps processes')
     .option('-l, --label <name=value>', 'a label', collect)
     .option('--label-file <file>', 'labels from a file of NAME=VALUE lines', collect)

@@ -8,7 +8,9 @@ export function shimCommands(top: Command): void {
   const shim = top
     .command('shim')
     .helpGroup('System:')
-    .description("Have containerd or docker run containers in Hawser's shim: enable, disable and status are below it")
+    .description(
+      "Have containerd or docker run containers in Hawser's shim: enable, disable, status and upgrade are below it",
+    )
     .enablePositionalOptions();
   shim
     .command('enable')
@@ -41,6 +43,19 @@ export function shimCommands(top: Command): void {
     .action(async (options: Record<string, unknown>) => {
       const { shimStatusCommand } = await import('../commands/index.js');
       shimStatusCommand(options);
+    });
+  shim
+    .command('upgrade')
+    .description('Have shims that run go on with this version, without their containers noticing')
+    .option('--all', 'those of all containers that were started from this installation')
+    .option('--namespace <name>', 'only those of this namespace; with --id, that of the container')
+    .option('--id <container>', 'that of one container, wherever it was started from')
+    .option('--shim-address <socket>', 'only those of the daemon whose gRPC socket this is')
+    .option('--wait <seconds>', 'how long each may take until nothing is under way that stands against it')
+    .option('--dry-run', 'change nothing, and say what would be done')
+    .action(async (options: Record<string, unknown>) => {
+      const { shimUpgradeCommand } = await import('../commands/index.js');
+      shimUpgradeCommand(options);
     });
   does(
     top

@@ -4,13 +4,14 @@ import { join, normalize } from 'node:path';
 import { Code } from '../../ttrpc/status.js';
 import { FailedPreconditionError, InvalidArgumentError } from '../errors.js';
 import type { ImageConfig } from '../image/types.js';
+import { specCgroupsPath } from './cgroup.js';
 import { DEFAULT_PATH, defaultSpec, NETWORK_SYSCTL } from './defaults.js';
 import { addDevice } from './devices.js';
 import { addInit } from './init.js';
 import { addGroups, applyProcess, mergeEnv, type WithRoot } from './process.js';
 import { applySecurity } from './security.js';
 import { resolveUser } from './user.js';
-import type { Integer, Limits, LinuxResources, Spec, SpecMount, SpecOptions } from './types.js';
+import type { CgroupDriver, Integer, Limits, LinuxResources, Spec, SpecMount, SpecOptions } from './types.js';
 
 /** docker's: a processor's time is dealt out in periods of so many microseconds. */
 const PERIOD_US = 100_000;
@@ -31,6 +32,8 @@ export interface SpecInput {
   readonly id: string;
   readonly namespace: string;
   readonly options: SpecOptions;
+  /** Who makes its cgroup. Default: the runtime. */
+  readonly cgroupDriver?: CgroupDriver | undefined;
   /** A directory as root file system, instead of what is mounted in the bundle. */
   readonly rootfs?: string | undefined;
   readonly config?: ImageConfig | undefined;
@@ -38,8 +41,9 @@ export interface SpecInput {
 }
 
 /** @throws InvalidArgumentError, FailedPreconditionError when nobody says what to run */
-export async function makeSpec({ id, namespace, options, rootfs, config, withRoot }: SpecInput): Promise<Spec> {
-  const spec = defaultSpec(options.cgroupsPath ?? `/${namespace}/${id}`);
+export async function makeSpec(input: SpecInput): Promise<Spec> {
+  const { id, namespace, options, cgroupDriver = 'cgroupfs', rootfs, config, withRoot } = input;
+  const spec = defaultSpec(specCgroupsPath(cgroupDriver, namespace, id, options));
   const process = spec.process!;
   const linux = spec.linux!;
   spec.root = { path: rootfs ?? 'rootfs', ...(options.readonlyRootfs === true ? { readonly: true } : {}) };

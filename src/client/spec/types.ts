@@ -169,9 +169,14 @@ export interface SpecOptions extends ProcessOptions {
   readonly rlimits?: readonly { readonly type: string; readonly soft: Integer; readonly hard: Integer }[] | undefined;
   readonly sysctl?: Readonly<Record<string, string>> | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
-  /** Default `/NAMESPACE/ID`. */
+  /** What its cgroup is made in: a path, or the name of a slice where systemd makes cgroups. Default: the namespace's name, or `hawser.slice`. */
+  readonly cgroupParent?: string | undefined;
+  /** As the spec is to have it, whoever makes it. Default: of the parent and the id. */
   readonly cgroupsPath?: string | undefined;
 }
+
+/** Who makes a container's cgroup: the runtime itself, or systemd, which is asked by the runtime. */
+export type CgroupDriver = 'cgroupfs' | 'systemd';
 
 /** What a container may use. */
 export interface Limits {

@@ -1,7 +1,7 @@
 /** A container: what it is made of, its record, and what is done with it. */
 import type { containerd } from '../../api/full.js';
 import type { NetworkOptions } from '../network/types.js';
-import type { LinuxResources, Spec, SpecOptions } from '../spec/types.js';
+import type { CgroupDriver, LinuxResources, Spec, SpecOptions } from '../spec/types.js';
 import type { Stats } from '../stats.js';
 import type { VolumeMount, VolumesFrom } from '../volume/types.js';
 import type { Any, CallOptions, Mount } from './calls.js';
@@ -52,6 +52,8 @@ export interface CreateOptions extends Omit<SpecOptions, 'network'>, NetworkOpti
   readonly runtime?: string | undefined;
   /** Options for the shim: as runc's shim takes them, or packed for another one. */
   readonly options?: RuncOptions | Any | undefined;
+  /** Who makes its cgroup, if there are no `options`. Default: what the daemon has for its runtime, and the runtime where it has nothing. */
+  readonly cgroupDriver?: CgroupDriver | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** What ends it, kept in the label that ctr and nerdctl use. Default: what the image says (STOPSIGNAL), or SIGTERM. */
   readonly stopSignal?: Signal | undefined;

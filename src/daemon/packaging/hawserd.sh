@@ -9,6 +9,10 @@ built_in=
 for lib in "$top/dist" "$top/lib/hawser" ${built_in:+"$built_in"}; do
   [ -e "$lib/hawserd.mjs" ] && break
 done
+if ! [ -e "$lib/hawserd.mjs" ] && [ -e "$top/dist/find-platform.sh" ]; then
+  status=1
+  . "$top/dist/find-platform.sh"
+fi
 if ! [ -e "$lib/hawserd.mjs" ]; then
   echo "hawserd: hawserd.mjs is neither in $top/dist nor in $top/lib/hawser${built_in:+, nor in $built_in, where it was when this was built or installed}: run 'make build' or 'make install', or link to this program instead of copying it" >&2
   exit 1

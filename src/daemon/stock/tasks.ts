@@ -6,10 +6,12 @@ import { within } from '../db/validate.js';
 import { monitorPlugin } from './monitor.js';
 import { PluginType, type GrpcPlugin, type InitContext, type Informative, type Registration } from '../plugin/types.js';
 import { defaultSearch, programDir } from '../shims/binary.js';
+import type { Runtime } from '../runtime/types.js';
 import { ShimLauncher } from '../shims/launcher.js';
 import { shimPlugin, type ShimEnvironment } from './shims.js';
 import { TtrpcError } from '../../ttrpc/index.js';
 import { CheckpointStore } from '../tasks/checkpoints.js';
+import { hasSystemdCgroup } from '../tasks/options.js';
 import { taskConfig, type TaskConfig } from '../tasks/config.js';
 import { ContainerRuntime } from '../tasks/container.js';
 import { TaskManager } from '../tasks/manager.js';
@@ -50,6 +52,8 @@ const taskPlugin: Registration<TaskConfig> = {
     await manager.load();
     context.onClose(() => manager.close());
     signal.addEventListener('abort', () => manager.close());
+    // What clients make a container's cgroup path by.
+    context.exports['systemd-cgroup'] = namesWithSystemd(runtimes.list()).join(',');
     return withInfo(new ContainerRuntime(manager, runtimes, events, checkpoints));
   },
 };
@@ -134,6 +138,11 @@ function forgetCheckpoints({ events, signal, log }: InitContext, checkpoints: Ch
   follow().catch((error: unknown) =>
     log.error({ err: error }, 'checkpoints of deleted containers are no longer removed'),
   );
+}
+
+/** Runtimes whose containers get their cgroups from systemd if they don't say otherwise. */
+function namesWithSystemd(runtimes: readonly Runtime[]): string[] {
+  return runtimes.filter(({ options }) => hasSystemdCgroup(options)).map(({ name }) => name);
 }
 
 /** `ctr plugins inspect-runtime` asks a shim what it can do. */

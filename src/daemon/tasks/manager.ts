@@ -8,7 +8,7 @@ import type { LastWord } from '../shims/launcher.js';
 import type { LogFifo } from '../shims/log-fifo.js';
 import { TaskBundle } from './bundle.js';
 import { joinShim, resolveFor, startShim } from './launch.js';
-import { withRoot } from './options.js';
+import { defaultsFor, withRoot } from './options.js';
 import { cleanUp, openLog, type TaskManagerOptions } from './remains.js';
 import { tolerated } from './failure.js';
 import { createIn, restoreFrom, type TaskRequest } from './request.js';
@@ -125,7 +125,7 @@ export class TaskManager {
     let connection: ShimConnection | undefined;
     try {
       const options = withRoot(
-        request.options?.value?.length ? request.options : request.runtime.options,
+        request.options?.value?.length ? request.options : defaultsFor(request.runtime.options, request.spec),
         binary,
         this.options.runtimeRoot,
       );

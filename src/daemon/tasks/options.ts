@@ -1,8 +1,11 @@
 /** What the daemon reads of a runtime's options; all else is passed on to the shim as it is (contract §5). */
 import { basename } from 'node:path';
 import { containerd, errdefs, isType, pack, type google } from '../../api/full.js';
+import type { Spec } from '../../oci/spec.js';
 
 type Any = google.protobuf.Any.$Properties;
+
+const EMPTY = new Uint8Array();
 
 const OPTIONS = 'containerd.runc.v1.Options';
 const CHECKPOINT = 'containerd.runc.v1.CheckpointOptions';
@@ -67,6 +70,28 @@ export function withRoot(options: Any | undefined, shim: string, root: string): 
       : adding(options, containerd.linux.runc.RuncOptions.encode({ runtimeRoot: root }));
   }
   return options;
+}
+
+/** True when they ask for cgroups by systemd. */
+export function hasSystemdCgroup(options: Any | undefined): boolean {
+  return isType(options ?? {}, OPTIONS) && containerd.runc.v1.Options.decode(options?.value ?? EMPTY).systemdCgroup;
+}
+
+/**
+ * A runtime's options as they are for a container that has none of its own. systemd takes no path, but `SLICE:PREFIX:NAME`: a container
+ * whose cgroup has a path, as ctr makes it, was not meant for it, and its runtime makes the cgroup there.
+ *
+ * @param spec its JSON
+ */
+export function defaultsFor(options: Any | undefined, spec: Uint8Array): Any | undefined {
+  if (!hasSystemdCgroup(options) || !pathIn(spec).startsWith('/')) return options;
+  const { Options } = containerd.runc.v1;
+  return pack(OPTIONS, Options, { ...Options.decode(options!.value!), systemdCgroup: false });
+}
+
+function pathIn(spec: Uint8Array): string {
+  const { linux } = JSON.parse(Buffer.from(spec).toString()) as Spec;
+  return linux?.cgroupsPath ?? '';
 }
 
 /** The directory that runc's options name for its state; empty when they name none. */

@@ -1,5 +1,5 @@
 /** Reading the small files of cgroupfs. Numbers are 64 bits wide and kept whole. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** An unsigned 64-bit number as protobufjs takes it, without a library for it. */
@@ -21,11 +21,35 @@ export function tryText(...path: string[]): string | undefined {
   try {
     return readFileSync(join(...path), 'utf8');
   } catch (error) {
-    // ENODEV: the cgroup was removed while open. EOPNOTSUPP: the controller has the file but not the feature.
-    if (['ENOENT', 'ENODEV', 'ENOTDIR', 'EOPNOTSUPP', 'EINVAL'].includes((error as NodeJS.ErrnoException).code ?? ''))
-      return undefined;
+    if (isGone(error)) return undefined;
     throw error;
   }
+}
+
+/** More than the kernel gives of such a file by one read. */
+const ONE_READ = 64 << 10;
+
+/**
+ * As {@link tryText}, by one read alone: the kernel gives a small file whole with the first, and another one, which would only find
+ * its end, fails where the cgroup has been removed in between. Then what was read already would be lost.
+ */
+export function tryTextOnce(...path: string[]): string | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(join(...path), 'r');
+    const text = Buffer.alloc(ONE_READ);
+    return text.toString('utf8', 0, readSync(fd, text));
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** ENODEV: the cgroup was removed while open. EOPNOTSUPP: the controller has the file but not the feature. */
+function isGone(error: unknown): boolean {
+  return ['ENOENT', 'ENODEV', 'ENOTDIR', 'EOPNOTSUPP', 'EINVAL'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 /** `max` is the largest number; what is no number is undefined. */

@@ -1,8 +1,8 @@
 /** Notices when the kernel kills in a container for want of memory (contract §4.6). */
-import { closeSync, existsSync, openSync, watch, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, watch, writeFileSync, type FSWatcher } from 'node:fs';
 import { join } from 'node:path';
 import { makeEventfd, READABLE, tryRead, Watch } from '../../sys/index.js';
-import { keyed } from './files.js';
+import { UnifiedCount } from './oom-count.js';
 import { NOWHERE, type Found, type Leaving } from '../worker/leaving.js';
 import type { CgroupPaths } from '../record/cgroup-paths.js';
 
@@ -10,15 +10,16 @@ import type { CgroupPaths } from '../record/cgroup-paths.js';
 export interface RestingWatch {
   /** Place of the descriptor in the list that goes with it. */
   readonly place: number;
-  /** On cgroup v2, how many kills are known of. */
+  /** On cgroup v2, how many kills are known of; and how many there were then around the container's cgroup. */
   readonly kills?: string;
+  readonly around?: string;
 }
 
 export class OomWatch {
   #open = true;
 
   private constructor(
-    private readonly lookNow: () => void,
+    private readonly lookNow: (wasKilled?: boolean) => void,
     private readonly release: () => void,
     private readonly leave: (leaving: Leaving) => RestingWatch,
   ) {}
@@ -29,10 +30,19 @@ export class OomWatch {
   }
 
   /** Goes on with what another process has left: what has happened meanwhile is found at once. */
-  static resume(cgroup: CgroupPaths, { place, kills }: RestingWatch, found: Found, killed: () => void): OomWatch {
+  static resume(
+    cgroup: CgroupPaths,
+    { place, kills, around }: RestingWatch,
+    found: Found,
+    killed: () => void,
+  ): OomWatch {
     if (cgroup.version === 1) return OomWatch.#counter(cgroup.controllers.memory ?? '', found.fd(place), killed);
     if (place !== NOWHERE) closeSync(found.fd(place));
-    const watch = OomWatch.#unified(cgroup.dir, killed, BigInt(kills ?? '0'));
+    const count = new UnifiedCount(cgroup.dir, {
+      kills: BigInt(kills ?? '0'),
+      around: around === undefined ? undefined : BigInt(around),
+    });
+    const watch = OomWatch.#unified(cgroup.dir, killed, count);
     watch.look();
     return watch;
   }
@@ -46,15 +56,19 @@ export class OomWatch {
   }
 
   /** Looks at once, so that what has happened is published before the exit that it caused. */
-  look(): void {
-    if (this.#open) this.lookNow();
+  look(wasKilled = false): void {
+    if (this.#open) this.lookNow(wasKilled);
   }
 
-  /** Looks for the last time. A second call does nothing. */
-  stop(): void {
+  /**
+   * Looks for the last time. A second call does nothing.
+   *
+   * @param wasKilled a process of it ended by a SIGKILL that nobody is known to have sent
+   */
+  stop(wasKilled = false): void {
     if (!this.#open) return;
     try {
-      this.lookNow();
+      this.lookNow(wasKilled);
     } finally {
       this.#open = false;
       this.release();
@@ -96,22 +110,35 @@ export class OomWatch {
     );
   }
 
-  /** The counter `oom` also grows when nothing is killed; `oom_kill` counts for the cgroups below as well. */
-  static #unified(dir: string, killed: () => void, known?: bigint): OomWatch {
-    const kills = (): bigint => keyed(dir, 'memory.events').get('oom_kill') ?? 0n;
-    let before = known ?? kills();
-    const look = (): void => {
-      const now = kills();
-      if (now <= before) return;
-      before = now;
-      killed();
+  static #unified(dir: string, killed: () => void, count = new UnifiedCount(dir)): OomWatch {
+    const look = (wasKilled = false): void => {
+      if (count.hasGrown(wasKilled)) killed();
     };
-    const watcher = watch(join(dir, 'memory.events'), look);
-    watcher.on('error', () => watcher.close());
+    const file = join(dir, 'memory.events');
+    const watcher = tryWatch(file, () => look());
     return new OomWatch(
       look,
-      () => watcher.close(),
-      (leaving) => ({ place: leaving.changes(join(dir, 'memory.events')), kills: String(before) }),
+      () => watcher?.close(),
+      (leaving) => {
+        const { kills, around } = count.known;
+        return {
+          place: leaving.changes(file),
+          kills: String(kills),
+          ...(around === undefined ? {} : { around: String(around) }),
+        };
+      },
     );
+  }
+}
+
+/** Undefined where the cgroup has been removed by now: what has happened in it is found by looking. */
+function tryWatch(file: string, changed: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(file, changed);
+    watcher.on('error', () => watcher.close());
+    return watcher;
+  } catch (error) {
+    if (['ENOENT', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
   }
 }

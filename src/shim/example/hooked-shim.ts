@@ -8,6 +8,8 @@ import { runRuncShim } from 'hawser/shim';
 const ANNOTATION = 'com.example.before-start';
 
 await runRuncShim({
+  sleeps: true,
+
   async beforeStart({ id, bundle, pid, spec }, { signal }) {
     const program = spec.annotations?.[ANNOTATION];
     if (program === undefined) return;

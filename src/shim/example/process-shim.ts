@@ -2,6 +2,7 @@
 /** Runs a container's command as a plain process of the host, in the container's root file system, without runc. */
 import { holdProcess, runShim, signalProcess, startProcess, type HeldProcess, type ProcessSpec } from 'hawser/shim';
 
+/** Those that wait for their start: after it nobody asks for them. */
 const processes = new Map<string, HeldProcess>();
 
 /** chroot is all the isolation that there is. */
@@ -16,6 +17,9 @@ const command = (root: string, { args = [], cwd = '/' }: ProcessSpec): string[] 
 ];
 
 await runShim({
+  // Of a container that runs it knows nothing by itself.
+  sleeps: true,
+
   create(container) {
     const { process = {} } = container.spec;
     const held = holdProcess(container, command(container.rootfs, process), { env: process.env ?? [] });

@@ -5,7 +5,9 @@ import { Bundle } from '../../oci/bundle.js';
 import { TtrpcError } from '../../ttrpc/index.js';
 import type { Custom } from '../task/custom.js';
 import type { Logger } from '../observe/log.js';
-import type { RuncContainer, RuncShim, Spec } from './types.js';
+import type { ContainerRecord } from '../record/record.js';
+import { Keeper } from './keeping.js';
+import type { Json, RuncContainer, RuncShim, Spec } from './types.js';
 
 const { Status } = containerd.task.v2;
 
@@ -35,7 +37,12 @@ export function aroundRunc(shim: RuncShim, { name, namespace, log, onServing }: 
       throw unknown(`${name}: ${hook} failed: ${error instanceof Error ? error.message : String(error)}`, error);
     }
   };
+  const keeper = new Keeper<RuncContainer>(shim.sleeps, name, log);
+  const asTold = ({ id, bundle, init }: ContainerRecord): RuncContainer => describe(id, bundle, init.pid);
   return {
+    staysAwake: keeper.staysAwake,
+    rest: (record) => keeper.record(record.id, () => asTold(record)),
+    resume: (record, left) => keeper.restore(record.id, () => asTold(record), left as Json),
     handlers(inner) {
       onServing();
       return {

@@ -12,21 +12,27 @@ import { TtrpcError } from '../../ttrpc/index.js';
 import type { Custom, TaskHandlers } from '../task/custom.js';
 import type { Logger } from '../observe/log.js';
 import type { ContainerRecord, ProcessRecord } from '../record/record.js';
-import { writeInit } from './init-file.js';
-import type { Any, CallOptions, Container, Exec, ProcessSpec, Shim, Spec, TaskProcess } from './types.js';
+import { HELD, type Held, type Holder } from './held.js';
+import { killInit, writeInit } from './init-file.js';
+import { Keeper } from './keeping.js';
+import type { Any, CallOptions, Container, Exec, Json, ProcessSpec, Shim, Spec, TaskProcess } from './types.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 const SIGKILL = 9;
 
 /** One process, as its author sees it. */
-class Live implements TaskProcess {
+class Live implements TaskProcess, Holder {
   stdio: readonly number[] = [];
   consoleSocket: string | undefined;
+  readonly [HELD]: Held;
 
   constructor(
     readonly id: string,
     private readonly process: ProcessRecord,
-  ) {}
+    held: Held = { count: 0 },
+  ) {
+    this[HELD] = held;
+  }
 
   get terminal(): boolean {
     return this.process.terminal;
@@ -52,8 +58,7 @@ class Live implements TaskProcess {
 
 class LiveContainer extends Live implements Container {
   readonly bundle: string;
-  readonly rootfs: string;
-  readonly spec: Spec;
+  #spec: Spec | undefined;
 
   constructor(
     readonly record: ContainerRecord,
@@ -61,10 +66,20 @@ class LiveContainer extends Live implements Container {
     readonly options: Any | undefined,
   ) {
     super(record.id, record.init);
-    const bundle = new Bundle(record.bundle);
-    this.bundle = bundle.path;
-    this.spec = bundle.spec() as Spec;
-    this.rootfs = resolve(bundle.path, this.spec.root?.path || 'rootfs');
+    this.bundle = new Bundle(record.bundle).path;
+  }
+
+  /** Read when it is first asked for: after a sleep nobody may, and the bundle may be gone. */
+  get spec(): Spec {
+    return (this.#spec ??= new Bundle(this.bundle).spec() as Spec);
+  }
+  get rootfs(): string {
+    return resolve(this.bundle, this.spec.root?.path || 'rootfs');
+  }
+
+  /** All of its processes begin as what they are. */
+  get isHeld(): boolean {
+    return this[HELD].count > 0;
   }
 }
 
@@ -73,8 +88,9 @@ class LiveExec extends Live implements Exec {
     id: string,
     record: ProcessRecord,
     readonly spec: ProcessSpec,
+    held: Held,
   ) {
-    super(id, record);
+    super(id, record, held);
   }
 }
 
@@ -107,7 +123,7 @@ class AuthoredRuntime implements RuntimePort, CallOptions {
   }
 
   async exec({ exec: id, spec, io, signal }: ExecLaunch): Promise<number> {
-    const exec = new LiveExec(id, this.container.record.execs[id]!, spec);
+    const exec = new LiveExec(id, this.container.record.execs[id]!, spec, this.container[HELD]);
     const call = { signal: signal ?? this.signal };
     const pid = await this.#ask('exec', () => exec.withIo(io, async () => this.shim.exec!(this.container, exec, call)));
     this.#check('exec', pid);
@@ -188,6 +204,13 @@ class AuthoredRuntime implements RuntimePort, CallOptions {
   }
 }
 
+/** What is left of a container besides its record. */
+interface LeftContainer {
+  readonly kept: Json;
+  /** The client's; the value in base64. */
+  readonly options?: { readonly type: string; readonly value: string };
+}
+
 interface Around {
   name: string;
   namespace: string;
@@ -202,18 +225,47 @@ export function authored(shim: Shim, around: Around): Custom {
   const byId = new Map<string, LiveContainer>();
   /** Of the Create at hand; its container is made before it first waits for anything. */
   let options: Any | undefined;
+  let isCreating = false;
   const refuse = (what: string) => (): never => {
     throw notImplemented(`${around.name} has no ${what}`);
   };
+  const add = (record: ContainerRecord, given: Any | undefined): LiveContainer => {
+    const container = new LiveContainer(record, around.namespace, given);
+    containers.set(record, container);
+    byId.set(record.id, container);
+    return container;
+  };
+  const addNew = (record: ContainerRecord): LiveContainer => {
+    const container = add(record, options);
+    // One that cannot be read is to be known of at once.
+    if (isCreating) void container.spec;
+    return container;
+  };
+  const keeper = new Keeper<Container>(shim.sleeps, around.name, around.log);
   return {
+    staysAwake: keeper.staysAwake,
+    rest(record, leaving): LeftContainer {
+      const container = containers.get(record)!;
+      if (container.isHeld) leaving.underWay(`a process of ${record.id} is held until its start`);
+      const { options } = container;
+      return {
+        kept: keeper.record(record.id, () => container),
+        ...(options && {
+          options: { type: options.type_url ?? '', value: Buffer.from(options.value ?? []).toString('base64') },
+        }),
+      };
+    },
+    resume(record, left) {
+      const { kept, options: given } = left as LeftContainer;
+      const container = add(record, given && { type_url: given.type, value: Buffer.from(given.value, 'base64') });
+      keeper.restore(record.id, () => container, kept);
+    },
+    async undo({ id, bundle }) {
+      const pid = killInit(bundle);
+      await shim.cleanup?.({ id, namespace: around.namespace, bundle, pid });
+    },
     runtime(record, signal) {
-      let container = containers.get(record);
-      if (!container) {
-        container = new LiveContainer(record, around.namespace, options);
-        containers.set(record, container);
-        byId.set(record.id, container);
-      }
-      return new AuthoredRuntime(shim, around, container, signal);
+      return new AuthoredRuntime(shim, around, containers.get(record) ?? addNew(record), signal);
     },
     hasCgroup,
     handlers(inner) {
@@ -222,11 +274,13 @@ export function authored(shim: Shim, around: Around): Custom {
         Create(request, context) {
           if (request.checkpoint) throw notImplemented(`${around.name} has no restore`);
           options = request.options ?? undefined;
+          isCreating = true;
           try {
             request.options = ownOptions(request.bundle);
             return inner.Create(request, context);
           } finally {
             options = undefined;
+            isCreating = false;
           }
         },
         async Delete(request, context) {

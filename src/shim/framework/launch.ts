@@ -1,11 +1,12 @@
 /** From `start` to the process that serves: the same program, detached, with the listening socket as a descriptor. */
-import { spawn } from 'node:child_process';
+import { spawn, type SpawnOptions } from 'node:child_process';
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { Bundle } from '../../oci/bundle.js';
 import { duplicate } from '../../sys/index.js';
 import { addressOf } from '../program/delete.js';
 import { adopt, type Listening } from '../program/listen.js';
+import { wordsFor } from './monitor.js';
 
 /** What the serving process gets: its socket, and a pipe to say on that it serves. */
 const LISTENER_FD = 3;
@@ -20,13 +21,15 @@ const MAX_WORDS = 4_096;
  * Starts the serving process, and waits until it serves.
  *
  * @param flags the command line that the daemon gave, without the action
+ * @param monitor the program of a monitor that is to start it, and is the shim then
  * @throws with what it said when it ended instead
  */
-export async function launch({ fd }: Listening, flags: readonly string[]): Promise<void> {
-  const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...flags], {
-    detached: true,
-    stdio: ['ignore', 'ignore', 'pipe', fd, 'pipe'],
-  });
+export async function launch({ fd }: Listening, flags: readonly string[], monitor: string | undefined): Promise<void> {
+  const command = [process.execPath, ...process.execArgv, process.argv[1]!, ...flags];
+  const options: SpawnOptions = { detached: true, stdio: ['ignore', 'ignore', 'pipe', fd, 'pipe'] };
+  const child = monitor
+    ? spawn(monitor, flags, { ...options, argv0: process.argv[1]!, env: { ...process.env, ...wordsFor(command) } })
+    : spawn(command[0]!, command.slice(1), options);
   // From here on the socket is its own: who connects must not be accepted by us.
   closeSync(fd);
   let words = '';

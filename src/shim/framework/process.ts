@@ -2,6 +2,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import { notFound } from '../../api/errdefs.js';
 import { execFailure, makePipe, searchPath, sendTerminal, spawn, type Child } from '../../sys/index.js';
+import { HELD, type Holder } from './held.js';
 import type { TaskProcess } from './types.js';
 
 /** How a process is to run. */
@@ -42,10 +43,13 @@ export function holdProcess(task: TaskProcess, argv: readonly string[], options:
   const { read, write } = makePipe();
   try {
     const child = launch(task, ['/bin/sh', '-c', HOLD, 'hawser-hold', ...argv], options, [read]);
+    const { [HELD]: held } = task as Holder;
+    if (held) held.count++;
     let isHeld = true;
     const open = (word: string): void => {
       if (!isHeld) return;
       isHeld = false;
+      if (held) held.count--;
       // Its reader may be dead, and then nobody needs the word.
       if (word) ignoring('EPIPE', () => writeSync(write, word));
       closeSync(write);

@@ -17,16 +17,22 @@ import { start } from '../program/start.js';
 import { aroundRunc } from './around-runc.js';
 import { authored } from './authored.js';
 import { bundleOf, cleanUp, deleteAuthored } from './delete.js';
+import { takeEarlier } from '../worker/earlier.js';
 import { inheritedListener, launch, sayReady } from './launch.js';
-import type { RuncShim, Shim } from './types.js';
+import { beWorker, monitorProgram } from './monitor.js';
+import type { Json, RuncShim, Shim } from './types.js';
 
 /** As the kernel cuts any shim's name: what `pgrep containerd-shim` finds. */
 const PROCESS_NAME = 'containerd-shim';
+
+const NO_MONITOR = 'there is no program beside the native addon that could be its monitor';
 
 /** What differs from one kind of author's shim to another. */
 interface Kind extends Pick<Program, 'version' | 'info' | 'delete'> {
   /** The runtime's name. */
   readonly name: string;
+  /** The author says that it may. */
+  readonly sleeps: boolean;
   custom(around: { name: string; namespace: string; log: Logger; onServing: () => void }): Custom;
 }
 
@@ -36,11 +42,12 @@ interface Kind extends Pick<Program, 'version' | 'info' | 'delete'> {
  *
  * @param shim what makes, starts, signals and deletes containers
  */
-export function runShim(shim: Shim): Promise<never> {
+export function runShim<Kept extends Json = Json>(shim: Shim<Kept>): Promise<never> {
   const name = shim.name ?? nameOfProgram();
   const version = shim.version ?? '';
   return run({
     name,
+    sleeps: shim.sleeps !== undefined,
     version,
     custom: (around) => authored(shim, around),
     delete: ({ id, namespace }, warn) => deleteAuthored(id, namespace, shim.cleanup?.bind(shim), warn),
@@ -54,11 +61,12 @@ export function runShim(shim: Shim): Promise<never> {
  *
  * @param shim what is to be done before or after
  */
-export function runRuncShim(shim: RuncShim): Promise<never> {
+export function runRuncShim<Kept extends Json = Json>(shim: RuncShim<Kept>): Promise<never> {
   const name = shim.name ?? nameOfProgram();
   const version = shim.version ?? '';
   return run({
     name,
+    sleeps: shim.sleeps !== undefined,
     version,
     custom: (around) => aroundRunc(shim, around),
     async delete(invocation, warn) {
@@ -92,7 +100,7 @@ async function run(kind: Kind): Promise<never> {
       failure: (message) => `${kind.name}: ${message}\n`,
       reply,
       warn: (text) => process.stderr.write(text),
-      start: (invocation) => startAction(invocation, args),
+      start: (invocation) => startAction(invocation, args, kind.sleeps ? monitorProgram() : undefined),
       serve: (invocation) => serveAction(kind, invocation),
     },
     args,
@@ -108,10 +116,14 @@ function reply(status: number, text: string | Uint8Array): Promise<void> {
 }
 
 /** Answers when another process serves. */
-async function startAction(invocation: Invocation, args: readonly string[]): Promise<void> {
+async function startAction(
+  invocation: Invocation,
+  args: readonly string[],
+  monitor: string | undefined,
+): Promise<void> {
   const { answer, listening } = await start(invocation, readInput(), process.ppid, new Timeline());
   try {
-    if (listening) await launch(listening, args.slice(0, args.lastIndexOf('start')));
+    if (listening) await launch(listening, args.slice(0, args.lastIndexOf('start')), monitor);
   } catch (error) {
     listening?.unlink();
     throw error;
@@ -121,14 +133,27 @@ async function startAction(invocation: Invocation, args: readonly string[]): Pro
 
 async function serveAction(kind: Kind, invocation: Invocation): Promise<void> {
   setName(PROCESS_NAME);
-  const listening = inheritedListener();
+  const monitored = beWorker(invocation);
   const { namespace } = invocation;
-  const log = new FifoLogger(invocation.debug, kind.name);
+  const newLog = (debug: boolean): FifoLogger => new FifoLogger(debug, kind.name);
+  const earlier = monitored?.isWoken ? takeEarlier(newLog) : undefined;
+  if (monitored?.isWoken && !earlier) return;
+  const log = earlier?.log ?? newLog(invocation.debug);
+  const listening = earlier?.listening ?? inheritedListener();
   const observations = new Observations();
   // What makes an author's code end the process is hard to find otherwise: containerd only sees that nobody answers.
   process.on('exit', (status) => {
     const [request] = observations.requests.pending();
     if (request) log.error(`the shim ends with status ${status} during ${request.method}`, { id: request.id });
+  });
+  const custom = kind.custom({
+    name: kind.name,
+    namespace,
+    log,
+    onServing() {
+      log.open('log');
+      if (!earlier) sayReady();
+    },
   });
   await serve({
     invocation,
@@ -136,15 +161,9 @@ async function serveAction(kind: Kind, invocation: Invocation): Promise<void> {
     log,
     observations,
     interceptors: [],
+    idleMs: monitored?.idleMs,
+    earlier,
     ttrpcAddress: ttrpcAddress(invocation),
-    custom: kind.custom({
-      name: kind.name,
-      namespace,
-      log,
-      onServing() {
-        log.open('log');
-        sayReady();
-      },
-    }),
+    custom: monitored ? custom : { ...custom, staysAwake: custom.staysAwake ?? NO_MONITOR },
   });
 }

@@ -79,6 +79,20 @@ export interface Remains {
   readonly pid: number;
 }
 
+/** What JSON holds, and a shim can keep over a sleep. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json | undefined };
+
+/** What a shim knows of its containers by itself, and how it is to know that again after a sleep, in another process. */
+export interface Keeping<Container, Kept extends Json> {
+  /**
+   * Gives what is to be kept of a container. Must not wait for anything. Where it throws, the shim does not sleep for now: its state dump has
+   * the error's text.
+   */
+  record(container: Container): Kept;
+  /** Takes it on, before any other call for this container. What it throws is logged, and the shim goes on. */
+  restore(container: Container, kept: Kept): void;
+}
+
 /** What a call is told besides. */
 export interface CallOptions {
   /** Aborts when nobody waits for the result any more. */
@@ -90,7 +104,13 @@ export interface CallOptions {
  * An error that is thrown reaches the client with its text, and with its class when it is one of hawser/api's `errdefs`. What
  * is left out answers Unimplemented.
  */
-export interface Shim {
+export interface Shim<Kept extends Json = Json> {
+  /**
+   * Whether it may sleep: with nothing to do for five seconds its process ends, and the program is run anew when there is something. `true` for a
+   * shim that knows nothing of running containers but what it is told in each call, or has on disk; for any other how to keep it.
+   * Default: it stays awake.
+   */
+  sleeps?: true | Keeping<Container, Kept>;
   /** The runtime's name, as `io.containerd.process.v1`. Default: made from the program's, `containerd-shim-process-v1`. */
   name?: string;
   /** Printed by `-v`, and told to clients that ask for the runtime. */
@@ -143,7 +163,9 @@ export interface RuncContainer {
 }
 
 /** Hawser's own task, run by runc, with something before or after. A hook that throws fails the call, with its text. */
-export interface RuncShim {
+export interface RuncShim<Kept extends Json = Json> {
+  /** As {@link Shim}'s. */
+  sleeps?: true | Keeping<RuncContainer, Kept>;
   /** The runtime's name, as `io.containerd.hooked.v1`. Default: made from the program's, `containerd-shim-hooked-v1`. */
   name?: string;
   /** Printed by `-v`, and told to clients that ask for the runtime. */

@@ -2,6 +2,7 @@
 import { peerCredentials } from '../../sys/index.js';
 import { readInput } from './bootstrap.js';
 import { parseFlags, usage, UsageError, type Invocation } from './flags.js';
+import { UPGRADE_USAGE, type UpgradeOrder } from './upgrade-flags.js';
 
 /** What differs from one shim's program to another. */
 export interface Program {
@@ -25,6 +26,8 @@ export interface Program {
   start(invocation: Invocation): Promise<void>;
   /** An encoded DeleteResponse. */
   delete(invocation: Invocation, warn: (text: string) => void): Promise<Uint8Array>;
+  /** Gives shims that run this version of the program. Absent where they cannot be given one. */
+  upgrade?(order: UpgradeOrder): Promise<void>;
   /** Until there is nothing more to serve. */
   serve(invocation: Invocation): Promise<void>;
 }
@@ -40,7 +43,7 @@ export async function dispatch(program: Program, args: readonly string[]): Promi
     invocation = parseFlags(args);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    await program.reply(2, `${error.message}\n${usage(program.name)}`);
+    await program.reply(2, `${error.message}\n${error.usage ?? usage(program.name)}`);
     return 2;
   }
   try {
@@ -59,6 +62,12 @@ async function act(program: Program, invocation: Invocation): Promise<void> {
   if (invocation.action === 'debug') {
     const { ask } = await import('../debug/index.js');
     return program.reply(0, await ask(invocation, peerCredentials));
+  }
+  if (invocation.upgrade) {
+    if (invocation.upgrade.help) return program.reply(0, UPGRADE_USAGE);
+    if (!program.upgrade)
+      throw new Error('upgrade: shims of this program cannot be given another version while they run');
+    return program.upgrade(invocation.upgrade);
   }
   if (!invocation.namespace) throw new Error(program.noNamespace);
   switch (invocation.action) {

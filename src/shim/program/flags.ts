@@ -1,5 +1,10 @@
 /** The command line of a shim, in Go's flag syntax (contract §1.2). */
 
+import { parseUpgrade, type UpgradeOrder } from './upgrade-flags.js';
+import { UsageError } from './usage-error.js';
+
+export { UsageError } from './usage-error.js';
+
 /** What the daemon asks for. */
 export interface Invocation {
   namespace: string;
@@ -14,10 +19,12 @@ export interface Invocation {
   info: boolean;
   version: boolean;
   help: boolean;
-  /** `start`, `delete`, `debug`, or anything else to serve. */
+  /** `start`, `delete`, `debug`, `upgrade`, or anything else to serve. */
   action: string;
-  /** What `debug` is to show. After any other action nothing is looked at. */
+  /** What `debug` is to show. */
   topic: string;
+  /** What `upgrade` is to do. After any other action nothing is looked at. */
+  upgrade: UpgradeOrder | undefined;
 }
 
 const strings = {
@@ -36,9 +43,6 @@ const booleans = {
   v: 'show the shim version and exit',
   version: 'show the shim version and exit',
 } as const;
-
-/** A command line that cannot be understood: usage goes to standard error, exit status 2. */
-export class UsageError extends Error {}
 
 export function parseFlags(args: readonly string[]): Invocation {
   const texts = new Map<string, string>();
@@ -81,6 +85,10 @@ export function parseFlags(args: readonly string[]): Invocation {
     help: set.has('help'),
     action: args[at] ?? '',
     topic: args[at] === 'debug' ? (args[at + 1] ?? '') : '',
+    upgrade:
+      args[at] === 'upgrade' && !set.has('help')
+        ? parseUpgrade(args.slice(at + 1), { namespace: text('namespace'), id: text('id'), address: text('address') })
+        : undefined,
   };
 }
 

@@ -1,13 +1,13 @@
 /** One mount, with all that its options ask for (contract §6.7). */
 import { closeSync, existsSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { attachLoop, mount, SysError } from '../../sys/index.js';
+import { attachLoop, mount, pageSize, SysError } from '../../sys/index.js';
 import type { Mount } from '../record/mount.js';
 import { mountWithHelper } from './fuse.js';
 import { mapLowers, openMaps, remap } from './idmap.js';
 import { lockedFlags } from './mountinfo.js';
 import { mountFlags, parseOptions, type MountOptions } from '../../oci/mount-options.js';
-import { fitLowers, PAGE, type Lowers } from '../../oci/overlay.js';
+import { fitLowers, type Lowers } from '../../oci/overlay.js';
 
 /** What begins the name, after that of the rootfs, of a directory that is needed for as long as mounting takes. */
 export const SCRATCH = '.lower-';
@@ -51,8 +51,10 @@ async function mountAll(
       maps === undefined ? fitLowers(options.data, scratch, undo) : await mapLowers(options.data, maps, scratch, undo);
   const source = options.loop ? await loopDevice(one.source, options, undo) : one.source;
   const data = lowers.data.join(',');
-  if (Buffer.byteLength(data) >= PAGE) {
-    throw new Error(`mount options is too long: ${Buffer.byteLength(data)} bytes, and the kernel reads ${PAGE - 1}`);
+  if (Buffer.byteLength(data) >= pageSize()) {
+    throw new Error(
+      `mount options is too long: ${Buffer.byteLength(data)} bytes, and the kernel reads ${pageSize() - 1}`,
+    );
   }
   try {
     await mount(source, target, one.type, set, data, lowers.cwd);

@@ -2,7 +2,7 @@
 import { bytesWaiting } from '../../sys/index.js';
 import { Pump, type PumpOptions } from './pump.js';
 import { settled } from './settle.js';
-import { CannotRest, type Leaving } from '../worker/leaving.js';
+import { CannotRest, type Copied, type Leaving, type Sink } from '../worker/leaving.js';
 import type { Target } from './target.js';
 
 interface Copy {
@@ -57,16 +57,23 @@ export class Copies {
     });
   }
 
+  /** Goes on with what the monitor has copied meanwhile. */
+  resume(name: string, source: number, target: Target, onEnd: () => void, { held, bytes }: Copied): void {
+    this.counters.bytesCopied += bytes;
+    target.wasCopied(bytes);
+    this.start(name, source, target, onEnd, held);
+  }
+
   has(name: string): boolean {
     return this.#copies.has(name);
   }
 
   /** Leaves all to the monitor. @throws CannotRest */
-  rest(leaving: Leaving, source: (name: string) => number, sink: (target: Target) => number): string[] {
+  rest(leaving: Leaving, source: (name: string) => number, into: (name: string) => Sink | undefined): string[] {
     for (const [name, { pump }] of this.#copies)
       if (!leaving.isSudden && !pump.rest())
         throw new CannotRest(`${name} of ${this.id} is not where its client finds it`);
-    for (const [name, { target }] of this.#copies) leaving.copies(source(name), sink(target));
+    for (const name of this.#copies.keys()) leaving.copies(source(name), into(name));
     return [...this.#copies.keys()];
   }
 

@@ -42,6 +42,8 @@ const NEXT: Record<RelayState, Next> = {
   'source-failed': 'hung-up',
   // Never looked up: see step().
   'sink-failed': 'end',
+  // None of ours has a bound.
+  'has-all': 'end',
 };
 
 /** Between descriptors: no byte comes to JavaScript, and between pipes none is copied at all. */

@@ -17,7 +17,7 @@ import { Held } from './held.js';
 import { openNowhere } from './nowhere.js';
 import { Pump } from './pump.js';
 import { CountingSink, DescriptorSink } from './sink.js';
-import { CannotRest, type Found, type Leaving } from '../worker/leaving.js';
+import { CannotRest, type Copied, type Found, type Leaving } from '../worker/leaving.js';
 import { closeTargets, openTargets, restTargets, resumeTargets, type Target, type Targets } from './target.js';
 import type { RestingStdio, Stdio, StdioObserver, StdioRequest, StreamName } from './types.js';
 
@@ -32,7 +32,7 @@ export class PlainStdio implements Stdio {
   #given: number[] = [];
   #input: Feed | undefined;
   /** Read for the sake of who writes to it: streams that go nowhere, of a container without a /dev/null. */
-  readonly #lost: Pump[] = [];
+  readonly #lost = new Map<StreamName, Pump>();
   /** What the runtime says in its process's standard error. */
   #held: Held | undefined;
   #stdinClosed = false;
@@ -62,39 +62,49 @@ export class PlainStdio implements Stdio {
     request: StdioRequest,
     warn: (text: string) => void,
     observer: StdioObserver,
-    { descriptors, copying, input, targets, stdinClosed = false, isGiven = false }: RestingStdio,
+    { descriptors, copying, input, targets, stdinClosed = false, isGiven = false, lost = [], nowhere }: RestingStdio,
     found: Found,
   ): PlainStdio {
     const stdio = new PlainStdio(request, warn, observer);
     stdio.#fds.addAll(found.all(descriptors));
-    stdio.#targets = resumeTargets(targets, (places) => found.all(places), warn, observer);
+    stdio.#targets = resumeTargets(targets, false, found, request, warn, observer);
     stdio.#stdinClosed = stdinClosed;
     for (const target of stdio.#targets.values()) stdio.#copies.add(target);
     for (const name of copying as StreamName[])
-      stdio.#copy(
+      stdio.#copies.resume(
         name,
         stdio.#fds.get(`${name}-shim`)!,
         stdio.#targets.get(name)!,
-        found.held(descriptors[`${name}-shim`]!),
+        () => stdio.#fds.close(`${name}-shim`),
+        found.copied(descriptors[`${name}-shim`]!),
       );
-    if (input) stdio.#feed(found.held(descriptors['stdin-client']!));
+    if (nowhere !== undefined) closeSync(found.fd(nowhere));
+    for (const name of lost) {
+      observer.counters.bytesCopied += found.copied(descriptors[`${name}-lost`]!).bytes;
+      stdio.#lose(name);
+    }
+    if (input) stdio.#resumeFeed(found.copied(descriptors['stdin-client']!));
     if (isGiven) stdio.#given = [stdio.#fds.get('stdin')!, ...STREAMS.map((name) => stdio.#opened(name)!)];
     return stdio;
   }
 
   rest(leaving: Leaving): RestingStdio {
     const { id } = this.request;
-    if (this.#lost.length > 0) throw new CannotRest(`${id} has output that goes nowhere`);
+    const lost = [...this.#lost.keys()];
+    for (const pump of this.#lost.values())
+      if (!leaving.isSudden && !pump.rest()) throw new CannotRest(`output of ${id} that goes nowhere is being read`);
     if (this.#given.length > 0) leaving.underWay(`${id} has not been made yet`);
     if (!leaving.isSudden && this.#input?.rest() === false) throw new CannotRest(`input of ${id} is under way`);
     const descriptors = leaving.keepAll(this.#fds.list());
-    const { resting, sinks } = restTargets(this.#targets, leaving);
+    const { resting, into } = restTargets(this.#targets, leaving);
     const copying = this.#copies.rest(
       leaving,
       (name) => descriptors[`${name}-shim`]!,
-      (target) => sinks.get(target)!,
+      (name) => into(name as StreamName),
     );
-    if (this.#input) leaving.copies(descriptors['stdin-client']!, descriptors['stdin-shim']!);
+    if (this.#input) leaving.copies(descriptors['stdin-client']!, { place: descriptors['stdin-shim']! });
+    const nowhere = lost.length > 0 ? leaving.nowhere() : undefined;
+    for (const name of lost) leaving.copies(descriptors[`${name}-lost`]!, nowhere);
     return {
       descriptors,
       copying,
@@ -102,6 +112,8 @@ export class PlainStdio implements Stdio {
       targets: resting,
       stdinClosed: this.#stdinClosed,
       isGiven: this.#given.length > 0,
+      lost,
+      nowhere: nowhere?.place,
     };
   }
 
@@ -158,6 +170,11 @@ export class PlainStdio implements Stdio {
     this.#feed();
   }
 
+  #resumeFeed({ held, bytes }: Copied): void {
+    this.observer.counters.bytesCopied += bytes;
+    this.#feed(held);
+  }
+
   #feed(first?: Buffer): void {
     const [client, sink] = [this.#fds.get('stdin-client'), this.#fds.get('stdin-shim')];
     if (client === undefined || sink === undefined) return;
@@ -198,7 +215,7 @@ export class PlainStdio implements Stdio {
     this.#endInput();
     this.#held?.stop();
     this.#copies.stopAll();
-    for (const pump of this.#lost) pump.stop();
+    for (const pump of this.#lost.values()) pump.stop();
     this.#fds.closeAll();
     await closeTargets(this.#targets);
   }
@@ -252,15 +269,19 @@ export class PlainStdio implements Stdio {
       closeSync(pipe.write);
       return this.#fds.add(name, pipe.read);
     }
-    const lost = this.#fds.add(`${name}-lost`, pipe.read);
-    setNonblock(lost, true);
-    this.#lost.push(
-      new Pump(lost, new CountingSink(), {
-        counters: this.observer.counters,
-        onEnd: () => this.#fds.close(`${name}-lost`),
-      }),
-    );
+    setNonblock(this.#fds.add(`${name}-lost`, pipe.read), true);
+    this.#lose(name);
     return this.#fds.add(name, pipe.write);
+  }
+
+  /** Reads it for as long as there is somebody who writes. */
+  #lose(name: StreamName): void {
+    const onEnd = (): void => {
+      this.#lost.delete(name);
+      this.#fds.close(`${name}-lost`);
+    };
+    const { counters } = this.observer;
+    this.#lost.set(name, new Pump(this.#fds.get(`${name}-lost`)!, new CountingSink(), { counters, onEnd }));
   }
 
   /** The process finds the end of its input. What its client still writes stays in the FIFO, which is open until Delete. */

@@ -59,9 +59,9 @@ export class Pump {
 
   /** Stops between two steps, for another process to go on. False when something of it would be lost. */
   rest(): boolean {
-    if (this.#done || this.#finishing || this.#sinkBroken || !(this.#mover instanceof DescriptorMover)) return false;
+    if (this.#done || this.#finishing || this.#sinkBroken) return false;
     if (this.#threaded) {
-      this.#mover.takeBack();
+      if (!this.#mover.takeBack()) return false;
       this.#threadIsOver();
     }
     return !this.#done && this.#mover.pending === 0;

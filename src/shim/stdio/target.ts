@@ -3,12 +3,12 @@ import { constants, openSync, statSync } from 'node:fs';
 import { bytesWaiting, growPipe, pipeSize, setNonblock, SysError } from '../../sys/index.js';
 import { Descriptors } from './descriptors.js';
 import { openOutput, openRest, type Output } from './fifo.js';
-import { LogFile } from './log/log-file.js';
+import { LogFile, type RestingLogFile } from './log/log-file.js';
 import { Logger } from './log/logger.js';
 import { loggerSettings, logFileSettings, unknownFileKeys, type LogFileSettings } from './log/settings.js';
-import { CannotRest, type Leaving } from '../worker/leaving.js';
+import type { Found, Leaving, Sink as RestingSink } from '../worker/leaving.js';
 import { DescriptorSink, type Sink } from './sink.js';
-import type { RestingStdio, StdioObserver, StdioRequest, StreamName } from './types.js';
+import type { RestingTarget, StdioObserver, StdioRequest, StreamName } from './types.js';
 import { parseOutput } from './uri.js';
 
 const { O_APPEND, O_NONBLOCK, O_WRONLY } = constants;
@@ -33,8 +33,18 @@ export interface Target {
   unread(): number;
   close(): Promise<void>;
   describe(): unknown;
-  /** What is copied into, if anything, and all descriptors, for another process to go on with. @throws CannotRest */
-  rest(leaving: Leaving): { descriptors: Record<string, number>; sink: number | undefined };
+  /** Who opened what it goes into: what is left is left once for each. */
+  readonly owner: object;
+  /** Leaves it to another process, with all that have this owner. @throws CannotRest */
+  rest(leaving: Leaving): RestedTarget;
+  /** So many bytes were copied into it while there was no process for it. */
+  wasCopied(bytes: number): void;
+}
+
+interface RestedTarget {
+  readonly resting: Omit<RestingTarget, 'streams'>;
+  /** What a stream is copied into; undefined where every byte needs a worker. */
+  into(name: StreamName): RestingSink | undefined;
 }
 
 /** Both streams have the same one when a client names one FIFO or file for both: what is written stays in order. */
@@ -63,7 +73,7 @@ export async function openTargets(
         targets.set(
           name,
           kindOf(text) === 'file'
-            ? await LogFileTarget.open(asItIs(text), warn)
+            ? await LogFileTarget.open(asItIs(text), warn, observer)
             : await FifoTarget.open(text, warn, observer),
         );
         return;
@@ -76,7 +86,7 @@ export async function openTargets(
           name,
           kindOf(uri.path) === 'other' && isPlain(settings)
             ? FifoTarget.device(uri.path, warn, observer)
-            : await LogFileTarget.open(settings, warn),
+            : await LogFileTarget.open(settings, warn, observer),
         );
         return;
       }
@@ -111,34 +121,47 @@ export async function closeTargets(targets: Targets): Promise<void> {
   for (const target of targets.values()) await target.close();
 }
 
-/** Targets that another process has opened. */
+/** Targets that another process has opened. The first two as with {@link openTargets}'s. */
 export function resumeTargets(
-  all: RestingStdio['targets'],
-  found: (places: Readonly<Record<string, number>>) => Record<string, number>,
+  all: readonly RestingTarget[],
+  copyAll: boolean,
+  found: Found,
+  request: StdioRequest,
   warn: (text: string) => void,
   observer: StdioObserver,
 ): Targets {
   const targets: Targets = new Map();
-  for (const { streams, descriptors } of all) {
-    const target = FifoTarget.resume(found(descriptors), warn, observer);
+  for (const { streams, descriptors, file, logger } of all) {
+    if (logger) {
+      const resumed = Logger.resume(logger, found, request, warn, observer);
+      for (const name of streams) targets.set(name, new LoggerTarget(resumed, name, copyAll || name === 'stderr'));
+      continue;
+    }
+    const target = file
+      ? LogFileTarget.resume(file, found, warn, observer)
+      : FifoTarget.resume(found.all(descriptors), warn, observer);
     for (const name of streams) targets.set(name, target);
   }
   return targets;
 }
 
-/** Leaves the targets to another process; gives what each is copied into, too. @throws CannotRest */
+/** Leaves the targets to another process; gives what each stream is copied into, too. @throws CannotRest */
 export function restTargets(
   targets: Targets,
   leaving: Leaving,
-): { resting: RestingStdio['targets']; sinks: Map<Target, number> } {
-  const sinks = new Map<Target, number>();
-  const resting = [...new Set(targets.values())].map((target) => {
-    const { descriptors, sink } = target.rest(leaving);
-    if (sink !== undefined) sinks.set(target, sink);
-    return { streams: [...targets].filter(([, one]) => one === target).map(([name]) => name), descriptors };
-  });
-  return { resting, sinks };
+): { resting: RestingTarget[]; into: RestedTarget['into'] } {
+  const rested = new Map<object, RestedTarget>();
+  for (const target of targets.values()) if (!rested.has(target.owner)) rested.set(target.owner, target.rest(leaving));
+  const streamsOf = (owner: object): StreamName[] =>
+    [...targets].filter(([, target]) => target.owner === owner).map(([name]) => name);
+  return {
+    resting: [...rested].map(([owner, { resting }]) => ({ ...resting, streams: streamsOf(owner) })),
+    into: (name) => rested.get(targets.get(name)!.owner)!.into(name),
+  };
 }
+
+/** One that has been closed. */
+const CLOSED: RestedTarget = { resting: { descriptors: {} }, into: () => undefined };
 
 /** Checks what a client asks for, without opening anything. Throws InvalidArgument. */
 export function checkTargets({ stdout, stderr, onDeath }: Pick<StdioRequest, 'stdout' | 'stderr' | 'onDeath'>): void {
@@ -179,9 +202,18 @@ class FifoTarget implements Target {
     return new FifoTarget(descriptors, warn, observer);
   }
 
-  rest(leaving: Leaving): { descriptors: Record<string, number>; sink: number | undefined } {
+  get owner(): this {
+    return this;
+  }
+
+  rest(leaving: Leaving): RestedTarget {
     const descriptors = leaving.keepAll(this.#fds.list());
-    return { descriptors, sink: descriptors.both ?? descriptors.device };
+    const place = descriptors.both ?? descriptors.device;
+    return { resting: { descriptors }, into: () => (place === undefined ? undefined : { place }) };
+  }
+
+  wasCopied(): void {
+    /* The kernel knows what lies in it. */
   }
 
   static async open(path: string, warn: (text: string) => void, observer: StdioObserver): Promise<FifoTarget> {
@@ -253,8 +285,12 @@ class LogFileTarget implements Target {
 
   private constructor(private readonly file: LogFile) {}
 
-  static async open(settings: LogFileSettings, warn: (text: string) => void): Promise<LogFileTarget> {
-    return new LogFileTarget(await LogFile.acquire(settings, warn));
+  static async open(
+    settings: LogFileSettings,
+    warn: (text: string) => void,
+    { changes }: StdioObserver,
+  ): Promise<LogFileTarget> {
+    return new LogFileTarget(await LogFile.acquire(settings, warn, changes));
   }
 
   sink(): Sink {
@@ -294,8 +330,27 @@ class LogFileTarget implements Target {
     return this.file.describe();
   }
 
-  rest(): never {
-    throw new CannotRest('a log file has rules that it is written by');
+  static resume(
+    file: RestingLogFile,
+    found: Found,
+    warn: (text: string) => void,
+    { changes }: StdioObserver,
+  ): LogFileTarget {
+    return new LogFileTarget(LogFile.resume(file, found, warn, changes));
+  }
+
+  get owner(): this {
+    return this;
+  }
+
+  rest(leaving: Leaving): RestedTarget {
+    if (this.#closing) return CLOSED;
+    const file = this.file.rest(leaving);
+    return { resting: { descriptors: {}, file }, into: () => file.into };
+  }
+
+  wasCopied(bytes: number): void {
+    this.file.grew(bytes);
   }
 }
 
@@ -307,7 +362,8 @@ class LoggerTarget implements Target {
     private readonly name: StreamName,
     private readonly copying: boolean,
   ) {
-    if (copying) setNonblock(logger.writer(name)!, true);
+    const writer = logger.writer(name);
+    if (copying && writer !== undefined) setNonblock(writer, true);
   }
 
   get direct(): number | undefined {
@@ -350,8 +406,22 @@ class LoggerTarget implements Target {
     return this.logger.describe();
   }
 
-  rest(): never {
-    throw new CannotRest('a logger is watched over');
+  get owner(): Logger {
+    return this.logger;
+  }
+
+  rest(leaving: Leaving): RestedTarget {
+    const logger = this.logger.rest(leaving);
+    if (!logger) return CLOSED;
+    const into = (name: StreamName): RestingSink | undefined => {
+      const place = logger.descriptors[name];
+      return place === undefined ? undefined : { place };
+    };
+    return { resting: { descriptors: {}, logger }, into };
+  }
+
+  wasCopied(): void {
+    /* The kernel knows what lies in its pipe. */
   }
 }
 

@@ -7,7 +7,7 @@ import { Descriptors } from './descriptors.js';
 import { startFeed, type Feed } from './feed.js';
 import { openBothEnds, openInput, openKeeper } from './fifo.js';
 import { DescriptorSink } from './sink.js';
-import { CannotRest, type Found, type Leaving } from '../worker/leaving.js';
+import { CannotRest, type Copied, type Found, type Leaving } from '../worker/leaving.js';
 import { closeTargets, openTargets, restTargets, resumeTargets, type Targets } from './target.js';
 import type { RestingStdio, Stdio, StdioObserver, StdioRequest } from './types.js';
 
@@ -60,13 +60,15 @@ export class TerminalStdio implements Stdio {
     const stdio = new TerminalStdio(request, warn, observer);
     stdio.#console.close();
     stdio.#fds.addAll(found.all(descriptors));
-    stdio.#targets = resumeTargets(targets, (places) => found.all(places), warn, observer);
+    stdio.#targets = resumeTargets(targets, true, found, request, warn, observer);
     stdio.#exited = exited;
     stdio.#size = size && [...size];
     const master = stdio.#fds.get('master');
     if (master === undefined) return stdio;
-    if (copying.length > 0) stdio.#copyOutput(master, found.held(descriptors.master!));
-    if (input) stdio.#feed(master, found.held(descriptors.stdin!));
+    const target = stdio.#targets.get('stdout');
+    if (copying.length > 0 && target)
+      stdio.#copies.resume('output', master, target, () => stdio.#closeMaster(), found.copied(descriptors.master!));
+    if (input) stdio.#resumeFeed(master, found.copied(descriptors.stdin!));
     return stdio;
   }
 
@@ -74,13 +76,13 @@ export class TerminalStdio implements Stdio {
     if (!leaving.isSudden && this.#input?.rest() === false)
       throw new CannotRest(`input of ${this.request.id} is under way`);
     const descriptors = leaving.keepAll(this.#fds.list());
-    const { resting, sinks } = restTargets(this.#targets, leaving);
+    const { resting, into } = restTargets(this.#targets, leaving);
     const copying = this.#copies.rest(
       leaving,
       () => descriptors.master!,
-      (target) => sinks.get(target)!,
+      () => into('stdout'),
     );
-    if (this.#input) leaving.copies(descriptors.stdin!, descriptors.master!);
+    if (this.#input) leaving.copies(descriptors.stdin!, { place: descriptors.master! });
     return {
       descriptors,
       copying,
@@ -122,9 +124,14 @@ export class TerminalStdio implements Stdio {
     if (this.#exited) this.processExited();
   }
 
-  #copyOutput(master: number, first?: Buffer): void {
+  #copyOutput(master: number): void {
     const target = this.#targets.get('stdout');
-    if (target) this.#copies.start('output', master, target, () => this.#closeMaster(), first);
+    if (target) this.#copies.start('output', master, target, () => this.#closeMaster());
+  }
+
+  #resumeFeed(master: number, { held, bytes }: Copied): void {
+    this.observer.counters.bytesCopied += bytes;
+    this.#feed(master, held);
   }
 
   #feed(master: number, first?: Buffer): void {

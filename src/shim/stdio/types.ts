@@ -2,6 +2,8 @@
 import type { Observations } from '../observe/observations.js';
 
 import type { Leaving } from '../worker/leaving.js';
+import type { RestingLogFile } from './log/log-file.js';
+import type { RestingLogger } from './log/logger.js';
 
 export type StreamName = 'stdout' | 'stderr';
 
@@ -23,19 +25,27 @@ export interface StdioRequest {
   onDeath: string;
 }
 
+/** What is left of where output goes: a FIFO or device has nothing but its descriptors. */
+export interface RestingTarget {
+  /** Both may have the same. */
+  readonly streams: readonly StreamName[];
+  readonly descriptors: Readonly<Record<string, number>>;
+  readonly file?: RestingLogFile;
+  readonly logger?: RestingLogger;
+}
+
 /** What a worker that rests leaves of a process's stdio: plain data; descriptors by their places in the list that goes with it. */
 export interface RestingStdio {
   readonly descriptors: Readonly<Record<string, number>>;
   /** Names of the copies under way, by which the monitor goes on. */
   readonly copying: readonly string[];
   readonly input: boolean;
-  /** By stream; both may have the same. */
-  readonly targets: readonly {
-    readonly streams: readonly StreamName[];
-    readonly descriptors: Readonly<Record<string, number>>;
-  }[];
+  readonly targets: readonly RestingTarget[];
   /** It has not been made yet: what it is to be given is among the descriptors. */
   readonly isGiven?: boolean;
+  /** Streams that are read for the sake of who writes to them, and copied to a /dev/null meanwhile. */
+  readonly lost?: readonly StreamName[];
+  readonly nowhere?: number | undefined;
   readonly stdinClosed?: boolean;
   readonly exited?: boolean;
   readonly size?: readonly [number, number] | undefined;

@@ -1,7 +1,7 @@
 /** The runtime of one container: for how long it may be asked, and whether what it has of that name is this container. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Bundle } from '../../oci/bundle.js';
+import { removeFile, type Bundle } from '../../oci/bundle.js';
 import { isAnothers, type RuntimePort } from '../../runc/index.js';
 import type { ContainerRecord } from '../record/record.js';
 import { OciRuntime } from '../runtime/oci.js';
@@ -85,6 +85,11 @@ export class ContainerRuntime {
   /** Runtimes keep a directory for each container. */
   isKnown(): boolean {
     return existsSync(this.#stateDirectory);
+  }
+
+  /** Its init has gone on; what runc knows that by may be left where the start was broken off. */
+  noteStarted(): void {
+    removeFile(join(this.#stateDirectory, 'exec.fifo'));
   }
 
   get #stateDirectory(): string {

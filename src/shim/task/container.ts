@@ -56,6 +56,7 @@ export class Container {
 
   /** Goes on with what another process has left. */
   static resume(resting: RestingContainer, shim: ShimContext, found: Found, host?: Host): Container {
+    shim.custom?.resume?.(resting.record, resting.custom);
     const container = new Container(resting.record, shim, host);
     resumeContainer(container.#parts, resting, found);
     return container;

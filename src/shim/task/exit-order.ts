@@ -1,7 +1,7 @@
 /**
  * What follows when a process of a container ends. The init's exit is the last of a container (contract §4.5):
  *
- * 1. seen: the record has its status and time; no exec may start any more, and commands of the runtime under way have
+ * 1. seen: the record has its status and time, and the OOM counter has been read; no exec may start any more, and commands of the runtime under way have
  *    seconds left;
  * 2. on disk: `exit.json` in the bundle, before any reply or event says so;
  *    (what was asked for before, and is being answered, comes first: the reply and event of Create, Start)
@@ -54,6 +54,8 @@ export class ExitOrder {
     const { init } = record;
     init.exitStatus = status;
     init.exitedAt = host.now();
+    // Before all else: with nobody in it any more, systemd is about to remove the cgroup.
+    quietly(this.parts, 'checking the OOM counter at exit', () => this.parts.memory.look());
     this.#initIsGone();
     runtime.initEnded();
     // Nobody asks for its end any more; its bundle may be gone, or another container's.

@@ -88,6 +88,8 @@ export async function undoLost(parts: Parts): Promise<void> {
   await untilCommandsEnd(parts);
   if (runtime.isKnown() && !bundle.isForeign && !runtime.isAnothers())
     await attempt('delete', () => runtime.cleaner().delete(id, { force: true }));
+  const { custom } = shim;
+  if (custom?.undo) await attempt('cleanup', () => custom.undo!(record));
   move(record, 'undone');
   if (mounts.length > 0)
     await attempt('unmount', () => unmountRootfs(bundle.rootfs, { lazy: true, waits: shim.observations.waits }));
@@ -107,13 +109,14 @@ function settleExec(parts: Parts, execId: string): void {
 }
 
 function settleStart(parts: Parts): void {
-  const { record, events, bundle, host } = parts;
+  const { record, runtime, events, bundle, host } = parts;
   const { init } = record;
   // Until it is started, the init is the runtime's program: `runc init`, or a fork of `crun create`.
   const words = commandLine(init.pid);
   const isStarted = words[1] !== 'init' && !words.includes(record.runtime.root);
   if (init.state === 'created' && isStarted) {
     move(record, 'start');
+    runtime.noteStarted();
     parts.init.stdio?.beforeStart();
     events.start(init.pid);
   }

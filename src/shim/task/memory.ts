@@ -4,10 +4,15 @@ import type { OomWatch, RestingWatch } from '../cgroup/oom.js';
 import type { Found, Leaving } from '../worker/leaving.js';
 import type { Parts } from './parts.js';
 
+/** As a shell has it. */
+const KILLED = 128 + 9;
+
 /** Stats and out-of-memory events need it; a container without them is still a container. */
 export class MemoryWatch {
   #watch: Pick<OomWatch, 'look' | 'stop' | 'rest'> | undefined;
   #isInitFree = false;
+  /** Somebody has asked for a SIGKILL of the init. */
+  #isKillAsked = false;
 
   constructor(private readonly parts: Pick<Parts, 'record' | 'shim' | 'host' | 'init' | 'events'>) {}
 
@@ -54,13 +59,22 @@ export class MemoryWatch {
     if (record.init.state !== 'abandoned') events.oom();
   }
 
+  /** The init is about to be killed by somebody who asked for it. */
+  killAsked(): void {
+    this.#isKillAsked = true;
+  }
+
   /** Looks at once, so that what has happened is published before the exit that it caused. */
   look(): void {
-    this.#watch?.look();
+    this.#watch?.look(this.#wasKilled());
   }
 
   /** Looks for the last time. A second call does nothing. */
   stop(): void {
-    this.#watch?.stop();
+    this.#watch?.stop(this.#wasKilled());
+  }
+
+  #wasKilled(): boolean {
+    return !this.#isKillAsked && this.parts.record.init.exitStatus === KILLED;
   }
 }

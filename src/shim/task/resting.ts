@@ -5,6 +5,8 @@ import type { InitState } from '../record/states.js';
 import type { RestingStdio } from '../stdio/index.js';
 import type { ExitStatus } from '../../sys/index.js';
 import type { Found, Leaving } from '../worker/leaving.js';
+import type { Listening } from '../program/listen.js';
+import type { Custom } from './custom.js';
 import { initEnd } from './launch.js';
 import type { Parts } from './parts.js';
 import { LiveProcess } from './process.js';
@@ -15,6 +17,8 @@ import { resumeStreams } from './streams.js';
 export interface RestingContainer {
   readonly record: ContainerRecord;
   readonly isForeign: boolean;
+  /** Of who does not do all as runc's shim does it. */
+  readonly custom?: unknown;
   readonly memory: RestingWatch | undefined;
   readonly init: RestingStdio | undefined;
   /** By id. */
@@ -23,6 +27,21 @@ export interface RestingContainer {
 
 /** Where nothing is under way by itself. */
 const AT_REST: ReadonlySet<InitState> = new Set(['created', 'running', 'paused', 'stopped']);
+
+/** Why a shim never leaves what it has to another process, whatever that is; undefined where it may. */
+export function staysAwake({
+  custom,
+  interceptors,
+  listening,
+}: {
+  readonly custom?: Custom | undefined;
+  readonly interceptors: readonly unknown[];
+  readonly listening: Pick<Listening, 'path'>;
+}): string | undefined {
+  if (custom?.staysAwake !== undefined) return custom.staysAwake;
+  if (interceptors.length > 0) return 'it makes calls fail on purpose';
+  return listening.path === '' ? 'somebody else has bound its socket' : undefined;
+}
 
 /** @throws CannotRest while an operation is under way, or somebody's end has not been published */
 export function restContainer(parts: Parts, serial: Serial, leaving: Leaving): RestingContainer {
@@ -39,6 +58,7 @@ export function restContainer(parts: Parts, serial: Serial, leaving: Leaving): R
   return {
     record,
     isForeign: runtime.isForeign,
+    custom: parts.shim.custom?.rest?.(record, leaving),
     memory: memory.rest(leaving),
     init: init.stdio?.rest(leaving),
     execs: Object.fromEntries(

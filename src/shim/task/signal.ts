@@ -12,7 +12,7 @@ const STARTING_MS = 5_000;
 
 /** Signals the init, or with `all` every process. Not queued behind a start: a start that hangs must be killable. */
 export async function kill(
-  { record, runtime }: Pick<Parts, 'record' | 'runtime'>,
+  { record, runtime, memory }: Pick<Parts, 'record' | 'runtime' | 'memory'>,
   signal: number,
   all: boolean,
 ): Promise<void> {
@@ -24,6 +24,7 @@ export async function kill(
   if (init.pid === 0 && runtime.isAnothers()) throw notFound('no such container');
   // The end of its init is the end of its pid namespace. runc up to 1.1 signals the cgroup instead, in which there may be
   // another daemon's container of the same name; and thaws it, which a paused one needs.
+  if (signal === SIGKILL) memory.killAsked();
   const isEnough = signal === SIGKILL && !record.sharesPidNamespace && init.state !== 'paused';
   try {
     await runtime.cleaner().kill(id, signal, { all: all && !isEnough });

@@ -1,6 +1,6 @@
 /**
  * All that a worker knows, as another goes on with it: plain data, and descriptors by their places in a list. Whoever changes what
- * stands here so that an older record can't be read any more changes the format's number.
+ * stands here so that an older program can't read it any more makes the format's number (format.ts) one more, and goes on reading older ones.
  */
 import { containerd } from '../../api/gen/api.js';
 import type { RestingEvents } from '../events/publisher.js';
@@ -12,8 +12,6 @@ import type { ConnectionSocket } from '../../ttrpc/connection-socket.js';
 import type { RestingContainers } from '../task/containers.js';
 import type { SleepRecord } from './sleep.js';
 import { CannotRest, type Found, type Leaving } from './leaving.js';
-
-export const FORMAT = 1;
 
 /** A Wait that has not been answered. */
 interface RestingWait {

@@ -1,5 +1,5 @@
 /** What a worker leaves with its monitor: descriptors, by their place in a list, and what is done with each meanwhile. */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import type { GivenRecord, Resting } from '../../sys/index.js';
 
 /** With one message (unix(7), SCM_MAX_FD). */
@@ -11,6 +11,21 @@ export const NOWHERE = -1;
 /** There is something that no other worker could go on with; the message says what. */
 export class CannotRest extends Error {
   override readonly name = 'CannotRest';
+}
+
+/** What something is copied into: one that is kept, by its place. */
+export interface Sink {
+  readonly place: number;
+  /** How many bytes it takes before there is to be a worker. Default: any number. */
+  readonly most?: number | undefined;
+}
+
+/** What has become of a copy. */
+export interface Copied {
+  /** What was read of its source, and not written. */
+  readonly held: Buffer;
+  /** How many bytes were written. */
+  readonly bytes: number;
 }
 
 export class Leaving {
@@ -56,10 +71,22 @@ export class Leaving {
     for (const fd of this.#opened.splice(0)) closeSync(fd);
   }
 
-  /** One that is kept is copied into another, which is kept too; both by their places. */
-  copies(from: number, into: number): void {
+  /** One that is kept, by its place, is copied. There is to be a worker when there is something to copy where no sink is given, or no byte may go there. */
+  copies(from: number, into: Sink | undefined): void {
     if (this.isSudden) return;
-    this.#all[from] = { fd: this.#all[from]!.fd, how: 'copied', into };
+    const { fd } = this.#all[from]!;
+    this.#all[from] =
+      into === undefined || into.most === 0
+        ? { fd, how: 'wakes' }
+        : { fd, how: 'copied', into: into.place, most: into.most };
+  }
+
+  /** For what is to be read and forgotten. Who goes on has it to close. Undefined for a sudden end, for which nothing is copied. */
+  nowhere(): Sink | undefined {
+    if (this.isSudden) return undefined;
+    const fd = openSync('/dev/null', constants.O_WRONLY | constants.O_NONBLOCK);
+    this.#opened.push(fd);
+    return { place: this.keep(fd) };
   }
 
   keepAll(named: Readonly<Record<string, number>>): Record<string, number> {
@@ -76,7 +103,7 @@ export class Leaving {
 export class Found {
   readonly #unclaimed: Set<number>;
 
-  constructor(private readonly given: Pick<GivenRecord, 'fds' | 'held' | 'accepted'>) {
+  constructor(private readonly given: Pick<GivenRecord, 'fds' | 'held' | 'copied' | 'shared'>) {
     this.#unclaimed = new Set(given.fds.keys());
   }
 
@@ -85,9 +112,9 @@ export class Found {
     return this.given.fds[place]!;
   }
 
-  /** Connections that were accepted when the record was handed over already. */
-  get accepted(): readonly number[] {
-    return this.given.accepted;
+  /** Connections that were accepted when the record was handed over already, and files that were opened. */
+  get shared(): readonly number[] {
+    return this.given.shared;
   }
 
   /** Closes what nobody has asked for: it was of something that is no more. */
@@ -96,9 +123,9 @@ export class Found {
     this.#unclaimed.clear();
   }
 
-  /** What a copy has read of it, and not written. */
-  held(place: number): Buffer {
-    return this.given.held[place]!;
+  /** What has become of its copy. */
+  copied(place: number): Copied {
+    return { held: this.given.held[place]!, bytes: this.given.copied[place]! };
   }
 
   all(places: Readonly<Record<string, number>>): Record<string, number> {

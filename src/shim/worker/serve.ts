@@ -1,14 +1,17 @@
 /** Serving: the long life of a shim, from its socket to its orderly end (contract §1.8). */
+import { closeSync, fstatSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../../api/gen/services.js';
 import { runningCommands } from '../../runc/index.js';
 import {
   becomeSubreaper,
+  endSilently,
   forgetWithMonitor,
   hearMonitor,
   haveTaken,
   isWatched,
   keepWithMonitor,
+  leaveWithMonitor,
   shimPid,
   SysError,
 } from '../../sys/index.js';
@@ -28,13 +31,14 @@ import type { Listening } from '../program/listen.js';
 import { Forgotten } from './forgotten.js';
 import type { FifoLogger } from '../observe/log.js';
 import type { Observations } from '../observe/observations.js';
+import { staysAwake } from '../task/resting.js';
 import { Sandbox, sandboxService } from '../task/sandbox-service.js';
 import { taskService } from '../task/service.js';
 import { Absence } from '../events/absence.js';
 import { Checkpoints } from './checkpoints.js';
 import { Death, leaveLedger } from './death.js';
+import { FORMAT } from './format.js';
 import {
-  FORMAT,
   leaveConnections,
   resumeConnections,
   wokenByWords,
@@ -44,6 +48,7 @@ import {
 } from './handover.js';
 import { CannotRest, Leaving, type Found } from './leaving.js';
 import { Ledger } from './ledger.js';
+import { Replacement } from './replacement.js';
 import { Rest } from './rest.js';
 import { Sleep, woken, type SleepRecord } from './sleep.js';
 import { TrackedSocket } from './tracked-socket.js';
@@ -56,6 +61,8 @@ const DRAIN_MS = 5_000;
  */
 const STOPPED_SANDBOX_MS = 1_000;
 
+/** How long a file stays open that an earlier worker had open when it ended. */
+const LASTING_MS = 10_000;
 /** As much as one look at a connection takes. */
 const SCRATCH = 64 * 1024;
 
@@ -90,6 +97,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   process.on('SIGINT', () => service.end('SIGINT'));
   const dump = new DumpToLog(service.sources, log);
   process.on('SIGUSR1', () => void dump.write());
+  if (shimPid() !== process.pid) process.on('SIGUSR2', () => void service.makeRoom());
   hearMonitor();
   // What goes wrong in one place must not take the containers with it.
   process.on('uncaughtException', (error) =>
@@ -111,23 +119,32 @@ export class Service {
   readonly #server: Server;
   readonly #forgotten: Forgotten;
   readonly #rest: Rest;
-  readonly #isReplaceable: boolean;
   /** A rehearsal has none. */
   readonly #hasMonitor = shimPid() !== process.pid;
   readonly #sleep: Sleep;
+  readonly #replacement = new Replacement((leaving) => {
+    // It is no sleep, which would be the longer for having been short.
+    const { times, idleMs } = this.#sleep.record;
+    return this.#leave(leaving, { times, idleMs });
+  }, leave);
+  /** Why there will never be another; undefined where there may be. */
+  readonly #staysAwake: string | undefined;
   /** Of earlier workers. */
   readonly #cpuBefore: number;
   readonly #containers: Containers;
   readonly #ledger = Ledger.open();
   readonly #checkpoints = new Checkpoints(() => this.#keep());
   /** Why the monitor has nothing that another could go on with; undefined while it has. */
-  #irreplaceable: string | undefined = 'it has just begun';
+  #irreplaceable: string | undefined;
   #deaths: Deaths | undefined;
   /** What connections are looked at in; one at a time. */
   readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH);
   /** About the shim itself, that are being answered. */
   #questions = 0;
   readonly #ended: Promise<string>;
+  /** Once it has all that an earlier worker has left. */
+  readonly #begun: Promise<void>;
+  #begin: () => void = () => undefined;
   /** Ends it, however much is left. */
   end: (why: string) => void = () => undefined;
 
@@ -170,6 +187,8 @@ export class Service {
       custom,
       isRehearsal,
     });
+    this.#staysAwake = staysAwake(options);
+    this.#irreplaceable = this.#staysAwake ?? 'it has just begun';
     const containers = (this.#containers = new Containers(shim));
     const server = (this.#server = new Server({
       interceptors,
@@ -198,6 +217,7 @@ export class Service {
       isWatched,
     };
     this.#ended = new Promise((resolve) => (this.end = resolve));
+    this.#begun = new Promise((resolve) => (this.#begin = resolve));
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
     const rest = (this.#rest = new Rest({ isForked }));
     const handlers = observations.requests.accountedFor(custom?.handlers?.(service) ?? service, {
@@ -216,14 +236,13 @@ export class Service {
       () => this.end('nobody needs it'),
     );
     containers.onEmpty = () => this.#forgotten.emptied();
-    // What makes calls fail, and authors' own shims, keep what they know elsewhere.
-    this.#isReplaceable = !custom && interceptors.length === 0 && listening.path !== '';
     this.#sleep = new Sleep(
-      this.#isReplaceable ? idleMs : undefined,
+      this.#staysAwake === undefined ? idleMs : undefined,
       () => this.#activity(),
-      (leaving, sleep) => this.#leave(leaving, sleep),
+      (leaving, sleep) => leave(this.#leave(leaving, sleep), leaving),
       () => rest.busy(),
       earlier && woken(earlier.resting.sleep, idleMs, wokenByWords(earlier.wokenBy, earlier.resting)),
+      this.#staysAwake,
     );
   }
 
@@ -258,8 +277,15 @@ export class Service {
     return `${requests} ${this.#server.connections} ${this.#shim.events.describe().sent}`;
   }
 
+  /** For a worker of another version. */
+  async makeRoom(): Promise<void> {
+    await this.#begun;
+    await this.#replacement.asked();
+  }
+
   #leave(leaving: Leaving, sleep: SleepRecord): RestingShim {
     const { listening, log, observations } = this.options;
+    if (this.#staysAwake !== undefined) throw new CannotRest(this.#staysAwake);
     const { events, record, orphans } = this.#shim;
     const { adoptions, zombies } = orphans.describe();
     if (adoptions.length + zombies.length > 0) leaving.underWay('processes have lost their parent');
@@ -287,10 +313,10 @@ export class Service {
 
   /** Hands the monitor what another worker would need, should this one end without a word. */
   #keep(): void {
-    if (!this.#hasMonitor || !this.#isReplaceable) return;
+    if (!this.#hasMonitor || this.#staysAwake !== undefined) return;
     const leaving = new Leaving(true);
     try {
-      keepWithMonitor(Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record))), leaving.all);
+      keepWithMonitor(Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record))), FORMAT, leaving.all);
       this.#irreplaceable = undefined;
     } catch (error) {
       if (!(error instanceof CannotRest) && !(error instanceof SysError)) throw error;
@@ -312,7 +338,11 @@ export class Service {
     const socketOf = (fd: number, lastStreamId: number, begun: boolean): ConnectionSocket =>
       this.#socketOf(fd, lastStreamId, begun);
     resumeConnections(this.#server, resting.connections, found, socketOf);
-    for (const fd of found.accepted) this.#accept(fd);
+    for (const fd of found.shared) {
+      if (fstatSync(fd).isSocket()) this.#accept(fd);
+      // Whoever is writing to it is to find a reader.
+      else setTimeout(() => closeSync(fd), LASTING_MS);
+    }
     death?.resume(this.#server, socketOf, (lost) => replyTo(lost, this.#containers.find(lost.id)?.record));
     found.closeRest();
     haveTaken();
@@ -333,13 +363,14 @@ export class Service {
       listening.fd,
       (fd) => this.#accept(fd),
       (error) => log.warn('a connection failed', { error }),
-      this.#hasMonitor && this.#isReplaceable ? 'monitor' : 'us',
+      this.#hasMonitor && this.#staysAwake === undefined ? 'monitor' : 'us',
     );
     if (earlier) this.#goOn(earlier);
     else log.debug('serving', { address: this.#shim.record.address, pid: shimPid() });
     observations.changes.onChange = () => this.#checkpoints.soon();
     this.#checkpoints.soon();
     observations.timeline.mark('serving');
+    this.#begin();
     const why = await this.#ended;
     log.debug('shutting down', { why });
     this.#checkpoints.stop();
@@ -355,6 +386,12 @@ export class Service {
     this.#rest.stop();
     this.#ledger.close();
   }
+}
+
+/** @throws SysError when the monitor does not take it */
+function leave(record: RestingShim, leaving: Leaving): never {
+  leaveWithMonitor(Buffer.from(JSON.stringify(record)), FORMAT, leaving.all);
+  return endSilently();
 }
 
 function ownCpuSeconds(): number {

@@ -3,7 +3,7 @@
  * somebody asks for something, a process ends, the kernel kills for want of memory, or a copy needs more than to be copied.
  */
 import { performance } from 'node:perf_hooks';
-import { endSilently, leaveWithMonitor, SysError } from '../../sys/index.js';
+import { SysError } from '../../sys/index.js';
 import { CannotRest, Leaving } from './leaving.js';
 
 const TICK_MS = 1_000;
@@ -43,16 +43,19 @@ export class Sleep {
   /**
    * @param idleMs undefined: never
    * @param activity something that is another when something has happened
-   * @param leave puts all into what is left, and gives the record; throws CannotRest
+   * @param leave leaves all with the monitor, and ends this process; throws CannotRest, or SysError
    * @param onAwake called when it has nothing to do, and can't sleep
+   * @param never why it never sleeps, for the state dump
    */
   constructor(
     idleMs: number | undefined,
     private readonly activity: () => string,
-    private readonly leave: (leaving: Leaving, sleep: SleepRecord) => unknown,
+    private readonly leave: (leaving: Leaving, sleep: SleepRecord) => void,
     private readonly onAwake: () => void,
     earlier?: SleepRecord,
+    never?: string,
   ) {
+    this.#cannot = never;
     this.#record = earlier ?? { times: 0, idleMs: idleMs ?? 0 };
     if (idleMs !== undefined) this.#timer = setInterval(() => this.#look(), Math.min(TICK_MS, idleMs)).unref();
   }
@@ -92,17 +95,14 @@ export class Sleep {
     const leaving = new Leaving();
     try {
       const { times, idleMs } = this.#record;
-      const record = this.leave(leaving, { times: times + 1, idleMs, since: Date.now() });
-      leaveWithMonitor(Buffer.from(JSON.stringify(record)), leaving.all);
+      this.leave(leaving, { times: times + 1, idleMs, since: Date.now() });
     } catch (error) {
       leaving.giveUp();
       // No descriptor is left, say, or too many are on their way.
       if (!(error instanceof CannotRest) && !(error instanceof SysError)) throw error;
       this.#cannot = error.message;
       this.onAwake();
-      return;
     }
-    endSilently();
   }
 }
 

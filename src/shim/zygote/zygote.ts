@@ -19,9 +19,6 @@ const LOOK_MS = 10_000;
 /** How long it outlives its daemon: one that restarts is back by then. */
 const AFTER_DAEMON_MS = 5_000;
 
-/** Its process is not called what its monitor is: who counts shims counts those. */
-export const WORKER_NAME = 'hawser-worker';
-
 export interface StandIn {
   /** As what the program was executed. */
   name: string;
@@ -53,12 +50,14 @@ export async function standIn(timeline: Timeline): Promise<StandIn | undefined> 
   const daemon = pidfdOf(Number(process.env.HAWSER_DAEMON_PID), timeline);
   const path = process.argv[3]!;
   const program = process.argv[1]!;
+  // What has gone, or been replaced, by the time that it has rehearsed is noticed then.
+  const begun = use(path);
   let job: Job | undefined;
   try {
     // A process that can't take on another's looks must not take its place: this tries it.
     setIdentity([process.argv0, ...process.execArgv, program, 'zygote', path], []);
     await Promise.all([import('../program/start.js'), import('../worker/serve.js')]);
-    job = (await rehearseUntilWanted(listener, timeline)) ?? waitForJobs(path, listener, daemon, idleMs);
+    job = (await rehearseUntilWanted(listener, timeline)) ?? waitForJobs({ path, begun }, listener, daemon, idleMs);
   } finally {
     if (!job) for (const file of [path, `${path}.lock`]) removeFile(file);
   }
@@ -92,24 +91,31 @@ function pidfdOf(daemon: number, timeline: Timeline): number | undefined {
 }
 
 /** A job in a forked process; undefined in the zygote, when it is of no use any more. */
-function waitForJobs(path: string, listener: number, daemon: number | undefined, idleMs: number): Job | undefined {
-  const begun = use(path);
+function waitForJobs(
+  { path, begun }: { path: string; begun: string },
+  listener: number,
+  daemon: number | undefined,
+  idleMs: number,
+): Job | undefined {
   for (let left = idleMs; left > 0;) {
+    const now = use(path);
+    if (now !== begun || now.includes(GONE)) return undefined;
     const waitMs = Math.min(left, LOOK_MS);
     const { job, forked, isOver } = forkForJobs(listener, daemon, waitMs);
     if (job) return job;
     if (isOver) return forkForJobs(listener, undefined, AFTER_DAEMON_MS).job;
-    if (use(path) !== begun) return undefined;
     left = forked > 0 ? idleMs : left - waitMs;
   }
   return undefined;
 }
 
+const GONE = 'gone';
+
 /** Changes when the program is replaced, or the socket. */
 function use(path: string): string {
   return [`${HAWSER_LIBRARY}/shim.bundle.js`, path]
     .map((file) => statSync(file, { throwIfNoEntry: false }))
-    .map((file) => (file ? `${file.ino} ${file.mtimeMs}` : 'none'))
+    .map((file) => (file ? `${file.ino} ${file.mtimeMs}` : GONE))
     .join(', ');
 }
 

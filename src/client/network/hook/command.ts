@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { addonPath } from '../../../sys/native.js';
 import type { Spec } from '../../spec/types.js';
 import { precondition } from '../failure.js';
 import { programPath } from '../places.js';
@@ -27,11 +28,11 @@ export function addHooks(spec: Spec, dir: string): void {
   };
 }
 
-/** Beside the bundled programs: as they are built and installed, or from the library's or the sources' directory. */
+/** Beside the bundled programs: as they are built and installed, from the library's or the sources' directory, or in npm's package for the platform. */
 function programFile(): string {
   const here = dirname(fileURLToPath(import.meta.url));
-  const found = ['.', '..', '../../..', '../../../../dist']
-    .map((up) => join(here, up, PROGRAM))
+  const found = [...['.', '..', '../../..', '../../../../dist'].map((up) => join(here, up)), dirname(addonPath())]
+    .map((directory) => join(directory, PROGRAM))
     .find((path) => existsSync(path));
   if (found === undefined)
     throw precondition(

@@ -2,8 +2,11 @@
  * A log file that the shim writes, and keeps at through times when it cannot be written. Everything that may take long
  * happens off the event loop, one thing at a time.
  */
+import { closeSync } from 'node:fs';
 import { normalize } from 'node:path';
-import { RotatingFile } from './rotating-file.js';
+import type { Changes } from '../../observe/changes.js';
+import type { Found, Leaving, Sink as RestingSink } from '../../worker/leaving.js';
+import { RotatingFile, type RestingFile } from './rotating-file.js';
 import { spillSettings, type LogFileSettings } from './settings.js';
 import { settled } from '../settle.js';
 import type { Sink } from '../sink.js';
@@ -15,6 +18,19 @@ const RETRY_MS = 250;
 /** Those that are open in this process: all who write to one path share it, so that rotation has one master. */
 // eslint-disable-next-line hawser/module-state -- a path is the machine's, whichever service writes there
 const files = new Map<string, LogFile>();
+
+/** What a worker that rests leaves of a log file. Plain data. */
+export interface RestingLogFile {
+  readonly settings: LogFileSettings;
+  readonly file: RestingFile;
+  /** What the monitor may copy into it, each who writes to it. */
+  readonly into: RestingSink;
+  readonly dropped: number;
+  readonly spilled: number;
+  readonly spill?: RestingLogFile | undefined;
+  /** For the case that who has it open ends suddenly: it may have written more by then, and rotated it. */
+  readonly isSudden?: boolean | undefined;
+}
 
 export class LogFile {
   readonly #file: RotatingFile;
@@ -39,16 +55,41 @@ export class LogFile {
   private constructor(
     private readonly settings: LogFileSettings,
     private readonly warn: (text: string) => void,
+    private readonly changes: Pick<Changes, 'note'> | undefined,
+    earlier?: { resting: RestingLogFile; found: Found },
   ) {
-    this.#file = new RotatingFile(settings.path, settings.maxSize, settings.maxFiles, warn);
-    this.#opened = this.#file.open();
+    this.#file = new RotatingFile(settings.path, settings.maxSize, settings.maxFiles, warn, changes);
+    if (earlier) {
+      const { file, dropped, spilled, spill, isSudden } = earlier.resting;
+      this.#file.resume(file, earlier.found);
+      [this.#dropped, this.#spilled] = [dropped, spilled];
+      if (spill) this.#spill = LogFile.resume(spill, earlier.found, warn, changes);
+      if (isSudden && file.rotates) this.#work = this.#openAgain();
+    }
+    this.#opened = earlier ? Promise.resolve() : this.#file.open();
     this.#opened.catch(() => undefined);
   }
 
+  /** By its path, before anything is written: what is open may have been moved away since. */
+  async #openAgain(): Promise<void> {
+    try {
+      await this.#file.open();
+    } catch (error) {
+      this.#fails(error as Error);
+    }
+    this.#work = undefined;
+    if (this.#filled > 0) this.#work ??= this.#writeAll();
+    await this.#work;
+  }
+
   /** Opens a file, or joins those who have it open, whose settings then hold. To be released as often. */
-  static async acquire(settings: LogFileSettings, warn: (text: string) => void): Promise<LogFile> {
+  static async acquire(
+    settings: LogFileSettings,
+    warn: (text: string) => void,
+    changes?: Pick<Changes, 'note'>,
+  ): Promise<LogFile> {
     const path = normalize(settings.path);
-    const file = files.get(path) ?? new LogFile(settings, warn);
+    const file = files.get(path) ?? new LogFile(settings, warn, changes);
     files.set(path, file);
     file.#users++;
     try {
@@ -58,6 +99,45 @@ export class LogFile {
       await file.release();
       throw error;
     }
+  }
+
+  /** Goes on with what another process has left; to be released as often as {@link acquire}'s. */
+  static resume(
+    resting: RestingLogFile,
+    found: Found,
+    warn: (text: string) => void,
+    changes?: Pick<Changes, 'note'>,
+  ): LogFile {
+    const path = normalize(resting.settings.path);
+    const known = files.get(path);
+    // Each who writes to it has left a descriptor of the same open file.
+    if (known) closeSync(found.fd(resting.file.place));
+    const file = known ?? new LogFile(resting.settings, warn, changes, { resting, found });
+    files.set(path, file);
+    file.#users++;
+    return file;
+  }
+
+  /** Leaves it to another process. @throws CannotRest while something of it is on its way, or the file cannot be written */
+  rest(leaving: Leaving): RestingLogFile {
+    const { settings } = this;
+    if (this.#failure) leaving.underWay(`${settings.path} cannot be written for now`);
+    if (this.#work || this.#filled > 0) leaving.underWay(`${settings.path} is being written`);
+    const file = this.#file.rest(leaving);
+    return {
+      settings,
+      file,
+      into: this.#file.sinkOf(file, this.#users),
+      dropped: this.#dropped,
+      spilled: this.#spilled,
+      spill: this.#spill?.rest(leaving),
+      ...(leaving.isSudden ? { isSudden: true } : {}),
+    };
+  }
+
+  /** So many bytes were written to it while there was no process for it. */
+  grew(bytes: number): void {
+    this.#file.grewUnseen(bytes);
   }
 
   /** A sink for one pump. */
@@ -226,7 +306,7 @@ export class LogFile {
     const { onDeath } = this.settings;
     if (onDeath.kind === 'spill') {
       try {
-        this.#spill ??= await LogFile.acquire(spillSettings(onDeath.path), this.warn);
+        this.#spill ??= await LogFile.acquire(spillSettings(onDeath.path), this.warn, this.changes);
         await this.#spill.append(bytes);
         this.#spilled += bytes.length;
         return;

@@ -3,6 +3,7 @@ import { closeSync, constants as files, openSync, readFileSync } from 'node:fs';
 import {
   execFailure,
   makePipe,
+  onExit,
   READABLE,
   setNonblock,
   spawn,
@@ -32,8 +33,17 @@ export class LoggerProcess {
   private constructor(
     private readonly settings: LoggerSettings,
     readonly child: Child,
+    status?: ExitStatus,
   ) {
-    void child.exited.then((status) => (this.status = status));
+    this.status = status;
+    void child.exited.then((ended) => (this.status = ended));
+  }
+
+  /** Goes on with one that another process has started, and that has ended since, or has a status already. */
+  static resume(settings: LoggerSettings, pid: number, status: ExitStatus | undefined): LoggerProcess {
+    const exited =
+      status === undefined ? new Promise<ExitStatus>((resolve) => onExit(pid, resolve)) : Promise.resolve(status);
+    return new LoggerProcess(settings, { pid, exited }, status);
   }
 
   /**

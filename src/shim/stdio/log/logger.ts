@@ -6,7 +6,8 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { bytesWaiting, isHungUp, makePipe, setNonblock } from '../../../sys/index.js';
 import { Descriptors } from '../descriptors.js';
-import { LogFile } from './log-file.js';
+import { CannotRest, type Found, type Leaving } from '../../worker/leaving.js';
+import { LogFile, type RestingLogFile } from './log-file.js';
 import { LoggerProcess, type LoggerIdentity } from './logger-process.js';
 import { Pump } from '../pump.js';
 import { spillSettings, type LoggerSettings } from './settings.js';
@@ -20,13 +21,36 @@ const GRACE_MS = 2000;
 /** How soon a logger is started anew: twice as late each time, up to the most; from the first again once it lived that long. */
 const RESTART_MS = { first: 100, most: 30_000 };
 
+/** What a worker that rests leaves of a logger. Plain data; descriptors by their places in the list that goes with it. */
+export interface RestingLogger {
+  readonly settings: LoggerSettings;
+  readonly streams: readonly StreamName[];
+  readonly descriptors: Readonly<Record<string, number>>;
+  readonly pid: number;
+  /** Once it has ended. */
+  readonly status?: number | undefined;
+  readonly died: boolean;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly restarts: number;
+  readonly pause: number;
+  readonly dropped: number;
+  readonly spill?: RestingLogFile | undefined;
+  /** What is read in its place, and forgotten where it is not spilled. */
+  readonly rescued: readonly StreamName[];
+  readonly nowhere?: number | undefined;
+}
+
 export class Logger {
   /** `NAME` is a stream's write end, for the process; `NAME-rest` the shim's read end. */
   readonly #fds: Descriptors;
   readonly #rescue = new Map<StreamName, Pump>();
+  /** Those of them that have come to their end. */
+  readonly #rescued = new Set<StreamName>();
   readonly #dropped = new CountingSink();
   #process: LoggerProcess | undefined;
   #starting: Promise<void> = Promise.resolve();
+  #isStarting = false;
   #spill: LogFile | undefined;
   #restarts = 0;
   #pause = RESTART_MS.first;
@@ -67,6 +91,71 @@ export class Logger {
       await logger.close();
       throw error;
     }
+  }
+
+  /** Goes on with what another process has left. */
+  static resume(
+    resting: RestingLogger,
+    found: Found,
+    who: LoggerIdentity,
+    warn: (text: string) => void,
+    observer: StdioObserver,
+  ): Logger {
+    const { settings, streams, descriptors, pid, status, spill, nowhere } = resting;
+    const logger = new Logger(settings, streams, who, warn, observer);
+    logger.#fds.addAll(found.all(descriptors));
+    ({ died: logger.#died, startedAt: logger.#startedAt, restarts: logger.#restarts, pause: logger.#pause } = resting);
+    logger.#dropped.bytes = resting.dropped;
+    if (spill) logger.#spill = LogFile.resume(spill, found, warn, observer.changes);
+    if (nowhere !== undefined) closeSync(found.fd(nowhere));
+    for (const name of resting.rescued) {
+      const { held, bytes } = found.copied(descriptors[`${name}-rest`]!);
+      observer.counters.bytesCopied += bytes;
+      if (logger.#spill) logger.#spill.grew(bytes);
+      else logger.#dropped.bytes += bytes;
+      logger.#rescueStream(name, logger.#spill?.writer() ?? logger.#dropped, held);
+    }
+    const process = (logger.#process = LoggerProcess.resume(settings, pid, status));
+    if (status === undefined) void process.child.exited.then(() => logger.#ended(process));
+    // Who was about to see to that may have ended suddenly.
+    else if (!logger.#isAllRead()) logger.#goOnWithout();
+    return logger;
+  }
+
+  /**
+   * Leaves it to another process; undefined when it is closed.
+   *
+   * @throws CannotRest while it is being started anew, or something of its output is on its way
+   */
+  rest(leaving: Leaving): RestingLogger | undefined {
+    if (this.#closing) return undefined;
+    const { child, status } = this.#process!;
+    if (this.#isStarting) leaving.underWay(`the logger of ${this.who.id} has ended, and is being replaced`);
+    // Its end has been seen, and what follows has not.
+    if (status !== undefined && !this.#died) leaving.underWay(`the logger of ${this.who.id} has just ended`);
+    const rescued = [...this.#rescue.keys()].filter((name) => !this.#rescued.has(name));
+    for (const name of leaving.isSudden ? [] : rescued)
+      if (!this.#rescue.get(name)!.rest())
+        throw new CannotRest(`output of ${this.who.id} is being read for a logger that has ended`);
+    const descriptors = leaving.keepAll(this.#fds.list());
+    const spill = this.#spill?.rest(leaving);
+    const nowhere = rescued.length > 0 && !spill ? leaving.nowhere() : undefined;
+    for (const name of rescued) leaving.copies(descriptors[`${name}-rest`]!, spill?.into ?? nowhere);
+    return {
+      settings: this.settings,
+      streams: this.streams,
+      descriptors,
+      pid: child.pid,
+      status,
+      died: this.#died,
+      startedAt: this.#startedAt,
+      restarts: this.#restarts,
+      pause: this.#pause,
+      dropped: this.#dropped.bytes,
+      spill,
+      rescued,
+      nowhere: nowhere?.place,
+    };
   }
 
   /** The write end of a stream, for its process; undefined when it has that. */
@@ -145,6 +234,7 @@ export class Logger {
       this.#process = process;
       this.#startedAt = Date.now();
       this.#died = false;
+      this.observer.changes.note();
       await ready;
       void process.child.exited.then(() => this.#ended(process));
     } finally {
@@ -169,8 +259,9 @@ export class Logger {
   #ended({ status, child }: LoggerProcess): void {
     if (this.#closing) return;
     this.#died = true;
+    this.observer.changes.note();
     // All was written and read: it was the logger's turn to end.
-    if (this.#allHungUp() && this.#unread() === 0) return;
+    if (this.#isAllRead()) return;
     const { onDeath } = this.settings;
     const then = {
       block: 'its output waits, and blocks when the pipe is full',
@@ -181,23 +272,38 @@ export class Logger {
     this.warn(
       `the logger of ${this.who.id} (pid ${child.pid}) ended with status ${status ?? '?'} before its input did; ${then}`,
     );
+    this.#goOnWithout();
+  }
+
+  /** What its settings say for when it has ended. */
+  #goOnWithout(): void {
+    const { onDeath } = this.settings;
     switch (onDeath.kind) {
       case 'block':
         return;
       case 'drop':
         return this.#readInstead(this.#dropped);
       case 'spill':
-        this.#starting = this.#spillTo(onDeath.path);
+        this.#starting = this.#meanwhile(this.#spillTo(onDeath.path));
         return;
       case 'restart':
-        this.#starting = this.#restart();
+        this.#starting = this.#meanwhile(this.#restart());
         return;
+    }
+  }
+
+  async #meanwhile(work: Promise<void>): Promise<void> {
+    this.#isStarting = true;
+    try {
+      await work;
+    } finally {
+      this.#isStarting = false;
     }
   }
 
   async #spillTo(path: string): Promise<void> {
     try {
-      this.#spill = await LogFile.acquire(spillSettings(path), this.warn);
+      this.#spill ??= await LogFile.acquire(spillSettings(path), this.warn, this.observer.changes);
     } catch (error) {
       this.warn(`nor can ${path} be written, so it is dropped: ${(error as Error).message}`);
     }
@@ -227,10 +333,19 @@ export class Logger {
     for (const name of this.streams) {
       const source = this.#fds.get(`${name}-rest`);
       if (source === undefined || this.#rescue.has(name)) continue;
-      const into = sink ?? this.#spill?.writer() ?? this.#dropped;
-      const { counters } = this.observer;
-      this.#rescue.set(name, new Pump(source, into, { counters, onEnd: () => undefined }));
+      this.#rescueStream(name, sink ?? this.#spill?.writer() ?? this.#dropped);
     }
+  }
+
+  #rescueStream(name: StreamName, into: Sink, first?: Buffer): void {
+    const { counters } = this.observer;
+    const options = { counters, onEnd: () => void this.#rescued.add(name), ...(first ? { first } : {}) };
+    this.observer.changes.note();
+    this.#rescue.set(name, new Pump(this.#fds.get(`${name}-rest`)!, into, options));
+  }
+
+  #isAllRead(): boolean {
+    return this.#allHungUp() && this.#unread() === 0;
   }
 
   #allHungUp(): boolean {

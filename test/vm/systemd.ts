@@ -1,0 +1,70 @@
+/**
+ * `make test-systemd`: Hawser on a whole Debian 13 with systemd, docker and containerd as services, in a virtual machine (see run),
+ * beside the shim that comes with containerd. ONLY=docker,poweroff chooses: files of test/systemd by name, and `poweroff`; SHIMS=hawser
+ * leaves the other out.
+ */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, rmSync } from 'node:fs';
+import { bundled, quote, startGuest, TOP } from './guest.js';
+
+const BUNDLES = 'dist/vm-systemd';
+const TIMEOUT_S = 3600;
+const PATIENCE = 8;
+const SHIMS = process.env.SHIMS?.split(',').filter(Boolean) ?? ['go', 'hawser'];
+
+const only = process.env.ONLY?.split(',').filter(Boolean);
+const isWanted = (name: string): boolean => only === undefined || only.length === 0 || only.includes(name);
+const files = readdirSync(`${TOP}/test/systemd`)
+  .flatMap((name) => /^(.+)\.test\.ts$/.exec(name)?.[1] ?? [])
+  .filter(isWanted);
+
+/** Runs it there with Hawser installed as `make install` does it, and prints what it prints. Its status. */
+async function inGuest(script: string, options: readonly string[] = []): Promise<number> {
+  const install = `cp -a ${quote(`${TOP}/${BUNDLES}/root`)}/. / && systemctl daemon-reload`;
+  const child = startGuest([
+    '--debian',
+    '--timeout',
+    String(TIMEOUT_S),
+    '--env',
+    `HAWSER_TEST_PATIENCE=${PATIENCE}`,
+    '--env',
+    `HAWSER_TEST_SHIMS=${SHIMS.join(',')}`,
+    ...options,
+    '--',
+    'sh',
+    '-c',
+    `${install}\n${script}`,
+  ]);
+  child.stdout.pipe(process.stdout);
+  const [status] = (await once(child, 'close')) as [number | null];
+  return status ?? 1;
+}
+
+/** Five containers that end by SIGTERM, and the machine is switched off: run says how long that takes. */
+async function poweroff(kind: string): Promise<number> {
+  console.log(`powered off with five containers of ${kind}'s shim:`);
+  return inGuest(`node --test --test-reporter=spec ${BUNDLES}/poweroff.test.js`, [
+    '--poweroff',
+    '--env',
+    `HAWSER_TEST_SHIM=${kind}`,
+  ]);
+}
+
+execFileSync('make', ['--no-print-directory', '-s', 'install', 'PREFIX=/usr/local', `DESTDIR=${TOP}/${BUNDLES}/root`], {
+  cwd: TOP,
+  stdio: ['ignore', 'ignore', 'inherit'],
+});
+const suites = files.filter((name) => name !== 'poweroff');
+const bundles = await bundled(
+  [...new Set([...suites, 'poweroff'])].map((name) => `systemd/${name}`),
+  BUNDLES,
+);
+let failed = 0;
+if (suites.length > 0) {
+  const runner = ['node', '--test', '--test-reporter=spec', '--test-concurrency=1', ...bundles.slice(0, suites.length)];
+  failed ||= await inGuest(`exec ${runner.map(quote).join(' ')}`);
+}
+if (isWanted('poweroff')) for (const kind of SHIMS) failed ||= await poweroff(kind);
+rmSync(`${TOP}/${BUNDLES}`, { recursive: true });
+process.exitCode = failed;

@@ -32,8 +32,8 @@
 #define SCHED_CORE_CREATE 1
 #define SCHED_CORE_SCOPE_PROCESS_GROUP 2
 
-/* What is ignored while a start is under way, and how it was before: a shim shall have it so. */
-static const int handled[] = {SIGTERM, SIGINT, SIGPIPE};
+/* What is ignored while a start is under way, or by a monitor, and how it was before: a shim shall have it so. */
+static const int handled[] = {SIGTERM, SIGINT, SIGPIPE, SIGXFSZ};
 #define HANDLED (sizeof handled / sizeof *handled)
 static struct sigaction before[HANDLED];
 

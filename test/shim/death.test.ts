@@ -23,9 +23,14 @@ async function running(lab: Lab, id: string, args: readonly string[], options: T
   return task;
 }
 
-/** Resolves when another worker serves. */
+/** A daemon that has just been told of something may be told again, if its worker dies before it has the answer. */
+async function allToldIn(shim: Shim): Promise<void> {
+  await eventually('the daemon has it all', async () => (await stateOf(shim)).events.queued === 0);
+}
+
+/** Resolves when another worker is there; which one that has just come may be killed, too. */
 async function kill(shim: Shim): Promise<void> {
-  const before = shim.worker;
+  const before = await eventually('a worker is there', () => shim.awake);
   process.kill(before, 'SIGKILL');
   await eventually('another worker is there', () => shim.awake !== undefined && shim.awake !== before);
 }
@@ -71,7 +76,7 @@ shimTest(
     const { shim } = task;
     const other = await lab.connect(shim.address);
     const waiting = task.wait();
-    await lab.daemon.saw('start', 'c');
+    await allToldIn(shim);
     await kill(shim);
     assert.equal((await task.state()).status, STATUS.RUNNING);
     assert.equal((await task.state()).pid, task.pid);
@@ -94,6 +99,7 @@ shimTest(
     const task = await running(lab, 'c', sh('trap "exit 9" TERM; echo ready; while :; do sleep 0.05; done'));
     await task.out.saw('ready');
     const waiting = task.wait();
+    await allToldIn(task.shim);
     const { worker } = task.shim;
     process.kill(worker, 'SIGSTOP');
     process.kill(task.pid, 'SIGTERM');

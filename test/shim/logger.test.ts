@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Code } from '../../src/ttrpc/index.js';
 import { eventually, isPending, within } from '../support/eventually.js';
 import { FifoWriter } from '../support/fifo-client.js';
-import { descriptorsOf, isAlive, zombiesOf } from '../support/machine.js';
+import { descriptorsOf, isAlive, threadsNamed, zombiesOf } from '../support/machine.js';
 import {
   fails,
   hawserOnly,
@@ -176,6 +176,11 @@ shimTest(
       edit: tty,
     });
     await task.start();
+    await eventually(
+      'all is there',
+      () => existsSync(join(lab.dir, 'c.out')) && written(lab, 'c.out').length >= 300_003,
+    );
+    await eventually('who has copied it is gone', () => threadsNamed('hawser-relay', task.shim.worker) === 0);
     await leavesNothing(task.shim, async () => {
       await task.exec('e', sh('echo in exec'), io);
       await task.start('e');
@@ -183,7 +188,6 @@ shimTest(
       await task.delete('e');
     });
     assert.equal(written(lab, 'e.out'), 'in exec\r\n');
-    await eventually('all is there', () => written(lab, 'c.out').length >= 300_003);
     await task.remove();
     assert.match(written(lab, 'c.out'), /^x{300000}end$/);
     assert.equal(written(lab, 'c.err'), '');

@@ -187,9 +187,11 @@ static void release_copies(void) {
 }
 
 static struct answer rest_from(const struct head *head, char **body, int *descriptors, size_t count) {
-  forget_rest();
+  struct rest *next = NULL;
   bool is_good = head->number[0] >= 0 && count == (size_t)head->number[0] && !table_doubt(*body, head->length, (uint32_t)count);
-  if (!is_good || !(rest = calloc(1, sizeof *rest))) return (struct answer){{is_good ? -ENOMEM : -EINVAL, 0}};
+  if (!is_good || !(next = calloc(1, sizeof *next))) return (struct answer){{is_good ? -ENOMEM : -EINVAL, 0}};
+  forget_rest();
+  rest = next;
   *rest = (struct rest){.bytes = *body, .length = head->length, .count = (uint32_t)count, .format = head->number[1]};
   memcpy(rest->descriptors, descriptors, count * sizeof *descriptors);
   *body = NULL;
@@ -224,11 +226,12 @@ static bool serve_question(void) {
       is_kept = answer.number[0] == 0;
       is_asleep = is_kept && head.kind == ASK_REST;
       if (is_kept) forget_shared();
-      for (unsigned i = 0; i < TOLD; i++)
+      for (unsigned i = 0; is_kept && i < TOLD; i++)
         if (told[i].is_heard) told[i].pid = 0;
       break;
     case ASK_TAKEN:
       is_taken = true;
+      is_asleep = false;
       is_to_end = false;
       release_copies();
       answer.number[0] = 0;
@@ -367,6 +370,10 @@ static void without_worker(void) {
   struct copy *by_place[HANDOVER_DESCRIPTORS + 2] = {0};
   int places[HANDOVER_DESCRIPTORS + 2];
   nfds_t count = 2, copies = 0;
+  /* What its worker was noticed of, and has not heard any more; or came while another program took this one's place. */
+  look_at_own_worker();
+  keep_notice(NOTICED_CHILD);
+  if (is_to_end) keep_notice('T');
   if (!rest->are_copies_begun) begin_copies();
   if (replacement_is_due()) try_replacement();
   ready[0] = (struct pollfd){.fd = signals, .events = POLLIN};

@@ -41,6 +41,8 @@ export interface ResumedConnection extends Omit<RestingConnection, 'fd'> {
 /** A call that another process has been asked for and has not answered: as it was asked, or its encoded reply, or error. */
 export interface EarlierCall {
   readonly streamId: number;
+  /** As it came; where it is to be asked again, it may be left out. */
+  readonly asked?: Uint8Array;
   readonly request: Request | Uint8Array | TtrpcError;
 }
 
@@ -104,16 +106,13 @@ export class ServerConnection implements ConnectionInfo {
   }
 
   /** Begins a call that another process has been asked for, and has not answered; or fails it. */
-  ask({ streamId, request }: EarlierCall): void {
-    if (request instanceof TtrpcError) {
-      this.#complain(streamId, request.code, request.message);
+  ask({ streamId, asked, request }: EarlierCall): void {
+    this.#account?.asked(streamId, asked ?? encodeRequest(request as Request));
+    if (request instanceof TtrpcError || request instanceof Uint8Array) {
+      this.#write(request instanceof TtrpcError ? errorFrame(streamId, request) : replyFrame(streamId, request));
+      this.#account?.answered(streamId);
       return;
     }
-    if (request instanceof Uint8Array) {
-      this.#write(replyFrame(streamId, request));
-      return;
-    }
-    this.#account?.asked(streamId, encodeRequest(request));
     this.#begin(streamId, 0, request);
   }
 

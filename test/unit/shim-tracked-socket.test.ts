@@ -145,3 +145,21 @@ test('one that is closed leaves nothing in the ledger', async (t) => {
   made.close();
   await eventually('it is gone', () => ledger.connection(sockets[0]!.number) === undefined);
 });
+
+test('one that goes before its reply is sent leaves nothing in the ledger either', async (t) => {
+  let answer: (value: unknown) => void = () => undefined;
+  const { path, ledger, sockets } = await serve(t, { Wait: () => new Promise((resolve) => (answer = resolve)) });
+  const made = await client(t, path);
+  made
+    .service(Task)
+    .Wait({ id: 'c' })
+    .catch(() => undefined);
+  await eventually('it is asked', () => sockets[0] && ledger.connection(sockets[0].number)!.unanswered.length === 1);
+  const { number } = sockets[0]!;
+  answer({ exitStatus: 0 });
+  // Its reply is queued by then, and not sent.
+  await Promise.resolve().then(() => undefined);
+  sockets[0]!.destroy();
+  for (let other; (other = ledger.connect()) !== undefined && other !== number;);
+  assert.deepEqual(ledger.connection(number)!.unanswered, []);
+});

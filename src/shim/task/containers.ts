@@ -57,12 +57,12 @@ export class Containers {
   /**
    * Goes on with what another process has left.
    *
-   * @param lost what that had been asked for, and had not done when it ended without a word
+   * @param lost what that had been asked for, and had not done when it ended without a word; undefined where it did not
    */
   resume(
     { containers, isSandbox, creating = [], deleted = [] }: RestingContainers,
     found: Found,
-    lost: readonly Lost[] = [],
+    lost?: readonly Lost[],
   ): void {
     this.#isSandbox = isSandbox;
     for (const resting of containers) {
@@ -70,11 +70,13 @@ export class Containers {
       this.shim.record.containers[record.id] = record;
       const container = Container.resume(resting, this.shim, found);
       this.#containers.set(record.id, container);
-      const about = lost.filter(({ id }) => id === record.id);
-      if (about.length > 0) container.settle(about);
+      // Also where nobody waits for an answer any more, or an earlier one has said that it is not known.
+      if (lost) container.settle(lost.filter(({ id }) => id === record.id));
     }
     for (const record of deleted) {
-      const isAsked = lost.some(({ method, id, execId }) => method === 'Delete' && id === record.id && execId === '');
+      const isAsked = (lost ?? []).some(
+        ({ method, id, execId }) => method === 'Delete' && id === record.id && execId === '',
+      );
       if (isAsked && !this.#containers.has(record.id)) this.#keepUnanswered(record.id, record);
     }
     for (const record of creating) if (!this.#containers.has(record.id)) void this.#undo(record);
@@ -133,23 +135,28 @@ export class Containers {
    */
   async delete(id: string, caller: AbortSignal): Promise<ContainerRecord> {
     const deleted = this.#takeUnanswered(id);
-    if (deleted) return deleted;
+    if (deleted) return this.#noteDeleted(deleted);
     const container = this.get(id);
     try {
       await container.delete();
     } catch (error) {
       // It waited for another's Delete of the same container, whose client has gone.
       const record = isGone(error) ? this.#takeUnanswered(id) : undefined;
-      if (record) return record;
+      if (record) return this.#noteDeleted(record);
       throw error;
     }
     // A new container of the same name cannot have come meanwhile: the id was taken until here.
     this.#containers.delete(id);
     delete this.shim.record.containers[id];
-    this.#deleted = [...this.#deleted.slice(1 - MAX_DELETED), container.record];
+    this.#noteDeleted(container.record);
     this.#noteIfEmpty();
     if (caller.aborted) this.#keepUnanswered(id, container.record);
     return container.record;
+  }
+
+  #noteDeleted(record: ContainerRecord): ContainerRecord {
+    this.#deleted = [...this.#deleted.slice(1 - MAX_DELETED), record];
+    return record;
   }
 
   #takeUnanswered(id: string): ContainerRecord | undefined {

@@ -65,9 +65,11 @@ export async function settle(parts: Parts, lost: readonly Lost[]): Promise<void>
   // An exit that has come meanwhile follows what it follows.
   init.hold();
   try {
-    if (lost.some(({ method }) => method !== 'Wait')) await untilCommandsEnd(parts);
-    for (const { method, execId } of lost) if (method === 'Start' && execId !== '') settleExec(parts, execId);
-    if (lost.some(({ method, execId }) => method === 'Start' && execId === '')) settleStart(parts);
+    await untilCommandsEnd(parts);
+    const wasStarted = (exec: string): boolean =>
+      lost.some(({ method, execId }) => method === 'Start' && execId === exec);
+    for (const execId of parts.execs.keys()) settleExec(parts, execId, wasStarted(execId));
+    settleStart(parts, wasStarted(''));
     settleFreezer(parts);
   } finally {
     init.release();
@@ -96,11 +98,13 @@ export async function undoLost(parts: Parts): Promise<void> {
 }
 
 /** Its streams went with who started it: it is as if its start had failed. */
-function settleExec(parts: Parts, execId: string): void {
+function settleExec(parts: Parts, execId: string, wasStarted: boolean): void {
   const exec = parts.execs.get(execId);
   if (exec?.record.state !== 'created') return;
   const pid = tryReadPidFile(parts.bundle.execPid(execId));
-  if (pid !== undefined && parts.host.isChild(pid)) killNow(parts, { pid });
+  const isThere = pid !== undefined && parts.host.isChild(pid);
+  if (!isThere && !wasStarted) return;
+  if (isThere) killNow(parts, { pid });
   move(exec.record, 'start failed');
   exec.record.pid = 0;
   exec.record.exitStatus = 0;
@@ -108,12 +112,14 @@ function settleExec(parts: Parts, execId: string): void {
   exec.process.wake();
 }
 
-function settleStart(parts: Parts): void {
+function settleStart(parts: Parts, wasStarted: boolean): void {
   const { record, runtime, events, bundle, host } = parts;
   const { init } = record;
   // Until it is started, the init is the runtime's program: `runc init`, or a fork of `crun create`.
   const words = commandLine(init.pid);
-  const isStarted = words[1] !== 'init' && !words.includes(record.runtime.root);
+  const isRuntimes = words[1] === 'init' || words.includes(record.runtime.root);
+  // An author's runtime has ways of its own. Of one that has ended, only who was asked to start it knows more.
+  const isStarted = !parts.shim.custom?.runtime && !isRuntimes && (words.length > 1 || wasStarted);
   if (init.state === 'created' && isStarted) {
     move(record, 'start');
     runtime.noteStarted();
@@ -123,8 +129,9 @@ function settleStart(parts: Parts): void {
   // What the runtime has restored has streams that nobody reads.
   const restored =
     init.state === 'restorable' || init.state === 'restoring' ? tryReadPidFile(bundle.initPid) : undefined;
-  if (init.state === 'restorable') move(record, 'start');
-  if (restored !== undefined && host.isChild(restored)) killNow(parts, { pid: restored });
+  const isThere = restored !== undefined && host.isChild(restored);
+  if (init.state === 'restorable' && (isThere || wasStarted)) move(record, 'start');
+  if (isThere) killNow(parts, { pid: restored });
 }
 
 function settleFreezer({ record, events }: Parts): void {

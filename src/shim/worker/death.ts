@@ -23,11 +23,19 @@ const REPEATABLE: ReadonlySet<string> = new Set([
   'Shutdown',
 ]);
 
+/** Longer than any that is kept. */
+const LONGER = 16 << 10;
+
 /** An earlier worker's connection, and what it was asked there. */
 interface Earlier {
   readonly fd: number;
   readonly ledger: LedgerConnection;
-  readonly calls: readonly { readonly streamId: number; readonly request: Request | undefined; readonly lost: Lost }[];
+  readonly calls: readonly {
+    readonly streamId: number;
+    readonly asked: Uint8Array;
+    readonly request: Request | undefined;
+    readonly lost: Lost;
+  }[];
 }
 
 /** For each connection what another would need to go on with it. What is not accounted for goes with this process. */
@@ -86,8 +94,9 @@ export class Death {
     replyTo: (lost: Lost) => Uint8Array | undefined,
   ): void {
     for (const { fd, ledger, calls } of this.#connections) {
-      const earlier = calls.map(({ streamId, request, lost }) => ({
+      const earlier = calls.map(({ streamId, asked, request, lost }) => ({
         streamId,
+        asked,
         request: replyTo(lost) ?? (request && REPEATABLE.has(lost.method) ? request : broken(lost)),
       }));
       server.resume(socketOf(fd, ledger.lastStreamId, ledger.begun), { ...ledger, isSudden: true }, earlier);
@@ -96,12 +105,27 @@ export class Death {
 }
 
 function callOf({ streamId, at, request: bytes }: LedgerConnection['unanswered'][number]): Earlier['calls'][number] {
-  const asked = bytes && decodeRequest(bytes);
-  if (!asked) return { streamId, request: undefined, lost: { method: 'a long request', id: '', execId: '' } };
-  const { timeoutMs } = asked;
+  const known = bytes && tryDecode(bytes);
+  if (!known)
+    return {
+      streamId,
+      asked: bytes ?? Buffer.alloc(LONGER),
+      request: undefined,
+      lost: { method: 'a request that is not known', id: '', execId: '' },
+    };
+  const { timeoutMs } = known;
   // One whose time is over is answered so.
-  const request = timeoutMs === undefined ? asked : { ...asked, timeoutMs: Math.max(1, timeoutMs - (Date.now() - at)) };
-  return { streamId, request, lost: { method: asked.method, ...subjectOf(asked) } };
+  const request = timeoutMs === undefined ? known : { ...known, timeoutMs: Math.max(1, timeoutMs - (Date.now() - at)) };
+  return { streamId, asked: bytes, request, lost: { method: known.method, ...subjectOf(known) } };
+}
+
+function tryDecode(bytes: Buffer): Request | undefined {
+  try {
+    return decodeRequest(bytes);
+  } catch {
+    // Garbage, that its client was to be told of.
+    return undefined;
+  }
 }
 
 /** Those that have an exec's id as the second field; the first is the container's in all. */

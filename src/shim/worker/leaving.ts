@@ -5,6 +5,9 @@ import type { GivenRecord, Resting } from '../../sys/index.js';
 /** With one message (unix(7), SCM_MAX_FD). */
 const MOST = 250;
 
+/** As many as the monitor serves (monitor/copy.h). */
+const MOST_COPIES = 64;
+
 /** The place of what is to be opened anew. */
 export const NOWHERE = -1;
 
@@ -75,6 +78,8 @@ export class Leaving {
   copies(from: number, into: Sink | undefined): void {
     if (this.isSudden) return;
     const { fd } = this.#all[from]!;
+    if (this.#all.filter(({ how }) => how === 'copied').length >= MOST_COPIES)
+      throw new CannotRest(`there are more than ${MOST_COPIES} copies`);
     this.#all[from] =
       into === undefined || into.most === 0
         ? { fd, how: 'wakes' }

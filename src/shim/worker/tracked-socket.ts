@@ -15,8 +15,8 @@ import type { Ledger } from './ledger.js';
 
 /** What is looked at in one turn. */
 const CHUNK = 64 * 1024;
-/** The kernel takes so much as a whole or not at all (unix(7): half of a socket's buffer is over 100 KiB). */
-const WHOLE = 64 * 1024;
+/** The kernel takes so much as a whole or not at all: one message of a stream has up to 32 KiB in one piece, and a few pages (unix_stream_sendmsg). */
+const WHOLE = 32 * 1024;
 /** A writer that has more than this unsent is told to wait. */
 const ENOUGH = 16 * 1024;
 /** The rest of a frame follows its beginning at once, from who writes them one after the other. */
@@ -155,7 +155,8 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
   #release(): void {
     this.destroyed = true;
     this.#watch.close();
-    this.#ledger.disconnect(this.number, this.#places.values());
+    const queued = this.#queue.flatMap(({ place }) => place ?? []);
+    this.#ledger.disconnect(this.number, [...this.#places.values(), ...queued]);
     this.#places.clear();
     this.#queue = [];
     this.#unsent = 0;
@@ -169,6 +170,8 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
     try {
       if (events & WRITABLE) this.flush();
       if (events & READABLE && !this.destroyed && !this.#isPaused) this.#read();
+      // One whose client has reset it is watched no more, unless that is asked for again.
+      if (!this.destroyed) this.#want();
     } catch (error) {
       this.#failed(error);
     }
@@ -263,8 +266,12 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
       const together = this.#together();
       const bytes =
         together === 1 ? this.#queue[0]!.bytes : Buffer.concat(this.#queue.slice(0, together).map((one) => one.bytes));
+      // Before, as who comes after this process must not write into the middle of it.
+      const isAnew = bytes.length > WHOLE && !this.#isMidOut;
+      if (isAnew) this.#setMidOut(true);
       const n = bytes.length === 0 ? 0 : trySend(this.fd, bytes);
       if (n === undefined) {
+        if (isAnew) this.#setMidOut(false);
         this.#isWaitingForRoom = true;
         this.#want();
         return;
@@ -299,10 +306,13 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
       if (place !== undefined) this.#ledger.answered(place);
     }
     // Nobody else has the other half.
-    const isMidOut = left > 0 || (this.#isMidOut && this.#queue.length > 0);
     if (left > 0) this.#queue[0] = { ...this.#queue[0]!, bytes: this.#queue[0]!.bytes.subarray(left) };
-    if (isMidOut === this.#isMidOut) return;
-    this.#isMidOut = isMidOut;
+    this.#setMidOut(left > 0 || (this.#isMidOut && this.#queue.length > 0));
+  }
+
+  #setMidOut(is: boolean): void {
+    if (is === this.#isMidOut) return;
+    this.#isMidOut = is;
     this.#noteMidFrame();
   }
 }

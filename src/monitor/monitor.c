@@ -37,6 +37,7 @@
 /* A worker that has lived so long has died of something new; of others so many are replaced at once. */
 #define LONG_LIFE_MS 2000
 #define DEATHS_AT_ONCE 3
+#define LONGEST_PAUSE_MS 1000
 
 /* What a worker is told of; the signals that stop or question a shim are handed on as they are. */
 static const int noticed[] = {SIGCHLD, SIGTERM, SIGINT, SIGUSR1, REPLACE_SIGNAL};
@@ -521,6 +522,9 @@ static int stay(pid_t (*wake)(struct monitor_ends *ours)) {
       if (!is_asleep) woken_by = WOKEN_BY_DEATH;
       /* Unless the last one has not even got as far as to take the record. */
       if (!is_taken && is_to_end) break;
+      if (is_taken && deaths == 0) pause = RETRY_MS;
+      /* One that has served for a moment may do so again: somebody waits for an answer. */
+      if (is_taken && pause > LONGEST_PAUSE_MS) pause = LONGEST_PAUSE_MS;
       if (!is_taken || deaths > DEATHS_AT_ONCE) wait_longer(&pause);
       if (is_to_end) keep_notice('T');
     }

@@ -25,7 +25,7 @@ import { Shim } from './shim.js';
 const TOTAL = Number(process.argv[2] ?? 500);
 const AT_ONCE = 4;
 /** On average one of the workers is killed so often. */
-const KILL_EVERY_MS = 60;
+const KILL_EVERY_MS = 150;
 const STATUS = 7;
 
 const dir = mkdtempSync(join(tmpdir(), 'hawser-bench-'));

@@ -207,11 +207,14 @@ shimTest(
     for (let i = 0; i < 3; i++) await kill(task.shim);
     await task.out.saw('\n2000\n');
     await task.state();
-    const before = descriptorsOf(task.shim.worker).length;
+    // What Node has for itself differs from one that was forked to one that was booted.
+    const ofShim = (): number =>
+      descriptorsOf(task.shim.worker).filter((file) => file.includes(lab.dir) || file.includes('hawser-ledger')).length;
+    const before = ofShim();
     const inMonitor = descriptorsOf(task.shim.pid).length;
     for (let i = 0; i < 3; i++) await kill(task.shim);
     await task.state();
-    await eventually('as many descriptors as before', () => descriptorsOf(task.shim.worker).length <= before);
+    await eventually('as many descriptors as before', () => ofShim() <= before);
     assert.equal(descriptorsOf(task.shim.pid).length, inMonitor);
     await (await task.stdio.input()).write('x\n');
     await task.wait();

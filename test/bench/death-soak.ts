@@ -56,7 +56,10 @@ async function tried<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
   } catch (error) {
-    if (!(error instanceof TtrpcError) || error.code !== Code.Unavailable) throw error;
+    if (!(error instanceof TtrpcError)) throw error;
+    // A create that is being undone.
+    if (error.code === Code.AlreadyExists) return undefined;
+    if (error.code !== Code.Unavailable) throw error;
     assert.match(error.message, /was broken off/, 'no connection closes');
     seen.brokenOff++;
     return undefined;

@@ -59,7 +59,7 @@ test('a dry run writes nothing, and the status of a root is JSON for programs', 
   writeFileSync(join(root, 'lib/systemd/system/containerd.service'), '[Service]\nExecStart=/usr/bin/containerd\n');
   const [status, stdout, stderr] = await shim('enable', '--dry-run', '--root', root);
   assert.deepEqual([status, stderr], [0, '']);
-  assert.match(stdout, /^--- \/dev\/null\n\+\+\+ .*\/zz-hawser\.conf\n@@ -0,0 \+1,3 @@\n\+# Written by/);
+  assert.match(stdout, /^--- \/dev\/null\n\+\+\+ .*\/zz-hawser\.conf\n@@ -0,0 \+1,4 @@\n\+# Written by/);
   assert.deepEqual(readdirSync(root), ['lib']);
   const [, json] = await shim('status', '--json', '--root', root);
   assert.deepEqual(JSON.parse(json), {

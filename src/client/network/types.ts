@@ -129,6 +129,7 @@ export interface NetworkCreateOptions {
 
 /** The networks of this machine: all configurations of {@link NetworkPlaces.confDir}. */
 export interface Networks {
+  /** All of them, by name. */
   list(options?: CallOptions): Promise<Network[]>;
   /** By name, or by the id's beginning when only one has it. @throws NotFoundError */
   inspect(name: string, options?: CallOptions): Promise<NetworkDetails>;

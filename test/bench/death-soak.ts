@@ -82,7 +82,8 @@ async function oneExec(task: Client, id: string): Promise<void> {
   );
   const spec = { type_url: 'types.containerd.io/opencontainers/runtime-spec/1/Process', value };
   const added = await tried(task.Exec({ id, execId, spec }));
-  if (added && (await tried(task.Start({ id, execId })))) assert.equal((await task.Wait({ id, execId })).exitStatus, 0);
+  if (added && (await tried(task.Start({ id, execId }))))
+    assert.ok([0, 137].includes((await task.Wait({ id, execId })).exitStatus), 'it ends, or its container does');
   try {
     await tried(task.Delete({ id, execId }));
   } catch (error) {

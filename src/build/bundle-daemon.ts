@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path';
 import { arch } from 'node:process';
 import { build } from 'esbuild';
 import { noteLicenses } from './licenses.js';
-import { revision, top, version } from './version.js';
+import { moduleSettings } from './module.js';
+import { top } from './version.js';
 
 /** Of lmdb's binaries the one for Node's stable interface: it fits every version. */
 function lmdbBinary(): string {
@@ -19,34 +20,9 @@ function lmdbBinary(): string {
 }
 
 const { metafile } = await build({
-  metafile: true,
-  absWorkingDir: top,
-  bundle: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20',
-  charset: 'ascii',
-  minify: true,
-  keepNames: true,
-  legalComments: 'none',
-  logLevel: 'warning',
+  ...moduleSettings(),
   entryPoints: ['src/daemon/main.ts'],
   outfile: 'dist/hawserd.mjs',
-  // 64-bit numbers are written as two halves or read as numbers; without the package there is no WebAssembly for them.
-  alias: { long: './src/build/no-long.cjs' },
-  define: {
-    HAWSER_ADDON: 'HAWSER_ADDON_PATH',
-    HAWSER_VERSION: JSON.stringify(version),
-    HAWSER_REVISION: JSON.stringify(revision() ?? ''),
-  },
-  // Libraries that are CommonJS find what they need of it here.
-  banner: {
-    js: [
-      "import{createRequire as hawserRequire}from'node:module';import{fileURLToPath as hawserPath}from'node:url';",
-      'const require=hawserRequire(import.meta.url),__filename=hawserPath(import.meta.url),__dirname=hawserPath(new URL(".",import.meta.url)).slice(0,-1);',
-      'const HAWSER_ADDON_PATH=__dirname+"/hawser_sys.node";',
-    ].join(''),
-  },
   plugins: [
     {
       name: 'native-parts',

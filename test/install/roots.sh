@@ -14,9 +14,7 @@ if [ -e "$place/.made" ] && [ -z "${HAWSER_ROOTS_REFRESH:-}" ]; then
   echo "$place"
   exit
 fi
-if ! command -v mmdebstrap >/dev/null; then
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null
-fi
+command -v mmdebstrap >/dev/null || sh "$(dirname "$0")/../../src/build/install-packages.sh" mmdebstrap
 archive=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
   awk -v suite="$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)" '$1 == suite && $2 == "main" { print $3; exit }')
 [ -n "$archive" ] || { echo "roots.sh: this machine's apt knows no archive of its own suite" >&2; exit 1; }

@@ -24,13 +24,5 @@ need /usr/lib/cni/bridge containernetworking-plugins
 dpkg-query -W -f '${Status}\n' busybox-static 2>/dev/null | grep -q 'ok installed' || packages="$packages busybox-static"
 dpkg-query -W -f '${Status}\n' libc6-dev 2>/dev/null | grep -q 'ok installed' || packages="$packages libc6-dev"
 
-[ -z "$packages" ] && exit 0
-if [ "$(id -u)" -ne 0 ]; then
-  echo "hawser: these packages are missing, and installing them needs root: apt-get install --no-install-recommends$packages" >&2
-  exit 1
-fi
-echo "hawser: installing$packages" >&2
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
-apt-get install -y -qq --no-install-recommends $packages >/dev/null
+sh "$(dirname "$0")/../../src/build/install-packages.sh" $packages

@@ -27,13 +27,5 @@ for arch; do
   need "qemu-$emulator-static" qemu-user-static
 done
 
-[ -z "$packages" ] && exit 0
-if [ "$(id -u)" -ne 0 ]; then
-  echo "hawser: these packages are missing, and installing them needs root: apt-get install --no-install-recommends$packages" >&2
-  exit 1
-fi
-echo "hawser: installing$packages" >&2
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
-apt-get install -y -qq --no-install-recommends $packages >/dev/null
+sh "$(dirname "$0")/../install-packages.sh" $packages

@@ -1,6 +1,7 @@
 /** A container's bundle directory: which file is called what, and how it is written (contract §1.11). */
 import { copyFileSync, existsSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { unlessGone } from '../sys/error.js';
 import { parseExact } from './json.js';
 import type { Spec } from './spec.js';
 
@@ -135,6 +136,16 @@ export function writeAtomic(file: string, content: string | Uint8Array, mode: nu
 /** Removes a file, if there is one. Not by rmSync, which loads what removes whole trees. */
 export function removeFile(file: string): void {
   if (existsSync(file)) unlinkSync(file);
+}
+
+/** Where the shim of a bundle's container serves; containerd 2.x and earlier ones have that in different files. Undefined where neither can be read. */
+export function servedAt(bundle: string): string | undefined {
+  const text = unlessGone(() => readFileSync(join(bundle, 'address'), 'utf8').trim());
+  if (text) return text;
+  const bootstrap = unlessGone(() => readFileSync(join(bundle, 'bootstrap.json'), 'utf8'));
+  if (bootstrap === undefined) return undefined;
+  const { address } = JSON.parse(bootstrap) as { address?: unknown };
+  return typeof address === 'string' ? address : undefined;
 }
 
 /** A file's text; undefined when there is no such file. */

@@ -28,3 +28,13 @@ export function checked(result: number, syscall: string, subject?: string | numb
 function nameOf(errno: number): string {
   return Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
 }
+
+/** Undefined where a file or a process is gone, or may not be looked into; what is no error of the system's is thrown on. */
+export function unlessGone<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return undefined;
+    throw error;
+  }
+}

@@ -1,5 +1,6 @@
 /** What the kernel says of a process, from files that never block: not cmdline, which a stuck process may lock up. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { unlessGone } from '../../sys/error.js';
 
 export interface ProcessInfo {
   pid: number;
@@ -67,13 +68,4 @@ function tryRead(file: string): string | undefined {
 
 function tryList(dir: string): string[] {
   return unlessGone(() => readdirSync(dir)) ?? [];
-}
-
-function unlessGone<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) return undefined;
-    throw error;
-  }
 }

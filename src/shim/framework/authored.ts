@@ -7,6 +7,7 @@ import { pack } from '../../api/typeurl.js';
 import { Bundle, writeAtomic } from '../../oci/bundle.js';
 import { parseExact } from '../../oci/json.js';
 import type { ExecLaunch, Launch, ProcessIo, RuntimePort } from '../../runc/index.js';
+import { unlessGone } from '../../sys/error.js';
 import { isChild } from '../../sys/index.js';
 import { TtrpcError } from '../../ttrpc/index.js';
 import type { Custom, TaskHandlers } from '../task/custom.js';
@@ -319,21 +320,12 @@ function ownOptions(bundle: string): Any {
 
 /** A process that shares the shim's cgroup has none that would tell anything of the container. */
 function hasCgroup(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cgroup`, 'utf8') !== readFileSync('/proc/self/cgroup', 'utf8');
-  } catch (error) {
-    // It has ended already.
-    if (error instanceof Error && 'code' in error) return false;
-    throw error;
-  }
+  const differs = (): boolean =>
+    readFileSync(`/proc/${pid}/cgroup`, 'utf8') !== readFileSync('/proc/self/cgroup', 'utf8');
+  return unlessGone(differs) ?? false;
 }
 
 /** Undefined for a process that has ended. */
 function pidNamespace(pid: number): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/pid`);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) return undefined;
-    throw error;
-  }
+  return unlessGone(() => readlinkSync(`/proc/${pid}/ns/pid`));
 }

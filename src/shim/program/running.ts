@@ -2,13 +2,14 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { servedAt } from '../../oci/bundle.js';
+import { unlessGone } from '../../sys/error.js';
+import { isOwnProgram } from '../../sys/own-program.js';
 import { parseFlags } from './flags.js';
 import { UsageError } from './usage-error.js';
 
 /** What the kernel calls each shim's process. */
 const NAME = 'containerd-shim';
-/** What stands in our program, before the place of its library (monitor/launcher.h). */
-const MARK = "hawser's library: ";
 
 export interface RunningShim {
   readonly pid: number;
@@ -44,8 +45,8 @@ export function serves(shim: RunningShim, namespace: string, id: string): boolea
   if (shim.id === id) return true;
   const bundle = unlessGone(() => readlinkSync(`/proc/${shim.pid}/cwd`));
   if (bundle === undefined || basename(bundle) !== shim.id) return false;
-  const own = addressOf(bundle);
-  return own !== undefined && own === addressOf(join(dirname(bundle), id));
+  const own = servedAt(bundle);
+  return own !== undefined && own === servedAt(join(dirname(bundle), id));
 }
 
 /** @param ours what is known of programs, by device and inode */
@@ -58,7 +59,7 @@ function look(pid: number, ours: Map<string, boolean>): RunningShim | undefined 
     if (readlinkSync(`${proc}/ns/pid`) !== readlinkSync('/proc/self/ns/pid')) return undefined;
     const { dev, ino } = statSync(`${proc}/exe`);
     const program = `${dev}:${ino}`;
-    if (!ours.has(program)) ours.set(program, readFileSync(`${proc}/exe`).includes(MARK));
+    if (!ours.has(program)) ours.set(program, isOwnProgram(`${proc}/exe`));
     const invocation = ours.get(program) && invocationOf(readFileSync(`${proc}/cmdline`, 'utf8'));
     if (!invocation) return undefined;
     const [, blocked = '0'] = /^SigBlk:\s*([0-9a-f]+)/m.exec(readFileSync(`${proc}/status`, 'latin1')) ?? [];
@@ -74,26 +75,6 @@ function invocationOf(commandLine: string): ReturnType<typeof parseFlags> | unde
     return invocation.action === 'start' && invocation.id ? invocation : undefined;
   } catch (error) {
     if (error instanceof UsageError) return undefined;
-    throw error;
-  }
-}
-
-/** Where a bundle's container is served. */
-function addressOf(bundle: string): string | undefined {
-  const text = unlessGone(() => readFileSync(join(bundle, 'address'), 'utf8').trim());
-  if (text) return text;
-  const bootstrap = unlessGone(() => readFileSync(join(bundle, 'bootstrap.json'), 'utf8'));
-  if (bootstrap === undefined) return undefined;
-  const { address } = JSON.parse(bootstrap) as { address?: unknown };
-  return typeof address === 'string' ? address : undefined;
-}
-
-/** Undefined for what is gone, or is somebody else's. */
-function unlessGone<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) return undefined;
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "copy.h"
+#include "clock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -8,7 +9,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Moves in one step, before others get their turn. */
@@ -160,12 +160,6 @@ enum copy_state copy_step(struct copy *copy, char *buffer, size_t size) {
       read_and_write(copy, buffer, size);
   }
   return copy->state;
-}
-
-static int64_t milliseconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* What to wait for; a descriptor of -1 is passed over by poll(2). */

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "launcher.h"
+#include "peer.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -15,7 +16,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define PREFIX "zygote-"
@@ -26,17 +26,11 @@
 
 /* Who listens there: a process of the same user, or 0. */
 static pid_t listener_of(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  struct ucred peer = {0};
-  socklen_t size = sizeof peer;
-  if (strlen(path) >= sizeof address.sun_path) return 0;
-  memcpy(address.sun_path, path, strlen(path));
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  struct ucred peer;
+  int fd = connect_to_peer(path, SOCK_NONBLOCK, NULL, &peer);
   if (fd == -1) return 0;
-  bool is_known = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-                  peer.uid == geteuid();
   close(fd);
-  return is_known ? peer.pid : 0;
+  return peer.uid == geteuid() ? peer.pid : 0;
 }
 
 static bool cgroups_of(const char *process, char text[8192]) {

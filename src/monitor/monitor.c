@@ -5,6 +5,7 @@
  * monitor has its descriptors and its record, copies what the container writes, and sees to it that there is a worker again.
  */
 #define _GNU_SOURCE
+#include "clock.h"
 #include "copy.h"
 #include "handover.h"
 #include "launcher.h"
@@ -23,7 +24,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* As much as a command's arguments and settings may be (execve(2)), and more than any record is. */
@@ -77,12 +77,6 @@ static void notice(char what) {
 
 static char notice_of(int signal) {
   return signal == SIGTERM ? 'T' : signal == SIGINT ? 'I' : signal == SIGUSR1 ? 'U' : NOTICED_CHILD;
-}
-
-static int64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* ---- what a worker asks ------------------------------------------------------------------------------------------- */
@@ -473,8 +467,8 @@ static void end_own_worker(void) {
 }
 
 static void wait_longer(int *pause) {
-  int64_t until = now_ms() + *pause;
-  for (int64_t left = *pause; left > 0 && !is_to_end; left = until - now_ms()) {
+  int64_t until = milliseconds() + *pause;
+  for (int64_t left = *pause; left > 0 && !is_to_end; left = until - milliseconds()) {
     struct pollfd ready[] = {{.fd = signals, .events = POLLIN}, {.fd = replacement_descriptor(), .events = POLLIN}};
     if (poll(ready, 2, (int)left) <= 0) continue;
     if (ready[0].revents) take_signals(keep_notice);
@@ -505,14 +499,14 @@ static bool wake_until_there(pid_t (*wake)(struct monitor_ends *ours)) {
 static int stay(pid_t (*wake)(struct monitor_ends *ours)) {
   int pause = RETRY_MS;
   unsigned deaths = 0;
-  int64_t since = now_ms();
+  int64_t since = milliseconds();
   /* From now on who has lost its parent is ours: what a zygote forks must not be, so not before. */
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1 || !watch_signals()) return fail("watch over processes", NULL);
   for (;;) {
     if (here.control != -1) with_worker();
     /* It is over; or it has died, and nobody could go on: then the daemon is to see that nobody serves here any more. */
     if (!rest) break;
-    deaths = is_asleep || now_ms() - since >= LONG_LIFE_MS ? 0 : deaths + 1;
+    deaths = is_asleep || milliseconds() - since >= LONG_LIFE_MS ? 0 : deaths + 1;
     if (is_asleep && is_taken) {
       pause = RETRY_MS;
       without_worker();
@@ -531,7 +525,7 @@ static int stay(pid_t (*wake)(struct monitor_ends *ours)) {
     is_taken = false;
     for (unsigned i = 0; i < TOLD; i++) told[i].is_heard = false;
     if (!wake_until_there(wake)) break;
-    since = now_ms();
+    since = milliseconds();
   }
   replacement_over();
   if (own_worker > 0) {

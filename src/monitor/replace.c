@@ -11,8 +11,11 @@
  */
 #define _GNU_SOURCE
 #include "replace.h"
+#include "clock.h"
 #include "launcher.h"
+#include "peer.h"
 #include "spawn.h"
+#include "wait.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -24,9 +27,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* How long the other program may take to say that it could. It does little more than to read the table. */
@@ -111,16 +112,12 @@ void replacement_failed(int fd, const char *why) {
 
 /* In the directory of the process that has sent the signal, which must be this user's or root's, as must what it runs as. */
 static int connect_back(pid_t pid, uid_t uid) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  char path[48];
   struct ucred peer;
-  socklen_t size = sizeof peer;
   if (pid <= 0 || (uid != 0 && uid != geteuid())) return -1;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd == -1) return -1;
-  snprintf(address.sun_path, sizeof address.sun_path, "/proc/%d/cwd/upgrade", (int)pid);
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid == pid &&
-      (peer.uid == 0 || peer.uid == geteuid()))
-    return fd;
+  snprintf(path, sizeof path, "/proc/%d/cwd/upgrade", (int)pid);
+  int fd = connect_to_peer(path, SOCK_NONBLOCK, NULL, &peer);
+  if (fd == -1 || (peer.pid == pid && (peer.uid == 0 || peer.uid == geteuid()))) return fd;
   close(fd);
   return -1;
 }
@@ -154,12 +151,6 @@ static char **environment_with(char *const *more) {
     if (!is_setting(*setting, TAKE_OVER) && !is_setting(*setting, COULD_TAKE_OVER) && !is_setting(*setting, TAKE_OVER_FAILED)) all[n++] = *setting;
   for (size_t i = 0; all && more[i]; i++) all[n++] = more[i];
   return all;
-}
-
-static int64_t milliseconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* What it says until its end, or until its time is over. False for the latter. */
@@ -205,7 +196,7 @@ static const char *doubt_of(const char *path, int table) {
   if (how == 0 && strcmp(said, CAN_TAKE_OVER) == 0) return NULL;
   for (char *end = strchr(said, '\0'); end > said && end[-1] == '\n';) *--end = '\0';
   if (*said) return said;
-  snprintf(said, sizeof said, "the new program ends with status %d", WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how));
+  snprintf(said, sizeof said, "the new program ends with status %d", shell_status(how));
   return said;
 }
 

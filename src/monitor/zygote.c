@@ -12,6 +12,7 @@
 #define _GNU_SOURCE
 #include "handover.h"
 #include "launcher.h"
+#include "peer.h"
 #include "../sys/policy.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,23 +42,13 @@
 
 extern char **environ;
 
-static struct sockaddr_un address_of(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-  return address;
-}
-
 /* A connection to a zygote of the same user, or -1. */
 static int connect_to(const char *path) {
-  struct sockaddr_un address = address_of(path);
-  struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
+  const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
   struct ucred peer;
-  socklen_t size = sizeof peer;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = connect_to_peer(path, 0, &patience, &peer);
   if (fd == -1) return -1;
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-      peer.uid == geteuid()) {
+  if (peer.uid == geteuid()) {
     end_idle_class(peer.pid);
     return fd;
   }
@@ -106,7 +96,8 @@ bool start_with_zygote(const char *path, char **argv, int listener, int reply, s
 
 /* Listens where the next launcher will look. Only who holds the lock may: there is one zygote at a time. */
 static int listen_at(const char *path) {
-  struct sockaddr_un address = address_of(path);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
   if (fd == -1) return -1;
   mode_t before = umask(0177);

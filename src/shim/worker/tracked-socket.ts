@@ -54,12 +54,10 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
   #isWaitingForRoom = false;
   #isEnding = false;
   #isDrainAwaited = false;
-  #isFlushPlanned = false;
   /** The header of a frame that is taken in parts, as far as it has come, and how much of the frame is still to come. */
   readonly #header = Buffer.allocUnsafe(HEADER_LENGTH);
   #headerFill = 0;
   #toCome = 0;
-  #isMidIn = false;
   #isMidOut = false;
   /** How often the beginning of a frame has been seen without the rest. */
   #patience = PATIENCE;
@@ -104,22 +102,18 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
     if (this.destroyed) return false;
     this.#queue.push({ bytes });
     this.#unsent += bytes.length;
-    if (!this.#isFlushPlanned && !this.#isWaitingForRoom) {
-      this.#isFlushPlanned = true;
-      process.nextTick(flush, this);
-    }
     if (this.#unsent < ENOUGH) return true;
     this.#isDrainAwaited = true;
     return false;
   }
 
-  /** What is written in one turn goes out together anyhow. */
+  /** Nothing is sent but by uncork(): what is written in between goes out together. */
   cork(): void {
     /* See write(). */
   }
 
   uncork(): void {
-    /* See write(). */
+    if (!this.destroyed && !this.#isWaitingForRoom) this.#flush();
   }
 
   pause(): void {
@@ -168,7 +162,7 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
 
   #ready(events: number): void {
     try {
-      if (events & WRITABLE) this.flush();
+      if (events & WRITABLE) this.#flush();
       if (events & READABLE && !this.destroyed && !this.#isPaused) this.#read();
       // One whose client has reset it is watched no more, unless that is asked for again.
       if (!this.destroyed) this.#want();
@@ -210,21 +204,18 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
   #takePart(n: number): void {
     const missing = HEADER_LENGTH - this.#headerFill;
     this.#scratch.copy(this.#header, this.#headerFill, 0, Math.min(missing, n));
-    this.#isMidIn = true;
+    this.#headerFill += Math.min(missing, n);
     this.#noteMidFrame();
     if (n < missing) {
-      this.#headerFill += n;
       this.#hand(n);
       return;
     }
     if (missing > 0) this.#toCome = missing + this.#header.readUInt32BE(0);
-    this.#headerFill = HEADER_LENGTH;
     const taken = Math.min(n, this.#toCome);
     this.#toCome -= taken;
     this.#hand(taken);
     if (this.#toCome > 0 || this.destroyed) return;
     this.#headerFill = 0;
-    this.#isMidIn = false;
     this.#noteMidFrame();
   }
 
@@ -235,7 +226,7 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
   }
 
   #noteMidFrame(): void {
-    this.#ledger.midFrame(this.number, this.#isMidIn || this.#isMidOut);
+    this.#ledger.midFrame(this.number, this.#headerFill > 0 || this.#isMidOut);
   }
 
   // ---- out ---------------------------------------------------------------------------------------------------------
@@ -251,8 +242,7 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
   }
 
   /** Sends what there is, as far as there is room. */
-  flush(): void {
-    this.#isFlushPlanned = false;
+  #flush(): void {
     try {
       this.#beforeSend();
       this.#send();
@@ -315,10 +305,6 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
     this.#isMidOut = is;
     this.#noteMidFrame();
   }
-}
-
-function flush(socket: TrackedSocket): void {
-  socket.flush();
 }
 
 /** How long the whole frames are that a buffer begins with, and how long the next one is, as far as that can be seen. */

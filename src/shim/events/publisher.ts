@@ -169,7 +169,6 @@ export class EventPublisher {
    * taken something to its grave is not remembered.
    */
   restSuddenly(): RestingEvents {
-    const { sent, repeated, retried, dropped, lastError } = this.describe();
     const queue = this.#queue.map(({ number, topic, typeUrl, value, time }) => ({
       number,
       topic,
@@ -177,7 +176,12 @@ export class EventPublisher {
       value: Buffer.from(value).toString('base64'),
       time,
     }));
-    return { queue, absence: this.absence.rest(), figures: { sent, repeated, retried, dropped, lastError } };
+    return { queue, absence: this.absence.rest(), figures: this.#figures() };
+  }
+
+  #figures(): RestingEvents['figures'] {
+    const { sent, repeated, retried, dropped, lastError } = this.describe();
+    return { sent, repeated, retried, dropped, lastError };
   }
 
   /**
@@ -202,8 +206,7 @@ export class EventPublisher {
   rest(): RestingEvents | undefined {
     const isBusy = this.#sending || this.#queue.length > 0 || this.#unheardLately().length > 0 || this.#closing;
     if (isBusy || this.absence.remainingMs > 0) return undefined;
-    const { sent, repeated, retried, dropped, lastError } = this.describe();
-    return { absence: this.absence.rest(), figures: { sent, repeated, retried, dropped, lastError } };
+    return { absence: this.absence.rest(), figures: this.#figures() };
   }
 
   /** Connects to the daemon, if that is still to be done: for when there is an event soon, and time now. */

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { containerd } from '../../api/gen/api.js';
 import { tryReadPidFile } from '../../oci/bundle.js';
 import { childrenOf, shimPid } from '../../sys/index.js';
+import { EMPTY } from '../../ttrpc/envelope.js';
 import { isFrozen } from '../cgroup/frozen.js';
 import type { ContainerRecord } from '../record/record.js';
 import { move } from '../record/states.js';
@@ -42,21 +43,20 @@ export function replyTo({ method, execId }: Lost, record: ContainerRecord | unde
     case 'Create':
       return containerd.task.v2.CreateTaskResponse.encode({ pid: init.pid }).finish();
     case 'Exec':
-      return exec && NOTHING();
+      return exec && EMPTY;
     case 'Start':
       if (execId !== '') return exec && STARTED.has(exec.state) ? startReply(exec.pid) : undefined;
       return STARTED.has(init.state) ? startReply(init.pid) : undefined;
     case 'Pause':
-      return init.state === 'paused' ? NOTHING() : undefined;
+      return init.state === 'paused' ? EMPTY : undefined;
     case 'Resume':
-      return init.state === 'running' ? NOTHING() : undefined;
+      return init.state === 'running' ? EMPTY : undefined;
     default:
       return undefined;
   }
 }
 
 const STARTED: ReadonlySet<string> = new Set(['running', 'pausing', 'paused', 'stopped']);
-const NOTHING = (): Uint8Array => new Uint8Array(0);
 const startReply = (pid: number): Uint8Array => containerd.task.v2.StartResponse.encode({ pid }).finish();
 
 /** Finds out what became of it, and puts the record right. */

@@ -27,7 +27,7 @@ const REPEATABLE: ReadonlySet<string> = new Set([
 const LONGER = 16 << 10;
 
 /** An earlier worker's connection, and what it was asked there. */
-interface Earlier {
+interface EarlierConnection {
   readonly fd: number;
   readonly ledger: LedgerConnection;
   readonly calls: readonly {
@@ -49,7 +49,7 @@ export function leaveLedger(server: Server, ledger: Ledger, leaving: Leaving): N
 
 /** What an earlier worker, which has ended suddenly, was doing. */
 export class Death {
-  readonly #connections: readonly Earlier[];
+  readonly #connections: readonly EarlierConnection[];
   /** The last event that the daemon had taken. */
   readonly told: number;
 
@@ -104,7 +104,11 @@ export class Death {
   }
 }
 
-function callOf({ streamId, at, request: bytes }: LedgerConnection['unanswered'][number]): Earlier['calls'][number] {
+function callOf({
+  streamId,
+  at,
+  request: bytes,
+}: LedgerConnection['unanswered'][number]): EarlierConnection['calls'][number] {
   const known = bytes && tryDecode(bytes);
   if (!known)
     return {

@@ -31,7 +31,7 @@ interface Connection {
 }
 
 /** A connection of one that may end in the middle of anything: what is under way there is in the ledger. */
-interface LedgerConnection {
+interface KeptConnection {
   readonly place: number;
   readonly number: number;
 }
@@ -59,7 +59,7 @@ export interface RestingShim {
   readonly listener: Omit<Bound, 'fd'> & { readonly place: number; readonly path: string };
   readonly connections: readonly Connection[];
   /** For the case that it ends suddenly; the others are absent then. */
-  readonly ledger?: { readonly place: number; readonly connections: readonly LedgerConnection[] } | undefined;
+  readonly ledger?: { readonly place: number; readonly connections: readonly KeptConnection[] } | undefined;
   readonly deaths?: Deaths | undefined;
   readonly containers: RestingContainers;
   readonly events: RestingEvents;

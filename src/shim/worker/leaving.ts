@@ -1,6 +1,6 @@
 /** What a worker leaves with its monitor: descriptors, by their place in a list, and what is done with each meanwhile. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import type { GivenRecord, Resting } from '../../sys/index.js';
+import { SysError, type GivenRecord, type Resting } from '../../sys/index.js';
 
 /** With one message (unix(7), SCM_MAX_FD). */
 const MOST = 250;
@@ -14,6 +14,11 @@ export const NOWHERE = -1;
 /** There is something that no other worker could go on with; the message says what. */
 export class CannotRest extends Error {
   override readonly name = 'CannotRest';
+}
+
+/** An error that keeps a worker from leaving, and is no defect: something is under way, no descriptor is left, or too many are on their way. */
+export function keepsFromLeaving(error: unknown): error is CannotRest | SysError {
+  return error instanceof CannotRest || error instanceof SysError;
 }
 
 /** What something is copied into: one that is kept, by its place. */
@@ -33,6 +38,7 @@ export interface Copied {
 
 export class Leaving {
   readonly #all: Resting[] = [];
+  readonly #opened: number[] = [];
 
   /**
    * @param isSudden it is for the case that this process ends without a word, in the middle of whatever it does, and has gone on
@@ -44,7 +50,6 @@ export class Leaving {
   underWay(what: string): void {
     if (!this.isSudden) throw new CannotRest(what);
   }
-  readonly #opened: number[] = [];
 
   get all(): readonly Resting[] {
     return this.#all;

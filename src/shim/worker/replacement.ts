@@ -3,9 +3,9 @@
  * soon as nothing is under way that it could not go on with.
  */
 import { performance } from 'node:perf_hooks';
-import { staysWithMonitor, successor, SysError } from '../../sys/index.js';
+import { staysWithMonitor, successor } from '../../sys/index.js';
 import { FORMAT } from './format.js';
-import { CannotRest, Leaving } from './leaving.js';
+import { keepsFromLeaving, Leaving } from './leaving.js';
 
 /** How soon it is tried again: what is under way is mostly a command of the runtime's, or an event. */
 const RETRY_MS = 5;
@@ -53,7 +53,7 @@ export class Replacement<T> {
       return true;
     } catch (error) {
       leaving.giveUp();
-      if (!(error instanceof CannotRest) && !(error instanceof SysError)) {
+      if (!keepsFromLeaving(error)) {
         staysWithMonitor(`leaving failed: ${String(error)}`);
         throw error;
       }

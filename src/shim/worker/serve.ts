@@ -13,7 +13,6 @@ import {
   keepWithMonitor,
   leaveWithMonitor,
   shimPid,
-  SysError,
 } from '../../sys/index.js';
 import { Server, type ServerInterceptor } from '../../ttrpc/index.js';
 import type { ConnectionSocket } from '../../ttrpc/connection-socket.js';
@@ -46,12 +45,12 @@ import {
   type RestingShim,
   type WokenBy,
 } from './handover.js';
-import { CannotRest, Leaving, type Found } from './leaving.js';
+import { CannotRest, keepsFromLeaving, Leaving, type Found } from './leaving.js';
 import { Ledger } from './ledger.js';
 import { Replacement } from './replacement.js';
 import { Rest } from './rest.js';
 import { Sleep, woken, type SleepRecord } from './sleep.js';
-import { TrackedSocket } from './tracked-socket.js';
+import { TrackedSocket, type TrackedSettings } from './tracked-socket.js';
 
 /** How long the last events and replies may take when the shim ends. */
 const DRAIN_MS = 5_000;
@@ -119,8 +118,6 @@ export class Service {
   readonly #server: Server;
   readonly #forgotten: Forgotten;
   readonly #rest: Rest;
-  /** A rehearsal has none. */
-  readonly #hasMonitor = shimPid() !== process.pid;
   readonly #sleep: Sleep;
   readonly #replacement = new Replacement((leaving) => {
     // It is no sleep, which would be the longer for having been short.
@@ -137,8 +134,11 @@ export class Service {
   /** Why the monitor has nothing that another could go on with; undefined while it has. */
   #irreplaceable: string | undefined;
   #deaths: Deaths | undefined;
-  /** What connections are looked at in; one at a time. */
-  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH);
+  readonly #tracked: TrackedSettings = {
+    ledger: this.#ledger,
+    scratch: Buffer.allocUnsafeSlow(SCRATCH),
+    beforeSend: () => this.#checkpoints.ifDue(),
+  };
   /** About the shim itself, that are being answered. */
   #questions = 0;
   readonly #ended: Promise<string>;
@@ -263,11 +263,15 @@ export class Service {
 
   /** What is not accounted for, as there is too much, goes with this process. */
   #socketOf(fd: number, lastStreamId?: number, begun?: boolean): ConnectionSocket {
-    const settings = { ledger: this.#ledger, scratch: this.#scratch, beforeSend: () => this.#checkpoints.ifDue() };
-    const tracked = TrackedSocket.open(fd, settings, lastStreamId, begun);
+    const tracked = TrackedSocket.open(fd, this.#tracked, lastStreamId, begun);
     // Its client finds the end when the monitor has closed it, too.
     tracked?.once('close', () => this.#checkpoints.soon());
     return tracked ?? new Socket({ fd, readable: true, writable: true });
+  }
+
+  /** There is somebody to leave things with, as a rehearsal has not, and another may go on with them. */
+  get #isReplaceable(): boolean {
+    return shimPid() !== process.pid && this.#staysAwake === undefined;
   }
 
   /** Another text when something has happened. */
@@ -313,13 +317,13 @@ export class Service {
 
   /** Hands the monitor what another worker would need, should this one end without a word. */
   #keep(): void {
-    if (!this.#hasMonitor || this.#staysAwake !== undefined) return;
+    if (!this.#isReplaceable) return;
     const leaving = new Leaving(true);
     try {
       keepWithMonitor(Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record))), FORMAT, leaving.all);
       this.#irreplaceable = undefined;
     } catch (error) {
-      if (!(error instanceof CannotRest) && !(error instanceof SysError)) throw error;
+      if (!keepsFromLeaving(error)) throw error;
       // What it has of before would be wrong.
       forgetWithMonitor();
       this.#irreplaceable = error.message;
@@ -363,7 +367,7 @@ export class Service {
       listening.fd,
       (fd) => this.#accept(fd),
       (error) => log.warn('a connection failed', { error }),
-      this.#hasMonitor && this.#staysAwake === undefined ? 'monitor' : 'us',
+      this.#isReplaceable ? 'monitor' : 'us',
     );
     if (earlier) this.#goOn(earlier);
     else log.debug('serving', { address: this.#shim.record.address, pid: shimPid() });

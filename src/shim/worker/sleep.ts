@@ -3,8 +3,7 @@
  * somebody asks for something, a process ends, the kernel kills for want of memory, or a copy needs more than to be copied.
  */
 import { performance } from 'node:perf_hooks';
-import { SysError } from '../../sys/index.js';
-import { CannotRest, Leaving } from './leaving.js';
+import { keepsFromLeaving, Leaving } from './leaving.js';
 
 const TICK_MS = 1_000;
 /** How long nothing must have happened, unless HAWSER_SLEEP says otherwise (in seconds). */
@@ -98,8 +97,7 @@ export class Sleep {
       this.leave(leaving, { times: times + 1, idleMs, since: Date.now() });
     } catch (error) {
       leaving.giveUp();
-      // No descriptor is left, say, or too many are on their way.
-      if (!(error instanceof CannotRest) && !(error instanceof SysError)) throw error;
+      if (!keepsFromLeaving(error)) throw error;
       this.#cannot = error.message;
       this.onAwake();
     }

@@ -1,12 +1,12 @@
 /** The messages that events carry, by the names that they have in an Any. */
 import { containerd } from './gen/full.js';
 
-const { ImageCreate, ImageUpdate, ImageDelete } = containerd.services.images.v1;
-
+const EVENTS = 'containerd.events.';
 /** containerd has these in the package of their service; all other events are in `containerd.events`. */
-const OF_IMAGES = { ImageCreate, ImageUpdate, ImageDelete };
+const IMAGE_EVENTS = 'containerd.services.images.v1.';
+const OF_IMAGES = ['ImageCreate', 'ImageUpdate', 'ImageDelete'] as const;
 
-type AllTypes = typeof containerd.events & typeof OF_IMAGES;
+type AllTypes = typeof containerd.events & Pick<typeof containerd.services.images.v1, (typeof OF_IMAGES)[number]>;
 
 /** The short names of events: `TaskExit`, `ImageCreate`. */
 export type EventName = {
@@ -21,19 +21,22 @@ interface EventType {
   decode(bytes: Uint8Array): Record<string, unknown>;
 }
 
-const TYPES = new Map<string, EventType>(
-  [
-    ...Object.entries(containerd.events).map(([name, type]) => [`containerd.events.${name}`, type] as const),
-    ...Object.entries(OF_IMAGES).map(([name, type]) => [`containerd.services.images.v1.${name}`, type] as const),
-  ].map(([name, type]) => [name, type as unknown as EventType]),
-);
+const isOfImages = (name: string): boolean => OF_IMAGES.some((one) => one === name);
 
 /** The message type of an event, by its full name or by a URL that ends with it; undefined for one of somebody else's. */
 export function eventType(typeUrl: string): EventType | undefined {
-  return TYPES.get(typeUrl.slice(typeUrl.lastIndexOf('/') + 1));
+  const full = typeUrl.slice(typeUrl.lastIndexOf('/') + 1);
+  const name = full.slice(full.lastIndexOf('.') + 1);
+  // Only the one that is asked for: the classes are made when they are.
+  if (full === IMAGE_EVENTS + name && isOfImages(name)) return typeOf(containerd.services.images.v1, name);
+  return full === EVENTS + name ? typeOf(containerd.events, name) : undefined;
+}
+
+function typeOf(types: object, name: string): EventType | undefined {
+  return Object.hasOwn(types, name) ? (types as Record<string, EventType>)[name] : undefined;
 }
 
 /** The full name of an event's type: `containerd.events.TaskExit`. */
 export function eventTypeName(name: EventName): string {
-  return `${name in OF_IMAGES ? 'containerd.services.images.v1' : 'containerd.events'}.${name}`;
+  return `${isOfImages(name) ? IMAGE_EVENTS : EVENTS}${name}`;
 }

@@ -2,7 +2,7 @@
  * Bundles the daemon into dist/hawserd.mjs, with lmdb's native part beside it. Run by `make build`. It is an ES module, as
  * external plugins are.
  */
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { arch } from 'node:process';
@@ -50,5 +50,7 @@ const { metafile } = await build({
     },
   ],
 });
-copyFileSync(lmdbBinary(), join(top, 'dist/lmdb.node'));
+// A daemon that runs from here has it mapped: what is in its file must not change.
+copyFileSync(lmdbBinary(), join(top, 'dist/lmdb.node.new'));
+renameSync(join(top, 'dist/lmdb.node.new'), join(top, 'dist/lmdb.node'));
 noteLicenses('hawserd', metafile, ['lmdb']);

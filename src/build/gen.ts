@@ -61,8 +61,42 @@ async function generateMessages(out: string, name: string, files: string[]): Pro
   );
 }
 
+/**
+ * Has each message's class, and each namespace of them, made when it is first asked for. There are hundreds, and a command asks for ten.
+ *
+ * @throws Error for code that protobufjs has written otherwise than this knows
+ */
+function makeLazy(out: string, name: string): void {
+  const target = join(out, `${name}.js`);
+  const opened: string[] = [];
+  const lines = readFileSync(target, 'utf8')
+    .split('\n')
+    .map((line) => {
+      const [, indent = '', holder, property] = /^( +)([\w.]+)\.(\w+) = \(function\(\) \{$/.exec(line) ?? [];
+      if (holder !== undefined && property !== undefined) {
+        opened.push(indent);
+        return `${indent}$lazy(${holder}, "${property}", function() {`;
+      }
+      if (opened.length === 0 || line !== `${opened.at(-1)}})();`) return line;
+      return `${opened.pop()}});`;
+    });
+  const at = lines.findIndex((line) => line.startsWith('const $root = '));
+  if (opened.length > 0 || at < 0) throw new Error(`${target}: protobufjs writes its classes otherwise now`);
+  lines.splice(
+    at,
+    0,
+    'const $lazy = (holder, name, make) => $Object.defineProperty(holder, name, { enumerable: true, configurable: true, get() {',
+    '    const value = make();',
+    '    $Object.defineProperty(holder, name, { value, enumerable: true, configurable: true, writable: true });',
+    '    return value;',
+    '} });',
+    '',
+  );
+  writeFileSync(target, lines.join('\n'));
+}
+
 /** Writes one definition for each service of the files, for `hawser/ttrpc` clients and servers. */
-function generateServices(out: string, name: string, messages: string, files: string[]): void {
+function generateServices(out: string, name: string, messages: string, files: string[], isLazy = false): void {
   const root = new protobuf.Root();
   root.resolvePath = (_origin, target) => join(protoRoot, target);
   root.loadSync(files);
@@ -71,7 +105,7 @@ function generateServices(out: string, name: string, messages: string, files: st
   const tops = new Set<string>();
   const walk = (space: protobuf.NamespaceBase): void => {
     for (const nested of space.nestedArray) {
-      if (nested instanceof protobuf.Service) blocks.push(serviceBlock(nested, tops));
+      if (nested instanceof protobuf.Service) blocks.push(serviceBlock(nested, tops, isLazy));
       else if (nested instanceof protobuf.Namespace) walk(nested);
     }
   };
@@ -88,8 +122,8 @@ function generateServices(out: string, name: string, messages: string, files: st
   );
 }
 
-/** Source text that defines one service; `tops` collects the outermost namespaces it names. */
-function serviceBlock(service: protobuf.Service, tops: Set<string>): string {
+/** Source text that defines one service; `tops` collects the outermost namespaces it names. A lazy one asks for no class yet. */
+function serviceBlock(service: protobuf.Service, tops: Set<string>, isLazy: boolean): string {
   const name = service.fullName.slice(1);
   const constant = name
     .split('.')
@@ -109,7 +143,8 @@ function serviceBlock(service: protobuf.Service, tops: Set<string>): string {
       : rpc.responseStream
         ? 'serverStream'
         : 'unary';
-    return `  ${rpc.name}: method.${kind}(${types.join(', ')}),`;
+    const made = `method.${kind}(${types.join(', ')})`;
+    return isLazy ? `  get ${rpc.name}() { return ${made}; },` : `  ${rpc.name}: ${made},`;
   });
   return [`/** \`${name}\` */`, `export const ${constant} = defineService('${name}', {`, ...lines, '});', ''].join(
     '\n',
@@ -131,5 +166,6 @@ await generateMessages(join(top, 'src/ttrpc/gen'), 'ttrpc', envelopes);
 await generateMessages(join(top, 'src/api/gen'), 'api', rest);
 await generateMessages(join(top, 'src/api/gen'), 'metrics', metrics);
 await generateMessages(join(top, 'src/api/gen'), 'full', [...rest, ...daemon]);
+for (const name of ['api', 'full']) makeLazy(join(top, 'src/api/gen'), name);
 generateServices(join(top, 'src/api/gen'), 'services', 'api', rest);
-generateServices(join(top, 'src/api/gen'), 'full-services', 'full', [...rest, ...daemon]);
+generateServices(join(top, 'src/api/gen'), 'full-services', 'full', [...rest, ...daemon], true);

@@ -4,11 +4,15 @@ import { arch } from 'node:os';
 export const MediaType = {
   Index: 'application/vnd.oci.image.index.v1+json',
   Manifest: 'application/vnd.oci.image.manifest.v1+json',
+  GzipLayer: 'application/vnd.oci.image.layer.v1.tar+gzip',
   DockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
   DockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
   DockerConfig: 'application/vnd.docker.container.image.v1+json',
   DockerLayer: 'application/vnd.docker.image.rootfs.diff.tar',
 } as const;
+
+/** containerd's label of a layer's blob: the digest of what it is unpacked. */
+export const UNCOMPRESSED = 'containerd.io/uncompressed';
 
 export interface Platform {
   readonly os?: string;

@@ -10,6 +10,7 @@ export interface Namespace {
 export interface Spec {
   annotations?: Record<string, string>;
   process?: Process;
+  hooks?: { poststop?: unknown[] | null } | null;
   linux?: { namespaces?: Namespace[]; cgroupsPath?: string };
 }
 

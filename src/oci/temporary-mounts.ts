@@ -36,17 +36,26 @@ export function withReadOnlyMounts<R>(mounts: readonly Mount[], work: (dir: stri
 
 /** Like {@link withReadOnlyMounts}, with a mount that nobody else sees, and that is gone when this process is, even when it is killed. */
 export async function withMountsApart<R>(mounts: readonly Mount[], work: (dir: string) => Promise<R>): Promise<R> {
-  const [only, ...more] = mounts.map(readOnly);
   // No snapshotter has several.
-  if (only === undefined || more.length > 0) return withReadOnlyMounts(mounts, work);
-  const fd = await withOptions(only, ({ set, data, cwd }) =>
-    mountApart(only.source ?? '', only.type ?? '', set, data, cwd),
-  );
+  if (mounts.length !== 1) return withReadOnlyMounts(mounts, work);
+  const fd = await openApart(mounts);
   try {
     return await work(`/proc/self/fd/${fd}`);
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * The same, for as long as the caller likes.
+ *
+ * @param writable what is written goes where the mounts say, which nobody else may be using then
+ * @returns a descriptor of the mount's root (O_PATH), to be closed by the caller
+ */
+export async function openApart(mounts: readonly Mount[], { writable = false } = {}): Promise<number> {
+  const [only, ...more] = writable ? mounts : mounts.map(readOnly);
+  if (only === undefined || more.length > 0) throw errdefs.notImplemented(`${mounts.length} mounts at one place`);
+  return withOptions(only, ({ set, data, cwd }) => mountApart(only.source ?? '', only.type ?? '', set, data, cwd));
 }
 
 interface Options {

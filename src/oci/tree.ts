@@ -1,4 +1,5 @@
-import { closeSync, constants, lstatSync, openSync, type BigIntStats } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync, readdirSync, type BigIntStats } from 'node:fs';
+import { HeldDirectories } from './held.js';
 import { fromBytes, shown, toBytes, type ByteString } from '../sys/byte-string.js';
 
 /** A path for the kernel has so many bytes, and a NUL (PATH_MAX). */
@@ -7,7 +8,8 @@ const MAX_PATH = 4095;
 const STEP = 2048;
 /** Descriptors that are kept for the next call. */
 const MAX_HELD = 16;
-const O_PATH = 0o10000000;
+/** open(2): for a place in the tree, and not for what is in it. Node has no name for it. */
+export const O_PATH = 0o10000000;
 
 /**
  * Paths below a directory, as system calls take them: bytes, and never longer than the kernel allows. A container can make deeper
@@ -15,7 +17,7 @@ const O_PATH = 0o10000000;
  */
 export class Tree {
   readonly #root: ByteString;
-  readonly #held = new Map<ByteString, number>();
+  readonly #held = new HeldDirectories(MAX_HELD);
 
   constructor(root: string | Buffer) {
     this.#root = fromBytes(Buffer.from(root));
@@ -28,7 +30,9 @@ export class Tree {
     const at = partOf(path, Math.floor((path.length - 1) / STEP));
     // One name that is as long is for the kernel to refuse.
     if (at <= 0) return toBytes(`${this.#root}/${path}` as ByteString);
-    return toBytes(`/proc/self/fd/${this.#hold(path.slice(0, at) as ByteString)}${path.slice(at)}` as ByteString);
+    const part = path.slice(0, at) as ByteString;
+    const fd = this.#held.hold(part, () => this.#open(part));
+    return toBytes(`/proc/self/fd/${fd}${path.slice(at)}` as ByteString);
   }
 
   /** What is at a path, as lstat(2) has it; undefined where nothing is, or what should be a directory on its way is none. */
@@ -42,23 +46,14 @@ export class Tree {
     }
   }
 
-  /** Lets go of all descriptors; also before a directory that was asked for becomes another. */
-  close(): void {
-    for (const fd of this.#held.values()) closeSync(fd);
-    this.#held.clear();
+  /** What a directory has, in no order. */
+  names(path: ByteString): ByteString[] {
+    return readdirSync(this.on(path), 'latin1') as ByteString[];
   }
 
-  #hold(directory: ByteString): number {
-    const fd = this.#held.get(directory) ?? this.#open(directory);
-    // The newest comes last, and is the last to go.
-    this.#held.delete(directory);
-    this.#held.set(directory, fd);
-    for (const [oldest, other] of this.#held) {
-      if (this.#held.size <= MAX_HELD) break;
-      closeSync(other);
-      this.#held.delete(oldest);
-    }
-    return fd;
+  /** Lets go of all descriptors; also before a directory that was asked for becomes another. */
+  close(): void {
+    this.#held.close();
   }
 
   /** Opens a directory part by part. */
@@ -90,9 +85,9 @@ function partOf(path: ByteString, n: number): number {
   return path.lastIndexOf('/', n * STEP);
 }
 
-/** Does something with a tree, and lets go of it. */
-export async function withTree<R>(root: string | Buffer, work: (tree: Tree) => Promise<R>): Promise<R> {
-  const tree = new Tree(root);
+/** Does something with a tree, or with one below a directory, and lets go of it. */
+export async function withTree<R>(root: string | Buffer | Tree, work: (tree: Tree) => Promise<R>): Promise<R> {
+  const tree = root instanceof Tree ? root : new Tree(root);
   try {
     return await work(tree);
   } finally {

@@ -56,11 +56,10 @@ export interface RuntimePort {
   /** Removes the container. With `force` its processes are killed first, and one that is already gone is no error. */
   delete(container: string, options?: { force?: boolean }): Promise<void>;
   /**
-   * Removes a container whose init has been seen to end, without asking anybody. False when `delete` is to be called.
-   *
-   * @throws what a file system does that refuses
+   * Removes a container whose init has been seen to end, without asking anybody. Resolves to false when `delete` is to be
+   * called, and rejects with what a file system says that refuses.
    */
-  removeEnded?(container: string, pid: number): boolean;
+  removeEnded?(container: string, pid: number): Promise<boolean>;
   /** Freezes all processes of the container. */
   pause(container: string): Promise<void>;
   /** Lets a frozen container go on. */

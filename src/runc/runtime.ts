@@ -175,11 +175,11 @@ export class Runtime {
 
   /**
    * Removes a container whose init has been seen to end, without a process, where this object has created it and the
-   * runtime is runc itself: see ended.ts. False when `delete` is to be called.
+   * runtime is runc itself: see ended.ts. Resolves to false when `delete` is to be called.
    */
-  removeEnded(id: string, pid: number): boolean {
+  async removeEnded(id: string, pid: number): Promise<boolean> {
     const { root } = this.options;
-    return this.#isRunc && root !== undefined && removeEnded(join(root, id), pid);
+    return this.#isRunc && root !== undefined && (await removeEnded(join(root, id), pid));
   }
 
   /** Freezes all processes of the container. */

@@ -5,7 +5,7 @@ place=$(cd -P -- "$top" && pwd -P) || exit "$status"
 lib=
 while [ -z "$lib" ]; do
   for each in "$place/node_modules/@hawser"/linux-*; do
-    [ -e "$each/$name.mjs" ] || continue
+    [ -e "$each/$entry" ] || continue
     if [ -z "$lib" ]; then
       lib=$each
       continue

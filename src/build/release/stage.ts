@@ -40,7 +40,7 @@ export function stage(machine: Machine, prefix: string, to: string, { hasPlace }
   place(join(native, SHIM), join(library, 'bin'), hasPlace ? join(prefix, 'lib/hawser') : undefined);
   if (!hasPlace) for (const name of ['hawser', 'hawserd']) put(join(top, 'npm', name), join(to, prefix, 'bin', name));
   rmSync(join(library, 'node'));
-  rmSync(join(library, 'shim.cache'));
+  for (const name of ['shim.cache', 'hawser.cache']) rmSync(join(library, name));
   return library;
 }
 
@@ -70,12 +70,13 @@ function withoutMake(): NodeJS.ProcessEnv {
   return rest;
 }
 
-/** Compiles the bundled shim with the Node that the library has, and leaves the code beside it. */
+/** Compiles the bundled shim and command line with the Node that the library has, and leaves the code beside them. */
 export function compile(library: string): void {
-  execFileSync(argv[0]!, ['--import', 'tsx', join(top, 'src/build/code-cache.ts'), library], {
-    cwd: top,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+  for (const script of ['code-cache.ts', 'code-cache-cli.ts'])
+    execFileSync(argv[0]!, ['--import', 'tsx', join(top, 'src/build', script), library], {
+      cwd: top,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
 }
 
 /** When the source was written: what is built twice from one commit is the same. */

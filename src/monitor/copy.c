@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* Moves in one step, before others get their turn. */
@@ -19,6 +20,17 @@
  * has something to read anyway, less than this is written, which fills pages up.
  */
 #define DENSE (4u * PIPE_BUF)
+/*
+ * Between two pipes of 64 KiB, writer, copy and reader wake each other every few pages. Where MUCH has gone through since there is a thread for it, and so
+ * many bytes come at a time, both are better off with ROOM: half of the MiB that anybody may ask for, so that all of one pipe can still be left in the
+ * other. It is given back when there is nothing to move: all that root's pipes have counts against one bound (pipe-user-pages-soft), beyond which new pipes of
+ * containers get two pages.
+ */
+#define MUCH (1u << 20)
+#define AT_A_TIME (32u << 10)
+#define ROOM (512 << 10)
+/* What is written to a log at once, each entry in two parts or three: so entries of several who write to it are never mixed. */
+#define PARTS 192
 
 static bool is_pipe(int fd) {
   struct stat stat;
@@ -26,7 +38,12 @@ static bool is_pipe(int fd) {
 }
 
 void copy_begin(struct copy *copy, int source, int sink) {
-  *copy = (struct copy){.source = source, .sink = sink, .most = UINT64_MAX, .kind = is_pipe(source) && is_pipe(sink) ? COPY_SPLICE : COPY_WRITE};
+  *copy = (struct copy){.source = source, .sink = sink, .most = UINT64_MAX, .grows_at = UINT64_MAX, .kind = is_pipe(source) && is_pipe(sink) ? COPY_SPLICE : COPY_WRITE};
+}
+
+void copy_logs(struct copy *copy, enum stream stream) {
+  copy->kind = COPY_LOG;
+  copy->stream = stream;
 }
 
 bool copy_first(struct copy *copy, const void *bytes, size_t length) {
@@ -75,7 +92,7 @@ static size_t give(struct copy *copy, const char *bytes, size_t length) {
       break;
     }
   }
-  copy->copied += given;
+  *(copy->kind == COPY_LOG ? &copy->logged : &copy->copied) += given;
   return given;
 }
 
@@ -90,11 +107,10 @@ static size_t allowed(const struct copy *copy, size_t wanted) {
   return left < wanted ? (size_t)left : wanted;
 }
 
-/* As much as is there, so that few writes are needed: what comes after it, an end or an error, the next move sees. */
-static void read_and_write(struct copy *copy, char *buffer, size_t size) {
+/* As much as is there, so that few writes are needed: what comes after it, an end or an error, the next move sees. The state says why there is nothing. */
+static size_t take(struct copy *copy, char *buffer, size_t size) {
   size_t have = 0;
   ssize_t n;
-  size = allowed(copy, size);
   do {
     n = read(copy->source, buffer + have, size - have);
     if (n > 0) have += (size_t)n;
@@ -106,12 +122,98 @@ static void read_and_write(struct copy *copy, char *buffer, size_t size) {
       copy->state = COPY_WANTS_SOURCE;
     else
       fail(copy, COPY_SOURCE_FAILED);
-    return;
   }
+  return have;
+}
+
+static void read_and_write(struct copy *copy, char *buffer, size_t size) {
+  size_t have = take(copy, buffer, allowed(copy, size));
   size_t given = give(copy, buffer, have);
   if (given == have || copy_first(copy, buffer + given, have - given)) return;
   errno = ENOMEM;
   fail(copy, COPY_SINK_FAILED);
+}
+
+/* Entries that are not written now: the rest of some parts, and what was not made into parts. */
+static bool hold_entries(struct copy *copy, const struct iovec *parts, size_t count, const struct entry_heads *heads, const char *bytes, size_t length) {
+  size_t size = entries_length(bytes, length), put;
+  for (size_t i = 0; i < count; i++) size += parts[i].iov_len;
+  if (size == 0) return true;
+  copy->held = malloc(size);
+  if (!copy->held) return false;
+  copy->from = copy->to = 0;
+  for (size_t i = 0; i < count; copy->to += parts[i++].iov_len) memcpy(copy->held + copy->to, parts[i].iov_base, parts[i].iov_len);
+  entries_put(heads, bytes, length, copy->held + copy->to, size - copy->to, &put);
+  copy->to += put;
+  return true;
+}
+
+/* How many of the parts are written to their end; what is left of the next one stands there then, and the state says why. */
+static size_t give_parts(struct copy *copy, struct iovec *parts, size_t count) {
+  size_t done = 0;
+  while (done < count) {
+    ssize_t n = writev(copy->sink, parts + done, (int)(count - done));
+    if (n == -1 && errno == EINTR) continue;
+    if (n <= 0) {
+      if (n == 0 || errno == EAGAIN)
+        copy->state = COPY_WANTS_SINK;
+      else
+        fail(copy, COPY_SINK_FAILED);
+      break;
+    }
+    copy->logged += (uint64_t)n;
+    for (size_t left = (size_t)n; left > 0;) {
+      const size_t part = parts[done].iov_len < left ? parts[done].iov_len : left;
+      parts[done].iov_base = (char *)parts[done].iov_base + part;
+      parts[done].iov_len -= part;
+      left -= part;
+      if (parts[done].iov_len == 0) done++;
+    }
+  }
+  return done;
+}
+
+static struct iovec part_of_entry(const char *bytes, size_t length) { return (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = length}; }
+
+/* Makes parts of the first of these bytes, as many as may be written; gives how many bytes those are. */
+static size_t make_parts(const struct copy *copy, const struct entry_heads *heads, const char *bytes, size_t length, struct iovec *parts, size_t *count) {
+  size_t taken = 0;
+  uint64_t room = copy->most - copy->logged;
+  for (*count = 0; taken < length && *count + 3 <= PARTS;) {
+    bool is_whole;
+    const size_t content = entry_content(bytes + taken, length - taken, &is_whole);
+    if (room < ENTRY_HEAD + content + 1) break;
+    room -= ENTRY_HEAD + content + 1;
+    parts[(*count)++] = part_of_entry(is_whole ? heads->whole : heads->piece, ENTRY_HEAD);
+    if (content + is_whole > 0) parts[(*count)++] = part_of_entry(bytes + taken, content + is_whole);
+    if (!is_whole) parts[(*count)++] = part_of_entry("\n", 1);
+    taken += content + is_whole;
+  }
+  return taken;
+}
+
+static void read_and_log(struct copy *copy, char *buffer, size_t size) {
+  if (copy->most - copy->logged < ENTRY_HEAD + 2) {
+    copy->state = COPY_HAS_ALL;
+    return;
+  }
+  struct entry_heads heads;
+  struct iovec parts[PARTS];
+  const size_t have = take(copy, buffer, size);
+  if (have == 0) return;
+  copy->copied += have;
+  entry_heads(&heads, copy->stream);
+  for (size_t at = 0; at < have;) {
+    size_t count;
+    at += make_parts(copy, &heads, buffer + at, have - at, parts, &count);
+    const size_t done = give_parts(copy, parts, count);
+    if (count > 0 && done == count) continue;
+    if (count == 0) copy->state = COPY_HAS_ALL;
+    if (hold_entries(copy, parts + done, count - done, &heads, buffer + at, have - at)) return;
+    errno = ENOMEM;
+    fail(copy, COPY_SINK_FAILED);
+    return;
+  }
 }
 
 /* splice(2) has found either nothing to take or no room, and does not say which. */
@@ -122,6 +224,28 @@ static void see_why(struct copy *copy) {
   else
     /* With a full sink the call says the same of a source that has ended. */
     copy->state = source & POLLHUP ? COPY_ENDED : COPY_WANTS_SOURCE;
+}
+
+/* What it had, if it has more now: a pipe that is larger stays so, and one that may not grow serves as it is. */
+static int grown_from(int pipe) {
+  const int had = fcntl(pipe, F_GETPIPE_SZ);
+  return had > 0 && had < ROOM && fcntl(pipe, F_SETPIPE_SZ, ROOM) > 0 ? had : 0;
+}
+
+static void flows(struct copy *copy, size_t moved) {
+  copy->copied += moved;
+  if (moved < AT_A_TIME || copy->copied < copy->grows_at) return;
+  copy->grows_at = UINT64_MAX;
+  if (copy->source_had == 0) copy->source_had = grown_from(copy->source);
+  if (copy->sink_had == 0) copy->sink_had = grown_from(copy->sink);
+}
+
+/* 0, or what it still is to have. One that somebody else has given another size since stays so: that may be for what is left to be moved. */
+static int left_of(int pipe, int had) { return had == 0 || fcntl(pipe, F_GETPIPE_SZ) != ROOM || fcntl(pipe, F_SETPIPE_SZ, had) > 0 ? 0 : had; }
+
+void copy_gives_room_back(struct copy *copy) {
+  copy->source_had = left_of(copy->source, copy->source_had);
+  copy->sink_had = left_of(copy->sink, copy->sink_had);
 }
 
 static void move_pages(struct copy *copy, char *buffer, size_t size) {
@@ -136,7 +260,7 @@ static void move_pages(struct copy *copy, char *buffer, size_t size) {
   }
   ssize_t n = splice(copy->source, NULL, copy->sink, NULL, allowed(copy, MOST), SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (n > 0)
-    copy->copied += (uint64_t)n;
+    flows(copy, (size_t)n);
   else if (n == 0)
     copy->state = COPY_ENDED;
   else if (errno == EAGAIN)
@@ -152,6 +276,8 @@ enum copy_state copy_step(struct copy *copy, char *buffer, size_t size) {
   for (int round = 0; round < ROUNDS && copy->state == COPY_GOES_ON; round++) {
     if (copy->held)
       give_held(copy);
+    else if (copy->kind == COPY_LOG)
+      read_and_log(copy, buffer, size);
     else if (copy->copied == copy->most)
       copy->state = COPY_HAS_ALL;
     else if (copy->kind == COPY_SPLICE)
@@ -176,7 +302,10 @@ void copies_serve(struct copy *const copies[], size_t count, int stop, int quiet
   struct pollfd polled[COPIES_AT_ONCE + 1];
   int64_t longest = milliseconds() + longest_ms;
   if (count > COPIES_AT_ONCE) abort();
-  for (size_t i = 0; i < count; i++) copies[i]->state = COPY_GOES_ON;
+  for (size_t i = 0; i < count; i++) {
+    copies[i]->state = COPY_GOES_ON;
+    copies[i]->grows_at = copies[i]->copied + MUCH;
+  }
   do {
     bool busy = false, waits = false;
     for (size_t i = 0; i < count; i++) {
@@ -185,12 +314,16 @@ void copies_serve(struct copy *const copies[], size_t count, int stop, int quiet
       waits = waits || !copy_is_over(copies[i]);
       polled[i] = wanted(copies[i]);
     }
-    if (!waits) return;
+    if (!waits) break;
     polled[count] = (struct pollfd){.fd = stop, .events = POLLIN};
     int n = poll(polled, count + 1, busy ? 0 : quiet_ms);
-    if (n == 0 && !busy) return;
-    if (n > 0 && polled[count].revents) return;
+    if (n == 0 && !busy) break;
+    if (n > 0 && polled[count].revents) break;
     for (size_t i = 0; n > 0 && i < count; i++)
       if (polled[i].revents) copies[i]->state = COPY_GOES_ON;
   } while (milliseconds() < longest);
+  for (size_t i = 0; i < count; i++) {
+    copies[i]->grows_at = UINT64_MAX;
+    copy_gives_room_back(copies[i]);
+  }
 }

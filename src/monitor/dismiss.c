@@ -70,6 +70,37 @@ static bool end(pid_t pid) {
   return is_ours;
 }
 
+/* Whether a process was made with these words in its arguments. */
+static bool has_argument(pid_t process, const char *words) {
+  static char text[16384];
+  char path[32];
+  snprintf(path, sizeof path, "/proc/%d/cmdline", (int)process);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t length = fd == -1 ? -1 : read(fd, text, sizeof text);
+  if (fd != -1) close(fd);
+  return length > 0 && memmem(text, (size_t)length, words, strlen(words)) != NULL;
+}
+
+/*
+ * A rehearsal's stand-in for a container (stand-in.c), which would otherwise wait for some seconds for a shim that is gone. As long as any is
+ * found, since one may just be making another.
+ */
+static void end_rehearsal(const char *directory, pid_t zygote) {
+  char words[PATH_MAX + 16];
+  snprintf(words, sizeof words, "%s/r%d/", directory, (int)zygote);
+  for (int tries = 0, found = 1; found && tries < 10; tries++) {
+    struct dirent *entry;
+    DIR *processes = opendir("/proc");
+    found = 0;
+    while (processes && (entry = readdir(processes))) {
+      pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+      if (pid <= 1 || pid == getpid() || !has_argument(pid, words)) continue;
+      if (end(pid)) found = 1;
+    }
+    if (processes) closedir(processes);
+  }
+}
+
 static int remove_one(const char *path, const struct stat *what, int kind, struct FTW *place) {
   (void)what, (void)kind, (void)place;
   remove(path);
@@ -100,6 +131,7 @@ int end_zygotes(void) {
     snprintf(lock, sizeof lock, "%s.lock", path);
     unlink(path);
     unlink(lock);
+    end_rehearsal(directory, pid);
     remove_rehearsal(directory, pid);
   }
   if (all) closedir(all);

@@ -1,17 +1,17 @@
-/* What Node is told. The build reads it here too, as V8 takes compiled code only under the flags it was made with. */
+/*
+ * What Node is told, as it has to be known when V8 begins. Only flags that V8 leaves out when it compares those under which code was compiled: under any other it
+ * would take nothing of what Node has compiled of itself, and compile seventy modules anew. Those are set by shim/load.cjs.
+ */
 #ifndef HAWSER_FLAGS_H
 #define HAWSER_FLAGS_H
 
 #define NODE_FLAGS \
   "--no-warnings", \
-  /* What is done for the second time is then as fast as it gets without a compiler: a zygote rehearses only a few times. */ \
-  "--no-lazy-feedback-allocation", \
-  /* Else a busy hour leaves a shim with tens of megabytes of room for garbage (MB, for each half; percent). */ \
-  "--max-semi-space-size=1", \
-  "--heap-growing-percent=50", \
+  /* It collects half a second after a zygote has, in each process that is forked: src/shim/worker/rest.ts does it when it is worth it. */ \
+  "--no-memory-reducer", \
   /* What is forked has no thread but one, and what is given to others never comes back. */ \
-  "--single-threaded", \
-  /* For src/shim/worker/rest.ts. */ \
-  "--expose-gc"
+  "--single-threaded-gc", \
+  "--no-concurrent-recompilation", \
+  "--no-concurrent-sparkplug"
 
 #endif

@@ -6,11 +6,13 @@
 #ifndef HAWSER_HANDOVER_H
 #define HAWSER_HANDOVER_H
 
+#include "entries.h"
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* With one message; the kernel takes 253 (unix(7), SCM_MAX_FD). */
@@ -26,7 +28,7 @@ enum question {
   ASK_WAIT,
   /* number: how many descriptors, the record's format; body: a struct resting for each of them, then the record. The worker ends then. */
   ASK_REST,
-  /* It has the record and the descriptors that it was given; what it leaves next takes their place. */
+  /* It has the record and the descriptors that it was given; what it leaves next takes their place. Answer: 0, how many answers were given meanwhile. */
   ASK_TAKEN,
   /* From the monitor, without an answer. number: how many descriptors, how long the record, the place of the descriptor that has woken it or
    * WOKEN_BY_*; body: as with ASK_REST, then what copies hold. */
@@ -35,12 +37,16 @@ enum question {
   ASK_KEEP,
   /* Nobody could go on with what was kept: the worker's end is the shim's. */
   ASK_FORGET,
-  /* With a listening socket. Answer: 0 and a connection with it, or -errno. It is kept here, too, until the next record, and given behind the
-   * descriptors of an earlier one: a client finds no end though its worker ends when it has just been accepted. */
+  /* With a listening socket; number: how many connections at most. Answer: 0 and as many as wait, or one, with it, or -errno. They are kept here, too,
+   * until the next record, and given behind the descriptors of an earlier one: a client finds no end though its worker ends when it has just been
+   * accepted. */
   ASK_ACCEPT,
   /* Body: a path. Answer: 0 and it opened for reading, without waiting, or -errno. It is kept here like what is accepted: who writes to a FIFO
    * finds a reader though the worker ends. */
   ASK_OPEN,
+  /* For while there is no worker: what the next ASK_REST leaves is asked about by these connections, and these are the answers. number: how many connections;
+   * body: a struct answering for each of them, then a struct answer_texts for each answer, with both texts behind it. Nothing: there are none. */
+  ASK_ANSWERS,
   /* Which program is to take the monitor's place. Answer: the newest record that its workers read, or -errno; for how many seconds this
    * one may try to leave, negative when it is only to say whether it could. */
   ASK_SUCCESSOR = 32,
@@ -75,11 +81,38 @@ enum rests {
   REST_COPIED, /* Into the one with the index `into`, for as long as that goes without a question. */
 };
 
+/*
+ * In `into` of one that wakes: what comes goes into the log with this place, as entries of standard output or error. A monitor of before there were
+ * logs of entries does not look at it, and wakes a worker, which does as well.
+ */
+#define INTO_LOG 0x8000
+#define INTO_LOG_OF_STDERR 0x4000
+#define INTO_PLACE 0x3fff
+
 struct resting {
   uint16_t how, into;
   uint32_t held;  /* In a record that is given: of the bytes behind it, how many this one's copy has read and not written. */
-  uint64_t bytes; /* Of a copy. As it is left: how many it may take, after which there is to be a worker. As it is given: how many are in its sink. */
+  uint64_t bytes; /* Of a copy. As it is left: how many it may take, after which there is to be a worker. As it is given: how many are in its sink.
+                   * Of one into a log: how many it may write, and how many of its source are in entries. */
 };
+
+/* A connection on which answers are given, by its place in the record, and the last stream that its client has begun. */
+struct answering {
+  uint32_t place, last_stream;
+};
+
+/* How long a request's beginning is, and the frame that answers it, for any stream. */
+struct answer_texts {
+  uint32_t request, reply;
+};
+
+/* Also into a log. */
+static inline bool is_copied(const struct resting *one) { return one->how == REST_COPIED || (one->how == REST_WAKES && one->into & INTO_LOG); }
+
+static inline enum stream stream_of(const struct resting *one) {
+  if (one->how == REST_COPIED) return STREAM_NONE;
+  return one->into & INTO_LOG_OF_STDERR ? STREAM_STDERR : STREAM_STDOUT;
+}
 
 /* Texts one after the other, each with its NUL: how long they are, and how many. */
 static inline size_t texts_length(char *const *list, uint32_t *count) {
@@ -94,14 +127,13 @@ static inline char *texts_append(char *to, char *const *list) {
   return to;
 }
 
-/* Sends bytes, with descriptors if there are some; gives what is sent, or -1. */
-static inline ssize_t send_with(int fd, const void *bytes, size_t length, const int *descriptors, size_t count) {
+/* Sends what stands in some places, with descriptors if there are some; gives how many bytes are sent, or -1. */
+static inline ssize_t send_parts(int fd, struct iovec *parts, size_t part_count, const int *descriptors, size_t count) {
   union {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(HANDOVER_DESCRIPTORS * sizeof(int))];
   } control;
-  struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  struct msghdr message = {.msg_iov = parts, .msg_iovlen = part_count};
   if (count > HANDOVER_DESCRIPTORS) return -1;
   if (count > 0) {
     message.msg_control = &control;
@@ -117,6 +149,13 @@ static inline ssize_t send_with(int fd, const void *bytes, size_t length, const 
   do n = sendmsg(fd, &message, MSG_NOSIGNAL);
   while (n == -1 && errno == EINTR);
   return n;
+}
+
+static inline struct iovec part_of(const void *bytes, size_t length) { return (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = length}; }
+
+static inline ssize_t send_with(int fd, const void *bytes, size_t length, const int *descriptors, size_t count) {
+  struct iovec part = part_of(bytes, length);
+  return send_parts(fd, &part, 1, descriptors, count);
 }
 
 /* Bytes, and the descriptors that come with them, close-on-exec. */
@@ -151,6 +190,16 @@ static inline _Bool send_all(int fd, const void *bytes, size_t length, const int
     sent += (size_t)n;
   }
   return 1;
+}
+
+/* A question, in one piece as far as there is room: who reads it wakes once. */
+static inline _Bool send_question(int fd, const struct head *head, const void *body, const int *descriptors) {
+  struct iovec parts[] = {part_of(head, sizeof *head), part_of(body, head->length)};
+  ssize_t n = send_parts(fd, parts, 2, descriptors, head->count);
+  if (n <= 0) return 0;
+  size_t sent = (size_t)n;
+  if (sent < sizeof *head) return send_all(fd, (const char *)head + sent, sizeof *head - sent, NULL, 0) && send_all(fd, body, head->length, NULL, 0);
+  return send_all(fd, (const char *)body + (sent - sizeof *head), head->length - (sent - sizeof *head), NULL, 0);
 }
 
 static inline _Bool receive_all(int fd, void *bytes, size_t length) {

@@ -5,6 +5,7 @@
  * monitor has its descriptors and its record, copies what the container writes, and sees to it that there is a worker again.
  */
 #define _GNU_SOURCE
+#include "answers.h"
 #include "clock.h"
 #include "copy.h"
 #include "handover.h"
@@ -162,16 +163,23 @@ static void forget_shared(void) {
   shared_count = 0;
 }
 
-/* What goes with the answer, or -1. */
-static int share(struct answer *answer, int fd) {
-  answer->number[0] = fd == -1 ? -errno : 0;
-  if (fd != -1) shared[shared_count++] = fd;
-  return fd;
+static bool can_share(void) {
+  errno = EMFILE;
+  return shared_count < sizeof shared / sizeof *shared;
 }
 
-static bool can_share(struct answer *answer) {
-  *answer = (struct answer){{-EMFILE, 0}};
-  return shared_count < sizeof shared / sizeof *shared;
+static bool share(int fd) {
+  if (fd != -1) shared[shared_count++] = fd;
+  return fd != -1;
+}
+
+/* How many are opened: the last of those that are shared, which go with the answer. */
+static size_t open_for(const char *path) { return can_share() && share(open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)); }
+
+static size_t accept_for(int listener, size_t most) {
+  size_t count = 0;
+  while (count < most && can_share() && share(accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK))) count++;
+  return count;
 }
 
 static void release_copies(void) {
@@ -207,7 +215,7 @@ static bool serve_question(void) {
   }
   struct answer answer = {{-ENOSYS, 0}};
   bool is_kept = false;
-  int given = -1;
+  size_t given = 0;
   switch (head.kind) {
     case ASK_SPAWN:
       answer = spawn_for(&head, body, descriptors, count);
@@ -229,14 +237,23 @@ static bool serve_question(void) {
       is_asleep = false;
       is_to_end = false;
       release_copies();
-      answer.number[0] = 0;
+      answers_forget();
+      answer = (struct answer){{0, answers_given()}};
       break;
     case ASK_ACCEPT:
-      if (count == 1 && can_share(&answer)) given = share(&answer, accept4(descriptors[0], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      /* One for a worker that does not know of more. */
+      if (count != 1) break;
+      given = accept_for(descriptors[0], head.number[0] > 1 ? (size_t)head.number[0] : 1);
+      answer.number[0] = given > 0 ? 0 : -errno;
       break;
     case ASK_OPEN:
       body[head.length] = '\0';
-      if (can_share(&answer)) given = share(&answer, open(body, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+      given = open_for(body);
+      answer.number[0] = given > 0 ? 0 : -errno;
+      break;
+    case ASK_ANSWERS:
+      answer.number[0] = answers_keep(body, head.length, head.number[0]) ? 0 : -EINVAL;
+      if (answer.number[0] == 0) body = NULL;
       break;
     case ASK_FORGET:
       forget_shared();
@@ -254,7 +271,7 @@ static bool serve_question(void) {
   }
   free(body);
   for (size_t i = 0; !is_kept && i < count; i++) close(descriptors[i]);
-  return head.kind == ASK_KEEP || send_all(here.control, &answer, sizeof answer, &given, given == -1 ? 0 : 1);
+  return head.kind == ASK_KEEP || send_all(here.control, &answer, sizeof answer, shared + shared_count - given, given);
 }
 
 /* ---- signals ------------------------------------------------------------------------------------------------------ */
@@ -329,16 +346,29 @@ static void step(struct copy *copy, bool *is_wanted) {
 static void begin_copies(void) {
   rest->copied = 0;
   for (uint32_t i = 0; i < rest->count; i++) {
-    if (resting(i)->how != REST_COPIED) continue;
+    if (!is_copied(resting(i))) continue;
     struct copy *copy = &rest->copies[rest->copied++];
-    copy_begin(copy, rest->descriptors[i], rest->descriptors[resting(i)->into]);
+    copy_begin(copy, rest->descriptors[i], rest->descriptors[resting(i)->into & INTO_PLACE]);
     copy->most = resting(i)->bytes;
+    if (stream_of(resting(i)) != STREAM_NONE) copy_logs(copy, stream_of(resting(i)));
   }
   rest->are_copies_begun = true;
 }
 
+/* What is said of a log to be written is how much more it may take: the next program counts from nothing. */
+static void count_logs_anew(void) {
+  for (uint32_t i = 0, copied = 0; i < rest->count && copied < rest->copied; i++) {
+    if (!is_copied(resting(i))) continue;
+    struct copy *copy = &rest->copies[copied++];
+    if (copy->kind != COPY_LOG || copy->most == UINT64_MAX) continue;
+    copy->most = ((struct resting *)(void *)rest->bytes)[i].bytes -= copy->logged;
+    copy->logged = 0;
+  }
+}
+
 /* Somebody wants another program here; only comes back when there is none. */
 static void try_replacement(void) {
+  count_logs_anew();
   struct table table = {
       .bytes = rest->bytes,
       .length = rest->length,
@@ -375,9 +405,9 @@ static void without_worker(void) {
   ready[1] = (struct pollfd){.events = POLLIN};
   for (uint32_t i = 0; i < rest->count; i++) {
     places[count] = (int)i;
-    if (resting(i)->how == REST_WAKES) ready[count++] = (struct pollfd){.fd = rest->descriptors[i], .events = POLLIN};
+    if (resting(i)->how == REST_WAKES && !is_copied(resting(i))) ready[count++] = (struct pollfd){.fd = rest->descriptors[i], .events = POLLIN};
     if (resting(i)->how == REST_CHANGES) ready[count++] = (struct pollfd){.fd = rest->descriptors[i], .events = POLLPRI};
-    if (resting(i)->how != REST_COPIED) continue;
+    if (!is_copied(resting(i))) continue;
     struct copy *copy = &rest->copies[copies++];
     by_place[count] = copy;
     ready[count++] = wanted_by(copy);
@@ -391,10 +421,14 @@ static void without_worker(void) {
     is_wanted = *waiting != '\0';
     for (nfds_t i = 2; i < count; i++) {
       if (!ready[i].revents) continue;
-      bool is_over = !by_place[i];
+      bool is_over = true;
       if (by_place[i]) {
+        is_over = false;
         step(by_place[i], &is_over);
         ready[i] = wanted_by(by_place[i]);
+      } else if (!is_wanted) {
+        /* Else what has ended meanwhile comes first. */
+        is_over = !answers_give((uint32_t)places[i], ready[i].fd);
       }
       if (!is_over) continue;
       woken_by = places[i];
@@ -408,7 +442,7 @@ static bool give_record(void) {
   struct head head = {.length = rest->length, .kind = GIVE_RECORD, .count = rest->count, .number = {(int32_t)rest->count, (int32_t)(rest->length - rest->count * sizeof *how), woken_by}};
   for (uint32_t i = 0, copied = 0; i < rest->count; i++) {
     /* Before anything was copied, and of what is none, there is nothing to be told. */
-    const struct copy *copy = how[i].how == REST_COPIED && copied < rest->copied ? &rest->copies[copied++] : NULL;
+    const struct copy *copy = is_copied(&how[i]) && copied < rest->copied ? &rest->copies[copied++] : NULL;
     head.length += how[i].held = copy ? (uint32_t)copy_holds(copy) : 0;
     how[i].bytes = copy ? copy->copied : 0;
   }

@@ -41,7 +41,7 @@ const char *table_doubt(const char *bytes, uint32_t length, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     struct resting how;
     memcpy(&how, bytes + i * sizeof how, sizeof how);
-    if (how.how == REST_COPIED && (how.into >= count || ++copied > COPIES_AT_ONCE)) return "its copies are too many, or lead nowhere";
+    if (is_copied(&how) && ((how.into & INTO_PLACE) >= count || ++copied > COPIES_AT_ONCE)) return "its copies are too many, or lead nowhere";
   }
   return NULL;
 }

@@ -92,6 +92,12 @@ static napi_value make_fifo(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* copyOf(fd): another number for it, close-on-exec. */
+static napi_value copy_of(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  return result_of(env, fcntl((int)integer(env, arg[0]), F_DUPFD_CLOEXEC, 3));
+}
+
 /* duplicate(fd, onto): dup3 without close-on-exec where onto is a standard descriptor. */
 static napi_value duplicate(napi_env env, napi_callback_info info) {
   ARGS(2);
@@ -156,6 +162,7 @@ void register_descriptors(napi_env env, napi_value exports) {
       {"memfd", make_memfd},
       {"eventfd", make_eventfd},
       {"mkfifo", make_fifo},
+      {"copyOf", copy_of},
       {"duplicate", duplicate},
       {"copy", copy_fd},
       {"waiting", waiting_bytes},

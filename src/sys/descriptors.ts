@@ -45,6 +45,11 @@ export function makeFifo(path: string, mode: number): void {
   checked(native.mkfifo(path, mode), 'mkfifo', path);
 }
 
+/** Another number for what `fd` is (fcntl(2), F_DUPFD_CLOEXEC). */
+export function copyOf(fd: number): number {
+  return checked(native.copyOf(fd), 'fcntl', fd);
+}
+
 /** Makes `onto` another number for what `fd` is (dup3(2)); 0, 1 and 2 stay open across exec. */
 export function duplicate(fd: number, onto: number): void {
   checked(native.duplicate(fd, onto), 'dup3', fd);

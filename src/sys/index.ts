@@ -8,6 +8,7 @@ export { SysError } from './error.js';
 export { addonPath } from './native.js';
 export { goBuildInfo } from './build-info.js';
 export { becomeSubreaper, openPidfd, signalPidfd, trimMemory } from './process.js';
+export { logEntries, type EntryStream } from './entries.js';
 export { exec, spawn, searchPath, execFailure, limitChildrenNofile, type Child, type SpawnOptions } from './spawn.js';
 export { onExit, isWatched, type ExitStatus } from './exit.js';
 export {
@@ -25,13 +26,15 @@ export {
   takeFromMonitor,
   type GivenRecord,
   type MonitorEnds,
+  type Answers,
   type Resting,
   type Successor,
 } from './monitor.js';
-export { childrenOf, isChild, reapableOrphans, reap } from './orphans.js';
+export { childrenOf, isChild, isRunning, reapableOrphans, reap } from './orphans.js';
 export {
   bytesWaiting,
   copyDescriptor,
+  copyOf,
   duplicate,
   growPipe,
   isHungUp,
@@ -54,6 +57,7 @@ export {
   listenUnix,
   peerCredentials,
   sendDatagram,
+  acceptByMonitor,
   tryAccept,
   tryPeek,
   tryReceiveDescriptor,

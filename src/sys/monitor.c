@@ -4,18 +4,15 @@
 #include "../monitor/handover.h"
 #include "addon.h"
 #include "arguments.h"
+#include <poll.h>
 
 static int control = -1;
 
 bool has_monitor(void) { return control != -1; }
 
-static bool tell(const struct head *head, const void *body, const int *descriptors) {
-  return send_all(control, head, sizeof *head, descriptors, head->count) && send_all(control, body, head->length, NULL, 0);
-}
-
 static struct answer ask(const struct head *head, const void *body, const int *descriptors) {
   struct answer answer;
-  if (!tell(head, body, descriptors) || !receive_all(control, &answer, sizeof answer)) return (struct answer){{-EPIPE, 0}};
+  if (!send_question(control, head, body, descriptors) || !receive_all(control, &answer, sizeof answer)) return (struct answer){{-EPIPE, 0}};
   return answer;
 }
 
@@ -80,7 +77,7 @@ static napi_value leave_rest(napi_env env, napi_callback_info info) {
   }
   memcpy(body + count * sizeof(struct resting), record, size);
   head.length = (uint32_t)length;
-  int status = is_end ? ask(&head, body, descriptors).number[0] : tell(&head, body, descriptors) ? 0 : -EPIPE;
+  int status = is_end ? ask(&head, body, descriptors).number[0] : send_question(control, &head, body, descriptors) ? 0 : -EPIPE;
   free(body);
   return number(env, status);
 }
@@ -124,7 +121,7 @@ static napi_value take_record(napi_env env, napi_callback_info info) {
   for (uint32_t i = 0; i < count; i++) {
     napi_set_element(env, fds, i, number(env, descriptors[i]));
     napi_set_element(env, held, i, buffer_of(env, at, how[i].held));
-    napi_set_element(env, copied, i, number(env, how[i].how == REST_COPIED ? (int64_t)how[i].bytes : 0));
+    napi_set_element(env, copied, i, number(env, is_copied(&how[i]) ? (int64_t)how[i].bytes : 0));
     at += how[i].held;
   }
   set_number(env, result, "wokenBy", head.number[2]);
@@ -135,26 +132,43 @@ static napi_value take_record(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/* monitorTaken(): 0 or -errno. The monitor forgets what it has given. */
+/* monitorTaken(): how many requests were answered while there was no worker, or -errno. The monitor forgets what it has given. */
 static napi_value taken(napi_env env, napi_callback_info info) {
   (void)info;
-  return number(env, ask(&(struct head){.kind = ASK_TAKEN}, "", NULL).number[0]);
+  struct answer answer = ask(&(struct head){.kind = ASK_TAKEN}, "", NULL);
+  return number(env, answer.number[0] < 0 ? answer.number[0] : answer.number[1]);
 }
 
-/* A descriptor which the monitor has, too, until it has the next record; or -errno. */
-static napi_value shared(napi_env env, const struct head *head, const void *body, const int *descriptors) {
+/* monitorAnswers(connections, bytes): 0 or -errno. For while there is no worker (ASK_ANSWERS). */
+static napi_value leave_answers(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  void *bytes = NULL;
+  size_t size = 0;
+  napi_get_buffer_info(env, arg[1], &bytes, &size);
+  return number(env, ask(&(struct head){.kind = ASK_ANSWERS, .length = (uint32_t)size, .number = {(int32_t)integer(env, arg[0])}}, bytes, NULL).number[0]);
+}
+
+/* Descriptors which the monitor has, too, until it has the next record: how many, or -errno. */
+static int shared(const struct head *head, const void *body, const int *given, int *descriptors, size_t count) {
   struct answer answer;
-  int fd = -1;
-  size_t count = 1;
-  if (!tell(head, body, descriptors) || receive_with(control, &answer, sizeof answer, &fd, &count) != sizeof answer) return number(env, -EPIPE);
-  return number(env, answer.number[0] < 0 ? answer.number[0] : fd);
+  if (!send_question(control, head, body, given) || receive_with(control, &answer, sizeof answer, descriptors, &count) != sizeof answer) return -EPIPE;
+  return answer.number[0] < 0 ? answer.number[0] : (int)count;
 }
 
-/* monitorAccept(listener): a connection. */
+/* monitorAccept(listener, most): connections, or -errno. */
 static napi_value accept_by_monitor(napi_env env, napi_callback_info info) {
-  ARGS(1);
-  int listener = (int)integer(env, arg[0]);
-  return shared(env, &(struct head){.kind = ASK_ACCEPT, .count = 1}, "", &listener);
+  ARGS(2);
+  int listener = (int)integer(env, arg[0]), descriptors[HANDOVER_DESCRIPTORS];
+  /* That nobody waits any more needs nobody else. */
+  struct pollfd ready = {.fd = listener, .events = POLLIN};
+  if (poll(&ready, 1, 0) == 0) return number(env, -EAGAIN);
+  const struct head head = {.kind = ASK_ACCEPT, .count = 1, .number = {(int32_t)integer(env, arg[1])}};
+  const int count = shared(&head, "", &listener, descriptors, HANDOVER_DESCRIPTORS);
+  if (count < 0) return number(env, count);
+  napi_value result;
+  napi_create_array_with_length(env, (size_t)count, &result);
+  for (int i = 0; i < count; i++) napi_set_element(env, result, (uint32_t)i, number(env, descriptors[i]));
+  return result;
 }
 
 /* monitorOpen(path): for reading, without waiting for anybody, and not through a link. */
@@ -162,9 +176,10 @@ static napi_value open_by_monitor(napi_env env, napi_callback_info info) {
   ARGS(1);
   char *path = string(env, arg[0]);
   if (!path) return number(env, -EINVAL);
-  napi_value result = shared(env, &(struct head){.kind = ASK_OPEN, .length = (uint32_t)strlen(path)}, path, NULL);
+  int fd;
+  const int count = shared(&(struct head){.kind = ASK_OPEN, .length = (uint32_t)strlen(path)}, path, NULL, &fd, 1);
   free(path);
-  return result;
+  return number(env, count == 1 ? fd : count == 0 ? -EPROTO : count);
 }
 
 /* monitorForget(): 0 or -errno. What this process has left is nobody's; its end is the shim's. */
@@ -200,6 +215,7 @@ void register_monitor(napi_env env, napi_value exports) {
       {"monitorRest", leave_rest},
       {"monitorRecord", take_record},
       {"monitorTaken", taken},
+      {"monitorAnswers", leave_answers},
       {"monitorForget", forget},
       {"monitorAccept", accept_by_monitor},
       {"monitorOpen", open_by_monitor},

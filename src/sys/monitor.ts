@@ -3,7 +3,9 @@
  * (monitor/monitor.c). Without one a process has its children itself.
  */
 import { constants, openSync } from 'node:fs';
+import { constants as system } from 'node:os';
 import { checked, SysError } from './error.js';
+import type { EntryStream } from './entries.js';
 import { native, type GivenRecord, type Successor } from './native.js';
 import { peerCredentials } from './sockets.js';
 import { tryRead } from './descriptors.js';
@@ -78,13 +80,59 @@ export function openLasting(path: string): number {
 export type Resting =
   | { readonly fd: number; readonly how: 'kept' | 'wakes' | 'changes' }
   /** Copied into the one that stands at this place in the list; when `most` bytes of it are there, there is to be a worker. */
-  | { readonly fd: number; readonly how: 'copied'; readonly into: number; readonly most?: number | undefined };
+  | { readonly fd: number; readonly how: 'copied'; readonly into: number; readonly most?: number | undefined }
+  /** The same into a log, as entries of this stream; `most` bytes of them. */
+  | {
+      readonly fd: number;
+      readonly how: 'logged';
+      readonly into: number;
+      readonly most?: number | undefined;
+      readonly stream: EntryStream;
+    };
 
-const HOW = { kept: 0, wakes: 1, changes: 2, copied: 3 } as const;
+/** A monitor that knows nothing of logs has what is for one wake a worker. */
+const HOW = { kept: 0, wakes: 1, changes: 2, copied: 3, logged: 1 } as const;
+const INTO_LOG = 0x8000;
+const INTO_LOG_OF_STDERR = 0x4000;
 
-/** Leaves the descriptors and the record with the monitor. This process is to end then, and must not touch any of them. */
-export function leaveWithMonitor(record: Uint8Array, format: number, all: readonly Resting[]): void {
+function intoOf(one: Resting): number {
+  if (one.how === 'copied') return one.into;
+  if (one.how !== 'logged') return 0;
+  return one.into | INTO_LOG | (one.stream === 'stderr' ? INTO_LOG_OF_STDERR : 0);
+}
+
+/** What is answered while there is no worker. */
+export interface Answers {
+  /** By whom it may be asked: the place of a connection in the list that is left, and the last stream that its client has begun. */
+  readonly connections: readonly { readonly place: number; readonly lastStreamId: number }[];
+  /** How a request begins, without its time limit and its metadata; and the frame that answers it, for any stream. */
+  readonly texts: readonly { readonly request: Uint8Array; readonly reply: Uint8Array }[];
+}
+
+/**
+ * Leaves the descriptors and the record with the monitor. This process is to end then, and must not touch any of them.
+ *
+ * @param answers what the monitor may answer alone, until something else happens; an older one does not
+ */
+export function leaveWithMonitor(
+  record: Uint8Array,
+  format: number,
+  all: readonly Resting[],
+  answers: Answers | undefined,
+): void {
+  const bytes = answers && answers.connections.length > 0 ? bytesOf(answers) : Buffer.alloc(0);
+  const status = native.monitorAnswers(answers?.connections.length ?? 0, bytes);
+  if (status !== -system.errno.ENOSYS) checked(status, 'sendmsg');
   hand(record, format, all, true);
+}
+
+/** As ASK_ANSWERS has it (monitor/handover.h). */
+function bytesOf({ connections, texts }: Answers): Buffer {
+  const asBytes = (...numbers: number[]): Buffer => Buffer.from(Uint32Array.from(numbers).buffer);
+  return Buffer.concat([
+    ...connections.map(({ place, lastStreamId }) => asBytes(place, lastStreamId)),
+    ...texts.flatMap(({ request, reply }) => [asBytes(request.length, reply.length), request, reply]),
+  ]);
 }
 
 /** The same for the case that this process ends without a word before it has done so again; it goes on, with its own. */
@@ -104,8 +152,8 @@ function hand(record: Uint8Array, format: number, all: readonly Resting[], isEnd
       format,
       all.map(({ fd }) => fd),
       all.map(({ how }) => HOW[how]),
-      all.map((one) => (one.how === 'copied' ? one.into : 0)),
-      all.map((one) => (one.how === 'copied' ? (one.most ?? -1) : 0)),
+      all.map(intoOf),
+      all.map((one) => (one.how === 'copied' || one.how === 'logged' ? (one.most ?? -1) : 0)),
       isEnd,
     ),
     'sendmsg',
@@ -135,7 +183,7 @@ export function staysWithMonitor(why: string): void {
   checked(native.monitorStays(why), 'sendmsg');
 }
 
-/** The monitor may forget what it has given: this process has it. */
-export function haveTaken(): void {
-  checked(native.monitorTaken(), 'sendmsg');
+/** The monitor may forget what it has given: this process has it. Gives how many requests were answered while there was none. */
+export function haveTaken(): number {
+  return checked(native.monitorTaken(), 'sendmsg');
 }

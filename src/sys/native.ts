@@ -87,10 +87,11 @@ interface MonitorCalls {
     isEnd: boolean,
   ): number;
   monitorForget(): number;
-  monitorAccept(listener: number): number;
+  monitorAccept(listener: number, most: number): number[] | number;
   monitorOpen(path: string): number;
   monitorRecord(): GivenRecord | number;
   monitorTaken(): number;
+  monitorAnswers(connections: number, bytes: Uint8Array): number;
   monitorSuccessor(): Successor | number;
   monitorStays(why: string): number;
 }
@@ -104,6 +105,7 @@ interface DescriptorCalls {
   memfd(name: string): number;
   eventfd(): number;
   mkfifo(path: string, mode: number): number;
+  copyOf(fd: number): number;
   duplicate(fd: number, onto: number): number;
   copy(fd: number): number;
   waiting(fd: number): number;
@@ -182,7 +184,7 @@ interface TerminalCalls {
 
 /** relay.c */
 interface RelayCalls {
-  relayOpen(source: number, sink: number, first: Uint8Array | null): unknown;
+  relayOpen(source: number, sink: number, first: Uint8Array | null, stream: number): unknown;
   relayStep(relay: unknown): number;
   relayStart(relay: unknown, over: number): number;
   relayStop(relay: unknown): void;
@@ -190,6 +192,14 @@ interface RelayCalls {
   relayNumbers(relay: unknown): [copied: number, held: number, errno: number, state: number];
   relayTake(relay: unknown): Buffer;
   relayClose(relay: unknown): void;
+  logEntries(
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    stream: number,
+    into: Uint8Array,
+    at: number,
+  ): [taken: number, put: number];
 }
 
 /** migration.c */

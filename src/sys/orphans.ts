@@ -29,6 +29,11 @@ export function isChild(pid: number): boolean {
   return native.waitFor(pid, true) !== -ECHILD;
 }
 
+/** True for a child of ours that has not ended. */
+export function isRunning(pid: number): boolean {
+  return native.waitFor(pid, true) === null;
+}
+
 function isZombie(pid: number): boolean {
   const result = native.waitFor(pid, true);
   return typeof result === 'object' && result !== null;

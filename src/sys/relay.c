@@ -34,14 +34,18 @@ static struct relay *relay_of(napi_env env, napi_value value) {
   struct relay *r = relay_of(env, arg[0]);    \
   if (!r) return throw_type(env, "not a relay")
 
-/* relayOpen(source, sink, first|null): a relay, or -errno. Both descriptors stay the caller's; first is what is written first. */
+/*
+ * relayOpen(source, sink, first|null, stream): a relay, or -errno. Both descriptors stay the caller's; first is what is written first. stream: enum
+ * stream (monitor/entries.h), whose entries are to be written; 0 for bytes as they are.
+ */
 static napi_value relay_open(napi_env env, napi_callback_info info) {
-  ARGS(3);
+  ARGS(4);
   void *first = NULL;
   size_t length = 0;
   struct relay *r = calloc(1, sizeof *r);
   if (!r) return number(env, -ENOMEM);
   copy_begin(&r->copy, (int)integer(env, arg[0]), (int)integer(env, arg[1]));
+  if (integer(env, arg[3]) != STREAM_NONE) copy_logs(&r->copy, (enum stream)integer(env, arg[3]));
   r->stop = -1;
   if (napi_get_buffer_info(env, arg[2], &first, &length) == napi_ok && !copy_first(&r->copy, first, length)) {
     free(r);
@@ -57,7 +61,9 @@ static napi_value relay_step(napi_env env, napi_callback_info info) {
   ARGS(1);
   RELAY(r);
   char buffer[STEP_BUFFER];
-  return number(env, copy_step(&r->copy, buffer, sizeof buffer));
+  enum copy_state state = copy_step(&r->copy, buffer, sizeof buffer);
+  if (state != COPY_GOES_ON && state != COPY_WANTS_SINK) copy_gives_room_back(&r->copy);
+  return number(env, state);
 }
 
 static void *relay_run(void *data) {
@@ -133,10 +139,30 @@ static napi_value relay_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* logEntries(bytes, from, to, stream, into, at): [bytes taken, bytes put]; as many entries as there is room for, with the time of now. */
+static napi_value log_entries(napi_env env, napi_callback_info info) {
+  ARGS(6);
+  void *bytes = NULL, *into = NULL;
+  size_t length = 0, room = 0, put = 0;
+  napi_get_buffer_info(env, arg[0], &bytes, &length);
+  napi_get_buffer_info(env, arg[4], &into, &room);
+  const size_t from = (size_t)integer(env, arg[1]), to = (size_t)integer(env, arg[2]), at = (size_t)integer(env, arg[5]);
+  if (!bytes || !into || from > to || to > length || at > room) return throw_type(env, "bytes, from, to, stream, into, at: not within the buffers");
+  struct entry_heads heads;
+  entry_heads(&heads, (enum stream)integer(env, arg[3]));
+  const size_t taken = entries_put(&heads, (const char *)bytes + from, to - from, (char *)into + at, room - at, &put);
+  napi_value list;
+  napi_create_array_with_length(env, 2, &list);
+  napi_set_element(env, list, 0, number(env, (int64_t)taken));
+  napi_set_element(env, list, 1, number(env, (int64_t)put));
+  return list;
+}
+
 void register_relay(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"relayOpen", relay_open}, {"relayStep", relay_step},       {"relayStart", relay_start}, {"relayStop", relay_stop},
       {"relayJoin", relay_join}, {"relayNumbers", relay_numbers}, {"relayTake", relay_take},   {"relayClose", relay_close},
+      {"logEntries", log_entries},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);
 }

@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import { streamNumber, type EntryStream } from './entries.js';
 import { checked, SysError } from './error.js';
 import { native } from './native.js';
 import { READABLE, Watch } from './watch.js';
@@ -19,11 +20,12 @@ export class Relay {
   #closed = false;
 
   /**
-   * @param first what comes before all that is in the source
+   * @param first what comes before all that is in the source, as it is
+   * @param stream what is copied becomes entries of this stream in a log
    * @throws SysError when there is no memory
    */
-  constructor(source: number, sink: number, first?: Uint8Array) {
-    const handle = native.relayOpen(source, sink, first ?? null);
+  constructor(source: number, sink: number, first?: Uint8Array, stream?: EntryStream) {
+    const handle = native.relayOpen(source, sink, first ?? null, streamNumber(stream));
     if (typeof handle === 'number') throw new SysError(handle, 'relay');
     this.#handle = handle;
   }
@@ -83,7 +85,7 @@ export class Relay {
     return STATES[native.relayNumbers(this.#handle)[3]]!;
   }
 
-  /** Bytes that are in the sink. */
+  /** Bytes that are in the sink; of a log's, that were taken of the source. */
   get copied(): number {
     this.#check();
     return native.relayNumbers(this.#handle)[0];
@@ -100,7 +102,7 @@ export class Relay {
     return new SysError(-native.relayNumbers(this.#handle)[2], 'copy');
   }
 
-  /** What was read and is not written, which the relay then no longer has. */
+  /** What was read and is not written, which the relay then no longer has; of a log's, entries. */
   take(): Buffer {
     this.#check();
     return native.relayTake(this.#handle);

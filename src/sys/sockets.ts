@@ -27,13 +27,21 @@ export function listenOn(fd: number): void {
   checked(native.listenOn(fd), 'listen', fd);
 }
 
-/**
- * The next connection waiting at a listening socket, non-blocking; undefined when there is none now. By the monitor: it stays with
- * that, too, until the next record is handed over.
- */
-export function tryAccept(fd: number, by: 'us' | 'monitor' = 'us'): number | undefined {
-  const result = by === 'monitor' ? native.monitorAccept(fd) : native.accept(fd);
+/** The next connection waiting at a listening socket, non-blocking; undefined when there is none now. */
+export function tryAccept(fd: number): number | undefined {
+  const result = native.accept(fd);
   return result === -EAGAIN ? undefined : checked(result, 'accept', fd);
+}
+
+/**
+ * The same by the monitor, for many of those that wait, or all of them; none when nobody does. They stay with the monitor, too, until the next record
+ * is handed over.
+ */
+export function acceptByMonitor(fd: number, most: number): readonly number[] {
+  const result = native.monitorAccept(fd, most);
+  if (typeof result !== 'number') return result;
+  if (result !== -EAGAIN) checked(result, 'accept', fd);
+  return [];
 }
 
 /** Reads what lies in a stream socket, and leaves it there. 0 at the end, undefined when there is nothing now. */

@@ -27,8 +27,12 @@ export interface ConnectionSocket {
 
 /** Of one connection: which requests have come, and which of them have been answered. */
 export interface CallAccount {
-  /** A request has come; nothing has been done for it. The bytes are not its keeper's. */
-  asked(streamId: number, request: Uint8Array): void;
+  /**
+   * A request has come; nothing has been done for it. The bytes are not its keeper's.
+   *
+   * @param ended how many processes have been asked for it before, and have ended. Default 0.
+   */
+  asked(streamId: number, request: Uint8Array, ended?: number): void;
   /** Its last frame is among what was written to the socket. */
   answered(streamId: number): void;
 }

@@ -39,6 +39,12 @@ export function requestFrame(
   return checkedFrame(streamId, FrameType.request, flags, parts);
 }
 
+/** A request's bytes up to what is about a single call: its time limit and its metadata. As Go's client begins it, too. */
+export function beginningOfRequest(service: string, method: string, payload: Uint8Array): Uint8Array {
+  const head = requestHead(service, method);
+  return payload.length === 0 ? head : Buffer.concat([head, lengthPrefix(REQUEST_PAYLOAD, payload.length), payload]);
+}
+
 /** At least 1, as 0 means that there is no limit. */
 function nanosUntil(deadline: number): number {
   return Math.max(1, Math.min(Math.round((deadline - now()) * 1e6), 2 ** 62));

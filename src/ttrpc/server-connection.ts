@@ -38,12 +38,14 @@ export interface ResumedConnection extends Omit<RestingConnection, 'fd'> {
   readonly isSudden?: boolean;
 }
 
-/** A call that another process has been asked for and has not answered: as it was asked, or its encoded reply, or error. */
+/** A call that another process has been asked for and has not answered: as it was asked, or its encoded reply, or error, or when that is known. */
 export interface EarlierCall {
   readonly streamId: number;
   /** As it came; where it is to be asked again, it may be left out. */
   readonly asked?: Uint8Array;
-  readonly request: Request | Uint8Array | TtrpcError;
+  readonly request: Request | Uint8Array | TtrpcError | Promise<Uint8Array | TtrpcError>;
+  /** How many processes have been asked for it and have ended. */
+  readonly ended?: number;
 }
 
 /** A server's end of a connection: reads requests, runs their handlers, writes what they say. */
@@ -106,14 +108,16 @@ export class ServerConnection implements ConnectionInfo {
   }
 
   /** Begins a call that another process has been asked for, and has not answered; or fails it. */
-  ask({ streamId, asked, request }: EarlierCall): void {
-    this.#account?.asked(streamId, asked ?? encodeRequest(request as Request));
-    if (request instanceof TtrpcError || request instanceof Uint8Array) {
-      this.#write(request instanceof TtrpcError ? errorFrame(streamId, request) : replyFrame(streamId, request));
-      this.#account?.answered(streamId);
-      return;
-    }
-    this.#begin(streamId, 0, request);
+  ask({ streamId, asked, request, ended = 0 }: EarlierCall): void {
+    this.#account?.asked(streamId, asked ?? encodeRequest(request as Request), ended);
+    if (request instanceof Promise) void request.then((answer) => this.#answerEarlier(streamId, answer));
+    else if (request instanceof TtrpcError || request instanceof Uint8Array) this.#answerEarlier(streamId, request);
+    else this.#begin(streamId, 0, request);
+  }
+
+  #answerEarlier(streamId: number, answer: Uint8Array | TtrpcError): void {
+    this.#write(answer instanceof TtrpcError ? errorFrame(streamId, answer) : replyFrame(streamId, answer));
+    this.#account?.answered(streamId);
   }
 
   get socket(): ConnectionSocket {

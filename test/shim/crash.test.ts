@@ -1,6 +1,7 @@
 /** Shims that are killed, and what the delete action makes of it (contract §1.8, §1.10). */
 import assert from 'node:assert/strict';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { millis } from '../../src/api/index.js';
 import { eventually, within } from '../support/eventually.js';
@@ -202,11 +203,23 @@ shimTest('bug 14: SIGTERM in the midst of exits and deletes neither hangs nor cr
   assert.doesNotMatch(lab.log, /a defect/);
 });
 
+function isRefused(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', () => resolve(true));
+  });
+}
+
 shimTest('bug 15: the socket of a killed shim is replaced by the next start', async (lab) => {
   lab.bundle('c');
   const first = await lab.shim('c');
   process.kill(first.pid, 'SIGKILL');
   await first.gone();
+  // A process may be a zombie while another of its threads still has all files open.
+  await eventually('nobody listens there', () => isRefused(first.socket));
   assert.ok(existsSync(first.socket));
   const second = await lab.shim('c');
   assert.equal(second.address, first.address);

@@ -2,26 +2,22 @@
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Code, TtrpcError } from '../../src/ttrpc/index.js';
+import { ContainerdTaskV2Task as TaskV2 } from '../../src/api/gen/services.js';
+import { Code, connect, TtrpcError } from '../../src/ttrpc/index.js';
 import { stateOf } from '../support/debug.js';
 import { eventually } from '../support/eventually.js';
 import { descriptorsOf, isAlive, processInfo } from '../support/machine.js';
-import { hawserOnly, shimTest, STATUS, type Lab, type Shim, type Task, type TaskOptions } from '../support/shim.js';
+import { shimTest, STATUS, type Lab, type Shim, type Task, type TaskOptions } from '../support/shim.js';
+import { nothingLeft, only, running as runningIn, runningInTerminal } from '../support/sleeping.js';
 import { sh } from '../support/spec.js';
 
-const only = { skip: hawserOnly } as const;
-/** With a zygote for who comes. */
+/** With a zygote for who comes; it sleeps as other labs' do, never. */
 const env = { HAWSER_ZYGOTE: '600' };
 /** The runtime's command waits until it may go on, and says that it does. */
 const waits = 'touch "$lab/reached"; while [ ! -e "$lab/go" ]; do sleep 0.02; done';
 
-async function running(lab: Lab, id: string, args: readonly string[], options: TaskOptions = {}): Promise<Task> {
-  lab.bundle(id, args, options.edit);
-  const shim = await lab.shim(id, { env });
-  const task = await shim.create(id, options);
-  await task.start();
-  return task;
-}
+const running = (lab: Lab, id: string, args: readonly string[], options?: TaskOptions): Promise<Task> =>
+  runningIn(lab, id, args, options, { env });
 
 /** A daemon that has just been told of something may be told again, if its worker dies before it has the answer. */
 async function allToldIn(shim: Shim): Promise<void> {
@@ -64,11 +60,6 @@ async function end(lab: Lab, task: Task): Promise<void> {
   await nothingLeft(lab);
 }
 
-async function nothingLeft(lab: Lab): Promise<void> {
-  const left = (): unknown[] => Object.values(lab.snapshot() as unknown as Record<string, unknown[]>).flat();
-  await eventually(`nothing is left: ${left().join(', ')}`, () => left().length === 0);
-}
-
 shimTest(
   'a worker that is killed is replaced: a Wait is answered, connections stay, each event is told once',
   async (lab) => {
@@ -89,6 +80,33 @@ shimTest(
     assert.equal(await task.out.ended.then(String), 'got x\n');
     await end(lab, task);
     assert.deepEqual(lab.daemon.story(), ['create', 'start', 'exit c 7', 'delete']);
+  },
+  only,
+);
+
+shimTest(
+  'many who connect at once are all answered, also by the next worker, and no connection is left when they have gone',
+  async (lab) => {
+    const task = await running(lab, 'c', sh('echo ready; exec sleep 60'));
+    const { shim } = task;
+    await task.out.saw('ready');
+    await allToldIn(shim);
+    const worker = shim.awake!;
+    const before = descriptorsOf(worker).length;
+    // More than the monitor accepts in one step.
+    process.kill(worker, 'SIGSTOP');
+    const all = await Promise.all(Array.from({ length: 90 }, () => connect(shim.address)));
+    lab.defer(() => all.forEach((one) => one.close()));
+    const pids = async (): Promise<Set<number>> =>
+      new Set(await Promise.all(all.map(async (one) => (await one.service(TaskV2).State({ id: 'c' })).pid)));
+    const first = pids();
+    process.kill(worker, 'SIGCONT');
+    assert.deepEqual(await first, new Set([task.pid]));
+    await kill(shim);
+    assert.deepEqual(await pids(), new Set([task.pid]));
+    for (const one of all) one.close();
+    await eventually('their ends are closed', () => descriptorsOf(shim.awake!).length <= before);
+    await end(lab, task);
   },
   only,
 );
@@ -227,15 +245,7 @@ shimTest(
 shimTest(
   'a terminal keeps its size and its streams',
   async (lab) => {
-    const task = await running(lab, 'c', sh('while read line; do echo "got $line"; stty size; done'), {
-      terminal: true,
-      stdin: true,
-      edit: (spec) => {
-        spec.process.terminal = true;
-      },
-    });
-    await task.shim.task.ResizePty({ id: 'c', width: 90, height: 33 });
-    const input = await task.stdio.input();
+    const { task, input } = await runningInTerminal(lab, { env });
     await kill(task.shim);
     await input.write('one\n');
     await task.out.saw('33 90');

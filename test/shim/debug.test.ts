@@ -534,6 +534,7 @@ shimTest(
     assert.match(await say('GET /metrics'), /^# HELP hawser_shim_/);
     assert.match(await say('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1\.0 200 OK\r\n[\s\S]*\/state/);
     assert.match(await say(`G${'x'.repeat(20_000)}`), /^HTTP\/1\.0 400 /);
+    assert.match(await say('GET\rwhat'), /^HTTP\/1\.0 400 /, 'that it is over says that it is all');
     assert.equal((await httpGet(task.shim.socket, '/nothing')).status, 404);
     // One who says nothing more holds up nobody.
     const mute = connect(task.shim.socket, () => mute.write('G'));

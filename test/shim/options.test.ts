@@ -114,7 +114,7 @@ shimTest(
     const { status, stdout, stderr } = await lab.startAction('c', { stdin });
     assert.deepEqual({ status, stdout: stdout.toString() }, { status: 1, stdout: '' });
     assert.match(stderr, /shim_cgroup ".*missing" is no cgroup below/);
-    assert.deepEqual(lab.snapshot().processes, []);
+    await eventually('no process is left', () => lab.snapshot().processes.length === 0);
     const address = bundleFile(lab, 'c', 'address').replace('unix://', '');
     assert.ok(!existsSync(address));
   },

@@ -5,11 +5,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync,
 import { join } from 'node:path';
 import { Code } from '../../src/ttrpc/index.js';
 import { eventually, within } from '../support/eventually.js';
+import { both, printAtOnce } from '../support/logs.js';
 import { isAlive, quietly } from '../support/machine.js';
-import { fails, hawserOnly, shimTest, type Lab, type Task, type TaskOptions } from '../support/shim.js';
+import { fails, hawserOnly, shimTest, type Lab, type Task } from '../support/shim.js';
 import { sh, type TestSpec } from '../support/spec.js';
 
-const both = (uri: string): Pick<TaskOptions, 'stdout' | 'stderr'> => ({ stdout: uri, stderr: uri });
 const count = (n: number): string => `i=0; while [ $i -lt ${n} ]; do i=$((i+1)); echo "line $i"; done`;
 const lines = (n: number): string => Array.from({ length: n }, (_, i) => `line ${i + 1}\n`).join('');
 
@@ -79,19 +79,7 @@ shimTest(
     const path = join(lab.dir, 'x.log');
     const uri = `file://${path}?max-size=1m&max-files=1000`;
     const lot = (name: string): string => `awk 'BEGIN { for (i = 1; i <= 400000; i++) printf "${name} %08d\\n", i }'`;
-    const task = await lab.task('c', sh(`${lot('out')} & ${lot('err')} >&2; wait; read stop`), {
-      stdin: true,
-      ...both(uri),
-    });
-    await task.start();
-    await task.exec('e', sh(lot('exe')), both(uri));
-    await task.start('e');
-    await within('the exec', task.wait('e'), 50_000);
-    await task.delete('e');
-    const client = await task.stdio.input();
-    await client.write('stop\n');
-    await within('the exit', task.wait(), 50_000);
-    await task.delete();
+    await printAtOnce(lab, uri, lot);
     const all = parts(path);
     assert.equal(all.join('').length, 3 * 400_000 * 13);
     for (const part of all) assert.ok(part.length <= 1 << 20);

@@ -14,25 +14,17 @@ import {
 import { join } from 'node:path';
 import { containerIn, metricsOf, stateOf } from '../support/debug.js';
 import { eventually, within } from '../support/eventually.js';
-import type { FifoWriter } from '../support/fifo-client.js';
 import { descriptorsOf, isAlive, processInfo, zombiesOf } from '../support/machine.js';
-import { shimTest, STATUS, type Lab, type Task, type TaskOptions } from '../support/shim.js';
-import { asleep, end, only, running } from '../support/sleeping.js';
+import { shimTest, STATUS, type Lab } from '../support/shim.js';
+import { both } from '../support/logs.js';
+import { OBEDIENT, asleep, end, killWorker, obedient, only, over, running, wake } from '../support/sleeping.js';
 import { sh } from '../support/spec.js';
 
-const both = (uri: string): Pick<TaskOptions, 'stdout' | 'stderr'> => ({ stdout: uri, stderr: uri });
-/** Does what it is told by its input. */
-const OBEDIENT = sh('while read -r line; do eval "$line"; done');
 const read = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
 const has = (path: string, text: string): Promise<unknown> =>
   eventually(`${path} is ${JSON.stringify(text.slice(-60))}`, () => read(path) === text).catch(() =>
     assert.equal(read(path), text),
   );
-
-async function obedient(lab: Lab, uri: string, options: TaskOptions = {}): Promise<{ task: Task; input: FifoWriter }> {
-  const task = await running(lab, 'c', OBEDIENT, { stdin: true, ...both(uri), ...options });
-  return { task, input: await task.stdio.input() };
-}
 
 /** A log file and what became of it, the oldest first. */
 function parts(path: string): string[] {
@@ -40,10 +32,6 @@ function parts(path: string): string[] {
   for (let n = 1; existsSync(`${path}.${n}`); n++) older.unshift(read(`${path}.${n}`));
   return [...older, read(path)];
 }
-
-/** It has ended, and the shim says so. */
-const over = (task: Task): Promise<unknown> =>
-  eventually('the container is over', async () => (await task.state()).status === STATUS.STOPPED);
 
 // ---- files ---------------------------------------------------------------------------------------------------------
 
@@ -59,7 +47,7 @@ shimTest(
       all += `asleep ${time}\ncomplaint ${time}\n`;
       await has(path, all);
       assert.equal(task.shim.awake, undefined, 'nobody had to be woken for that');
-      await task.state();
+      await wake(task);
       await input.write(`echo awake ${time}\n`);
       all += `awake ${time}\n`;
       await has(path, all);
@@ -91,7 +79,7 @@ for (const [name, query] of [
       // Twice as long each time.
       for (let time = 0; time < 3; time++) {
         await asleep(task.shim);
-        await task.state();
+        await wake(task);
       }
       await asleep(task.shim);
       await task.kill(15);
@@ -158,7 +146,7 @@ shimTest(
     await has(path, 'two\n');
     unlinkSync(path);
     await input.write('echo three\n');
-    await task.state();
+    await wake(task);
     await asleep(task.shim);
     await input.write('echo four; exit\n');
     await over(task);
@@ -262,8 +250,9 @@ shimTest(
     assert.equal(task.shim.awake, undefined);
     await input.write('echo two; exit\n');
     await over(task);
-    assert.ok(read(path).endsWith('one\r\ntwo\r\n'), read(path));
     await end(lab, task);
+    // The exit may be told while the last of it is being written; Delete waits for that.
+    assert.ok(read(path).endsWith('one\r\ntwo\r\n'), read(path));
   },
   only,
 );
@@ -378,7 +367,7 @@ shimTest(
       await has(out, all);
       await has(err, complaints);
       assert.equal(task.shim.awake, undefined, 'nobody had to be woken for that');
-      await task.state();
+      await wake(task);
     }
     await asleep(task.shim);
     await input.write('echo last; echo last >&2; exit 5\n');
@@ -480,7 +469,7 @@ shimTest(
       all += `spilled ${time}\n`;
       await has(spill, all);
       assert.equal(task.shim.awake, undefined);
-      await task.state();
+      await wake(task);
     }
     await input.write('echo last; exit\n');
     await over(task);
@@ -524,17 +513,6 @@ shimTest(
 );
 
 // ---- a worker that is killed -----------------------------------------------------------------------------------------
-
-/** Whatever it does at that moment. */
-async function killWorker(task: Task): Promise<void> {
-  const before = (await stateOf(task.shim)).deaths.times ?? 0;
-  await eventually('it has been killed', async () => {
-    await task.state();
-    const { awake } = task.shim;
-    if (awake !== undefined) process.kill(awake, 'SIGKILL');
-    return ((await stateOf(task.shim)).deaths.times ?? 0) > before;
-  });
-}
 
 shimTest(
   'after the death of a worker a log goes on where it was, and is rotated at its place, before and after',

@@ -6,7 +6,7 @@ import { containerIn, metricsOf, stateOf } from '../support/debug.js';
 import { eventually } from '../support/eventually.js';
 import { descriptorsOf, processInfo } from '../support/machine.js';
 import { fails, shimTest, STATUS, type Lab, type Shim } from '../support/shim.js';
-import { asleep, end, env, nothingLeft, only, running } from '../support/sleeping.js';
+import { asleep, end, env, nothingLeft, only, running, runningInTerminal, wake } from '../support/sleeping.js';
 import { sh } from '../support/spec.js';
 
 async function start(lab: Lab, id: string): Promise<Shim> {
@@ -21,6 +21,7 @@ shimTest(
     const { shim } = task;
     const waiting = task.wait();
     await asleep(shim);
+    await wake(task);
     assert.equal((await task.state()).status, STATUS.RUNNING);
     assert.equal((await shim.task.Connect({ id: 'c' })).shimPid, shim.pid, 'it is the shim that it was');
     await asleep(shim);
@@ -78,15 +79,7 @@ shimTest(
 shimTest(
   'a terminal goes on while it sleeps, and afterwards',
   async (lab) => {
-    const task = await running(lab, 'c', sh('while read line; do echo "got $line"; stty size; done'), {
-      terminal: true,
-      stdin: true,
-      edit: (spec) => {
-        spec.process.terminal = true;
-      },
-    });
-    await task.shim.task.ResizePty({ id: 'c', width: 90, height: 33 });
-    const input = await task.stdio.input();
+    const { task, input } = await runningInTerminal(lab);
     await asleep(task.shim);
     await input.write('one\n');
     await task.out.saw('got one');
@@ -95,7 +88,12 @@ shimTest(
     await task.shim.task.ResizePty({ id: 'c', width: 91, height: 34 });
     await input.write('two\n');
     await task.out.saw('34 91');
-    assert.ok(descriptorsOf(task.shim.worker).filter((line) => line.includes('ptmx')).length === 1);
+    // It may be asleep again by then.
+    await eventually('its worker has the terminal, once', async () => {
+      await wake(task);
+      const { awake } = task.shim;
+      return awake !== undefined && descriptorsOf(awake).filter((line) => line.includes('ptmx')).length === 1;
+    });
     await end(lab, task);
   },
   only,
@@ -172,6 +170,7 @@ shimTest(
     const task = await shim.create('c');
     await task.start();
     await asleep(shim);
+    await wake(task);
     assert.equal((await task.state()).status, STATUS.RUNNING);
     await asleep(shim);
     process.kill(shim.pid, 'SIGTERM');

@@ -17,10 +17,10 @@ import { isForked, stateOf } from '../support/debug.js';
 import { eventually } from '../support/eventually.js';
 import { exchange, Installation, type Edit } from '../support/installation.js';
 import { descriptorsOf, isIdleZygote, processInfo, zygotesIn } from '../support/machine.js';
-import { hawserOnly, shimTest, STATUS, type ActionResult, type Lab, type Shim, type Task } from '../support/shim.js';
+import { shimTest, STATUS, type ActionResult, type Lab, type Shim, type Task } from '../support/shim.js';
+import { asleep, only } from '../support/sleeping.js';
 import { sh } from '../support/spec.js';
 
-const only = { skip: hawserOnly } as const;
 const SLEEPS = { HAWSER_SLEEP: '0.3' };
 const RECORD_FORMAT = /record: (\d+)/.exec(readFileSync('src/shim/worker/format.ts', 'utf8'))![1]!;
 
@@ -39,9 +39,6 @@ function upgrade(lab: Lab, binary: string, ...words: string[]): Promise<ActionRe
 }
 
 const linesOf = ({ stdout }: ActionResult): string[] => stdout.toString().split('\n').filter(Boolean).sort();
-
-const asleep = (shim: Shim): Promise<unknown> =>
-  eventually('the shim sleeps', () => shim.awake === undefined && processInfo(shim.pid) !== undefined);
 
 /** Of the worker; where its files have been replaced meanwhile there is only a raw dump. */
 async function versionOf(shim: Shim): Promise<string | undefined> {

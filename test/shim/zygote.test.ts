@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -15,9 +16,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { containerd, google, pack } from '../../src/api/index.js';
-import { eventually } from '../support/eventually.js';
+import { top } from '../support/daemons.js';
+import { eventually, within } from '../support/eventually.js';
 import { isForked, stateOf } from '../support/debug.js';
 import { allProcesses, cgroupDir, isAlive, processInfo, isIdleZygote, zygotesIn } from '../support/machine.js';
 import { hawserOnly, SHIM, shimTest, type ActionOptions, type Lab, type Shim } from '../support/shim.js';
@@ -441,12 +443,13 @@ shimTest(
     const second = await start(lab, 'b');
     assert.equal(await isForked(second), true);
     mkdirSync(join(lab.runcRoot, lab.namespace), { recursive: true });
-    const options = { binaryName: join(dirname(SHIM), '../dist/hawser-stand-in') };
-    // Each leaves some kilobytes; the collector comes often where little is in use. What stands in for an init ends by itself after a while.
-    for (let round = 0; round < 12; round++) {
+    const options = { binaryName: join(top, 'dist/hawser-stand-in') };
+    // Each leaves some kilobytes; the collector comes often where little is in use. What stands in for an init ends by itself after some
+    // seconds, in which a slow machine runs few of them.
+    for (let round = 0; round < 80; round++) {
       const task = await second.add(`b${round}`, undefined, { stdout: '', stderr: '', options });
       await Promise.all(
-        Array.from({ length: 100 }, async (_, n) => {
+        Array.from({ length: 15 }, async (_, n) => {
           await task.exec(`e${n}`, ['true'], { stdout: '', stderr: '' });
           await task.start(`e${n}`);
           await task.wait(`e${n}`);
@@ -459,7 +462,7 @@ shimTest(
     }
     await end(first, second);
   },
-  options,
+  { ...options, timeout: 180_000 },
 );
 
 shimTest(
@@ -590,6 +593,9 @@ shimTest(
     // As if it rehearsed still.
     mkdirSync(join(lab.runDir, `r${zygote}`, 'bundle'), { recursive: true });
     writeFileSync(join(lab.runDir, `r${zygote}`, 'bundle', 'config.json'), '{}');
+    // Its stand-in for a container, which is told where its files are.
+    const standIn = spawn('tail', ['-f', join(lab.runDir, `r${zygote}`, 'bundle', 'config.json')], { stdio: 'ignore' });
+    const standInEnds = once(standIn, 'exit');
     const other = cgroupDir('pids', `${lab.cgroup}-other`);
     mkdirSync(other, { recursive: true });
     const endZygotes = (before = ''): void => {
@@ -610,6 +616,7 @@ shimTest(
       [isAlive(zygote), readdirSync(lab.runDir).filter((name) => /^(zygote-|r\d)/.test(name))],
       [false, []],
     );
+    await within('the stand-in to end', standInEnds);
     // With nothing there it has nothing to say.
     endZygotes();
     assert.ok(isAlive(shim.pid));

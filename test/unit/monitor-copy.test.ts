@@ -4,7 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { bytesWaiting, makePipe, setNonblock, spawn } from '../../src/sys/index.js';
+import { bytesWaiting, logEntries, makePipe, setNonblock, spawn } from '../../src/sys/index.js';
+import { entriesIn } from '../support/entries.js';
 import { within } from '../support/eventually.js';
 import { tempDir } from './fixtures/support.js';
 
@@ -12,9 +13,13 @@ const top = new URL('../..', import.meta.url).pathname;
 
 function build(dir: string): string {
   const program = join(dir, 'copies');
-  execFileSync('cc', ['-O1', '-o', program, 'test/unit/fixtures/copies.c', 'src/monitor/copy.c'], {
-    cwd: top,
-  });
+  execFileSync(
+    'cc',
+    ['-O1', '-o', program, 'test/unit/fixtures/copies.c', 'src/monitor/copy.c', 'src/monitor/entries.c'],
+    {
+      cwd: top,
+    },
+  );
   return program;
 }
 
@@ -87,4 +92,77 @@ test('a copy with a bound takes as many bytes and no more, from a file into a fi
   assert.deepEqual([first.read, second.read, out.read].map(bytesWaiting), [7655, 7655, 12_345]);
   for (const fd of [first.read, first.write, second.read, second.write, out.read, out.write, words.read, appended])
     closeSync(fd);
+});
+
+test('a copy into a log writes entries within its bound, gives back what it has made of the rest, and the dates are right', async (t) => {
+  const dir = tempDir(t);
+  const program = build(dir);
+  const log = join(dir, 'log');
+  writeFileSync(log, '');
+  const [source, words] = [makePipe(), makePipe()];
+  const appended = openSync(log, constants.O_WRONLY | constants.O_APPEND);
+  writeSync(source.write, `one\n\n${'x'.repeat(50)}\nfour\n`);
+  setNonblock(source.read, true);
+  const before = new Date().toISOString();
+  const copying = spawn(program, [program, '3', '4'], {
+    stdio: [source.read, words.write, 2, source.read, appended],
+    // Two entries, and not the third.
+    env: { STREAM: '2', MOST: '100' },
+  }).exited;
+  closeSync(words.write);
+  assert.equal(await within('its end', copying), 0);
+  assert.equal(readFileSync(words.read, 'utf8'), '61 ', 'what it has taken of its source');
+  const entries = entriesIn(readFileSync(log, 'latin1'));
+  assert.deepEqual(
+    entries.map(({ stream, tag, content }) => [stream, tag, content]),
+    [
+      ['stderr', 'F', 'one'],
+      ['stderr', 'F', ''],
+    ],
+  );
+  assert.ok(entries[0]!.time.slice(0, 23) >= before.slice(0, 23) && Date.parse(entries[0]!.time) <= Date.now());
+  for (const fd of [source.read, source.write, words.read, appended]) closeSync(fd);
+
+  // The addon's side, which takes as many as there is room for.
+  const into = Buffer.alloc(100);
+  assert.deepEqual(logEntries(Buffer.from('ab\ncd\nef'), 0, 8, 'stdout', into, 1), { taken: 6, put: 86 });
+  assert.deepEqual(
+    entriesIn(into.toString('latin1', 1, 87)).map(({ stream, tag, content }) => [stream, tag, content]),
+    [
+      ['stdout', 'F', 'ab'],
+      ['stdout', 'F', 'cd'],
+    ],
+  );
+});
+
+test('the time of an entry is that of the calendar, on any day', (t) => {
+  const dir = tempDir(t);
+  const program = join(dir, 'times');
+  writeFileSync(
+    join(dir, 'times.c'),
+    `#include <stdio.h>
+#include <time.h>
+static struct timespec pretended;
+#define clock_gettime(clock, time) (*(time) = pretended)
+#include "${top}/src/monitor/entries.c"
+int main(void) {
+  struct entry_heads heads;
+  while (scanf("%ld", &pretended.tv_sec) == 1) {
+    pretended.tv_nsec = pretended.tv_sec % 1000000000;
+    entry_heads(&heads, STREAM_STDOUT);
+    printf("%.30s\\n", heads.whole);
+  }
+}
+`,
+  );
+  execFileSync('cc', ['-O1', '-o', program, join(dir, 'times.c')]);
+  const days = Array.from({ length: 60_000 }, (_, day) => day * 86_400 + ((day * 7919) % 86_400));
+  const seconds = [0, 951_782_399, 951_782_400, 4_107_542_399, ...days];
+  const told = execFileSync(program, { input: seconds.join('\n'), encoding: 'utf8', maxBuffer: 1 << 24 });
+  assert.equal(
+    told,
+    seconds
+      .map((at) => `${new Date(at * 1000).toISOString().slice(0, 19)}.${String(at % 1e9).padStart(9, '0')}Z\n`)
+      .join(''),
+  );
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { removeEnded } from '../../src/runc/ended.js';
@@ -22,6 +22,7 @@ interface Written {
 }
 
 interface Laid {
+  dir: string;
   state: string;
   cgroups: string[];
 }
@@ -54,18 +55,18 @@ function lay(t: TestContext, edit: (state: Written) => void = () => undefined): 
   edit(content);
   writeFileSync(join(state, 'state.json'), JSON.stringify(content));
   writeFileSync(join(state, 'notify.sock'), '');
-  return { state, cgroups };
+  return { dir, state, cgroups };
 }
 
-test('a plain container is removed, with its cgroups', (t) => {
+test('a plain container is removed, with its cgroups', async (t) => {
   const { state, cgroups } = lay(t);
-  assert.equal(removeEnded(state, PID), true);
+  assert.equal(await removeEnded(state, PID), true);
   assert.deepEqual([state, ...cgroups].filter(existsSync), []);
 });
 
-test('one with an empty list of hooks is plain', (t) => {
+test('one with an empty list of hooks is plain', async (t) => {
   assert.equal(
-    removeEnded(
+    await removeEnded(
       lay(t, (state) => {
         state.config!.Hooks!.poststop = [];
       }).state,
@@ -94,7 +95,7 @@ for (const [what, edit] of Object.entries<(state: Written) => void>({
   'hooks of an unknown form': (state) => {
     state.config!.Hooks = { Poststop: [{ path: '/bin/true' }] };
   },
-  'cgroups by systemd': (state) => {
+  'cgroups of several hierarchies by systemd': (state) => {
     state.config!.cgroups.Systemd = true;
   },
   'no word on systemd': (state) => {
@@ -116,27 +117,77 @@ for (const [what, edit] of Object.entries<(state: Written) => void>({
     delete state.config;
   },
 })) {
-  test(`a container with ${what} is left to runc, as it is`, (t) => {
-    const { state, cgroups } = lay(t, edit);
-    assert.equal(removeEnded(state, PID), false);
+  test(`a container with ${what} is left to runc, as it is`, async (t) => {
+    const { dir, state, cgroups } = lay(t, edit);
+    assert.equal(await removeEnded(state, PID, dir), false);
     assert.ok([join(state, 'state.json'), ...cgroups].every(existsSync));
   });
 }
 
-test('a container that runc knows nothing of is left to it', (t) => {
-  assert.equal(removeEnded(join(tempDir(t), 'c'), PID), false);
+test('a container that runc knows nothing of is left to it', async (t) => {
+  assert.equal(await removeEnded(join(tempDir(t), 'c'), PID), false);
 });
 
-test('a cgroup that is not empty is left to runc, with the state that says where it is', (t) => {
+test('a cgroup that is not empty is left to runc, with the state that says where it is', async (t) => {
   const { state, cgroups } = lay(t);
   mkdirSync(join(cgroups[1]!, 'inner'));
-  assert.equal(removeEnded(state, PID), false);
+  assert.equal(await removeEnded(state, PID), false);
   assert.deepEqual(readdirSync(state).sort(), ['notify.sock', 'state.json']);
 });
 
-test('a directory in the state is none that runc makes, and left to it', (t) => {
+test('a directory in the state is none that runc makes, and left to it', async (t) => {
   const { state } = lay(t);
   mkdirSync(join(state, 'x'));
-  assert.equal(removeEnded(state, PID), false);
+  assert.equal(await removeEnded(state, PID), false);
   assert.ok(existsSync(join(state, 'state.json')));
 });
+
+/** A container whose cgroup systemd has made, as it is when its last process has ended. */
+function layScope(t: TestContext): Laid & { scope: string; units: string; unit: string } {
+  const laid = lay(t, (state) => {
+    state.config!.cgroups.Systemd = true;
+    const [, slice] = Object.values(state.cgroup_paths);
+    state.cgroup_paths = { '': join(slice!, 'docker-c.scope') };
+  });
+  const scope = join(laid.cgroups[1]!, 'docker-c.scope');
+  const units = join(laid.dir, 'transient');
+  const unit = join(units, 'docker-c.scope');
+  for (const path of [scope, units]) mkdirSync(path);
+  writeFileSync(unit, '');
+  return { ...laid, scope, units, unit };
+}
+
+test("a scope that systemd has forgotten: runc's state is removed, and nothing else", async (t) => {
+  const { state, scope, units, unit, cgroups } = layScope(t);
+  rmdirSync(scope);
+  rmSync(unit);
+  assert.equal(await removeEnded(state, PID, units), true);
+  assert.ok(!existsSync(state));
+  assert.ok(cgroups.every(existsSync));
+});
+
+test('a scope that systemd is about to forget is waited for', async (t) => {
+  const { state, scope, units, unit } = layScope(t);
+  const removed = removeEnded(state, PID, units);
+  rmdirSync(scope);
+  rmSync(unit);
+  assert.equal(await removed, true);
+  assert.ok(!existsSync(state));
+});
+
+for (const [what, edit] of Object.entries<(laid: ReturnType<typeof layScope>) => void>({
+  'that is still there': () => undefined,
+  'that has failed': ({ scope }) => rmdirSync(scope),
+  'whose cgroup is still there': ({ unit }) => rmSync(unit),
+  'of a systemd that is not to be seen': ({ scope, units }) => {
+    rmdirSync(scope);
+    rmSync(units, { recursive: true });
+  },
+})) {
+  test(`a scope ${what} is left to runc`, async (t) => {
+    const laid = layScope(t);
+    edit(laid);
+    assert.equal(await removeEnded(laid.state, PID, laid.units), false);
+    assert.ok(existsSync(join(laid.state, 'state.json')));
+  });
+}

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isRepeated } from '../../src/shim/worker/death.js';
 import { Ledger } from '../../src/shim/worker/ledger.js';
 
 test('what was asked and not answered is there for who comes after, connection by connection', () => {
@@ -67,4 +68,28 @@ test('more connections than there are places are told so', () => {
   ledger.disconnect(all[40]!, []);
   assert.equal(ledger.connect(), all[40]);
   ledger.close();
+});
+
+test('how many workers have ended over a request goes with it', () => {
+  const ledger = Ledger.open();
+  const connection = ledger.connect()!;
+  ledger.asked(connection, 1, Buffer.from('one'));
+  ledger.asked(connection, 3, Buffer.from('three'), 2);
+  assert.deepEqual(
+    ledger.connection(connection)!.unanswered.map(({ streamId, ended }) => [streamId, ended]),
+    [
+      [1, 0],
+      [3, 2],
+    ],
+  );
+  ledger.close();
+});
+
+test('what each worker ends of is not asked for ever; a Wait is, and what changes something never', () => {
+  assert.deepEqual(
+    [1, 2, 3, 4].map((ended) => isRepeated({ method: 'State' }, ended)),
+    [true, true, false, false],
+  );
+  assert.equal(isRepeated({ method: 'Wait' }, 100), true);
+  assert.equal(isRepeated({ method: 'Create' }, 1), false);
 });

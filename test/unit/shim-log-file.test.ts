@@ -7,6 +7,7 @@ import { LogFile } from '../../src/shim/stdio/log/log-file.js';
 import { RotatingFile } from '../../src/shim/stdio/log/rotating-file.js';
 import type { LogFileSettings } from '../../src/shim/stdio/log/settings.js';
 import { CannotRest, Found, Leaving } from '../../src/shim/worker/leaving.js';
+import { entriesIn } from '../support/entries.js';
 import { eventually } from '../support/eventually.js';
 import { copyDescriptor } from '../../src/sys/index.js';
 import { leavesNothingOpen, tempDir } from './fixtures/support.js';
@@ -257,5 +258,49 @@ test('a log file that is being written is not left; two who have it open go on w
     await again[0]!.append(Buffer.from(' and more'));
     for (const file of again) await file.release();
     assert.equal(text(path), 'text and more');
+  });
+});
+
+test('entries are not cut by a rotation, one that is longer than a file stands alone, and what was torn is ended', async (t) => {
+  const path = join(tempDir(t), 'x');
+  writeFileSync(path, 'torn');
+  const file = new RotatingFile(path, 100, 9, assert.fail, undefined, true);
+  await file.open();
+  await writeAll(file, `${'a'.repeat(59)}\n${'b'.repeat(59)}\n${'c'.repeat(250)}\n${'d'.repeat(9)}\n`);
+  const short = (part: string): string => part.replaceAll(/(.)\1*/g, '$1');
+  assert.deepEqual([3, 2, 1].map((n) => short(text(`${path}.${n}`))).concat(short(text(path))), [
+    'torn\na\n',
+    'b\n',
+    'c\n',
+    'd\n',
+  ]);
+  await file.close();
+});
+
+test('a log of entries: of each writer its own stream, and what others have made of them comes first', async (t) => {
+  const path = join(tempDir(t), 'x');
+  await leavesNothingOpen(async () => {
+    rmSync(path, { force: true });
+    const file = await LogFile.acquire(settings(path, { format: 'cri' }), assert.fail);
+    const [out, err] = [file.writer('stdout'), file.writer('stderr')];
+    const write = (sink: typeof out, what: string): void => {
+      const bytes = Buffer.from(what);
+      assert.equal(sink.write(bytes, 0, bytes.length), bytes.length);
+    };
+    write(out, 'one\ntw');
+    write(err, 'error\n');
+    // A thread has read this, and its disk was full.
+    out.written?.(5, Buffer.from('2026-11-29T00:00:00.000000000Z stdout F first\n'));
+    await file.idle();
+    assert.deepEqual(
+      entriesIn(text(path)).map(({ stream, tag, content }) => [stream, tag, content]),
+      [
+        ['stdout', 'F', 'first'],
+        ['stdout', 'F', 'one'],
+        ['stdout', 'P', 'tw'],
+        ['stderr', 'F', 'error'],
+      ],
+    );
+    await file.release();
   });
 });

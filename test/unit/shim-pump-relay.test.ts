@@ -2,12 +2,15 @@
 import assert from 'node:assert/strict';
 import { closeSync } from 'node:fs';
 import { test, type TestContext } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { newCounters } from '../../src/shim/observe/counters.js';
 import { Pump } from '../../src/shim/stdio/pump.js';
 import type { Sink } from '../../src/shim/stdio/sink.js';
 import {
   bytesWaiting,
+  growPipe,
   makePipe,
+  pipeSize,
   Relay,
   setNonblock,
   spawn,
@@ -16,7 +19,7 @@ import {
   type Child,
 } from '../../src/sys/index.js';
 import { native } from '../../src/sys/native.js';
-import { eventually } from '../support/eventually.js';
+import { eventually, patiently } from '../support/eventually.js';
 import { threadsNamed } from '../support/machine.js';
 import { leavesNothingOpen } from './fixtures/support.js';
 
@@ -244,6 +247,64 @@ test('between pipes pages are handed over: nothing is read, and few lines of a s
   for (let n = 0; (n = tryRead(sink.read, all.subarray(have)) ?? 0) > 0;) have += n;
   const lines = all.toString('utf8', 0, have).split('\n').slice(0, -1);
   assert.ok(lines.length === 1000 && lines.every((line, at) => Number(line.slice(5)) === at));
+});
+
+test('pipes that have much to move get more room while there is a thread for it, and what is larger stays so', async (t) => {
+  const { source, sink } = pipes(t);
+  const relay = new Relay(source.read, sink.write);
+  t.after(() => relay.close());
+  const sizes = (): number[] => [source.read, sink.write].map(pipeSize);
+  const through = async (bytes: number, stepped: boolean): Promise<void> => {
+    assert.equal(tryWrite(source.write, Buffer.alloc(bytes)), bytes);
+    if (stepped) assert.equal(relay.step(), 'wants-source');
+    await eventually('it has arrived', () => bytesWaiting(sink.read) === bytes);
+    tryRead(sink.read, Buffer.alloc(bytes));
+  };
+  for (let n = 0; n < 20; n++) await through(65_536, true);
+  assert.deepEqual(sizes(), [65_536, 65_536], 'step by step');
+  let isServed = false;
+  let over = Promise.resolve();
+  /** A thread that finds nothing to do for a moment ends; it is started again. */
+  const serve = (): void => {
+    isServed = true;
+    over = new Promise((resolve) => {
+      const again = (): void =>
+        relay.start(() => {
+          relay.join();
+          if (isServed) again();
+          else resolve();
+        });
+      again();
+    });
+  };
+  /** Gives the sizes when nothing has been to do. */
+  const rest = async (): Promise<number[]> => {
+    isServed = false;
+    await over;
+    // It ends after half a second in any case: then the next step finds that there is nothing.
+    assert.equal(relay.step(), 'wants-source');
+    return sizes();
+  };
+  const grown = async (bytes: number, wanted: readonly number[]): Promise<void> => {
+    const until = Date.now() + patiently(30_000);
+    while (!isDeepStrictEqual(sizes(), wanted)) {
+      assert.ok(Date.now() < until, `${sizes().join()} instead of ${wanted.join()}`);
+      await through(bytes, false);
+    }
+  };
+  serve();
+  for (let n = 0; n < 300; n++) await through(4096, false);
+  assert.deepEqual(sizes(), [65_536, 65_536], 'little at a time');
+  await grown(65_536, [524_288, 524_288]);
+  assert.deepEqual(await rest(), [65_536, 65_536]);
+  serve();
+  await grown(65_536, [524_288, 524_288]);
+  growPipe(sink.write, 1 << 20);
+  assert.deepEqual(await rest(), [65_536, 1 << 20], 'what somebody else has given it stays');
+  serve();
+  await grown(65_536, [524_288, 1 << 20]);
+  await through(262_144, false);
+  assert.deepEqual(await rest(), [65_536, 1 << 20], 'what is larger stays so');
 });
 
 test('a step says what it needs: data, room, an end, a reader', (t) => {

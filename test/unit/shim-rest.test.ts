@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Rest } from '../../src/shim/worker/rest.js';
+import { runInNewContext } from 'node:vm';
+import { compact, Rest } from '../../src/shim/worker/rest.js';
 
 test('memory is given back when nothing has been asked for two seconds, once more after eight, and not for a trifle', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  const before = globalThis.gc;
-  t.after(() => void (globalThis.gc = before));
   let collected = 0;
-  globalThis.gc = (() => void collected++) as unknown as typeof globalThis.gc;
-
   let own = 10 << 20;
-  const ownBytes = (): number => own;
-  const rest = new Rest({ ownBytes });
+  const options = { ownBytes: (): number => own, giveBack: (times: number): void => void (collected += times) };
+  const rest = new Rest(options);
 
   rest.busy();
   t.mock.timers.tick(1_000);
@@ -48,8 +45,18 @@ test('memory is given back when nothing has been asked for two seconds, once mor
   assert.equal(collected, 5);
 
   own = 4 << 20;
-  const forked = new Rest({ isForked: true, ownBytes });
+  const forked = new Rest({ ...options, isForked: true });
   forked.busy();
   t.mock.timers.tick(20_000);
   assert.equal(collected, 5, 'what is shared with a zygote is best left as it is');
+});
+
+test('what is collected needs no flag of Node, and leaves none behind', async () => {
+  const weak = new WeakRef({});
+  // What a WeakRef has been asked for, or made of, lives until the turn is over.
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(globalThis.gc, undefined);
+  compact();
+  assert.equal(weak.deref(), undefined);
+  assert.equal(runInNewContext('typeof gc'), 'undefined');
 });

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { execa } from 'execa';
 import { containerd } from '../../src/api/index.js';
 import { ContainerdTaskV2Task as Task } from '../../src/api/gen/services.js';
 import { Acceptor } from '../../src/shim/program/accept.js';
@@ -12,7 +13,8 @@ import { TrackedSocket } from '../../src/shim/worker/tracked-socket.js';
 import { listenUnix } from '../../src/sys/index.js';
 import { Client, Server } from '../../src/ttrpc/index.js';
 import { requestFrame, requestHead } from '../../src/ttrpc/envelope.js';
-import { eventually } from '../support/eventually.js';
+import { top } from '../support/daemons.js';
+import { eventually, patiently } from '../support/eventually.js';
 import { tempDir } from './fixtures/support.js';
 
 type Handlers = Parameters<Server['add']>[1];
@@ -134,27 +136,28 @@ test('a client that does not read is not read from, and gets all of it when it d
   assert.equal(ledger.connection(sockets[0]!.number)!.isMidFrame, false);
 });
 
-test('one that is closed leaves nothing in the ledger', async (t) => {
-  const { path, ledger, sockets } = await serve(t, { Wait: () => new Promise(() => undefined) });
+/** A Wait that has come, and whose answer is its handler's. */
+async function waiting(t: TestContext): Promise<Served & { made: Client; answer: (value: unknown) => void }> {
+  let answer: (value: unknown) => void = () => undefined;
+  const served = await serve(t, { Wait: () => new Promise((resolve) => (answer = resolve)) });
+  const { path, ledger, sockets } = served;
   const made = await client(t, path);
   made
     .service(Task)
     .Wait({ id: 'c' })
     .catch(() => undefined);
   await eventually('it is asked', () => sockets[0] && ledger.connection(sockets[0].number)!.unanswered.length === 1);
+  return { ...served, made, answer };
+}
+
+test('one that is closed leaves nothing in the ledger', async (t) => {
+  const { ledger, sockets, made } = await waiting(t);
   made.close();
   await eventually('it is gone', () => ledger.connection(sockets[0]!.number) === undefined);
 });
 
 test('one that goes before its reply is sent leaves nothing in the ledger either', async (t) => {
-  let answer: (value: unknown) => void = () => undefined;
-  const { path, ledger, sockets } = await serve(t, { Wait: () => new Promise((resolve) => (answer = resolve)) });
-  const made = await client(t, path);
-  made
-    .service(Task)
-    .Wait({ id: 'c' })
-    .catch(() => undefined);
-  await eventually('it is asked', () => sockets[0] && ledger.connection(sockets[0].number)!.unanswered.length === 1);
+  const { ledger, sockets, answer } = await waiting(t);
   const { number } = sockets[0]!;
   answer({ exitStatus: 0 });
   // Its reply is queued by then, and not sent.
@@ -162,4 +165,65 @@ test('one that goes before its reply is sent leaves nothing in the ledger either
   sockets[0]!.destroy();
   for (let other; (other = ledger.connect()) !== undefined && other !== number;);
   assert.deepEqual(ledger.connection(number)!.unanswered, []);
+});
+
+/** In a process of its own, where an exception that nobody catches is counted, as by a shim. */
+const DEFECT = `
+import { connect } from 'node:net';
+import { Acceptor } from './src/shim/program/accept.ts';
+import { Ledger } from './src/shim/worker/ledger.ts';
+import { TrackedSocket } from './src/shim/worker/tracked-socket.ts';
+import { listenUnix } from './src/sys/index.ts';
+const path = process.argv[1];
+const settings = { ledger: Ledger.open(), scratch: Buffer.alloc(65536), beforeSend: () => undefined };
+let count = 0;
+process.on('uncaughtException', () => { if (++count === 1000) process.exit(1); });
+new Acceptor(listenUnix(path), (fd) => TrackedSocket.open(fd, settings).on('data', () => { throw new Error('a defect'); }), console.error);
+// What was not taken resets it.
+connect(path).on('error', () => undefined).on('close', () => { console.log(count); process.exit(); }).resume().write(Buffer.alloc(10));
+`;
+
+test('a defect in what acts upon a request ends its connection, and is told once', async (t) => {
+  const { stdout } = await execa(
+    process.execPath,
+    ['--import', 'tsx', '--input-type=module', '-e', DEFECT, join(tempDir(t), 's')],
+    { cwd: top, timeout: patiently(20_000) },
+  );
+  assert.equal(stdout, '1');
+});
+
+test('what an earlier worker was asked is answered when that is known, and is in the ledger until then', async (t) => {
+  const path = join(tempDir(t), 's');
+  const ledger = Ledger.open();
+  const server = new Server();
+  await server.ready();
+  const settings = { ledger, scratch: Buffer.alloc(64 * 1024), beforeSend: () => undefined };
+  let known: (reply: Uint8Array) => void = () => undefined;
+  const request = new Promise<Uint8Array>((resolve) => (known = resolve));
+  let number: number | undefined;
+  const acceptor = new Acceptor(
+    listenUnix(path),
+    (fd) => {
+      const socket = TrackedSocket.open(fd, settings, 5, true)!;
+      number = socket.number;
+      const call = { streamId: 5, asked: Buffer.from('asked'), request, ended: 1 };
+      server.resume(socket, { lastStreamId: 5, begun: true }, [call]);
+    },
+    assert.ifError,
+  );
+  const peer = connect(path);
+  t.after(() => {
+    peer.destroy();
+    acceptor.close();
+    server.close();
+    ledger.close();
+  });
+  const unanswered = (): unknown[] =>
+    ledger.connection(number!)!.unanswered.map(({ streamId, ended }) => [streamId, ended]);
+  await eventually('it is accepted', () => number !== undefined);
+  assert.deepEqual(unanswered(), [[5, 1]]);
+  known(Buffer.alloc(0));
+  const [frame] = (await once(peer, 'data')) as [Buffer];
+  assert.equal(frame.readUInt32BE(4), 5);
+  await eventually('it is answered', () => unanswered().length === 0);
 });

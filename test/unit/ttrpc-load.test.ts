@@ -119,8 +119,15 @@ test('field 26: memory does not grow with the number of calls (ttrpc#236)', asyn
     return process.memoryUsage().heapUsed;
   };
   await phase();
-  const before = await phase();
-  const after = await phase();
-  // A call that left anything would leave at least some 100 bytes: 3 MB in a phase.
-  assert.ok(after - before < 1 << 20, `the heap grew by ${after - before} bytes in 30000 calls`);
+  // A call that left anything would leave at least some 100 bytes: 3 MB in each phase. What else grows does so once.
+  const grown: number[] = [];
+  for (let before = await phase(); grown.length < 4 && !grown.some((bytes) => bytes < 1 << 20);) {
+    const after = await phase();
+    grown.push(after - before);
+    before = after;
+  }
+  assert.ok(
+    grown.some((bytes) => bytes < 1 << 20),
+    `the heap grew by ${grown.join(', ')} bytes in 30000 calls each`,
+  );
 });

@@ -19,6 +19,8 @@ export function asksForState(first: Buffer): boolean {
 /** Takes over a connection that is one to ask by. */
 export function answerDebug(socket: Socket, first: Buffer, sources: Sources): void {
   socket.pause();
+  // Who has asked may be gone before he is answered; 'close' follows.
+  socket.on('error', () => undefined);
   // Who asks by netcat closes his half before he has the answer.
   socket.allowHalfOpen = true;
   void load().then(

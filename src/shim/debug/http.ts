@@ -24,10 +24,10 @@ interface Answer {
 export function serveHttp(socket: Socket, first: Buffer, sources: Sources): void {
   let text = first.toString('latin1');
   let answered = false;
-  const look = (): void => {
+  const look = (isAll = false): void => {
     if (answered) return;
     const asked = parse(text);
-    if (asked === undefined && text.length < MOST_REQUEST) return;
+    if (asked === undefined && text.length < MOST_REQUEST && !isAll) return;
     answered = true;
     void answerTo(asked?.path, sources).then((answer) => socket.end(asked?.bare ? answer.body : format(answer)));
   };
@@ -39,10 +39,13 @@ export function serveHttp(socket: Socket, first: Buffer, sources: Sources): void
     look();
   });
   // Netcat's user may have left out the end of the line.
-  socket.once('end', () => {
+  const ended = (): void => {
     text += '\n\n';
-    look();
-  });
+    look(true);
+  };
+  // It may have ended while this code was loaded.
+  if (socket.readableEnded) ended();
+  else socket.once('end', ended);
   look();
   socket.resume();
 }

@@ -10,6 +10,8 @@ export interface Metrics {
   events: { queued: number; sent: number; retried: number; dropped: number };
   requests: Record<string, { count: number; failed: number }>;
   requestsPending: number;
+  /** Of a sleeping shim, by its monitor; not among the requests. */
+  requestsAnsweredAsleep: number;
   runtimeCommands: Record<string, { count: number; failed: number; totalMs: number }>;
   runtimeCommandsRunning: number;
   /** How much later than due a timer of the event loop fired just now. */
@@ -43,6 +45,7 @@ export async function measure(sources: Sources): Promise<Metrics> {
     events: { queued, sent, retried, dropped },
     requests: used(sources.requestTotals()),
     requestsPending: sources.requests().length,
+    requestsAnsweredAsleep: sources.sleep().answered ?? 0,
     runtimeCommands: used(sources.commandTotals()),
     runtimeCommandsRunning: sources.commands().length,
     loopDelayMs,

@@ -44,6 +44,11 @@ export function prometheus(metrics: Metrics, { record }: Sources): string {
     by('method', m.requests, ({ failed }) => failed),
   );
   gauge('requests_pending', 'Requests that are being handled.', m.requestsPending);
+  counter(
+    'requests_answered_asleep_total',
+    'Requests for how a container is, of a shim that sleeps; not among the others.',
+    m.requestsAnsweredAsleep,
+  );
   add(
     'runtime_commands_total',
     'counter',

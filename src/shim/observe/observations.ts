@@ -28,7 +28,7 @@ export class Observations {
 
   rest(): RestingObservations {
     return {
-      moments: this.timeline.moments(),
+      moments: this.timeline.rest(),
       requests: Object.fromEntries(this.requests.totals()),
       commands: Object.fromEntries(this.commands.byName()),
       counters: this.counters,

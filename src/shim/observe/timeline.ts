@@ -33,8 +33,13 @@ export class Timeline {
     for (const moment of [...moments, ...since]) this.note(moment);
   }
 
+  /** For another process to go on with. What was noted late is in no order. */
+  rest(): Moment[] {
+    return [...this.#first, ...this.#last];
+  }
+
   /** The first moments and the last, in their order. */
   moments(): Moment[] {
-    return [...this.#first, ...this.#last].sort((a, b) => a.at - b.at);
+    return this.rest().sort((a, b) => a.at - b.at);
   }
 }

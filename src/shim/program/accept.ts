@@ -1,13 +1,15 @@
 /** Accepting: who waits at a listening socket. */
 import { closeSync } from 'node:fs';
-import { listenOn, READABLE, setNonblock, SysError, tryAccept, Watch } from '../../sys/index.js';
+import { acceptByMonitor, listenOn, READABLE, setNonblock, SysError, tryAccept, Watch } from '../../sys/index.js';
 
 /** How soon it is tried again where a descriptor was to be had for nobody, say. */
 const RETRY_MS = 100;
+/** In one turn: what the monitor has accepted it keeps until the next record, which comes after that, and for fewer than twice as many (monitor/monitor.c). */
+const AT_ONCE = 64;
 
 /**
- * Accepts all that wait in one turn of the loop. Node's server accepts one, and before the next it serves all that are there
- * already: of many that come at once, the last would wait for the first ones' hundredth requests.
+ * Accepts all that wait in one turn of the loop, or many of them. Node's server accepts one, and before the next it serves all that
+ * are there already: of many that come at once, the last would wait for the first ones' hundredth requests.
  */
 export class Acceptor {
   readonly #watch: Watch;
@@ -41,9 +43,23 @@ export class Acceptor {
     closeSync(this.fd);
   }
 
+  #waiting(most: number): readonly number[] {
+    if (this.by === 'monitor') return acceptByMonitor(this.fd, most);
+    const fd = tryAccept(this.fd);
+    return fd === undefined ? [] : [fd];
+  }
+
   #accept(): void {
     try {
-      for (let fd; this.#isOpen && (fd = tryAccept(this.fd, this.by)) !== undefined;) this.accepted(fd);
+      for (let count = 0; this.#isOpen && count < AT_ONCE;) {
+        const all = this.#waiting(AT_ONCE - count);
+        if (all.length === 0) break;
+        for (const fd of all) {
+          if (this.#isOpen) this.accepted(fd);
+          else closeSync(fd);
+        }
+        count += all.length;
+      }
     } catch (error) {
       if (!(error instanceof SysError)) throw error;
       this.failed(error);

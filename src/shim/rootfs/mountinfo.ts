@@ -1,6 +1,7 @@
 /** What is mounted, as the kernel tells it (proc(5), mountinfo). */
 import { readFileSync, realpathSync } from 'node:fs';
 import { sep } from 'node:path';
+import { unescaped } from '../../oci/mountinfo.js';
 import { flagsOf, mountFlags } from '../../oci/mount-options.js';
 
 /**
@@ -41,11 +42,6 @@ function mounts(): { point: string; options: string }[] {
     .split('\n')
     .flatMap((line) => {
       const [, , , , point, options] = line.split(' ', 6);
-      return point === undefined || options === undefined ? [] : [{ point: unescape(point), options }];
+      return point === undefined || options === undefined ? [] : [{ point: unescaped(point), options }];
     });
-}
-
-/** Spaces and the like stand as octal escapes. */
-function unescape(field: string): string {
-  return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
 }

@@ -57,7 +57,7 @@ export class OciRuntime implements RuntimePort {
     return this.#runtime.delete(container, options);
   }
 
-  removeEnded(container: string, pid: number): boolean {
+  removeEnded(container: string, pid: number): Promise<boolean> {
     return this.#runtime.removeEnded(container, pid);
   }
 

@@ -3,13 +3,13 @@
  * has descriptors of its own.
  */
 import { closeSync } from 'node:fs';
-import { copyDescriptor, Relay, SysError, type RelayState } from '../../sys/index.js';
+import { copyDescriptor, Relay, SysError, type EntryStream, type RelayState } from '../../sys/index.js';
 
 /** What a burst has come to. */
 export interface Done {
   /** Bytes. */
   copied: number;
-  /** What was read and is not written. */
+  /** What was read and is not written; for a log, entries. */
   left: Buffer;
   /** What it would need to go on; undefined when there was none. */
   state: RelayState | undefined;
@@ -23,8 +23,15 @@ export class Burst {
    * @param source stays the caller's, who may close it meanwhile
    * @param sink gives a descriptor, which is the burst's from then on; or undefined, and nothing is copied
    * @param onDone called once, never within this call: nothing is read of the source any more
+   * @param stream the sink is a log, and gets entries of this stream
    */
-  constructor(source: number, sink: () => Promise<number | undefined>, onDone: (done: Done) => void, first?: Buffer) {
+  constructor(
+    source: number,
+    sink: () => Promise<number | undefined>,
+    onDone: (done: Done) => void,
+    first?: Buffer,
+    private readonly stream?: EntryStream,
+  ) {
     void this.#run(source, sink, first).then(onDone);
   }
 
@@ -40,7 +47,7 @@ export class Burst {
     try {
       own = copyDescriptor(source);
       sink = await open();
-      return sink === undefined || this.#stopped ? nothing : await this.#copy(new Relay(own, sink, first));
+      return sink === undefined || this.#stopped ? nothing : await this.#copy(new Relay(own, sink, first, this.stream));
     } catch (error) {
       // No thread, no descriptor, no memory: its caller can do without.
       if (!(error instanceof SysError)) throw error;

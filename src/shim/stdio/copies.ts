@@ -60,8 +60,7 @@ export class Copies {
   /** Goes on with what the monitor has copied meanwhile. */
   resume(name: string, source: number, target: Target, onEnd: () => void, { held, bytes }: Copied): void {
     this.counters.bytesCopied += bytes;
-    target.wasCopied(bytes);
-    this.start(name, source, target, onEnd, held);
+    this.start(name, source, target, onEnd, target.wasCopied(bytes, held));
   }
 
   has(name: string): boolean {

@@ -139,19 +139,24 @@ export class BufferMover implements Mover {
 
   startThread(onOver: () => void): boolean {
     const { sink, waiting } = this;
-    if (!sink.forThread) return false;
+    // A log's thread writes entries alone, which what waits is not yet.
+    if (!sink.forThread || (sink.stream !== undefined && waiting)) return false;
     this.waiting = undefined;
     const burst = new Burst(
       this.source,
       () => sink.forThread!(),
       ({ copied, left }) => {
-        sink.written?.(copied);
         this.#burst = undefined;
         this.#moved += copied;
-        if (left.length > 0) this.waiting = left;
+        if (sink.stream !== undefined) sink.written?.(copied, left);
+        else {
+          sink.written?.(copied);
+          if (left.length > 0) this.waiting = left;
+        }
         if (!this.#closed) onOver();
       },
       waiting,
+      sink.stream,
     );
     this.#burst = burst;
     return true;

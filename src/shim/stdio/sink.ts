@@ -1,5 +1,5 @@
 /** What a {@link Pump} copies into. */
-import { Watch, WRITABLE } from '../../sys/index.js';
+import { Watch, WRITABLE, type EntryStream } from '../../sys/index.js';
 
 export interface Sink {
   /** Takes these bytes, or as many of the first as there is room for. Throws when it will never take any more. */
@@ -11,8 +11,10 @@ export interface Sink {
    * close. Undefined when all that comes has to be looked at just now.
    */
   forThread?(): Promise<number | undefined>;
-  /** A thread has written so many bytes. */
-  written?(bytes: number): void;
+  /** What is written becomes entries of this stream in a log; a thread is to make them, too. */
+  readonly stream?: EntryStream | undefined;
+  /** A thread has copied so many bytes; `left` is what it has read and not written, where that is entries already. */
+  written?(bytes: number, left?: Buffer): void;
   /** No callback comes after this. */
   close(): void;
 }

@@ -16,6 +16,8 @@ const { O_APPEND, O_NONBLOCK, O_WRONLY } = constants;
 /** One stream's way out. Every method may be called in any state. */
 export interface Target {
   readonly kind: 'fifo' | 'file' | 'logger';
+  /** What comes of several streams may be mixed, in the order in which it was written. */
+  readonly isForAll: boolean;
   /** A pipe for the process itself, which only a logger's is; undefined when what it writes is to be copied. */
   readonly direct: number | undefined;
   /** To copy into; only when it was opened for that. */
@@ -37,8 +39,12 @@ export interface Target {
   readonly owner: object;
   /** Leaves it to another process, with all that have this owner. @throws CannotRest */
   rest(leaving: Leaving): RestedTarget;
-  /** So many bytes were copied into it while there was no process for it. */
-  wasCopied(bytes: number): void;
+  /**
+   * So many bytes were copied into it while there was no process for it, and some are held.
+   *
+   * @returns those of them that are to be copied first
+   */
+  wasCopied(bytes: number, held: Buffer): Buffer;
 }
 
 interface RestedTarget {
@@ -73,7 +79,7 @@ export async function openTargets(
         targets.set(
           name,
           kindOf(text) === 'file'
-            ? await LogFileTarget.open(asItIs(text), warn, observer)
+            ? await LogFileTarget.open(asItIs(text), name, warn, observer)
             : await FifoTarget.open(text, warn, observer),
         );
         return;
@@ -86,7 +92,7 @@ export async function openTargets(
           name,
           kindOf(uri.path) === 'other' && isPlain(settings)
             ? FifoTarget.device(uri.path, warn, observer)
-            : await LogFileTarget.open(settings, warn, observer),
+            : await LogFileTarget.open(settings, name, warn, observer),
         );
         return;
       }
@@ -105,8 +111,9 @@ export async function openTargets(
     // A logger reads both streams, also when only stdout names it.
     const both = !terminal && (stderr === stdout || stderr === '');
     await open('stdout', stdout, both);
-    const shared = stderr === stdout ? targets.get('stdout') : undefined;
+    const shared = stderr === stdout && targets.get('stdout')?.isForAll === true ? targets.get('stdout') : undefined;
     if (!terminal && !targets.has('stderr')) {
+      // Entries say which stream they are of: each has its own way there.
       if (shared) targets.set('stderr', shared);
       else await open('stderr', stderr, false);
     }
@@ -138,7 +145,7 @@ export function resumeTargets(
       continue;
     }
     const target = file
-      ? LogFileTarget.resume(file, found, warn, observer)
+      ? LogFileTarget.resume(file, streams[0]!, found, warn, observer)
       : FifoTarget.resume(found.all(descriptors), warn, observer);
     for (const name of streams) targets.set(name, target);
   }
@@ -178,6 +185,7 @@ const MOST_ROOM = 1 << 20;
 /** A FIFO or a device, to be copied into. */
 class FifoTarget implements Target {
   readonly kind = 'fifo';
+  readonly isForAll = true;
   readonly direct = undefined;
   readonly #fds: Descriptors;
 
@@ -212,8 +220,9 @@ class FifoTarget implements Target {
     return { resting: { descriptors }, into: () => (place === undefined ? undefined : { place }) };
   }
 
-  wasCopied(): void {
-    /* The kernel knows what lies in it. */
+  /** The kernel knows what lies in it. */
+  wasCopied(_bytes: number, held: Buffer): Buffer {
+    return held;
   }
 
   static async open(path: string, warn: (text: string) => void, observer: StdioObserver): Promise<FifoTarget> {
@@ -283,18 +292,22 @@ class LogFileTarget implements Target {
   readonly direct = undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(private readonly file: LogFile) {}
+  private constructor(
+    private readonly file: LogFile,
+    private readonly name: StreamName,
+  ) {}
 
   static async open(
     settings: LogFileSettings,
+    name: StreamName,
     warn: (text: string) => void,
     { changes }: StdioObserver,
   ): Promise<LogFileTarget> {
-    return new LogFileTarget(await LogFile.acquire(settings, warn, changes));
+    return new LogFileTarget(await LogFile.acquire(settings, warn, changes), name);
   }
 
   sink(): Sink {
-    return this.file.writer();
+    return this.file.writer(this.name);
   }
 
   handedOver(): void {
@@ -332,11 +345,16 @@ class LogFileTarget implements Target {
 
   static resume(
     file: RestingLogFile,
+    name: StreamName,
     found: Found,
     warn: (text: string) => void,
     { changes }: StdioObserver,
   ): LogFileTarget {
-    return new LogFileTarget(LogFile.resume(file, found, warn, changes));
+    return new LogFileTarget(LogFile.resume(file, found, warn, changes), name);
+  }
+
+  get isForAll(): boolean {
+    return !this.file.hasEntries;
   }
 
   get owner(): this {
@@ -346,16 +364,21 @@ class LogFileTarget implements Target {
   rest(leaving: Leaving): RestedTarget {
     if (this.#closing) return CLOSED;
     const file = this.file.rest(leaving);
-    return { resting: { descriptors: {}, file }, into: () => file.into };
+    const into = this.file.hasEntries ? { ...file.into, stream: this.name } : file.into;
+    return { resting: { descriptors: {}, file }, into: () => into };
   }
 
-  wasCopied(bytes: number): void {
+  wasCopied(bytes: number, held: Buffer): Buffer {
     this.file.grew(bytes);
+    if (!this.file.hasEntries) return held;
+    this.file.prepend(held);
+    return Buffer.alloc(0);
   }
 }
 
 class LoggerTarget implements Target {
   readonly kind = 'logger';
+  readonly isForAll = true;
 
   constructor(
     private readonly logger: Logger,
@@ -420,8 +443,9 @@ class LoggerTarget implements Target {
     return { resting: { descriptors: {}, logger }, into };
   }
 
-  wasCopied(): void {
-    /* The kernel knows what lies in its pipe. */
+  /** The kernel knows what lies in its pipe. */
+  wasCopied(_bytes: number, held: Buffer): Buffer {
+    return held;
   }
 }
 
@@ -431,8 +455,8 @@ function asItIs(path: string): LogFileSettings {
 }
 
 /** Nobody asked for more than that it be written. */
-function isPlain({ maxSize, onDeath }: LogFileSettings): boolean {
-  return maxSize === undefined && onDeath.kind === 'block';
+function isPlain({ maxSize, onDeath, format }: LogFileSettings): boolean {
+  return maxSize === undefined && onDeath.kind === 'block' && format === undefined;
 }
 
 /** What is there now; `other` is a FIFO, a device, or a directory. */

@@ -11,6 +11,11 @@ import type { ShimContext } from './context.js';
 const AFTER_EXIT_MS = 5_000;
 /** How long the runtime may take to clean up after an init that has ended. */
 const CLEAN_UP_MS = 30_000;
+/**
+ * How long it may take where it runs hooks then (poststop), such as those that take networks away, one container after the other. The runtime has
+ * forgotten the container by the time they run, so that those that are killed are not run again. containerd's own shim waits without end.
+ */
+const HOOKS_MS = 600_000;
 
 export class ContainerRuntime {
   readonly #over = new AbortController();
@@ -37,7 +42,12 @@ export class ContainerRuntime {
 
   /** For cleaning up, which outlives the container, but not by much. */
   cleaner(): RuntimePort {
-    return this.#until(AbortSignal.timeout(CLEAN_UP_MS));
+    return this.#until(after(CLEAN_UP_MS));
+  }
+
+  /** For removing it: what its hooks do then is brought to its end. */
+  remover(): RuntimePort {
+    return this.#until(after(this.#hasHooksAtItsEnd() ? HOOKS_MS : CLEAN_UP_MS));
   }
 
   /** For what must be brought to its end though the container ends on the way. */
@@ -92,7 +102,24 @@ export class ContainerRuntime {
     removeFile(join(this.#stateDirectory, 'exec.fifo'));
   }
 
+  #hasHooksAtItsEnd(): boolean {
+    try {
+      return (this.bundle.spec().hooks?.poststop?.length ?? 0) > 0;
+    } catch (error) {
+      // The runtime cannot read it either.
+      if (error instanceof Error) return false;
+      throw error;
+    }
+  }
+
   get #stateDirectory(): string {
     return join(this.record.runtime.root, this.record.id);
   }
+}
+
+/** As AbortSignal.timeout, by a timer of Node's that a test can set. */
+function after(ms: number): AbortSignal {
+  const late = new AbortController();
+  setTimeout(() => late.abort(), ms).unref();
+  return late.signal;
 }

@@ -28,14 +28,14 @@ export class Container {
   readonly #parts: Parts;
   /** State-changing operations of the init, one at a time. Reading never waits for them. */
   readonly #serial: Serial;
+  #isLetGo = false;
 
   constructor(
     readonly record: ContainerRecord,
     shim: ShimContext,
     machine: Host = thisHost,
   ) {
-    // A zygote does nothing that others could feel, and will be moved itself.
-    const host = shim.isRehearsal ? { ...machine, expectMigration: () => undefined } : machine;
+    const host = shim.isRehearsal ? this.#inRehearsal(machine) : machine;
     this.#serial = new Serial(shim.observations.requests);
     const bundle = new Bundle(record.bundle);
     const init = new LiveProcess(record.init, host);
@@ -48,6 +48,23 @@ export class Container {
   }
 
   // ---- for another process to go on with ----------------------------------------------------------------------------
+
+  #inRehearsal(machine: Host): Host {
+    return {
+      ...machine,
+      // A zygote does nothing that others could feel, and will be moved itself.
+      expectMigration: () => undefined,
+      onExit: (pid, seen) => machine.onExit(pid, (status) => (this.#isLetGo ? undefined : seen(status))),
+    };
+  }
+
+  /** Of a rehearsal: closes what it has open, and does nothing any more. Another in this process goes on, with descriptors of its own. */
+  async letGo(): Promise<void> {
+    const { init, execs, memory } = this.#parts;
+    this.#isLetGo = true;
+    memory.stop();
+    for (const live of [init, ...[...execs.values()].map(({ process }) => process)]) await live.stdio?.close();
+  }
 
   /** @throws CannotRest */
   rest(leaving: Leaving): RestingContainer {
@@ -62,10 +79,13 @@ export class Container {
     return container;
   }
 
-  /** An earlier process was asked for this, and ended without a word: what became of it is found out, before anything else is done. */
-  settle(lost: readonly Lost[]): void {
+  /**
+   * An earlier process was asked for this, and ended without a word: what became of it is found out, before anything else is done.
+   * Resolves when it is known, or nobody will know.
+   */
+  settle(lost: readonly Lost[]): Promise<void> {
     const { shim, record } = this.#parts;
-    this.#serial
+    return this.#serial
       .run(() => settle(this.#parts, lost))
       .catch((error: unknown) =>
         shim.log.error('finding out what became of a request failed', { id: record.id, error }),

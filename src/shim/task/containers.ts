@@ -54,6 +54,11 @@ export class Containers {
     return { containers, isSandbox: this.#isSandbox, ...(leaving.isSudden ? { creating, deleted } : {}) };
   }
 
+  /** Of a rehearsal, see {@link Container.letGo}. */
+  async letGo(): Promise<void> {
+    for (const container of this.#containers.values()) await container.letGo();
+  }
+
   /**
    * Goes on with what another process has left.
    *
@@ -63,7 +68,8 @@ export class Containers {
     { containers, isSandbox, creating = [], deleted = [] }: RestingContainers,
     found: Found,
     lost?: readonly Lost[],
-  ): void {
+  ): Promise<unknown> {
+    const settling: Promise<void>[] = [];
     this.#isSandbox = isSandbox;
     for (const resting of containers) {
       const { record } = resting;
@@ -71,7 +77,7 @@ export class Containers {
       const container = Container.resume(resting, this.shim, found);
       this.#containers.set(record.id, container);
       // Also where nobody waits for an answer any more, or an earlier one has said that it is not known.
-      if (lost) container.settle(lost.filter(({ id }) => id === record.id));
+      if (lost) settling.push(container.settle(lost.filter(({ id }) => id === record.id)));
     }
     for (const record of deleted) {
       const isAsked = (lost ?? []).some(
@@ -79,7 +85,8 @@ export class Containers {
       );
       if (isAsked && !this.#containers.has(record.id)) this.#keepUnanswered(record.id, record);
     }
-    for (const record of creating) if (!this.#containers.has(record.id)) void this.#undo(record);
+    for (const record of creating) if (!this.#containers.has(record.id)) settling.push(this.#undo(record));
+    return Promise.all(settling);
   }
 
   /** A create that nobody will answer. Until it is undone its name is taken. */
@@ -88,6 +95,8 @@ export class Containers {
     this.#creating.set(record.id, container);
     try {
       await container.undo();
+    } catch (error) {
+      this.shim.log.error('undoing a create that was broken off failed', { id: record.id, error });
     } finally {
       this.#creating.delete(record.id);
       this.#settled();

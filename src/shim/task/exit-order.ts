@@ -61,7 +61,7 @@ export class ExitOrder {
     // Nobody asks for its end any more; its bundle may be gone, or another container's.
     if (init.state === 'deleted' || init.state === 'abandoned') return;
     const exit = { pid: init.pid, status, exitedAt: init.exitedAt };
-    this.parts.shim.observations.changes.note();
+    this.parts.shim.observations.changes.noteExit();
     quietly(this.parts, 'writing the exit status to disk', () => bundle.writeExit(exit));
   }
 
@@ -100,7 +100,7 @@ export class ExitOrder {
     if (record.state === 'failed' || record.state === 'deleted') return;
     record.exitStatus = status;
     record.exitedAt = this.parts.host.now();
-    this.parts.shim.observations.changes.note();
+    this.parts.shim.observations.changes.noteExit();
   }
 
   /** Nothing has to come before the exec's exit any more. */

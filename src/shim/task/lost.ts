@@ -3,16 +3,15 @@
  * monitor's child; when it has ended, the machine says how far it came. What has come to be and can be known is kept: a
  * container that runs, one that is frozen. What would run on unseen is undone: a create, an exec, a restored process.
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { containerd } from '../../api/gen/api.js';
 import { tryReadPidFile } from '../../oci/bundle.js';
-import { childrenOf, shimPid } from '../../sys/index.js';
 import { EMPTY } from '../../ttrpc/envelope.js';
 import { isFrozen } from '../cgroup/frozen.js';
 import type { ContainerRecord } from '../record/record.js';
 import { move } from '../record/states.js';
 import { unmountRootfs } from '../rootfs/rootfs.js';
+import { commandLine, Commands } from './commands.js';
 import type { Parts } from './parts.js';
 import { killNow } from './signal.js';
 
@@ -27,7 +26,9 @@ export interface Lost {
 
 /** How often it is looked whether a command has ended; they take some tens of milliseconds. */
 const LOOK_MS = 5;
-/** How long it may take: as long as the runtime has for any of them (contract appendix B). */
+/** How often none must be found. */
+const LOOKS = 2;
+/** How long it may take: as long as the runtime has for any of them (contract appendix B), but for hooks after a container's end, which need nobody. */
 const COMMAND_MS = 30_000;
 
 /**
@@ -45,7 +46,8 @@ export function replyTo({ method, execId }: Lost, record: ContainerRecord | unde
     case 'Exec':
       return exec && EMPTY;
     case 'Start':
-      if (execId !== '') return exec && STARTED.has(exec.state) ? startReply(exec.pid) : undefined;
+      // One whose start has failed has none.
+      if (execId !== '') return exec && STARTED.has(exec.state) && exec.pid > 0 ? startReply(exec.pid) : undefined;
       return STARTED.has(init.state) ? startReply(init.pid) : undefined;
     case 'Pause':
       return init.state === 'paused' ? EMPTY : undefined;
@@ -89,7 +91,7 @@ export async function undoLost(parts: Parts): Promise<void> {
   };
   await untilCommandsEnd(parts);
   if (runtime.isKnown() && !bundle.isForeign && !runtime.isAnothers())
-    await attempt('delete', () => runtime.cleaner().delete(id, { force: true }));
+    await attempt('delete', () => runtime.remover().delete(id, { force: true }));
   const { custom } = shim;
   if (custom?.undo) await attempt('cleanup', () => custom.undo!(record));
   move(record, 'undone');
@@ -156,12 +158,10 @@ async function untilCommandsEnd({ record, shim, bundle }: Parts): Promise<void> 
   const isProcess = (pid: number): boolean =>
     pid === tryReadPidFile(bundle.initPid) ||
     Object.keys(record.execs).some((exec) => pid === tryReadPidFile(bundle.execPid(exec)));
-  const isCommand = (pid: number): boolean => {
-    const words = commandLine(pid);
-    // By what name and through whatever other programs it was run.
-    return words.includes(runtime.root) && words.includes(id) && !isProcess(pid);
-  };
-  while (childrenOf(shimPid()).some(isCommand)) {
+  const commands = new Commands((words) => words.includes(runtime.root) && words.includes(id), isProcess);
+  // A list of children that is read while one of them ends may leave out another (proc(5), children): so it is read once more.
+  for (let without = 0; without < LOOKS;) {
+    without = commands.look() ? 0 : without + 1;
     if (Date.now() > deadline) {
       shim.log.warn(
         'waiting for a command of the runtime that another process has begun failed, as it takes too long',
@@ -169,16 +169,6 @@ async function untilCommandsEnd({ record, shim, bundle }: Parts): Promise<void> 
       );
       return;
     }
-    await delay(LOOK_MS);
-  }
-}
-
-/** Empty for one that has ended. */
-function commandLine(pid: number): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-  } catch (error) {
-    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
-    throw error;
+    if (without < LOOKS) await delay(LOOK_MS);
   }
 }

@@ -44,9 +44,9 @@ export async function removeContainer(parts: Parts): Promise<void> {
 
 async function removeFromRuntime(parts: Parts): Promise<Error | undefined> {
   const { record, runtime } = parts;
-  if (removedEnded(parts) || runtime.isAnothers()) return undefined;
+  if ((await removedEnded(parts)) || runtime.isAnothers()) return undefined;
   try {
-    await runtime.cleaner().delete(record.id);
+    await runtime.remover().delete(record.id);
   } catch (error) {
     if (!isUnknownContainer(error)) return runtimeFailure('failed to delete task', error);
   }
@@ -54,11 +54,11 @@ async function removeFromRuntime(parts: Parts): Promise<Error | undefined> {
 }
 
 /** What goes wrong with it goes wrong with the runtime's own deletion too, which has the words for it. */
-function removedEnded({ record, runtime, shim }: Parts): boolean {
+async function removedEnded({ record, runtime, shim }: Parts): Promise<boolean> {
   const { id, init } = record;
   if (init.exitedAt === undefined) return false;
   try {
-    return runtime.live.removeEnded?.(id, init.pid) ?? false;
+    return (await runtime.live.removeEnded?.(id, init.pid)) ?? false;
   } catch (error) {
     shim.log.debug('removing an ended container without the runtime failed', { id, error });
     return false;

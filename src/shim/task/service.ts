@@ -5,20 +5,18 @@ import { timestamp } from '../../api/timestamp.js';
 import { isType, pack } from '../../api/typeurl.js';
 import { Bundle } from '../../oci/bundle.js';
 import { sharesPidNamespace, type Spec } from '../../oci/spec.js';
-import { shimPid } from '../../sys/index.js';
 import type { Containers } from './containers.js';
 import type { ShimContext } from './context.js';
 import type { TaskHandlers } from './custom.js';
+import { connectionTo, stateOf } from './questions.js';
 import { checkIdentifier } from '../../api/identifier.js';
 import { decodeOptions, optionsFile, runtimeSettings } from '../runtime/options.js';
-import type { ExecState, InitState } from '../record/states.js';
 import type { ContainerRecord, ProcessRecord } from '../record/record.js';
 import { ON_DEATH_ANNOTATION } from '../stdio/index.js';
 
 type Any = google.protobuf.Any.$Properties;
 type CreateRequest = containerd.task.v2.CreateTaskRequest;
 
-const { Status } = containerd.task.v2;
 const empty = {};
 
 /** The handlers of containerd.task.v2.Task and containerd.task.v3.Task, which are the same. */
@@ -48,21 +46,7 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
     },
 
     State({ id, execId }) {
-      const { record } = containers.get(id);
-      const process = containers.get(id).process(execId);
-      return {
-        id: execId || id,
-        bundle: record.bundle,
-        pid: process.pid,
-        status: statusOf(record, execId),
-        stdin: process.stdin,
-        stdout: process.stdout,
-        stderr: process.stderr,
-        terminal: process.terminal,
-        exitStatus: hasEnded(record, execId) ? process.exitStatus : 0,
-        exitedAt: timestamp(hasEnded(record, execId) ? process.exitedAt : undefined),
-        execId,
-      };
+      return stateOf(containers, id, execId);
     },
 
     async Wait({ id, execId }, context) {
@@ -155,7 +139,7 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
     },
 
     Connect({ id }) {
-      return { shimPid: shimPid(), taskPid: containers.find(id)?.record.init.pid ?? 0 };
+      return connectionTo(containers, id);
     },
 
     Shutdown({ id }) {
@@ -163,34 +147,6 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
       return empty;
     },
   };
-}
-
-const statuses: Record<InitState | ExecState, containerd.task.v2.Status> = {
-  // Those that nobody can ask for.
-  creating: Status.UNKNOWN,
-  unwanted: Status.UNKNOWN,
-  abandoned: Status.UNKNOWN,
-  created: Status.CREATED,
-  restorable: Status.CREATED,
-  restoring: Status.CREATED,
-  failed: Status.CREATED,
-  running: Status.RUNNING,
-  pausing: Status.PAUSING,
-  paused: Status.PAUSED,
-  stopped: Status.STOPPED,
-  deleted: Status.UNKNOWN,
-};
-
-function statusOf(record: ContainerRecord, execId: string): containerd.task.v2.Status {
-  const { init } = record;
-  // An exec in a frozen container is frozen, whatever else it is.
-  if (init.state === 'pausing' || init.state === 'paused') return statuses[init.state];
-  return statuses[execId ? record.execs[execId]!.state : init.state];
-}
-
-/** Its exit may be known a little before its event is published; until then State does not show it. */
-function hasEnded(record: ContainerRecord, execId: string): boolean {
-  return (execId ? record.execs[execId]!.state : record.init.state) === 'stopped';
 }
 
 /** Checks a create request and writes down what `delete` will need, should this process not live to see it. */

@@ -1,10 +1,24 @@
 /** When what a worker knows is handed to its monitor, for the case that it ends without a word. */
 export class Checkpoints {
   #isPlanned = false;
+  /** Something has changed since the last time, and nothing is planned yet. */
+  #isWanted = false;
   #isOver = false;
 
   /** @param keep hands over all that there is */
   constructor(private readonly keep: () => void) {}
+
+  /**
+   * In this turn of the loop, like soon(), but after all that follows at once. For what another process finds out by itself, should this one end
+   * before.
+   */
+  later(): void {
+    if (this.#isOver) return;
+    this.#isWanted = true;
+    queueMicrotask(() => {
+      if (this.#isWanted) this.soon();
+    });
+  }
 
   /** In this turn of the loop: what changes meanwhile goes with it. */
   soon(): void {
@@ -14,13 +28,13 @@ export class Checkpoints {
   }
 
   now(): void {
-    this.#isPlanned = false;
+    this.#isPlanned = this.#isWanted = false;
     if (!this.#isOver) this.keep();
   }
 
   /** At once, if it would be done soon: who has asked is about to be answered. */
   ifDue(): void {
-    if (this.#isPlanned) this.now();
+    if (this.#isPlanned || this.#isWanted) this.now();
   }
 
   /** Nothing is handed over any more. */

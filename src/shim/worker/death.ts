@@ -1,4 +1,5 @@
 /** The end of a worker without a word: what it was asked and has not answered, and what becomes of that. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { containerd } from '../../api/gen/api.js';
 import { unavailable } from '../../api/errdefs.js';
 import type { ConnectionSocket } from '../../ttrpc/connection-socket.js';
@@ -23,6 +24,12 @@ const REPEATABLE: ReadonlySet<string> = new Set([
   'Shutdown',
 ]);
 
+/** So many workers end over one request, and it is what they end of; but for a Wait, which does nothing. */
+const MOST_ENDED = 3;
+
+/** How long it may take to find out: its client is to have an answer within a second. */
+const PATIENCE_MS = 500;
+
 /** Longer than any that is kept. */
 const LONGER = 16 << 10;
 
@@ -35,6 +42,8 @@ interface EarlierConnection {
     readonly asked: Uint8Array;
     readonly request: Request | undefined;
     readonly lost: Lost;
+    /** How many workers have ended over it, the last one included. */
+    readonly ended: number;
   }[];
 }
 
@@ -83,21 +92,26 @@ export class Death {
   }
 
   /**
-   * Goes on with the connections, once what they may ask about is there: answers what was done, asks again, or says that nobody
-   * knows.
+   * Goes on with the connections, once what they may ask about is there: answers what was done, asks again, or, when it has been
+   * found out, or takes too long, answers that, or says that nobody knows.
    *
    * @param replyTo encoded, to what was done before its worker's end
+   * @param settled when what became of the others is known; never rejects
    */
   resume(
     server: Server,
     socketOf: (fd: number, lastStreamId: number, begun: boolean) => ConnectionSocket,
     replyTo: (lost: Lost) => Uint8Array | undefined,
+    settled: Promise<unknown>,
   ): void {
+    const known = Promise.race([settled, delay(PATIENCE_MS, undefined, { ref: false })]);
+    const found = (lost: Lost): Promise<Uint8Array | TtrpcError> => known.then(() => replyTo(lost) ?? broken(lost));
     for (const { fd, ledger, calls } of this.#connections) {
-      const earlier = calls.map(({ streamId, asked, request, lost }) => ({
+      const earlier = calls.map(({ streamId, asked, request, lost, ended }) => ({
         streamId,
         asked,
-        request: replyTo(lost) ?? (request && REPEATABLE.has(lost.method) ? request : broken(lost)),
+        ended,
+        request: replyTo(lost) ?? (request && isRepeated(lost, ended) ? request : found(lost)),
       }));
       server.resume(socketOf(fd, ledger.lastStreamId, ledger.begun), { ...ledger, isSudden: true }, earlier);
     }
@@ -108,6 +122,7 @@ function callOf({
   streamId,
   at,
   request: bytes,
+  ended,
 }: LedgerConnection['unanswered'][number]): EarlierConnection['calls'][number] {
   const known = bytes && tryDecode(bytes);
   if (!known)
@@ -116,11 +131,12 @@ function callOf({
       asked: bytes ?? Buffer.alloc(LONGER),
       request: undefined,
       lost: { method: 'a request that is not known', id: '', execId: '' },
+      ended: ended + 1,
     };
   const { timeoutMs } = known;
   // One whose time is over is answered so.
   const request = timeoutMs === undefined ? known : { ...known, timeoutMs: Math.max(1, timeoutMs - (Date.now() - at)) };
-  return { streamId, asked: bytes, request, lost: { method: known.method, ...subjectOf(known) } };
+  return { streamId, asked: bytes, request, lost: { method: known.method, ...subjectOf(known) }, ended: ended + 1 };
 }
 
 function tryDecode(bytes: Buffer): Request | undefined {
@@ -143,6 +159,11 @@ function subjectOf({ method, payload }: Request): { id: string; execId: string }
     // Another service's.
     return { id: '', execId: '' };
   }
+}
+
+/** @param ended how many workers have ended over it */
+export function isRepeated({ method }: Pick<Lost, 'method'>, ended: number): boolean {
+  return REPEATABLE.has(method) && (method === 'Wait' || ended < MOST_ENDED);
 }
 
 function broken({ method }: Lost): TtrpcError {

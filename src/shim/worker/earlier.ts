@@ -1,5 +1,5 @@
 /** Going on where another worker has left off: what it has left, and where it listened. */
-import { takeFromMonitor } from '../../sys/index.js';
+import { takeFromMonitor, type GivenRecord } from '../../sys/index.js';
 import type { Logger } from '../observe/log.js';
 import { adopt, type Listening } from '../program/listen.js';
 import { FORMAT } from './format.js';
@@ -20,7 +20,14 @@ export interface Earlier<Log> {
  * @param openLog is told whether all is to be logged
  */
 export function takeEarlier<Log extends Logger>(openLog: (debug: boolean) => Log): Earlier<Log> | undefined {
-  const given = takeFromMonitor();
+  return earlierOf(takeFromMonitor(), openLog);
+}
+
+/** The same of what has been taken. */
+export function earlierOf<Log extends Logger>(
+  given: GivenRecord,
+  openLog: (debug: boolean) => Log,
+): Earlier<Log> | undefined {
   const resting = JSON.parse(given.record.toString()) as RestingShim;
   const log = openLog(resting.debug);
   if (resting.format > FORMAT) {

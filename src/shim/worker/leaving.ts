@@ -1,6 +1,6 @@
 /** What a worker leaves with its monitor: descriptors, by their place in a list, and what is done with each meanwhile. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import { SysError, type GivenRecord, type Resting } from '../../sys/index.js';
+import { SysError, type EntryStream, type GivenRecord, type Resting } from '../../sys/index.js';
 
 /** With one message (unix(7), SCM_MAX_FD). */
 const MOST = 250;
@@ -26,13 +26,15 @@ export interface Sink {
   readonly place: number;
   /** How many bytes it takes before there is to be a worker. Default: any number. */
   readonly most?: number | undefined;
+  /** It is a log, and gets entries of this stream, so many bytes of them. */
+  readonly stream?: EntryStream | undefined;
 }
 
 /** What has become of a copy. */
 export interface Copied {
-  /** What was read of its source, and not written. */
+  /** What was read of its source, and not written; for a log, entries. */
   readonly held: Buffer;
-  /** How many bytes were written. */
+  /** How many bytes were written; for a log, read. */
   readonly bytes: number;
 }
 
@@ -83,12 +85,11 @@ export class Leaving {
   copies(from: number, into: Sink | undefined): void {
     if (this.isSudden) return;
     const { fd } = this.#all[from]!;
-    if (this.#all.filter(({ how }) => how === 'copied').length >= MOST_COPIES)
+    if (this.#all.filter(({ how }) => how === 'copied' || how === 'logged').length >= MOST_COPIES)
       throw new CannotRest(`there are more than ${MOST_COPIES} copies`);
-    this.#all[from] =
-      into === undefined || into.most === 0
-        ? { fd, how: 'wakes' }
-        : { fd, how: 'copied', into: into.place, most: into.most };
+    if (into === undefined || into.most === 0) this.#all[from] = { fd, how: 'wakes' };
+    else if (into.stream === undefined) this.#all[from] = { fd, how: 'copied', into: into.place, most: into.most };
+    else this.#all[from] = { fd, how: 'logged', into: into.place, most: into.most, stream: into.stream };
   }
 
   /** For what is to be read and forgotten. Who goes on has it to close. Undefined for a sudden end, for which nothing is copied. */

@@ -4,7 +4,7 @@
  *
  *     header       u32 magic, u32 how many requests found no place, u32 the last event that was told
  *     connections  u32 state and flags, u32 last stream id
- *     requests     u32 connection + 1 (0: free), u32 stream id, u32 length (TOO_LONG: not kept), 4 unused, f64 when, bytes
+ *     requests     u32 connection + 1 (0: free), u32 stream id, u32 length (TOO_LONG: not kept), u32 ended, f64 when, bytes
  */
 import { closeSync } from 'node:fs';
 import { mapShared, shareMemory } from '../../sys/index.js';
@@ -36,6 +36,8 @@ export interface Unanswered {
   readonly at: number;
   /** As ttrpc has it; undefined when it was too long to keep. */
   readonly request: Buffer | undefined;
+  /** How many workers have ended over it before. */
+  readonly ended: number;
 }
 
 /** A connection, as its worker has left it in the middle of whatever it did. */
@@ -118,8 +120,8 @@ export class Ledger {
     else this.#words[at]! &= ~MID_FRAME;
   }
 
-  /** Notes a request. Gives its place, or undefined when there is none: then nobody will know of it. */
-  asked(connection: number, streamId: number, request: Uint8Array): number | undefined {
+  /** Notes a request, and how many workers have ended over it. Gives its place, or undefined when there is none: then nobody will know of it. */
+  asked(connection: number, streamId: number, request: Uint8Array, ended = 0): number | undefined {
     const words = this.#words;
     const at = connectionAt(connection);
     const isLong = request.length > REQUEST - REQUEST_HEAD;
@@ -130,6 +132,7 @@ export class Ledger {
       const isKept = !isLong || long !== undefined;
       words[to + 1] = streamId;
       words[to + 2] = isKept ? request.length : TOO_LONG;
+      words[to + 3] = ended;
       this.#times[(to + 4) / 2] = Date.now();
       if (isKept) this.memory.set(request, to * 4 + REQUEST_HEAD);
       words[to] = connection + 1;
@@ -174,6 +177,7 @@ export class Ledger {
       unanswered.push({
         streamId: this.#words[from + 1]!,
         at: this.#times[(from + 4) / 2]!,
+        ended: this.#words[from + 3]!,
         request: length === TOO_LONG ? undefined : Buffer.from(this.memory.subarray(bytes, bytes + length)),
       });
     }

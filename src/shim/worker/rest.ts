@@ -5,7 +5,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { trimMemory } from '../../sys/index.js';
+import { samples } from './samples.js';
 
 /** How long nothing must have been asked before what was used is given back, and how long before it is looked at again. */
 const RESTS_MS = [2_000, 8_000];
@@ -24,11 +26,14 @@ export interface RestOptions {
   isForked?: boolean;
   /** What this process has of its own. */
   ownBytes?: () => number;
+  /** Gives memory back, having collected so many times. */
+  giveBack?: (times: number) => void;
 }
 
 /** One for each process that serves: what it gives back is the process's. */
 export class Rest {
   readonly #ownBytes: () => number;
+  readonly #giveBack: (times: number) => void;
   #timer: NodeJS.Timeout | undefined;
   /** Which of the rests comes next. The second is for the room that V8 keeps for new objects: it gives that up only when little was asked of it for some seconds. */
   #next = 0;
@@ -39,6 +44,7 @@ export class Rest {
 
   constructor(options: RestOptions = {}) {
     this.#ownBytes = options.ownBytes ?? ownBytes;
+    this.#giveBack = options.giveBack ?? ((times) => compact(times, collectAll));
     this.#kept = options.isForked ? FORKED_BYTES : 0;
   }
 
@@ -66,27 +72,49 @@ export class Rest {
     this.#timer = undefined;
     // The second look is for what the first has left.
     if (this.#next === 0 && this.#ownBytes() <= this.#kept + WORTH_BYTES) return;
-    compact(this.#next > 0 ? 2 : 1);
+    this.#giveBack(this.#next > 0 ? 2 : 1);
     this.#kept = this.#ownBytes();
     if (++this.#next < RESTS_MS.length) this.#wait();
     else this.#next = 0;
   }
 }
 
+/** As of Node 22 V8 keeps the pages of what was moved together in store, and gives them up to this alone; it took it for a wish for little before. */
+const KEEPS_PAGES = Number(process.versions.node.split('.')[0]) >= 22;
+
+const collect = (gc: NodeJS.GCFunction): void => void gc();
+const collectAll = KEEPS_PAGES
+  ? (gc: NodeJS.GCFunction): void => void gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  : collect;
+
+/** V8's own, which only a context has that is made under the flag; not for all of a life, as it keeps that context. */
+function collector(): NodeJS.GCFunction {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as NodeJS.GCFunction;
+  setFlagsFromString('--no-expose-gc');
+  return gc;
+}
+
 /**
  * Collects garbage, moves together what is left, and gives back what is free.
  *
  * @param times what only weak things held goes with the second
+ * @param by collectAll for a process that serves: a zygote's pages are its children's, too, and so is its compiled code, which that drops
  */
-export function compact(times = 2): void {
-  // There with --expose-gc, which the launcher gives; without it, all works as before.
-  if (globalThis.gc) {
-    // What is left in use lies scattered; its pages only get free when it is moved together.
-    setFlagsFromString('--compact-on-every-full-gc');
-    for (let time = 0; time < times; time++) globalThis.gc();
-    setFlagsFromString('--no-compact-on-every-full-gc');
-  }
+export function compact(times = 2, by = collect): void {
+  const held = samples();
+  const gc = collector();
+  // What is left in use lies scattered; its pages only get free when it is moved together.
+  setFlagsFromString('--compact-on-every-full-gc');
+  for (let time = 0; time < times; time++) by(gc);
+  setFlagsFromString('--no-compact-on-every-full-gc');
+  letGo(held);
   trimMemory();
+}
+
+/** Up to here they were held. */
+function letGo(_held: readonly unknown[]): void {
+  return undefined;
 }
 
 /** Infinite where the kernel does not say it (before 4.14, or without /proc): then it is as if there were always much to give back. */

@@ -5,6 +5,7 @@ import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../../api/gen/servic
 import { runningCommands } from '../../runc/index.js';
 import {
   becomeSubreaper,
+  copyOf,
   endSilently,
   forgetWithMonitor,
   hearMonitor,
@@ -13,6 +14,8 @@ import {
   keepWithMonitor,
   leaveWithMonitor,
   shimPid,
+  type Answers,
+  type GivenRecord,
 } from '../../sys/index.js';
 import { Server, type ServerInterceptor } from '../../ttrpc/index.js';
 import type { ConnectionSocket } from '../../ttrpc/connection-socket.js';
@@ -34,6 +37,7 @@ import { staysAwake } from '../task/resting.js';
 import { Sandbox, sandboxService } from '../task/sandbox-service.js';
 import { taskService } from '../task/service.js';
 import { Absence } from '../events/absence.js';
+import { answersOf } from './answers.js';
 import { Checkpoints } from './checkpoints.js';
 import { Death, leaveLedger } from './death.js';
 import { FORMAT } from './format.js';
@@ -121,8 +125,8 @@ export class Service {
   readonly #sleep: Sleep;
   readonly #replacement = new Replacement((leaving) => {
     // It is no sleep, which would be the longer for having been short.
-    const { times, idleMs } = this.#sleep.record;
-    return this.#leave(leaving, { times, idleMs });
+    const { times, idleMs, answered } = this.#sleep.record;
+    return this.#leave(leaving, { times, idleMs, answered });
   }, leave);
   /** Why there will never be another; undefined where there may be. */
   readonly #staysAwake: string | undefined;
@@ -216,7 +220,17 @@ export class Service {
       cpuSeconds: () => this.#cpuBefore + ownCpuSeconds(),
       isWatched,
     };
-    this.#ended = new Promise((resolve) => (this.end = resolve));
+    this.#ended = new Promise((resolve) => {
+      this.end = (why) => {
+        // Once: what is at the socket's place afterwards is somebody else's.
+        this.end = () => undefined;
+        // What is left from now on is nothing to go on with.
+        this.#checkpoints.stop();
+        // Whoever has asked for it is answered when a new `start` finds this shim no more.
+        listening.unlink();
+        resolve(why);
+      };
+    });
     this.#begun = new Promise((resolve) => (this.#begin = resolve));
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
     const rest = (this.#rest = new Rest({ isForked }));
@@ -239,7 +253,11 @@ export class Service {
     this.#sleep = new Sleep(
       this.#staysAwake === undefined ? idleMs : undefined,
       () => this.#activity(),
-      (leaving, sleep) => leave(this.#leave(leaving, sleep), leaving),
+      (leaving, sleep) => {
+        const resting = this.#leave(leaving, sleep);
+        // What an author has made of the questions is not known here.
+        return leave(resting, leaving, custom?.handlers ? undefined : answersOf(resting, containers));
+      },
       () => rest.busy(),
       earlier && woken(earlier.resting.sleep, idleMs, wokenByWords(earlier.wokenBy, earlier.resting)),
       this.#staysAwake,
@@ -253,6 +271,8 @@ export class Service {
     answerDebug(socket, first, this.sources);
     this.#questions++;
     socket.once('close', () => this.#questions--);
+    // It is none that another would go on with: the monitor is to let go of it, or its client would find no end.
+    this.#checkpoints.soon();
     return true;
   }
 
@@ -315,12 +335,39 @@ export class Service {
     };
   }
 
+  /**
+   * For a rehearsal: all that it would leave to sleep, as the next one is given it, with descriptors of its own. This one closes its own, and ends:
+   * the next is alone then.
+   *
+   * @throws CannotRest
+   */
+  async handOver(): Promise<GivenRecord> {
+    const leaving = new Leaving();
+    let given: GivenRecord;
+    try {
+      const record = Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record)));
+      const fds = leaving.all.map(({ fd }) => copyOf(fd));
+      const held = fds.map(() => Buffer.alloc(0));
+      given = { record, fds, held, copied: fds.map(() => 0), wokenBy: fds.length - 1, shared: [] };
+    } finally {
+      leaving.giveUp();
+    }
+    this.#server.close();
+    await this.#containers.letGo();
+    this.end('another goes on');
+    return given;
+  }
+
   /** Hands the monitor what another worker would need, should this one end without a word. */
   #keep(): void {
-    if (!this.#isReplaceable) return;
+    const { isRehearsal = false } = this.options;
+    if (!this.#isReplaceable && !isRehearsal) return;
     const leaving = new Leaving(true);
     try {
-      keepWithMonitor(Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record))), FORMAT, leaving.all);
+      const record = Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record)));
+      // To put it together is most of the work.
+      if (isRehearsal) return;
+      keepWithMonitor(record, FORMAT, leaving.all);
       this.#irreplaceable = undefined;
     } catch (error) {
       if (!keepsFromLeaving(error)) throw error;
@@ -338,7 +385,7 @@ export class Service {
     observations.resume(resting.observations);
     log.resume(resting.log);
     this.#shim.events.resume(resting.events.queue ?? [], death?.told ?? 0);
-    this.#containers.resume(resting.containers, found, death?.lost);
+    const settled = this.#containers.resume(resting.containers, found, death?.lost);
     const socketOf = (fd: number, lastStreamId: number, begun: boolean): ConnectionSocket =>
       this.#socketOf(fd, lastStreamId, begun);
     resumeConnections(this.#server, resting.connections, found, socketOf);
@@ -347,11 +394,13 @@ export class Service {
       // Whoever is writing to it is to find a reader.
       else setTimeout(() => closeSync(fd), LASTING_MS);
     }
-    death?.resume(this.#server, socketOf, (lost) => replyTo(lost, this.#containers.find(lost.id)?.record));
+    death?.resume(this.#server, socketOf, (lost) => replyTo(lost, this.#containers.find(lost.id)?.record), settled);
     found.closeRest();
-    haveTaken();
-    // What it still has goes with what takes its place, or for want of that.
-    this.#irreplaceable = undefined;
+    if (this.#isReplaceable) {
+      this.#sleep.answered(haveTaken());
+      // What it still has goes with what takes its place, or for want of that.
+      this.#irreplaceable = undefined;
+    }
     this.#checkpoints.now();
     // A daemon that has gone meanwhile is to be missed.
     this.#shim.events.prepare();
@@ -372,17 +421,14 @@ export class Service {
     if (earlier) this.#goOn(earlier);
     else log.debug('serving', { address: this.#shim.record.address, pid: shimPid() });
     observations.changes.onChange = () => this.#checkpoints.soon();
+    observations.changes.onExit = () => this.#checkpoints.later();
     this.#checkpoints.soon();
     observations.timeline.mark('serving');
     this.#begin();
     const why = await this.#ended;
     log.debug('shutting down', { why });
-    this.#checkpoints.stop();
     if (this.#irreplaceable === undefined) forgetWithMonitor();
     acceptor.close();
-
-    // From here on a new `start` must not find this shim.
-    listening.unlink();
     this.#forgotten.stop();
     this.#sleep.stop();
     await Promise.all([this.#server.shutdown({ graceMs: 200 }), this.#shim.events.close(DRAIN_MS)]);
@@ -393,8 +439,8 @@ export class Service {
 }
 
 /** @throws SysError when the monitor does not take it */
-function leave(record: RestingShim, leaving: Leaving): never {
-  leaveWithMonitor(Buffer.from(JSON.stringify(record)), FORMAT, leaving.all);
+function leave(record: RestingShim, leaving: Leaving, answers?: Answers): never {
+  leaveWithMonitor(Buffer.from(JSON.stringify(record)), FORMAT, leaving.all, answers);
   return endSilently();
 }
 

@@ -24,6 +24,8 @@ export interface SleepRecord {
   readonly since?: number;
   /** What has woken it, in a few words. */
   readonly wokenBy?: string;
+  /** How many requests were answered while it slept. Absent in what an older version has left. */
+  readonly answered?: number | undefined;
 }
 
 /** For the state dump. */
@@ -72,6 +74,11 @@ export class Sleep {
     return this.#record;
   }
 
+  /** So many requests more were answered while it slept. */
+  answered(count: number): void {
+    this.#record = { ...this.#record, answered: (this.#record.answered ?? 0) + count };
+  }
+
   describe(): SleepSnapshot {
     return { ...this.#record, cannot: this.#cannot };
   }
@@ -93,8 +100,8 @@ export class Sleep {
   #fallAsleep(): void {
     const leaving = new Leaving();
     try {
-      const { times, idleMs } = this.#record;
-      this.leave(leaving, { times: times + 1, idleMs, since: Date.now() });
+      const { times, idleMs, answered } = this.#record;
+      this.leave(leaving, { times: times + 1, idleMs, answered, since: Date.now() });
     } catch (error) {
       leaving.giveUp();
       if (!keepsFromLeaving(error)) throw error;

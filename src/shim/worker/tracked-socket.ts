@@ -74,8 +74,8 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
     this.#beforeSend = beforeSend;
     this.number = number;
     this.account = {
-      asked: (streamId, request) => {
-        const place = ledger.asked(number, streamId, request);
+      asked: (streamId, request, ended) => {
+        const place = ledger.asked(number, streamId, request, ended);
         if (place !== undefined) this.#places.set(streamId, place);
       },
       answered: (streamId) => this.#answered(streamId),
@@ -172,7 +172,11 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
   }
 
   #failed(error: unknown): void {
-    if (!(error instanceof SysError)) throw error;
+    // A defect. What was being acted upon is still in the kernel, and would come again, and again.
+    if (!(error instanceof SysError)) {
+      this.destroy();
+      throw error;
+    }
     this.emit('error', error);
     this.destroy();
   }

@@ -6,6 +6,7 @@
 import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { containerd } from '../../api/gen/api.js';
 import {
   ContainerdServicesEventsTtrpcV1Events as Events,
@@ -13,15 +14,19 @@ import {
 } from '../../api/gen/services.js';
 import { pack } from '../../api/typeurl.js';
 import { Bundle } from '../../oci/bundle.js';
-import { becomeSubreaper, makeFifo } from '../../sys/index.js';
+import { becomeSubreaper, makeFifo, type GivenRecord } from '../../sys/index.js';
 import { connect, Server, type ServiceClient } from '../../ttrpc/index.js';
 import { parseFlags } from '../program/flags.js';
 import { Acceptor } from '../program/accept.js';
 import { listenAt } from '../program/listen.js';
 import { FifoLogger } from '../observe/log.js';
 import { Observations } from '../observe/observations.js';
+import { earlierOf } from '../worker/earlier.js';
+import { keepsFromLeaving } from '../worker/leaving.js';
 import { Service } from '../worker/serve.js';
+import { idleMsOf } from '../worker/sleep.js';
 import { takePlace } from '../program/start.js';
+import { optimizingEagerly } from './optimize.js';
 
 /** What a container and an exec usually are to a shim. */
 const ID = 'rehearsal';
@@ -34,8 +39,13 @@ const SPEC = {
 const PROCESS = 'types.containerd.io/opencontainers/runtime-spec/1/Process';
 /** From then on it gets no faster that is worth the time. */
 export const LIVES = 3;
-/** By then what every request goes through has been compiled. */
+/** By then what every request goes through has been compiled; some come together. */
 const CALLS = 500;
+const TOGETHER = 4;
+const PATIENCE_MS = 10_000;
+/** How often, and how soon again, it is tried to leave. */
+const TRIES = 100;
+const TRY_MS = 5;
 
 /**
  * Lives one life, and leaves nothing of it behind: no descriptor and no handle, as whoever comes next is forked from here.
@@ -43,8 +53,15 @@ const CALLS = 500;
  * @param standIn the program that stands in for the runtime
  * @param dir where the directory for it is made
  * @param isWanted asked in between: true when there is something better to do
+ * @param amid of the last life, in which the shim sleeps once and is woken: called while everything is there, and something is waited for; not when
+ *   there is something better to do by then
  */
-export async function rehearse(standIn: string, dir: string, isWanted: () => boolean): Promise<void> {
+export async function rehearse(
+  standIn: string,
+  dir: string,
+  isWanted: () => boolean,
+  amid?: () => void,
+): Promise<void> {
   becomeSubreaper();
   removeLeftovers(dir);
   // A short name, as the path of a socket must be short.
@@ -60,7 +77,7 @@ export async function rehearse(standIn: string, dir: string, isWanted: () => boo
       (fd) => void daemon.accept(new Socket({ fd, readable: true, writable: true })),
       fail,
     );
-    await live(standIn, join(own, ID), address.path, isWanted);
+    await live(standIn, join(own, ID), address.path, isWanted, amid);
   } finally {
     acceptor?.close();
     daemon.close();
@@ -82,7 +99,13 @@ function removeLeftovers(dir: string): void {
 }
 
 /** From `start` to the end of the shim, as the daemon does it. */
-async function live(standIn: string, bundle: string, ttrpcAddress: string, isWanted: () => boolean): Promise<void> {
+async function live(
+  standIn: string,
+  bundle: string,
+  ttrpcAddress: string,
+  isWanted: () => boolean,
+  amid: (() => void) | undefined,
+): Promise<void> {
   // With the runtime's root, which a real one makes itself.
   mkdirSync(join(bundle, ID), { recursive: true });
   writeFileSync(join(bundle, 'config.json'), JSON.stringify(SPEC));
@@ -106,21 +129,23 @@ async function live(standIn: string, bundle: string, ttrpcAddress: string, isWan
   const observations = new Observations();
   const { listening } = await takePlace(invocation, new Bundle(bundle), input, process.pid, observations.timeline);
   if (!listening) throw new Error(`${bundle} is not our own`);
-  const service = new Service({
-    invocation,
-    listening,
-    log: new FifoLogger(false),
-    observations,
-    interceptors: [],
-    ttrpcAddress,
-    isRehearsal: true,
-  });
-  const over = service.run();
+  const log = new FifoLogger(false);
+  const same = { invocation, log, interceptors: [], ttrpcAddress, isRehearsal: true, idleMs: idleMsOf(undefined) };
+  let service = new Service({ ...same, listening, observations });
+  let over = service.run();
+  const sleepAndWake = async (): Promise<void> => {
+    const given = await handedOver(service);
+    await over;
+    const earlier = earlierOf(given, () => log)!;
+    service = new Service({ ...same, listening: earlier.listening, observations: new Observations(), earlier });
+    over = service.run();
+  };
   const held: number[] = [];
   try {
-    const client = await connect(listening.path);
+    // As containerd's client asks.
+    const client = await connect(listening.path, { metadata: { 'containerd-namespace-ttrpc': ID } });
     try {
-      await oneContainer(client.service(Task), standIn, bundle, held, isWanted);
+      await oneContainer(client.service(Task), { standIn, bundle, held, isWanted, sleepAndWake, amid });
     } finally {
       client.close();
     }
@@ -131,12 +156,31 @@ async function live(standIn: string, bundle: string, ttrpcAddress: string, isWan
   }
 }
 
+/** Events are on their way for a moment. */
+async function handedOver(service: Service): Promise<GivenRecord> {
+  for (let time = 0; ; time++) {
+    try {
+      return await service.handOver();
+    } catch (error) {
+      if (!keepsFromLeaving(error) || time >= TRIES) throw error;
+      await delay(TRY_MS);
+    }
+  }
+}
+
+interface Life {
+  standIn: string;
+  bundle: string;
+  /** What it opens: to be closed afterwards. */
+  held: number[];
+  isWanted: () => boolean;
+  sleepAndWake: () => Promise<void>;
+  amid: (() => void) | undefined;
+}
+
 async function oneContainer(
   task: ServiceClient<typeof Task>,
-  standIn: string,
-  bundle: string,
-  held: number[],
-  isWanted: () => boolean,
+  { standIn, bundle, held, isWanted, sleepAndWake, amid }: Life,
 ): Promise<void> {
   const fifo = (name: string): string => {
     const path = join(bundle, name);
@@ -149,7 +193,13 @@ async function oneContainer(
   await task.Connect({ id: ID });
   await task.Create({ id: ID, bundle, stdin, stdout, stderr, options });
   const exit = task.Wait({ id: ID });
-  for (let call = 0; call < CALLS && !isWanted(); call++) await task.State({ id: ID });
+  // Where the rehearsal fails before that it is in vain, and what has failed is told: that must not end the zygote.
+  exit.catch(() => undefined);
+  // Not the rest of a life, which comes once for each container: there the optimizing compiler would cost more than it saves.
+  await optimizingEagerly(async () => {
+    for (let call = 0; call < CALLS && !isWanted(); call += TOGETHER)
+      await Promise.all(Array.from({ length: TOGETHER }, () => task.State({ id: ID }, { timeoutMs: PATIENCE_MS })));
+  });
   if (!isWanted()) {
     const spec = { type_url: PROCESS, value: Buffer.from(JSON.stringify(SPEC.process)) };
     const exec = { id: ID, execId: 'exec' };
@@ -157,6 +207,12 @@ async function oneContainer(
     await task.Start(exec);
     await task.Wait(exec);
     await task.Delete(exec);
+  }
+  if (amid && !isWanted()) {
+    // Whoever wakes has a client that waits for it. Once is enough: to do it costs more than it saves the third time.
+    await sleepAndWake();
+    await task.State({ id: ID });
+    amid();
   }
   // The stand-in's init ends at once.
   await task.Start({ id: ID });

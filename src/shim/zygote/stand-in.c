@@ -12,8 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Should its zygote end in the midst of a rehearsal. */
-#define LIFETIME_S 5
+/* How often an init looks whether its zygote has ended in the midst of a rehearsal, which takes as long as a busy machine lets it. */
+#define LOOK_S 1
+/* Should its zygote have given up the rehearsal. */
+#define LOOKS 120
 
 /* runc/exec-fifo.ts looks for this. */
 __attribute__((used, section(".go.buildinfo"))) static const char build_info[] = "path\tgithub.com/opencontainers/runc\n";
@@ -44,8 +46,21 @@ static int write_state(const char *state, pid_t pid) {
   return write_file(file, text);
 }
 
+static pid_t creator, zygote;
+
+/* When what has created it is gone, the zygote is its parent, which adopts orphans. */
+static void look(int signal) {
+  static int looks;
+  pid_t parent = getppid();
+  (void)signal;
+  if ((parent != creator && parent != zygote) || ++looks == LOOKS) _exit(1);
+  alarm(LOOK_S);
+}
+
 static int be_init(const char *fifo) {
-  alarm(LIFETIME_S);
+  struct sigaction looking = {.sa_handler = look, .sa_flags = SA_RESTART};
+  sigaction(SIGALRM, &looking, NULL);
+  alarm(LOOK_S);
   int fd = open(fifo, O_WRONLY | O_CLOEXEC);
   return fd == -1 || write(fd, "0", 1) != 1;
 }
@@ -64,6 +79,8 @@ int main(int argc, char **argv) {
   if (!*command || !pid_file || !root || snprintf(state, sizeof state, "%s/%s", root, id) >= (int)sizeof state) return 1;
   snprintf(fifo, sizeof fifo, "%s/exec.fifo", state);
   if (create && (mkdir(state, 0700) == -1 || mkfifo(fifo, 0600) == -1)) return 1;
+  creator = getpid();
+  zygote = getppid();
   pid_t child = fork();
   if (child == -1) return 1;
   if (child == 0) return create ? be_init(fifo) : 0;

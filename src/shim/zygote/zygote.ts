@@ -3,9 +3,18 @@
  * each container that comes. An earlier `start` has left it. Such a process is handed everything that a new one would be given,
  * and goes on as if it had been started for that (monitor/zygote.c).
  */
-import { closeSync, statSync } from 'node:fs';
+import { closeSync, existsSync, statSync } from 'node:fs';
 import { removeFile } from '../../oci/bundle.js';
-import { forkForJobs, type MonitorEnds, openPidfd, READABLE, setIdentity, Watch, type Job } from '../../sys/index.js';
+import {
+  forkForJobs,
+  type MonitorEnds,
+  openPidfd,
+  READABLE,
+  setIdentity,
+  trimMemory,
+  Watch,
+  type Job,
+} from '../../sys/index.js';
 import type { Timeline } from '../observe/timeline.js';
 import { compact } from '../worker/rest.js';
 
@@ -14,7 +23,7 @@ declare const HAWSER_LIBRARY: string;
 
 /** How long a zygote waits for a container, unless HAWSER_ZYGOTE says otherwise (in seconds). */
 const IDLE_S = 600;
-/** How often it looks whether it is still of use: its program may have been replaced, or its socket removed by somebody whom it kept waiting. */
+/** How often it looks whether it is still of use: its program or its Node may have been replaced, or its socket removed by somebody whom it kept waiting. */
 const LOOK_MS = 10_000;
 /** How long it outlives its daemon: one that restarts is back by then. */
 const AFTER_DAEMON_MS = 5_000;
@@ -51,7 +60,7 @@ export async function standIn(timeline: Timeline): Promise<StandIn | undefined> 
   const path = process.argv[3]!;
   const program = process.argv[1]!;
   // What has gone, or been replaced, by the time that it has rehearsed is noticed then.
-  const begun = use(path);
+  const begun = { program: use(path), node: lookOf(NODE) };
   let job: Job | undefined;
   try {
     // A process that can't take on another's looks must not take its place: this tries it.
@@ -92,14 +101,17 @@ function pidfdOf(daemon: number, timeline: Timeline): number | undefined {
 
 /** A job in a forked process; undefined in the zygote, when it is of no use any more. */
 function waitForJobs(
-  { path, begun }: { path: string; begun: string },
+  { path, begun }: { path: string; begun: { program: string; node: string } },
   listener: number,
   daemon: number | undefined,
   idleMs: number,
 ): Job | undefined {
   for (let left = idleMs; left > 0;) {
-    const now = use(path);
-    if (now !== begun || now.includes(GONE)) return undefined;
+    const program = use(path);
+    if (program !== begun.program || program.includes(GONE)) return undefined;
+    // Shims shall run on the one that is installed; where there is none any more, on this one.
+    const node = lookOf(NODE);
+    if (node !== begun.node && node !== GONE) return undefined;
     const waitMs = Math.min(left, LOOK_MS);
     const { job, forked, isOver } = forkForJobs(listener, daemon, waitMs);
     if (job) return job;
@@ -110,18 +122,24 @@ function waitForJobs(
 }
 
 const GONE = 'gone';
+/** As the launcher finds it (monitor/node.c); where there is no link it is the same for as long as nothing is moved. */
+const NODE = existsSync(`${HAWSER_LIBRARY}/node`) ? `${HAWSER_LIBRARY}/node` : process.execPath;
 
 /** Changes when the program is replaced, or the socket. */
 function use(path: string): string {
-  return [`${HAWSER_LIBRARY}/shim.bundle.js`, path]
-    .map((file) => statSync(file, { throwIfNoEntry: false }))
-    .map((file) => (file ? `${file.ino} ${file.mtimeMs}` : GONE))
-    .join(', ');
+  return [`${HAWSER_LIBRARY}/shim.bundle.js`, path].map(lookOf).join(', ');
+}
+
+/** Another when the file is another. */
+function lookOf(path: string): string {
+  const file = statSync(path, { throwIfNoEntry: false });
+  return file ? `${file.ino} ${file.mtimeMs}` : GONE;
 }
 
 /** A rehearsal saves time, and nothing depends on it. Who comes meanwhile is served as soon as nothing of it is open. */
 async function rehearseUntilWanted(listener: number, timeline: Timeline): Promise<Job | undefined> {
   let wanted = false;
+  let isCompact = false;
   try {
     const { LIVES, rehearse } = await import('./rehearsal.js');
     for (let life = 0; life < LIVES; life++) {
@@ -133,7 +151,13 @@ async function rehearseUntilWanted(listener: number, timeline: Timeline): Promis
       try {
         // So that it is known at once.
         await nextTurns();
-        if (!wanted) await rehearse(`${HAWSER_LIBRARY}/hawser-stand-in`, process.cwd(), () => wanted);
+        // Afterwards nothing would be left for which something was optimized.
+        const amid = (): void => {
+          compact();
+          isCompact = true;
+        };
+        const standIn = `${HAWSER_LIBRARY}/hawser-stand-in`;
+        if (!wanted) await rehearse(standIn, process.cwd(), () => wanted, life === LIVES - 1 ? amid : undefined);
       } finally {
         watch.close();
       }
@@ -145,9 +169,10 @@ async function rehearseUntilWanted(listener: number, timeline: Timeline): Promis
   } catch (error) {
     timeline.mark(`rehearsal failed: ${(error as Error).message}`);
   }
-  // What has been moved together its processes share, until they write there.
-  compact();
+  // What has been moved together its processes share, until they write there: also where the last life was broken off.
+  if (!isCompact) compact();
   await nextTurns();
+  trimMemory();
   return undefined;
 }
 

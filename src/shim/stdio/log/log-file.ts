@@ -4,6 +4,7 @@
  */
 import { closeSync } from 'node:fs';
 import { normalize } from 'node:path';
+import { logEntries, type EntryStream } from '../../../sys/index.js';
 import type { Changes } from '../../observe/changes.js';
 import type { Found, Leaving, Sink as RestingSink } from '../../worker/leaving.js';
 import { RotatingFile, type RestingFile } from './rotating-file.js';
@@ -40,6 +41,8 @@ export class LogFile {
   #filling = Buffer.allocUnsafeSlow(CHUNK);
   #filled = 0;
   #spare = Buffer.allocUnsafeSlow(CHUNK);
+  /** What comes before it: what others have made of entries, and not written. */
+  readonly #first: Buffer[] = [];
   #work: Promise<void> | undefined;
   readonly #waiting = new Set<() => void>();
   #givenUp = false;
@@ -58,10 +61,17 @@ export class LogFile {
     private readonly changes: Pick<Changes, 'note'> | undefined,
     earlier?: { resting: RestingLogFile; found: Found },
   ) {
-    this.#file = new RotatingFile(settings.path, settings.maxSize, settings.maxFiles, warn, changes);
+    this.#file = new RotatingFile(
+      settings.path,
+      settings.maxSize,
+      settings.maxFiles,
+      warn,
+      changes,
+      settings.format !== undefined,
+    );
     if (earlier) {
       const { file, dropped, spilled, spill, isSudden } = earlier.resting;
-      this.#file.resume(file, earlier.found);
+      this.#file.resume(file, earlier.found, isSudden);
       [this.#dropped, this.#spilled] = [dropped, spilled];
       if (spill) this.#spill = LogFile.resume(spill, earlier.found, warn, changes);
       if (isSudden && file.rotates) this.#work = this.#openAgain();
@@ -78,7 +88,7 @@ export class LogFile {
       this.#fails(error as Error);
     }
     this.#work = undefined;
-    if (this.#filled > 0) this.#work ??= this.#writeAll();
+    if (this.#isWaitedFor) this.#work ??= this.#writeAll();
     await this.#work;
   }
 
@@ -122,7 +132,7 @@ export class LogFile {
   rest(leaving: Leaving): RestingLogFile {
     const { settings } = this;
     if (this.#failure) leaving.underWay(`${settings.path} cannot be written for now`);
-    if (this.#work || this.#filled > 0) leaving.underWay(`${settings.path} is being written`);
+    if (this.#work || this.#isWaitedFor) leaving.underWay(`${settings.path} is being written`);
     const file = this.#file.rest(leaving);
     return {
       settings,
@@ -140,8 +150,25 @@ export class LogFile {
     this.#file.grewUnseen(bytes);
   }
 
-  /** A sink for one pump. */
-  writer(): Sink {
+  /** What comes is not written as it is: each line gets its time and its stream. */
+  get hasEntries(): boolean {
+    return this.settings.format !== undefined;
+  }
+
+  get #isWaitedFor(): boolean {
+    return this.#filled > 0 || this.#first.length > 0;
+  }
+
+  /** Entries that were read of a stream already; the first one may have been begun in the file. They come before all else. */
+  prepend(entries: Buffer): void {
+    if (entries.length === 0) return;
+    this.#first.push(entries);
+    this.#work ??= this.#writeAll();
+  }
+
+  /** A sink for one pump. In a log of entries they are this stream's. */
+  writer(name: EntryStream = 'stdout'): Sink {
+    const stream = this.settings.format === undefined ? undefined : name;
     let callback: (() => void) | undefined;
     const wake = (): void => {
       const waiting = callback;
@@ -149,7 +176,9 @@ export class LogFile {
       waiting?.();
     };
     return {
-      write: (buffer, from, to) => this.#take(buffer, from, to),
+      stream,
+      write: (buffer, from, to) =>
+        stream === undefined ? this.#take(buffer, from, to) : this.#takeEntries(buffer, from, to, stream),
       whenRoom: (waiting) => {
         callback = waiting;
         this.#waiting.add(wake);
@@ -160,7 +189,10 @@ export class LogFile {
       },
       // What is rotated has to be looked at, byte by byte.
       ...(this.settings.maxSize === undefined ? { forThread: () => this.#forThread() } : {}),
-      written: (bytes) => this.#file.grew(bytes),
+      written: (bytes, left) => {
+        if (stream === undefined) this.#file.grew(bytes);
+        else this.#threadHasWritten(left);
+      },
     };
   }
 
@@ -168,6 +200,15 @@ export class LogFile {
   async #forThread(): Promise<number | undefined> {
     await this.#work;
     return this.#failure || this.#givenUp ? undefined : this.#file.copy();
+  }
+
+  #threadHasWritten(left: Buffer = Buffer.alloc(0)): void {
+    if (this.#givenUp) {
+      this.#dropped += left.length;
+      return;
+    }
+    this.#file.measure();
+    this.prepend(left);
   }
 
   /** Everything that was taken is in a file, or has been given up. */
@@ -203,6 +244,7 @@ export class LogFile {
     return {
       path,
       ...(maxSize === undefined ? {} : { maxSize, maxFiles }),
+      ...(this.settings.format === undefined ? {} : { format: this.settings.format }),
       onDeath: onDeath.kind,
       size: this.#file.size,
       waiting: this.#filled,
@@ -220,11 +262,24 @@ export class LogFile {
     return n;
   }
 
+  /** The time of each is that of now, when they were read. */
+  #takeEntries(buffer: Uint8Array, from: number, to: number, stream: EntryStream): number {
+    const { taken, put } = logEntries(buffer, from, to, stream, this.#filling, this.#filled);
+    this.#filled += put;
+    this.#work ??= this.#writeAll();
+    return taken;
+  }
+
   async #writeAll(): Promise<void> {
     // Its caller is a pump in the middle of its work: nothing must call that back before it is done.
     await Promise.resolve();
     try {
-      while (this.#filled > 0) {
+      while (this.#isWaitedFor) {
+        const first = this.#first.shift();
+        if (first) {
+          await this.#store(first, first.length);
+          continue;
+        }
         const [bytes, length] = [this.#filling, this.#filled];
         [this.#filling, this.#spare, this.#filled] = [this.#spare, bytes, 0];
         const woken = [...this.#waiting];

@@ -60,10 +60,13 @@ export class RotatingFile {
   #isPrompt = false;
   /** What was written last is no whole line. */
   #lineOpen = false;
+  /** What somebody has left unfinished is to be ended first. */
+  #isTorn = false;
   #rotateAgainAt = 0;
 
   /**
    * @param maxSize in bytes; undefined: never rotated
+   * @param keepsLines a line stands in one file, whole, however long it is, and alone: it is an entry of a log
    * @param changes told when another file is open than before: somebody else may have that one open, too
    */
   constructor(
@@ -72,6 +75,7 @@ export class RotatingFile {
     private readonly maxFiles: number,
     private readonly warn: (text: string) => void,
     private readonly changes?: Pick<Changes, 'note'>,
+    private readonly keepsLines = false,
   ) {}
 
   get size(): number {
@@ -85,7 +89,11 @@ export class RotatingFile {
     const stat = await statFile(fd);
     this.#isPrompt = stat.isFile() && (await isLocal(fd));
     const old = this.#fd;
-    [this.#fd, this.#identity, this.#size, this.#lineOpen] = [fd, stat, stat.size, false];
+    // What is still to come may be the rest of what was begun there.
+    const goesOn =
+      this.keepsLines && this.#lineOpen && stat.dev === this.#identity.dev && stat.ino === this.#identity.ino;
+    [this.#fd, this.#identity, this.#size, this.#lineOpen] = [fd, stat, stat.size, goesOn];
+    this.#isTorn = this.keepsLines && !goesOn && stat.isFile() && stat.size > 0 && !endsWithLine(fd);
     // A device or a FIFO is not for renaming.
     this.#rotates = stat.isFile() && this.maxSize !== undefined;
     if (old === undefined) return;
@@ -99,6 +107,10 @@ export class RotatingFile {
     if (end === from) {
       await this.#rotate();
       end = this.#endWithin(bytes, from, to);
+    }
+    if (this.#isTorn) {
+      this.#size += (await writeFile(this.#fd!, '\n')).bytesWritten;
+      this.#isTorn = false;
     }
     const { bytesWritten } = await writeFile(this.#fd!, bytes, from, end - from);
     this.#size += bytesWritten;
@@ -116,11 +128,21 @@ export class RotatingFile {
     this.#size += bytes;
   }
 
-  /** While nobody saw it, so many bytes were written by a copy of the descriptor. */
+  /** While nobody saw it, so many bytes were written by a copy of the descriptor, or made into entries. */
   grewUnseen(bytes: number): void {
     if (bytes === 0) return;
+    if (this.keepsLines) {
+      this.measure();
+      return;
+    }
     this.#size += bytes;
     this.#lineOpen = this.#rotates && !endsWithLine(this.#fd!);
+  }
+
+  /** Somebody has written entries by a copy of the descriptor, and nobody knows how long they are. The last one may want its end, which is to come next. */
+  measure(): void {
+    this.#size = fstatSync(this.#fd!).size;
+    this.#lineOpen = this.#size > 0 && !endsWithLine(this.#fd!);
   }
 
   /** Leaves it to another process. @throws CannotRest */
@@ -145,11 +167,18 @@ export class RotatingFile {
     return { place, most: Math.max(0, Math.floor((this.maxSize! - this.#size - near(this.maxSize!)) / writers)) };
   }
 
-  /** Goes on with what another process has left. */
-  resume({ place, dev, ino, size, rotates, isPrompt, isLineOpen }: RestingFile, found: Found): void {
+  /**
+   * Goes on with what another process has left.
+   *
+   * @param isSudden it may have been in the middle of a line, whose end never comes
+   */
+  resume({ place, dev, ino, size, rotates, isPrompt, isLineOpen }: RestingFile, found: Found, isSudden = false): void {
     this.#fd = found.fd(place);
     this.#identity = { dev, ino };
     [this.#size, this.#rotates, this.#isPrompt, this.#lineOpen] = [size, rotates, isPrompt, isLineOpen];
+    if (!this.keepsLines || !isSudden) return;
+    this.measure();
+    [this.#isTorn, this.#lineOpen] = [this.#lineOpen, false];
   }
 
   async close(): Promise<void> {
@@ -169,6 +198,7 @@ export class RotatingFile {
     const limit = Math.min(to, from + Math.max(room, 0));
     const newline = limit > from ? bytes.lastIndexOf(NEWLINE, limit - 1) : -1;
     if (newline >= from) return newline + 1;
+    if (this.keepsLines) return this.#lineOpen || this.#size === 0 ? lineEnd(bytes, from, to) : from;
     // No line ends here: a new one belongs into the next file, one that has begun is cut where the file is full.
     return this.#lineOpen || this.#size === 0 ? limit : from;
   }
@@ -198,6 +228,11 @@ export class RotatingFile {
     for (let n = this.maxFiles - 2; n >= 0; n--) await unlessMissing(promises.rename(older(n), older(n + 1)));
     if (this.maxFiles === 1) await promises.unlink(this.path);
   }
+}
+
+function lineEnd(bytes: Uint8Array, from: number, to: number): number {
+  const newline = bytes.indexOf(NEWLINE, from);
+  return newline === -1 || newline >= to ? to : newline + 1;
 }
 
 /** How many bytes before its limit a file is looked at line by line. */

@@ -37,6 +37,8 @@ export interface LogFileSettings {
   /** Files kept, the one being written among them. */
   maxFiles: number;
   onDeath: OnDeath;
+  /** What is written: bytes as they come, unless it is `cri`, kubelet's form of a log's entries. */
+  format?: 'cri' | undefined;
 }
 
 /**
@@ -71,9 +73,10 @@ export function logFileSettings(uri: OutputUri, annotation: string): LogFileSett
   if (maxSize === undefined && maxFiles !== undefined)
     throw invalidArgument(`max-files=${maxFiles} says nothing without a max-size, in file://${uri.path}`);
   const onDeath = onDeathOf(uri, annotation);
+  const format = formatOf(uri);
   // The annotation may be meant for the logging binary of another stream.
   if (onDeath.kind === 'restart' && maxSize === undefined && valueOf(uri, ON_DEATH) === undefined)
-    return { path: uri.path, maxSize, maxFiles: 1, onDeath: { kind: 'block' } };
+    return { path: uri.path, maxSize, maxFiles: 1, onDeath: { kind: 'block' }, ...format };
   if (onDeath.kind === 'restart')
     throw invalidArgument(`${ON_DEATH}=restart is for logging binaries; file://${uri.path} may block, drop or spill`);
   return {
@@ -81,17 +84,25 @@ export function logFileSettings(uri: OutputUri, annotation: string): LogFileSett
     maxSize: maxSize === undefined ? undefined : bytes(maxSize),
     maxFiles: maxFiles === undefined ? MAX_FILES : count(maxFiles),
     onDeath,
+    ...format,
   };
 }
 
 /** Keys in a `file://` query that mean nothing: a misspelt one would go unnoticed otherwise. */
 export function unknownFileKeys(uri: OutputUri): string[] {
-  return uri.query.map(([key]) => key).filter((key) => !['max-size', 'max-files', ON_DEATH].includes(key));
+  return uri.query.map(([key]) => key).filter((key) => !['format', 'max-size', 'max-files', ON_DEATH].includes(key));
 }
 
 /** A file that what cannot be written is spilled to: it has no other one behind it. */
 export function spillSettings(path: string): LogFileSettings {
   return { path, maxSize: undefined, maxFiles: 1, onDeath: { kind: 'drop' } };
+}
+
+function formatOf(uri: OutputUri): Pick<LogFileSettings, 'format'> {
+  const format = valueOf(uri, 'format');
+  if (format === undefined || format === 'raw') return {};
+  if (format === 'cri') return { format };
+  throw invalidArgument(`format=${format}: there are raw and cri, in file://${uri.path}`);
 }
 
 function onDeathOf(uri: OutputUri, annotation: string): OnDeath {

@@ -76,7 +76,7 @@ async function undo({ record, bundle, init, runtime, memory, shim }: Parts, made
   const isOurs = made.isAsked && !runtime.isForeign;
   // A runtime undoes its own failures, unless it was killed or gave a pid that is none.
   if (init.record.pid > 0 || (isOurs && runtime.isKnown() && !runtime.isAnothers()))
-    await attempt('delete', () => runtime.cleaner().delete(id, { force: true }));
+    await attempt('delete', () => runtime.remover().delete(id, { force: true }));
   // One that was killed early has not written down what it had made by then.
   const before = made.cgroupsBefore;
   if (before && !runtime.isForeign) await attempt('remove cgroups', () => removeCgroups(cgroupsPath, before));

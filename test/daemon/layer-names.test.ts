@@ -17,9 +17,9 @@ import {
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { archive } from '../../src/daemon/diff/archive.js';
+import { archive } from '../../src/oci/layer-archive.js';
 import { copyTree } from '../../src/oci/copy-tree.js';
-import { extract } from '../../src/daemon/diff/extract.js';
+import { extract } from '../../src/oci/extract.js';
 import { removeTree } from '../../src/oci/remove-tree.js';
 import { encodeHeader, END, padding, type Header } from '../../src/oci/tar-writer.js';
 import { WalkingDiffer } from '../../src/daemon/diff/walking.js';

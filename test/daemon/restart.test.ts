@@ -104,27 +104,55 @@ labTest('what is no task is removed, or left alone', async (lab) => {
   assert.ok(existsSync(join(lab.dirs.root, '.checkpoints/ns')));
 });
 
-labTest('a shim that hangs is given up, and holds up no other', async (lab) => {
+labTest('a shim that gives no answer in time lives, and so does its container; it holds up no other', async (lab) => {
   const mute = await lab.playShim({});
   const { binary } = await lab.playShim({});
-  await lab.manager.create(lab.request('hangs', { shim: mute.binary }));
+  await lab.manager.create(lab.request('slow', { shim: mute.binary }));
   for (const id of ['a', 'b', 'c']) await lab.manager.create(lab.request(id, { shim: binary }));
-  await lab.playShim({ Connect: () => new Promise(() => undefined) });
+  let answer!: () => void;
+  const asked = new Promise<{ taskPid: number }>((resolve) => (answer = () => resolve({ taskPid: 42 })));
+  const slow = await lab.playShim({ Connect: () => asked });
   writeFileSync(
-    join(lab.bundle('hangs'), 'bootstrap.json'),
+    join(lab.bundle('slow'), 'bootstrap.json'),
     JSON.stringify({ version: 2, address: `unix://${join(lab.dir, 's2.sock')}`, protocol: 'ttrpc' }),
   );
   const started = performance.now();
   await lab.restart({ load: 500 });
   assert.ok(performance.now() - started < 5_000);
-  assert.deepEqual(
-    lab.manager
-      .list()
-      .map(({ id }) => id)
-      .sort(),
-    ['a', 'b', 'c'],
+  const ids = lab.manager.list().map(({ id }) => id);
+  assert.deepEqual(ids.sort(), ['a', 'b', 'c', 'slow']);
+  assert.ok(existsSync(lab.bundle('slow')));
+  assert.deepEqual(lab.story('slow'), []);
+  answer();
+  assert.equal((await lab.manager.get(lab.namespace, 'slow').process('', assert.fail)).status, STATUS.RUNNING);
+  // What dies then is seen to die, and cleaned up after.
+  slow.die();
+  await eventually('it is cleaned up', () => !existsSync(lab.bundle('slow')));
+  assert.equal(lab.manager.find(lab.namespace, 'slow'), undefined);
+});
+
+labTest('a shim that answers late that it was never told to create is ended', async (lab) => {
+  const first = await lab.playShim({});
+  await lab.manager.create(lab.request('half', { shim: first.binary }));
+  let answer!: () => void;
+  const asked = new Promise<{ taskPid: number }>((resolve) => (answer = () => resolve({ taskPid: 0 })));
+  const late = await lab.playShim({
+    Connect: () => asked,
+    State: () => {
+      throw errdefs.notFound('no such container');
+    },
+    Shutdown: () => {
+      setImmediate(() => late.die());
+      return {};
+    },
+  });
+  writeFileSync(
+    join(lab.bundle('half'), 'bootstrap.json'),
+    JSON.stringify({ version: 2, address: `unix://${join(lab.dir, 's1.sock')}`, protocol: 'ttrpc' }),
   );
-  assert.ok(!existsSync(lab.bundle('hangs')));
+  await lab.restart({ load: 500 });
+  answer();
+  await eventually('it is cleaned up', () => !existsSync(lab.bundle('half')));
 });
 
 labTest('a shim whose binary is gone is found again all the same', async (lab) => {

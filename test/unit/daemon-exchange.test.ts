@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { containerd, pack, ZERO_TIME } from '../../src/api/full.js';
 import { EventExchange } from '../../src/daemon/events/exchange.js';
+import { windowOf } from '../../src/daemon/events/recent.js';
 import type { Envelope } from '../../src/daemon/events/types.js';
 import { UnheardExits } from '../../src/daemon/events/unheard.js';
 import { Code, TtrpcError } from '../../src/ttrpc/index.js';
@@ -235,4 +236,61 @@ test('after a start an exit that nobody has heard is kept for those who come, an
   const late = new EventExchange(undefined, new UnheardExits(0));
   late.forward(told('/tasks/exit', 'a'));
   assert.deepEqual(await waiting(late, 'namespace==moby'), []);
+});
+
+test('the last events are there for who asks since when, in order, before those that come', async () => {
+  const exchange = new EventExchange(undefined, new UnheardExits());
+  const told = (second: number, id: string): Envelope => ({
+    namespace: 'moby',
+    topic: '/tasks/exit',
+    timestamp: { seconds: 1_700_000_000 + second, nanos: 5 },
+    event: exit(id),
+  });
+  const at = (second: number, nanos = 5): bigint => BigInt(1_700_000_000 + second) * 1_000_000_000n + BigInt(nanos);
+  const idsOf = async (events: AsyncIterable<Envelope>): Promise<string[]> => {
+    const ids: string[] = [];
+    for await (const { event } of events) ids.push(containerd.events.TaskExit.decode(event!.value!).containerId);
+    return ids;
+  };
+  for (let second = 0; second < 5; second++) exchange.forward(told(second, `c${second}`));
+  // Until is over, so this is all.
+  assert.deepEqual(await idsOf(exchange.subscribe([], never, { since: at(1), until: at(3) })), ['c1', 'c2', 'c3']);
+  assert.deepEqual(await idsOf(exchange.subscribe([], never, { since: at(1, 6), until: at(3, 4) })), ['c2']);
+  const unheard = await idsOf(exchange.subscribe([], never, { until: at(3) }));
+  assert.equal(unheard.length, 5, 'exits that nobody has heard');
+  assert.deepEqual(await idsOf(exchange.subscribe(['event.container_id==c4'], never, { since: 0n, until: at(9) })), [
+    'c4',
+  ]);
+  const stopping = new AbortController();
+  const open = exchange.subscribe([], stopping.signal, { since: at(3) });
+  exchange.forward(told(9, 'c9'));
+  const ids = [];
+  for await (const { event } of open) {
+    ids.push(containerd.events.TaskExit.decode(event!.value!).containerId);
+    if (ids.length === 3) break;
+  }
+  assert.deepEqual(ids, ['c3', 'c4', 'c9']);
+  assert.equal(exchange.subscribers, 0);
+
+  // No more than a thousand, and no more than a mebibyte.
+  for (let second = 10; second < 3010; second++) exchange.forward(told(second, `n${second}`));
+  const last = await idsOf(exchange.subscribe([], never, { since: 0n, until: at(9999) }));
+  assert.deepEqual([last.length, last[0], last.at(-1)], [1000, 'n2010', 'n3009']);
+  for (let second = 0; second < 100; second++) exchange.forward(told(4000 + second, 'x'.repeat(50_000)));
+  const few = await idsOf(exchange.subscribe([], never, { since: 0n, until: at(9999) }));
+  assert.ok(few.length >= 10 && few.length <= 21, `${few.length} of 100 kB are kept`);
+});
+
+test('headers of ours say since when and until when, and must be numbers', () => {
+  const call = (headers: Record<string, string>) => ({ header: (name: string) => headers[name] });
+  assert.deepEqual(windowOf(call({})), { since: undefined, until: undefined });
+  assert.deepEqual(windowOf(call({ 'hawser-since': '12', 'hawser-until': '1700000000000000005' })), {
+    since: 12n,
+    until: 1_700_000_000_000_000_005n,
+  });
+  for (const text of ['', '-1', '1.5', 'x', '9'.repeat(21)])
+    assert.throws(
+      () => windowOf(call({ 'hawser-since': text })),
+      /header hawser-since: .* is no number of nanoseconds since 1970/,
+    );
 });

@@ -8,15 +8,15 @@ import { within } from '../db/validate.js';
 import type { Blob, ContentStore, Ingest } from '../content/types.js';
 import { isAlreadyExists } from '../failures.js';
 import type { Mount } from '../snapshots/types.js';
-import { archive } from './archive.js';
+import { archive } from '../../oci/layer-archive.js';
 import { decompressed } from '../../oci/decompress.js';
-import { extract, type ExtractOptions } from './extract.js';
+import { UNCOMPRESSED } from '../../oci/image.js';
+import { extract, type ExtractOptions } from '../../oci/extract.js';
 import { valueOf, withEmpty, withMounts, withReadOnlyMounts } from '../../oci/temporary-mounts.js';
 import type { CompareOptions, Descriptor, Differ } from './types.js';
 
 const CHUNK = 256 << 10;
 const LAYER = 'application/vnd.oci.image.layer.v1.tar';
-const UNCOMPRESSED = 'containerd.io/uncompressed';
 
 /** Compares trees by walking through both of them. */
 export class WalkingDiffer implements Differ {

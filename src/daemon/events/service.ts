@@ -7,6 +7,7 @@ import {
 } from '../../api/full.js';
 import { bindService } from '../grpc/service.js';
 import type { GrpcPlugin } from '../plugin/types.js';
+import { windowOf } from './recent.js';
 import type { Envelope, Exchange } from './types.js';
 
 function forward(exchange: Exchange, envelope: Envelope | null | undefined, log?: Logger): object {
@@ -28,7 +29,7 @@ export function eventServices(exchange: Exchange, log?: Logger): GrpcPlugin {
           return {};
         },
         Forward: ({ envelope }) => forward(exchange, envelope, log),
-        Subscribe: ({ filters }, { signal }) => exchange.subscribe(filters ?? [], signal),
+        Subscribe: ({ filters }, call) => exchange.subscribe(filters ?? [], call.signal, windowOf(call)),
       }),
     ],
     ttrpc: [bindService(TtrpcEvents, { Forward: ({ envelope }) => forward(exchange, envelope, log) })],

@@ -39,6 +39,12 @@ export class Subscriber<T> implements AsyncIterableIterator<T> {
     this.#bytes += size;
   }
 
+  /** Nothing comes any more; what is waiting is there to be taken. */
+  finish(): void {
+    this.#stop();
+    for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
+  }
+
   /** Nothing comes any more, and what is waiting is dropped: nobody wants it. */
   end(): void {
     this.#queue = [];

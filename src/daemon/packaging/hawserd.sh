@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs hawserd on the Node that it was built with, from the checkout (dist/) or from where it was installed (lib/hawser/).
 # NODE_OPTIONS, NODE_EXTRA_CA_CERTS and the like are meant for somebody else, and cost time and memory here.
-name=hawserd
+name=hawserd entry=hawserd.mjs
 self=$(readlink -f -- "$0") || exit 1
 top=${self%/*/*}
 # For a copy that lies alone somewhere: written here by the build, in the copy for the checkout and in the one that is installed.

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { constants } from 'node:os';
+import { unescaped } from '../../oci/mountinfo.js';
 import { unmount } from '../../sys/index.js';
 
 // sys/mount.h
@@ -10,11 +11,7 @@ const MNT_DETACH = 2;
 export function mountPointsBelow(path: string): string[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
-    .map((line) =>
-      (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) =>
-        String.fromCharCode(parseInt(octal, 8)),
-      ),
-    )
+    .map((line) => unescaped(line.split(' ')[4] ?? ''))
     .filter((point) => point === path || point.startsWith(`${path}/`))
     .reverse();
 }

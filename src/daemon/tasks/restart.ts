@@ -13,7 +13,7 @@ import { TaskBundle, type TaskDirs } from './bundle.js';
 import { eachBounded } from './limit.js';
 import { removeTree } from './mounts.js';
 import { cleanUp, openLog, type TaskManagerOptions } from './remains.js';
-import { Task } from './task.js';
+import { isClosed, Task } from './task.js';
 
 /** One that hangs keeps its place for seconds, so there are many. */
 const AT_ONCE = 64;
@@ -90,7 +90,6 @@ function findBinary(
 
 async function reconnect(options: TaskManagerOptions, bundle: TaskBundle, binary: string): Promise<Task> {
   const { timeouts } = options;
-  const { id } = bundle;
   const deadline = performance.now() + timeouts.load;
   const left = (): { timeoutMs: number } => ({ timeoutMs: Math.max(1, deadline - performance.now()) });
 
@@ -103,13 +102,11 @@ async function reconnect(options: TaskManagerOptions, bundle: TaskBundle, binary
     logFifo = openLog(options, bundle);
     connection = await ShimConnection.open(bootstrap, timeouts.load);
     try {
-      await connection.task.Connect({ id }, left());
+      await expectServing(connection, bundle, left);
     } catch (error) {
-      if (TtrpcError.from(error).code !== Code.Unimplemented) throw error;
-      connection.downgrade();
-      await connection.task.Connect({ id }, left());
+      if (!isLate(error) || connection.isClosed) throw error;
+      keepAsking(options, bundle, connection, error);
     }
-    await expectCreated(connection, bundle, left);
     return new Task(bundle, binary, connection, logFifo, timeouts);
   } catch (error) {
     connection?.close();
@@ -118,11 +115,46 @@ async function reconnect(options: TaskManagerOptions, bundle: TaskBundle, binary
   }
 }
 
+/** Nothing has been said against it: on a machine that is busy a shim may take longer than the daemon waits. */
+const isLate = (error: unknown): boolean => TtrpcError.from(error).code === Code.DeadlineExceeded;
+
+/**
+ * A shim that took the connection lives, and so does its container: to clean up would kill it. It is asked again for as long as it takes; the
+ * end of the connection is the end of the shim, as that of any other.
+ */
+function keepAsking({ log }: TaskManagerOptions, bundle: TaskBundle, connection: ShimConnection, error: unknown): void {
+  const { namespace, id } = bundle;
+  log.warn({ err: error, namespace, id }, 'a shim lives, but gives no answer; it keeps its container');
+  expectServing(connection, bundle, () => ({})).then(
+    () => log.info({ namespace, id }, 'the shim has answered'),
+    (late: unknown) => {
+      if (!isClosed(late)) log.error({ err: late, namespace, id }, 'a shim that gave no answer has given a wrong one');
+    },
+  );
+}
+
+/** Resolves when the shim has answered for the container. */
+async function expectServing(
+  connection: ShimConnection,
+  bundle: TaskBundle,
+  left: () => { timeoutMs?: number },
+): Promise<void> {
+  const { id } = bundle;
+  try {
+    await connection.task.Connect({ id }, left());
+  } catch (error) {
+    if (TtrpcError.from(error).code !== Code.Unimplemented) throw error;
+    connection.downgrade();
+    await connection.task.Connect({ id }, left());
+  }
+  await expectCreated(connection, bundle, left);
+}
+
 /** A shim that was started for a container that it was never told to create serves nobody, unless it has others or is a sandbox. */
 async function expectCreated(
   { task }: ShimConnection,
   { id, isSandboxed }: TaskBundle,
-  left: () => { timeoutMs: number },
+  left: () => { timeoutMs?: number },
 ): Promise<void> {
   try {
     await task.State({ id }, left());

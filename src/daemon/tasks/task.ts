@@ -55,7 +55,8 @@ export class Task {
 
   /** The process's state as the shim has it; NotFound when there is no such process or the shim has died. */
   async state(execId = '', options?: CallOptions): Promise<containerd.task.v2.StateResponse.$Properties> {
-    return this.routed((shim) => shim.State({ id: this.id, execId }, options));
+    // As Go's clients ask it, whom a shim answers that sleeps.
+    return this.routed((shim) => shim.State({ id: this.id, ...(execId && { execId }) }, options));
   }
 
   /**

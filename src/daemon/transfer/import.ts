@@ -7,7 +7,7 @@ import { linkInArchive, nameInArchive } from '../../oci/archive-names.js';
 import { TarReader } from '../../oci/tar-reader.js';
 import { fromText, shown, type ByteString } from '../../sys/byte-string.js';
 import { IMAGE_NAME, normalize, REF_NAME, tagOf } from './names.js';
-import { MediaType, type Config, type Descriptor, type Documents } from './oci.js';
+import { MediaType, UNCOMPRESSED, type Config, type Descriptor, type Documents } from './oci.js';
 
 interface DockerImage {
   readonly Config: string;
@@ -20,7 +20,6 @@ interface Blob {
   readonly size: number;
 }
 
-const UNCOMPRESSED = 'containerd.io/uncompressed';
 /** Of a layout or manifest file. */
 const MAX_JSON = 20 << 20;
 const CHUNK = 1 << 20;

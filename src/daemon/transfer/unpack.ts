@@ -3,10 +3,9 @@ import { errdefs } from '../../api/full.js';
 import type { Differ } from '../diff/types.js';
 import { isAlreadyExists, isNotFound } from '../failures.js';
 import type { Mount, Snapshotter } from '../snapshots/types.js';
-import type { Config, Descriptor, Documents } from './oci.js';
+import { UNCOMPRESSED, type Config, type Descriptor, type Documents } from './oci.js';
 
 const TARGET = 'containerd.io/snapshot.ref';
-const UNCOMPRESSED = 'containerd.io/uncompressed';
 
 /** Makes snapshots of a manifest's layers, unless they are there, and has its configuration refer to the topmost. */
 export async function unpack(

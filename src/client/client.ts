@@ -1,6 +1,7 @@
 /** A daemon's containers, tasks and events. */
 import { createContainer, type CreateContext } from './create.js';
 import { ClientContainer } from './container.js';
+import { eventsBetween } from './events/between.js';
 import { envelopeOf } from './events/decode.js';
 import { EventWatcher } from './events/watcher.js';
 import type { Connection } from './grpc/connection.js';
@@ -98,7 +99,9 @@ export class DaemonClient implements Client {
     return createContainer(this.#context, options);
   }
 
-  events({ filters = [], signal }: EventsOptions = {}): AsyncIterableIterator<EventEnvelope> {
+  events(options: EventsOptions = {}): AsyncIterableIterator<EventEnvelope> {
+    if (options.since !== undefined || options.until !== undefined) return eventsBetween(this.services, options);
+    const { filters = [], signal } = options;
     // Not a generator, which would subscribe when it is first asked.
     return mapped(this.services.events.Subscribe({ filters: [...filters] }, { signal }), envelopeOf);
   }

@@ -32,7 +32,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Client> {
     const client = new DaemonClient(connection, namespace, {
       fifoDir: options.fifoDir ?? DEFAULT_FIFO_DIR,
       dataRoot: options.dataRoot ?? DEFAULT_DATA_ROOT,
-      places: placesOf(options.networkPlaces),
+      places: placesOf(options.networkPlaces, namespace),
     });
     await client.version({ signal });
     // Nobody waits for this to be done well: who connects wants something else.

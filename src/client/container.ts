@@ -3,9 +3,16 @@ import { containerd, isType, pack } from '../api/full.js';
 import { Code } from '../ttrpc/status.js';
 import { abortable, limit, quietly } from './abort.js';
 import { FailedPreconditionError, NotFoundError } from './errors.js';
+import { copyFrom, copyTo, readArchive, writeArchive } from './files/copy.js';
+import { changedFiles } from './files/diff.js';
+import { exportFiles } from './files/export.js';
+import type { Asking } from './files/layers.js';
 import type { Services } from './grpc/services.js';
+import { commitContainer } from './image/commit.js';
+import type { CommitOptions, Image } from './image/types.js';
 import { joinProcesses } from './joined.js';
 import { joinAgain } from './network/plan.js';
+import { readLog } from './log/container-log.js';
 import { forget } from './network/set-up.js';
 import { directoryOf } from './network/state.js';
 import { closeIo, ContainerProcess, waitForExit } from './process.js';
@@ -18,6 +25,8 @@ import { execProcess, startTask, type TaskContext } from './task.js';
 import { deleteWithVolumes, finishFilling } from './volume/of-container.js';
 import type { LinuxResources } from './spec/types.js';
 import type { CallOptions, Mount } from './types/calls.js';
+import type { Copied, CopyFromOptions, CopyToOptions, FileChange, WriteArchiveOptions } from './types/files.js';
+import type { LogEntry, LogOptions } from './types/log.js';
 import type {
   AttachOptions,
   CheckpointOptions,
@@ -156,6 +165,10 @@ export class ClientContainer implements Container {
     return waitForExit(this.#services.tasks, this.id, exec, limit(options));
   }
 
+  logs(options: LogOptions = {}): AsyncIterableIterator<LogEntry> {
+    return readLog(this, options);
+  }
+
   async signalProcess(
     signal?: Signal,
     { exec = '', all = false, ...options }: OfProcess & { readonly all?: boolean | undefined } = {},
@@ -227,6 +240,55 @@ export class ClientContainer implements Container {
     await this.#services.tasks.Update({ containerId: this.id, resources: packResources(resources) }, options);
   }
 
+  export(options: CallOptions = {}): AsyncIterableIterator<Uint8Array> {
+    return exportFiles(this.#asking(options));
+  }
+
+  diff(options: CallOptions = {}): Promise<FileChange[]> {
+    return changedFiles(this.#asking(options));
+  }
+
+  copyFrom(path: string, target: string, { followLink = false, ...options }: CopyFromOptions = {}): Promise<Copied> {
+    return copyFrom(this.#asking(options), path, target, followLink);
+  }
+
+  copyTo(
+    source: string,
+    path: string,
+    { followLink = false, ownedByUser = false, ...options }: CopyToOptions = {},
+  ): Promise<Copied> {
+    return copyTo(this.#asking(options), source, path, { followLink, ownedByUser });
+  }
+
+  readArchive(
+    path: string,
+    { followLink = false, ...options }: CopyFromOptions = {},
+  ): AsyncIterableIterator<Uint8Array> {
+    return readArchive(this.#asking(options), path, followLink);
+  }
+
+  writeArchive(
+    path: string,
+    archive: AsyncIterable<Uint8Array>,
+    { ownedByUser = false, ...options }: WriteArchiveOptions = {},
+  ): Promise<Copied> {
+    return writeArchive(this.#asking(options), path, archive, ownedByUser);
+  }
+
+  commit({ pause = true, ...options }: CommitOptions = {}): Promise<Image> {
+    return commitContainer(this.#asking(options), options, async (work) => {
+      const status = pause ? await unlessGone(this.status({ signal: options.signal })) : undefined;
+      if (status?.state !== 'running') return work();
+      await this.pause({ signal: options.signal });
+      try {
+        return await work();
+      } finally {
+        // Also when all else is given up.
+        await this.resume();
+      }
+    });
+  }
+
   async createCheckpoint(directory: string, { signal, timeoutMs, ...options }: CheckpointOptions = {}): Promise<void> {
     const given = pack(CHECKPOINT, containerd.runc.v1.CheckpointOptions, {
       exit: options.exit ?? false,
@@ -281,6 +343,10 @@ export class ClientContainer implements Container {
     const { snapshotter, snapshotKey: key, labels } = this.#record;
     if (key !== '' && (snapshot ?? OWN_SNAPSHOT in labels))
       await unlessGone(this.#services.snapshots.Remove({ snapshotter, key }, { signal }));
+  }
+
+  #asking(options: CallOptions): Asking {
+    return { services: this.#services, record: this.#record, signal: limit(options) };
   }
 
   /** Of those who have left them: execs that were detached from, and clients that were killed. */

@@ -7,6 +7,7 @@ import { checkIdentifier } from '../api/identifier.js';
 import { withMountsApart } from '../oci/temporary-mounts.js';
 import { Code } from '../ttrpc/status.js';
 import { cgroupDriver } from './cgroup-driver.js';
+import { isCdiName } from './cdi/names.js';
 import { change, limit, quietly, throwIfAborted, Undo } from './abort.js';
 import { ClientContainer, OWN_SNAPSHOT } from './container.js';
 import { errorOf, InvalidArgumentError } from './errors.js';
@@ -16,6 +17,7 @@ import { isGone, thisProcess } from './image/owner.js';
 import type { ImageConfig } from './image/types.js';
 import { DEFAULT_SNAPSHOTTER } from './image/unpack.js';
 import { joinedSpec, PID_OF } from './joined.js';
+import { nerdctlLabels, NO_NETWORK_OF_NERDCTL } from './nerdctl.js';
 import { planNetwork, type NetworkPlan } from './network/plan.js';
 import { packOptions, packSpec, recordOf } from './record.js';
 import { stopSignalLabel } from './signals.js';
@@ -66,10 +68,12 @@ export async function createContainer(context: CreateContext, options: CreateOpt
     // A spec that is given as a whole says all itself.
     const network = typeof options.spec === 'object' ? undefined : await planNetwork(context, mounted, config);
     const spec = await specOf(context, mounted, network, { rootfs, config, runtimeOptions, signal });
+    if (network !== undefined) spec.annotations = { ...NO_NETWORK_OF_NERDCTL, ...spec.annotations };
     const container: containerd.services.containers.v1.Container.$Properties = {
       id,
       image: options.image === undefined ? '' : (await context.images.get(options.image, { signal })).name,
       labels: {
+        ...nerdctlLabels(id, spec.hostname, network?.names),
         ...stopSignalLabel(options.stopSignal, config?.StopSignal),
         ...options.labels,
         ...network?.labels,
@@ -245,8 +249,16 @@ async function specOf(
     withRoot,
   });
   network?.finish(spec);
-  const joined = options.pidOf === undefined ? spec : joinedSpec(spec);
+  const cdiNames = options.devices?.filter(isCdiName) ?? [];
+  const equipped = cdiNames.length === 0 ? spec : await withCdiDevices(spec, cdiNames, options.cdiSpecDirs);
+  const joined = options.pidOf === undefined ? equipped : joinedSpec(equipped);
   return options.spec?.(joined) ?? joined;
+}
+
+/** What few containers need is loaded for them alone. */
+async function withCdiDevices(spec: Spec, names: readonly string[], directories?: readonly string[]): Promise<Spec> {
+  const { injectCdiDevices } = await import('./cdi/inject.js');
+  return injectCdiDevices(spec, names, directories);
 }
 
 function invalid(text: string): InvalidArgumentError {

@@ -3,12 +3,13 @@
  *
  * @module hawser/client
  */
-import { connect } from './connect.js';
 import type { Client as ClientInterface, ConnectOptions } from './types/client.js';
 
 export type * from './types/calls.js';
 export type * from './types/client.js';
 export type * from './types/container.js';
+export type * from './types/files.js';
+export type * from './types/log.js';
 export type * from './types/process.js';
 export type * from './types/events.js';
 export type * from './image/types.js';
@@ -32,5 +33,7 @@ export const Client = {
    *
    * @throws UnavailableError that says what is wrong with the socket
    */
-  connect: (options?: ConnectOptions): Promise<ClientInterface> => connect(options),
+  // Loaded now: who imports the library for its errors, or connects later, doesn't wait for gRPC.
+  connect: async (options?: ConnectOptions): Promise<ClientInterface> =>
+    (await import('./connect.js')).connect(options),
 };

@@ -22,7 +22,8 @@ export function recordOf(container: Container): ContainerRecord {
   const { id, labels, image, runtime, spec, snapshotter, snapshotKey, createdAt, updatedAt, extensions } = container;
   return {
     id: id ?? '',
-    labels: { ...labels },
+    // Containerd sends them in any order, another one each time.
+    labels: Object.fromEntries(Object.entries(labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))),
     image: image ?? '',
     runtime: { name: runtime?.name ?? '', options: runtime?.options ?? undefined },
     spec: parseSpec(id ?? '', spec),

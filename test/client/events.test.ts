@@ -2,8 +2,15 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { UnavailableError, type ContainerEvent, type EventEnvelope } from '../../src/client/index.js';
+import {
+  FailedPreconditionError,
+  InvalidArgumentError,
+  UnavailableError,
+  type ContainerEvent,
+  type EventEnvelope,
+} from '../../src/client/index.js';
 import { ClientLab, sh } from '../support/client-lab.js';
+import { onHawserd } from '../support/daemons.js';
 import { eventually, within } from '../support/eventually.js';
 
 let lab: ClientLab;
@@ -172,6 +179,25 @@ test('the daemon is restarted while it is watched, waited for and written to', a
   assert.deepEqual(story(events, 'stays').filter((text) => text.startsWith('exit')).length, 2);
   await Promise.all([stays, ends].map((container) => container.delete({ kill: true })));
   await watcher.stop();
+});
+
+test('events of a time that has been, of hawserd, and an end', async () => {
+  const before = new Date();
+  const { container, process } = await lab.start(['true'], { id: 'earlier' });
+  await process.wait();
+  await container.delete({ kill: true });
+  for await (const { topic } of lab.client.events({ until: new Date(Date.now() + 200) })) assert.fail(topic);
+  for await (const { topic } of lab.client.events({ until: before })) assert.fail(topic);
+  assert.throws(() => lab.client.events({ since: 'yesterday' }), InvalidArgumentError);
+  const earlier = lab.client.events({ since: before, until: new Date(), filters: ['topic~="^/tasks/"'] });
+  if (!onHawserd) {
+    await assert.rejects(earlier.next(), FailedPreconditionError);
+    return;
+  }
+  const topics: string[] = [];
+  for await (const { topic, event } of earlier) if (event?.containerId === 'earlier') topics.push(topic);
+  assert.deepEqual(topics, ['/tasks/create', '/tasks/start', '/tasks/exit', '/tasks/delete']);
+  await assert.rejects(lab.client.events({ since: before, signal: AbortSignal.abort() }).next());
 });
 
 test('nothing is left', () => lab.nothingLeft());

@@ -10,8 +10,12 @@ import {
   InvalidArgumentError,
   NotFoundError,
 } from '../../src/client/index.js';
+import { packSpec } from '../../src/client/record.js';
+import { NETWORKS } from '../../src/client/nerdctl.js';
 import { ClientLab, sh } from '../support/client-lab.js';
+import { onHawserd } from '../support/daemons.js';
 import { FakePlugins } from '../support/fake-plugins.js';
+import { mountsBelow } from '../support/machine.js';
 import { NetworkHost } from '../support/network-host.js';
 
 /** Their bridges are looked for on the machine, too, when they are removed. */
@@ -178,3 +182,104 @@ test('plugins that fail: all is undone and told; what cannot be undone is kept a
   });
   await lab.nothingLeft();
 });
+
+test('containers of others are members by nerdctl\u2019s label, and keep a network from being removed', async () => {
+  const { networks, services } = lab.client;
+  await networks.create({ name: NETWORK });
+  const ours = await lab.create(['sleep', '1000'], { id: 'named', network: [NETWORK], hostname: 'its-host' });
+  const { labels, spec } = ours.record;
+  assert.deepEqual(
+    [labels['nerdctl/name'], labels['nerdctl/hostname'], labels[NETWORKS], spec.annotations?.[NETWORKS]],
+    ['named', 'its-host', `["${NETWORK}"]`, '["none"]'],
+  );
+  await ours.delete();
+  const namespace = `${lab.namespace}-other`;
+  await services.namespaces.Create({ namespace: { name: namespace } });
+  const container = {
+    id: 'stranger',
+    labels: { 'nerdctl/name': 'theirs', [NETWORKS]: `["other","${NETWORK}"]` },
+    runtime: { name: 'io.containerd.runc.v2' },
+    spec: packSpec(spec),
+  };
+  await services.containers.Create({ container }, { namespace });
+  await services.containers.Create(
+    { container: { ...container, id: 'odd', labels: { [NETWORKS]: '{' } } },
+    { namespace },
+  );
+  assert.deepEqual((await networks.inspect(NETWORK)).members, [
+    { id: 'stranger', namespace, name: 'theirs', attachment: undefined },
+  ]);
+  await assert.rejects(networks.remove(NETWORK), /is used by container theirs of namespace \S+: remove it first/);
+  assert.deepEqual(await networks.prune(), []);
+  for (const id of ['stranger', 'odd']) await services.containers.Delete({ id }, { namespace });
+  await services.namespaces.Delete({ name: namespace });
+  assert.deepEqual(await networks.prune(), [NETWORK]);
+});
+
+/** The system calls by which the hook changes something. */
+const CHANGES = ['mkdir', 'rename', 'unlink', 'rmdir', 'mount', 'flock', 'socketpair'];
+// Which daemon there is makes no difference to a hook.
+const skip = !onHawserd && 'it is tried on hawserd';
+
+test(
+  'killed at every step of its set-up, nothing of it is left, and the next start works',
+  { skip, timeout: 540_000 },
+  async (t) => {
+    const { client, daemon } = lab;
+    // As before: its bridge is still on the daemon's host, which this process does not see.
+    await client.networks.create({ name: NETWORK, subnets: ['10.94.0.0/24'] });
+    const made = await lab.create(['sleep', '1000'], { id: 'victim', network: [NETWORK], ports: ['18510:80'] });
+    const { spec } = made.record;
+    const [hook] = spec.hooks!.createRuntime!;
+    const addresses = join(daemon.dir, 'network/addresses', NETWORK);
+    const [scope = ''] = readdirSync(join(daemon.dir, 'network/containers'));
+    const traces = async (): Promise<unknown> => ({
+      host: await host.traces(NETWORK),
+      leases: (existsSync(addresses) ? readdirSync(addresses) : []).filter((name) => /^\d/.test(name)),
+      pins: mountsBelow('/run/hawser/netns').filter((one) => one.includes(scope)),
+      up: existsSync(join(daemon.dir, 'network/containers', scope, 'victim/up.json')),
+    });
+    const NONE = { host: [], leases: [], pins: [], up: false };
+    /** @returns whether it was started */
+    const start = async (createRuntime: typeof hook): Promise<boolean> => {
+      const changed = { ...spec, hooks: { ...spec.hooks, createRuntime: [createRuntime!] } };
+      await client.services.containers.Update({
+        container: { id: 'victim', spec: packSpec(changed) },
+        updateMask: { paths: ['spec'] },
+      });
+      const container = await client.load('victim');
+      try {
+        await container.start({ stdout: 'ignore', stderr: 'ignore' });
+      } catch (error) {
+        assert.match((error as Error).message, /hook/);
+        return false;
+      }
+      assert.equal(client.networks.of('victim').attachments.length, 1);
+      await container.deleteTask({ kill: true });
+      return true;
+    };
+    // Each call is counted by itself.
+    const killedAt = (call: string, n: number): typeof hook => ({
+      ...hook!,
+      path: '/usr/bin/strace',
+      args: [
+        ...['strace', '-qq', '-o', '/dev/null', '-e', `trace=${call}`],
+        ...['-e', `inject=${call}:signal=SIGKILL:when=${n}`, ...hook!.args!],
+      ],
+    });
+    let steps = 0;
+    for (const call of CHANGES) {
+      for (let n = 1; !(await start(killedAt(call, n))); n++, steps++) {
+        assert.deepEqual(await traces(), NONE, `${call} ${n}`);
+        assert.equal(await start(hook), true, `after ${call} ${n}`);
+        assert.deepEqual(await traces(), NONE, `after ${call} ${n}`);
+      }
+    }
+    t.diagnostic(`killed at ${steps} steps`);
+    assert.ok(steps > 10, `${steps} steps`);
+    await (await client.load('victim')).delete();
+    await client.networks.remove(NETWORK);
+    assert.deepEqual(states(), []);
+    await lab.nothingLeft();
+  },
+);

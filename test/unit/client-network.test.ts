@@ -1,6 +1,6 @@
 /** Networks, as far as no container is needed: what is asked for, configurations, files, and how plugins are run. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -15,6 +15,7 @@ import {
   type PluginConfig,
 } from '../../src/client/network/cni/config.js';
 import { attachmentOf } from '../../src/client/network/cni/result.js';
+import { foreignNetwork } from '../../src/client/network/foreign.js';
 import { checkExtraHost, hostsText, renewedHosts, resolvText } from '../../src/client/network/files.js';
 import { withLock } from '../../src/client/network/lock.js';
 import { makeConfig } from '../../src/client/network/make-config.js';
@@ -29,6 +30,52 @@ function directory(t: TestContext): string {
   t.after(() => rmSync(dir, { recursive: true }));
   return dir;
 }
+
+test("nerdctl's containers: networks and old ports by labels, the rest by what CNI's library keeps", (t) => {
+  const dir = directory(t);
+  const labels = { 'nerdctl/namespace': 'app', 'nerdctl/networks': '["front","back"]' };
+  const keep = (name: string, more: object): void =>
+    writeFileSync(
+      join(dir, name),
+      JSON.stringify({ kind: 'cniCacheV1', containerId: 'app-web', netns: '/proc/self/ns/net', result: {}, ...more }),
+    );
+  const nothing = { networks: ['front', 'back'], ports: [], attachments: [] };
+  assert.deepEqual(foreignNetwork('web', labels, dir), nothing);
+  assert.deepEqual(foreignNetwork('web', labels, join(dir, 'none')), nothing);
+  assert.deepEqual(foreignNetwork('web', {}, dir), { ...nothing, networks: [] });
+  // One that was not given back, loopbacks, other containers, what is being written, and other forms.
+  keep('front-app-web-eth0', { networkName: 'front', ifName: 'eth0', netns: '/proc/0/ns/net' });
+  keep('lo-app-web-lo', { networkName: 'cni-loopback', ifName: 'lo' });
+  keep('front-app-web-2-eth0', { containerId: 'app-web-2', networkName: 'front', ifName: 'eth0' });
+  keep('odd-app-web-eth0', { kind: 'another', networkName: 'odd', ifName: 'eth0' });
+  writeFileSync(join(dir, 'half-app-web-eth0'), '{');
+  assert.deepEqual(foreignNetwork('web', labels, dir), nothing);
+  const portMappings = [
+    { HostPort: 8080, ContainerPort: 80, Protocol: 'tcp', HostIP: '0.0.0.0' },
+    { hostPort: 53, containerPort: 5353, protocol: 'udp', hostIP: '::1' },
+    { HostPort: 'odd' },
+  ];
+  const ips = [{ address: '10.4.0.2/24', gateway: '10.4.0.1' }];
+  keep('back-app-web-eth1', { networkName: 'back', ifName: 'eth1' });
+  keep('front-app-web-eth0', {
+    networkName: 'front',
+    ifName: 'eth0',
+    result: { ips },
+    capabilityArgs: { portMappings },
+  });
+  const { ports, attachments } = foreignNetwork('web', labels, dir);
+  assert.deepEqual(ports.map(portText), ['0.0.0.0:8080->80/tcp', '[::1]:53->5353/udp']);
+  assert.deepEqual(
+    attachments.map(({ network, interface: name, addresses, gateways }) => [network, name, addresses, gateways]),
+    [
+      ['front', 'eth0', ['10.4.0.2/24'], ['10.4.0.1']],
+      ['back', 'eth1', [], []],
+    ],
+  );
+  const old = { ...labels, 'nerdctl/ports': JSON.stringify([{ HostPort: 1, ContainerPort: 2, Protocol: 'sctp' }]) };
+  assert.deepEqual(foreignNetwork('other', old, dir).ports.map(portText), ['0.0.0.0:1->2/sctp']);
+  assert.deepEqual(foreignNetwork('other', { ...old, 'nerdctl/ports': '{' }, dir).ports, []);
+});
 
 test('ports as docker writes them', () => {
   const text = (given: string): string[] => choosePorts(parsePorts([given]), []).map(portText);
@@ -118,7 +165,7 @@ test('configurations: lists and single plugins, the first of a name; what cannot
   writeFileSync(join(dir, 'path.conf'), JSON.stringify({ name: 'p', type: '../../bin/sh' }));
   writeFileSync(join(dir, 'notes.txt'), 'no network');
   const bad: string[] = [];
-  const found = readConfigs(dir, (file) => bad.push(file));
+  const found = readConfigs({ confDir: dir }, (file) => bad.push(file));
   assert.deepEqual(
     found.map((one) => [one.name, one.cniVersion, ...pluginTypes(one)]),
     [
@@ -127,7 +174,15 @@ test('configurations: lists and single plugins, the first of a name; what cannot
     ],
   );
   assert.deepEqual(bad, [join(dir, 'half.conflist'), join(dir, 'path.conf')]);
-  assert.deepEqual(readConfigs(join(dir, 'none')), []);
+  assert.deepEqual(readConfigs({ confDir: join(dir, 'none') }), []);
+  // nerdctl's of a namespace.
+  mkdirSync(join(dir, 'mine'));
+  for (const name of ['a', 'c'])
+    writeFileSync(join(dir, `mine/nerdctl-${name}.conflist`), JSON.stringify({ name, plugins: [{ type: 'vlan' }] }));
+  const named = (namespace: string): string[] =>
+    readConfigs({ confDir: dir, namespace }).map((one) => `${one.name} ${one.plugins[0]!.type}`);
+  assert.deepEqual(named('mine'), ['a bridge', 'b macvlan', 'c vlan']);
+  assert.deepEqual(named('other'), ['a bridge', 'b macvlan']);
 });
 
 test('a network that is made: its subnet is free, its parts are what was asked for', () => {
@@ -265,7 +320,7 @@ test('plugins: one after the other with the result before; all in reverse to und
   fake.plugin('one', { ips: [{ address: '10.1.0.2/24' }] }, { DEL: 'one is stuck' });
   fake.plugin('two', { ips: [{ address: '10.1.0.2/24' }] });
   fake.network('n', { type: 'one' }, { type: 'two', capabilities: { portMappings: true } });
-  const [config] = readConfigs(fake.conf);
+  const [config] = readConfigs({ confDir: fake.conf });
   const dirs = { pluginDirs: [fake.bin] };
   const attaching = attachingOf(config!, {
     interface: 'eth0',
@@ -302,7 +357,7 @@ test('a plugin that is missing, or prints nothing, or is killed, is named', asyn
   const rest = { interface: 'eth0', containerId: 'c', netns: '/x', args: [], ports: [] };
   const run = (type: string): Promise<unknown> => {
     fake.network('n', { type });
-    return attach(dirs, attachingOf(readConfigs(fake.conf)[0]!, rest));
+    return attach(dirs, attachingOf(readConfigs({ confDir: fake.conf })[0]!, rest));
   };
   await assert.rejects(run('bridge'), /needs the CNI plugin bridge, .*install the package containernetworking-plugins/);
   await assert.rejects(run('exotic'), /needs the CNI plugin exotic, which is not in [^:]+: install it there/);

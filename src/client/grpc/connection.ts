@@ -1,82 +1,61 @@
 /** The gRPC connection to a daemon, and its services as objects. */
-import type { EventEmitter } from 'node:events';
-import { Client, credentials, Metadata, type CallOptions as GrpcOptions, type ServiceError } from '@grpc/grpc-js';
+import type { OutgoingHttpHeaders } from 'node:http2';
 import type { AnyMethod, ServiceDefinition } from '../../ttrpc/service.js';
 import { Code } from '../../ttrpc/status.js';
 import { abortedBy, throwIfAborted } from '../abort.js';
 import { ClientError, errorOf, UnavailableError } from '../errors.js';
+import type { Call, Listener } from './call.js';
+import { Channel } from './channel.js';
+import { frame } from './frames.js';
+import { lazily } from './lazily.js';
 import { definitions, type Services } from './services.js';
+import { StatusError } from './status.js';
 import { MessageStream } from './stream.js';
 import type { RpcDuplex, RpcOptions, RpcSending } from './types.js';
 
-const MAX_MESSAGE = 64 * 1024 * 1024;
-
-interface Cancelable {
-  cancel(): void;
-}
+/** A timer waits no longer: who gives a call weeks gives it any time. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class Connection {
-  readonly #grpc: Client;
-  /** Those under way: the library goes on with them when it is closed. */
-  readonly #calls = new Set<Cancelable>();
+  readonly #channel: Channel;
   #closed = false;
 
   /** @param path of the daemon's socket */
   constructor(readonly path: string) {
-    this.#grpc = new Client(`unix:${path}`, credentials.createInsecure(), {
-      'grpc.max_receive_message_length': MAX_MESSAGE,
-      'grpc.max_send_message_length': MAX_MESSAGE,
-      // A daemon that was restarted is to be found soon: it is on this machine.
-      'grpc.initial_reconnect_backoff_ms': 50,
-      'grpc.min_reconnect_backoff_ms': 50,
-      'grpc.max_reconnect_backoff_ms': 500,
-      'grpc.enable_retries': 0,
-      'grpc.service_config_disable_resolution': 1,
-      'grpc.use_local_subchannel_pool': 1,
-      'grpc.enable_channelz': 0,
-    });
+    this.#channel = new Channel(path);
   }
 
   /** All services, in a namespace. */
   services(namespace: string): Services {
-    const made: Record<string, object> = {};
-    for (const [name, definition] of Object.entries(definitions)) made[name] = this.#service(definition, namespace);
-    return made as Services;
+    return lazily(definitions, (definition: ServiceDefinition) => this.#service(definition, namespace)) as Services;
   }
 
   close(): void {
     this.#closed = true;
-    for (const call of this.#calls) call.cancel();
-    this.#grpc.close();
+    this.#channel.close();
   }
 
-  #service(definition: ServiceDefinition, namespace: string): object {
-    const made: Record<string, unknown> = {};
-    for (const [name, method] of Object.entries(definition.methods)) {
-      const call = new Method(
-        this.#grpc,
-        `/${definition.name}/${name}`,
-        method,
-        namespace,
-        (error) => this.#errorOf(error),
-        this.#calls,
-      );
-      made[name] = {
+  #service({ name: service, methods }: ServiceDefinition, namespace: string): object {
+    return lazily(methods, (method, name) => {
+      const call = new Method(this.#channel, `/${service}/${name}`, method, namespace, (error) => this.#errorOf(error));
+      return {
         unary: (request: unknown, options?: RpcOptions) => call.unary(request, options),
         serverStream: (request: unknown, options?: RpcOptions) => call.serverStream(request, options),
         clientStream: (options?: RpcOptions) => call.clientStream(options),
         bidi: (options?: RpcOptions) => call.bidi(options),
       }[method.kind];
-    }
-    return made;
+    });
   }
 
   #errorOf(thrown: unknown): Error {
     if (thrown instanceof ClientError) return thrown;
-    const { details, message } = thrown as ServiceError;
-    const code: Code | undefined = (thrown as { code?: number }).code;
     if (this.#closed)
       return new UnavailableError(Code.Unavailable, 'the client was closed: unavailable', { cause: thrown });
+    if (!(thrown instanceof StatusError))
+      return new ClientError(Code.Internal, thrown instanceof Error ? thrown.message : String(thrown), {
+        cause: thrown,
+      });
+    const { code, details } = thrown;
     // A daemon that ends cancels its calls; nobody here did.
     if (code === Code.Canceled)
       return new UnavailableError(
@@ -85,106 +64,47 @@ export class Connection {
         { cause: thrown },
       );
     if (code === Code.Unavailable)
-      return new UnavailableError(Code.Unavailable, `${this.path}: ${unreachable(details)}: unavailable`, {
+      return new UnavailableError(Code.Unavailable, `${this.path}: cannot reach the daemon: ${details}: unavailable`, {
         cause: thrown,
       });
-    if (code === undefined) return new ClientError(Code.Internal, message, { cause: thrown });
     return errorOf(code, details, thrown);
   }
 }
 
-/** The library's words for a missing connection, without its notes on name resolution. */
-function unreachable(details: string): string {
-  const cause = /Last error: (?:Error: )?(.*?)\. Resolution note/.exec(details)?.[1] ?? details;
-  return `cannot reach the daemon: ${cause}`;
-}
-
 /** One method, called. */
 class Method {
-  readonly #encode: (message: unknown) => Buffer;
-  readonly #decode: (bytes: Buffer) => unknown;
-
   constructor(
-    private readonly grpc: Client,
+    private readonly channel: Channel,
     private readonly path: string,
-    { request, response }: AnyMethod,
+    private readonly method: AnyMethod,
     private readonly namespace: string,
     private readonly errorOf: (error: unknown) => Error,
-    private readonly calls: Set<Cancelable>,
-  ) {
-    this.#encode = (message) => Buffer.from(request.encode(message).finish());
-    this.#decode = (bytes) => response.decode(bytes) as unknown;
-  }
+  ) {}
 
-  unary(request: unknown, options: RpcOptions = {}): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      throwIfAborted(options.signal);
-      const call = this.#begin(() =>
-        this.grpc.makeUnaryRequest(
-          this.path,
-          this.#encode,
-          this.#decode,
-          request,
-          this.#metadata(options),
-          deadline(options),
-          (error, reply) => {
-            done();
-            if (error === null) resolve(reply);
-            else reject(this.#failure(error, options));
-          },
-        ),
-      );
-      const done = heed(call, options.signal);
-    });
+  async unary(request: unknown, options: RpcOptions = {}): Promise<unknown> {
+    const message = this.#encode(request);
+    const { call, reply } = this.#single(options);
+    call.finish(message);
+    return reply;
   }
 
   serverStream(request: unknown, options: RpcOptions = {}): AsyncIterableIterator<unknown> {
-    throwIfAborted(options.signal);
-    const call = this.#begin(() =>
-      this.grpc.makeServerStreamRequest(
-        this.path,
-        this.#encode,
-        this.#decode,
-        request,
-        this.#metadata(options),
-        deadline(options),
-      ),
-    );
-    call.once('status', heed(call, options.signal));
-    return new MessageStream(
-      call,
-      (error) => this.#failure(error, options),
-      () => call.cancel(),
-    );
+    const message = this.#encode(request);
+    const messages = new MessageStream<unknown>();
+    const call = this.#begin(options, messages);
+    messages.from(call);
+    call.finish(message);
+    return messages;
   }
 
   clientStream(options: RpcOptions = {}): RpcSending<unknown, unknown> {
-    throwIfAborted(options.signal);
-    let settle: (error: Error | null, reply: unknown) => void;
-    const reply = new Promise<unknown>(
-      (resolve, reject) =>
-        (settle = (error, value) => (error === null ? resolve(value) : reject(this.#failure(error, options)))),
-    );
+    const { call, reply } = this.#single(options);
     reply.catch(() => undefined);
-    const call = this.#begin(() =>
-      this.grpc.makeClientStreamRequest(
-        this.path,
-        this.#encode,
-        this.#decode,
-        this.#metadata(options),
-        deadline(options),
-        (error, value) => {
-          done();
-          settle(error, value);
-        },
-      ),
-    );
-    const done = heed(call, options.signal);
     return {
       // A stream that is cut off says so by its reply; a write that fails has nothing to add.
-      send: (message) => Promise.race([written(call, message), reply.then(() => undefined)]),
+      send: (message) => Promise.race([call.send(this.#encode(message)), reply.then(() => undefined)]),
       finish: () => {
-        call.end();
+        call.finish();
         return reply;
       },
       cancel: () => call.cancel(),
@@ -192,74 +112,101 @@ class Method {
   }
 
   bidi(options: RpcOptions = {}): RpcDuplex<unknown, unknown> {
-    throwIfAborted(options.signal);
-    const call = this.#begin(() =>
-      this.grpc.makeBidiStreamRequest(
-        this.path,
-        this.#encode,
-        this.#decode,
-        this.#metadata(options),
-        deadline(options),
-      ),
-    );
-    call.once('status', heed(call, options.signal));
-    const failed = new Promise<never>((_, reject) =>
-      call.once('error', (error) => reject(this.#failure(error, options))),
-    );
+    const messages = new MessageStream<unknown>();
+    let fail: (error: unknown) => void;
+    const failed = new Promise<never>((_, reject) => (fail = reject));
     failed.catch(() => undefined);
-    const messages = new MessageStream<unknown>(
-      call,
-      (error) => this.#failure(error, options),
-      () => call.cancel(),
-    );
+    const call = this.#begin(options, {
+      take: (message) => messages.take(message),
+      end: (error) => {
+        if (error !== undefined) fail(error);
+        messages.end(error);
+      },
+    });
+    messages.from(call);
     return Object.assign(messages, {
-      send: (message: unknown) => Promise.race([written(call, message), failed]),
-      finish: () => void call.end(),
+      send: (message: unknown) => Promise.race([failed, call.send(this.#encode(message))]),
+      finish: () => call.finish(),
       cancel: () => call.cancel(),
     });
   }
 
-  /** A connection that was closed throws at once. */
-  #begin<T extends EventEmitter & Cancelable>(start: () => T): T {
-    let call: T;
+  /** A call that is answered once. */
+  #single(options: RpcOptions): { call: Call; reply: Promise<unknown> } {
+    const replies: unknown[] = [];
+    let settle: (error: Error | undefined) => void;
+    const reply = new Promise<unknown>((resolve, reject) => {
+      settle = (error) => {
+        if (error !== undefined) reject(error);
+        else if (replies.length === 1) resolve(replies[0]);
+        else
+          reject(
+            this.errorOf(
+              new StatusError(
+                Code.Internal,
+                `${this.path} was answered with ${replies.length} messages instead of one`,
+              ),
+            ),
+          );
+      };
+    });
+    const call = this.#begin(options, { take: (message) => replies.push(message), end: (error) => settle(error) });
+    return { call, reply };
+  }
+
+  /** @throws Error of the library's, also when the signal is aborted already */
+  #begin(options: RpcOptions, receiver: { take(message: unknown): void; end(error: Error | undefined): void }): Call {
+    const { signal, timeoutMs } = options;
+    throwIfAborted(signal);
+    const listener: Listener = {
+      message: (bytes) => receiver.take(this.method.response.decode(bytes)),
+      end: (error) => {
+        signal?.removeEventListener('abort', cancel);
+        receiver.end(error && (signal?.aborted ? abortedBy(signal) : this.errorOf(error)));
+      },
+    };
+    let call: Call;
     try {
-      call = start();
+      call = this.channel.call(this.#headers(options), bounded(timeoutMs), listener);
     } catch (error) {
       throw this.errorOf(error);
     }
-    this.calls.add(call);
-    call.once('status', () => this.calls.delete(call));
+    const cancel = (): void => call.cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
     return call;
   }
 
-  #failure(error: unknown, { signal }: RpcOptions): Error {
-    return signal?.aborted === true ? abortedBy(signal) : this.errorOf(error);
+  /** In its frame. @throws ResourceExhaustedError for one that is too large */
+  #encode(message: unknown): Buffer {
+    const bytes = this.method.request.encode(message).finish();
+    try {
+      return frame(bytes);
+    } catch (error) {
+      throw this.errorOf(error);
+    }
   }
 
-  #metadata({ namespace = this.namespace, lease, headers = {} }: RpcOptions): Metadata {
-    const metadata = new Metadata();
-    metadata.set('containerd-namespace', namespace);
-    if (lease !== undefined) metadata.set('containerd-lease', lease);
-    for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
-    return metadata;
+  #headers({ namespace = this.namespace, lease, headers = {}, timeoutMs }: RpcOptions): OutgoingHttpHeaders {
+    const late = bounded(timeoutMs);
+    return {
+      ':method': 'POST',
+      ':path': this.path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      ...(late === undefined ? {} : { 'grpc-timeout': timeoutText(late) }),
+      'containerd-namespace': namespace,
+      ...(lease === undefined ? {} : { 'containerd-lease': lease }),
+      ...headers,
+    };
   }
 }
 
-function deadline({ timeoutMs }: RpcOptions): GrpcOptions {
-  return timeoutMs === undefined || !Number.isFinite(timeoutMs) ? {} : { deadline: Date.now() + timeoutMs };
+/** A time that a timer can wait for. */
+function bounded(timeoutMs: number | undefined): number | undefined {
+  return timeoutMs === undefined || timeoutMs > MAX_TIMER_MS ? undefined : Math.max(0, timeoutMs);
 }
 
-/** Cancels the call when the signal aborts; gives the function that ends this. */
-function heed(call: Cancelable, signal: AbortSignal | undefined): () => void {
-  if (signal === undefined) return () => undefined;
-  const cancel = (): void => call.cancel();
-  signal.addEventListener('abort', cancel, { once: true });
-  return () => signal.removeEventListener('abort', cancel);
-}
-
-function written(
-  call: { write(message: unknown, callback: (error?: Error | null) => void): boolean },
-  message: unknown,
-): Promise<void> {
-  return new Promise((resolve) => void call.write(message, () => resolve()));
+/** As gRPC has it: at most eight digits, and a unit. */
+function timeoutText(ms: number): string {
+  return ms < 1e8 ? `${Math.ceil(ms)}m` : `${Math.ceil(ms / 1000)}S`;
 }

@@ -1,5 +1,12 @@
 /** The messages of a stream as an iterator; the stream runs from the beginning, whenever the first one is asked for. */
-import type { Readable } from 'node:stream';
+/** Where the messages come from. */
+export interface Source {
+  pause(): void;
+  resume(): void;
+  isPaused(): boolean;
+  /** Gives the call up. */
+  cancel(): void;
+}
 
 /** So many messages wait here at most; then the server is not read from. */
 const HIGH_WATER = 256;
@@ -10,28 +17,23 @@ export class MessageStream<T> implements AsyncIterableIterator<T> {
   #error: unknown;
   #ended = false;
 
-  /** @param cancel gives the call up */
-  constructor(
-    private readonly source: Readable,
-    errorOf: (error: unknown) => unknown,
-    private readonly cancel: () => void,
-  ) {
-    source.on('data', (message: T) => this.#take(message));
-    source.once('end', () => this.#end(undefined));
-    // The library tells of an error beside the stream's own state, once or twice.
-    source.on('error', (error) => this.#end(errorOf(error)));
+  #source: Source | undefined;
+
+  /** @param source its messages and its end are told by `take` and `end` */
+  from(source: Source): void {
+    this.#source = source;
   }
 
   next(): Promise<IteratorResult<T>> {
     const value = this.#queue.shift();
     if (value !== undefined) {
-      if (this.source.isPaused() && this.#queue.length < HIGH_WATER / 2) this.source.resume();
+      if (this.#source?.isPaused() && this.#queue.length < HIGH_WATER / 2) this.#source.resume();
       return Promise.resolve({ value, done: false });
     }
     if (this.#error !== undefined) {
       const error = this.#error;
       this.#error = undefined;
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- it was made by errorOf
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- it is what the call has failed with
       return Promise.reject(error);
     }
     if (this.#ended) return Promise.resolve({ value: undefined, done: true });
@@ -40,8 +42,8 @@ export class MessageStream<T> implements AsyncIterableIterator<T> {
 
   return(): Promise<IteratorResult<T>> {
     this.#queue.length = 0;
-    this.#end(undefined);
-    this.cancel();
+    this.end(undefined);
+    this.#source?.cancel();
     return Promise.resolve({ value: undefined, done: true });
   }
 
@@ -49,7 +51,7 @@ export class MessageStream<T> implements AsyncIterableIterator<T> {
     return this;
   }
 
-  #take(message: T): void {
+  take(message: T): void {
     if (this.#ended) return;
     const asking = this.#asking.shift();
     if (asking) {
@@ -57,10 +59,11 @@ export class MessageStream<T> implements AsyncIterableIterator<T> {
       return;
     }
     this.#queue.push(message);
-    if (this.#queue.length >= HIGH_WATER) this.source.pause();
+    if (this.#queue.length >= HIGH_WATER) this.#source?.pause();
   }
 
-  #end(error: unknown): void {
+  /** @param error undefined when all has come */
+  end(error: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
     const [first, ...others] = this.#asking.splice(0);

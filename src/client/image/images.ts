@@ -1,25 +1,27 @@
 /** The images of a daemon. */
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { millis, type containerd } from '../../api/full.js';
 import { normalize } from '../../oci/image-name.js';
 import type { Descriptor, Platform, Manifest } from '../../oci/image.js';
 import { Code, TtrpcError } from '../../ttrpc/status.js';
 import { abortable, limit, throwIfAborted } from '../abort.js';
-import { AlreadyExistsError, ClientError, errorOf, InvalidArgumentError, NotFoundError } from '../errors.js';
+import { ClientError, errorOf, InvalidArgumentError, NotFoundError } from '../errors.js';
 import type { Services } from '../grpc/services.js';
 import { parseReference } from '../registry/reference.js';
 import { Repository } from '../registry/repository.js';
 import type { CallOptions, Mount } from '../types/calls.js';
 import { importArchive } from './archive.js';
+import { namelessOf } from './compose.js';
 import { readJson, type Scope } from './content.js';
 import { detailsOf } from './details.js';
 import { historyOf } from './history.js';
+import { importRoot } from './import-root.js';
 import { leased } from './lease.js';
-import { manifestFor, nothingFor, parsePlatform } from './platform.js';
-import { pruneImages } from './prune.js';
+import { checkPlatform, manifestFor, nothingFor, parsePlatform } from './platform.js';
+import { isTagged, pruneImages } from './prune.js';
 import { pullImage } from './pull.js';
 import { pushImage } from './push.js';
+import { imageOf, putImage } from './put.js';
 import { saveImages } from './save.js';
 import { DEFAULT_SNAPSHOTTER, unpackLayers, type Unpacking } from './unpack.js';
 import type {
@@ -29,8 +31,10 @@ import type {
   ImageDetails,
   Images,
   ImportOptions,
+  ImportRootOptions,
   OfPlatform,
   Pruned,
+  PruneImagesOptions,
   PullOptions,
   PushedImage,
   PushOptions,
@@ -69,24 +73,45 @@ export class ClientImages implements Images {
     const { snapshotter = DEFAULT_SNAPSHOTTER, onProgress, name, unpack = true } = options;
     const want = parsePlatform(options.platform);
     const signal = limit(options);
+    return await this.#fromArchive(archive, signal, async (scope, chunks) => {
+      const archived = await abortable(importArchive(scope, chunks, onProgress), signal);
+      if (archived.length !== 1 && name !== undefined)
+        throw invalid(`the archive has ${archived.length} images, so one name does not do`);
+      const images: Image[] = [];
+      for (const { names, target } of archived) {
+        const called = name === undefined ? names : [normalize(name)];
+        if (called.length === 0) throw invalid(`image ${target.digest} of the archive has no name: give one`);
+        if (unpack) await this.#unpack(scope, target, { snapshotter, onProgress, want });
+        for (const one of called) {
+          images.push(await putImage(scope, one, target));
+          onProgress?.({ step: 'done', what: one, at: 1, total: 1 });
+        }
+      }
+      return images;
+    });
+  }
+
+  async importRoot(archive: string | Readable, options: ImportRootOptions = {}): Promise<Image> {
+    const { snapshotter = DEFAULT_SNAPSHOTTER, name, message = 'imported', changes = [] } = options;
+    const platform = parsePlatform(options.platform);
+    const called = name === undefined ? undefined : parseReference(name).name;
+    const signal = limit(options);
+    return await this.#fromArchive(archive, signal, async (scope, chunks) => {
+      const importing = importRoot(scope, chunks, { platform, message, changes, snapshotter });
+      const target = await abortable(importing, signal);
+      return putImage(scope, called ?? namelessOf(target), target);
+    });
+  }
+
+  /** Whatever becomes of it, the archive is read no further. */
+  async #fromArchive<T>(
+    archive: string | Readable,
+    signal: AbortSignal | undefined,
+    work: (scope: Scope, chunks: AsyncIterable<Uint8Array>) => Promise<T>,
+  ): Promise<T> {
     const source = typeof archive === 'string' ? await readFile(archive) : archive;
     try {
-      return await leased(this.services, signal, async (scope) => {
-        const archived = await abortable(importArchive(scope, source as AsyncIterable<Uint8Array>, onProgress), signal);
-        if (archived.length !== 1 && name !== undefined)
-          throw invalid(`the archive has ${archived.length} images, so one name does not do`);
-        const images: Image[] = [];
-        for (const { names, target } of archived) {
-          const called = name === undefined ? names : [normalize(name)];
-          if (called.length === 0) throw invalid(`image ${target.digest} of the archive has no name: give one`);
-          if (unpack) await this.#unpack(scope, target, { snapshotter, onProgress, want });
-          for (const one of called) {
-            images.push(await this.#put(scope, one, target));
-            onProgress?.({ step: 'done', what: one, at: 1, total: 1 });
-          }
-        }
-        return images;
-      });
+      return await leased(this.services, signal, (scope) => work(scope, source as AsyncIterable<Uint8Array>));
     } catch (error) {
       // The archive's own defects are told by what reads it.
       if (error instanceof TtrpcError && !(error instanceof ClientError))
@@ -115,7 +140,7 @@ export class ClientImages implements Images {
             snapshotter: unpack ? snapshotter : undefined,
             progress,
           });
-          const image = await this.#put(scope, reference.name, target);
+          const image = await putImage(scope, reference.name, target);
           progress?.({ step: 'done', what: image.name, at: 1, total: 1 });
           return image;
         },
@@ -153,7 +178,7 @@ export class ClientImages implements Images {
   async tag(image: Image | string, name: string, options: CallOptions = {}): Promise<Image> {
     const signal = limit(options);
     const { target } = await this.#image(image, signal);
-    return this.#put({ services: this.services, signal, lease: undefined }, parseReference(name).name, target);
+    return putImage({ services: this.services, signal, lease: undefined }, parseReference(name).name, target);
   }
 
   async history(image: Image | string, options: OfPlatform = {}): Promise<HistoryEntry[]> {
@@ -169,8 +194,10 @@ export class ClientImages implements Images {
     yield* saveImages({ services: this.services, signal }, found, want);
   }
 
-  prune({ all = false, ...options }: CallOptions & { readonly all?: boolean | undefined } = {}): Promise<Pruned> {
-    return pruneImages(this.services, all, { signal: limit(options) });
+  prune({ all = false, filter, ...options }: PruneImagesOptions = {}): Promise<Pruned> {
+    const accepts = async (image: Image): Promise<boolean> =>
+      (all || !isTagged(image)) && (filter === undefined || (await filter(image)));
+    return pruneImages(this.services, accepts, { signal: limit(options) });
   }
 
   async unpack(image: Image | string, options: UnpackOptions = {}): Promise<string> {
@@ -179,6 +206,7 @@ export class ClientImages implements Images {
     const signal = limit(options);
     const { name, target } = await this.#image(image, signal);
     return leased(this.services, signal, async (scope) => {
+      if (options.platform) await checkPlatform(scope, { name, target }, want);
       const top = await this.#unpack(scope, target, { snapshotter, onProgress, want });
       if (top === undefined) throw nothingFor(name, want);
       return top;
@@ -225,6 +253,7 @@ export class ClientImages implements Images {
     const signal = limit(options);
     const { name, target } = await this.#image(image, signal);
     const scope = { services: this.services, signal };
+    if (options.platform) await checkPlatform(scope, { name, target }, want);
     const manifest = await manifestFor(scope, target, want);
     if (manifest === undefined) throw nothingFor(name, want);
     return { scope, manifest };
@@ -243,38 +272,6 @@ export class ClientImages implements Images {
     const manifest = await manifestFor(scope, target, want);
     return manifest && unpackLayers(scope, manifest, unpacking);
   }
-
-  async #put(
-    { services, signal, lease }: Scope,
-    name: string,
-    { mediaType, digest, size }: Descriptor,
-  ): Promise<Image> {
-    const image = { name, target: { mediaType, digest, size } };
-    try {
-      return imageOf((await services.images.Create({ image }, { signal, lease })).image ?? image);
-    } catch (error) {
-      if (!(error instanceof AlreadyExistsError)) throw error;
-    }
-    return imageOf(
-      (await services.images.Update({ image, updateMask: { paths: ['target'] } }, { signal, lease })).image ?? image,
-    );
-  }
-}
-
-function imageOf({
-  name,
-  labels,
-  target,
-  createdAt,
-  updatedAt,
-}: containerd.services.images.v1.Image.$Properties): Image {
-  return {
-    name: name ?? '',
-    labels: { ...labels },
-    target: { mediaType: target?.mediaType ?? '', digest: target?.digest ?? '', size: Number(target?.size ?? 0) },
-    createdAt: new Date(millis(createdAt) ?? 0),
-    updatedAt: new Date(millis(updatedAt) ?? 0),
-  };
 }
 
 async function readFile(path: string): Promise<Readable> {

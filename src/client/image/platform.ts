@@ -13,6 +13,7 @@ import {
 import { Code } from '../../ttrpc/status.js';
 import { InvalidArgumentError, NotFoundError } from '../errors.js';
 import { readJson, type Scope } from './content.js';
+import type { Image } from './types.js';
 
 const SYSTEMS = ['linux', 'windows', 'freebsd', 'darwin'];
 /** Other names of architectures, as containerd takes them. */
@@ -67,6 +68,22 @@ export function nothingFor(name: string, want: Platform, has: readonly Descripto
     Code.NotFound,
     `image ${name} has nothing for ${platformName(want)}${names.length > 0 ? `, but for ${[...new Set(names)].join(', ')}` : ''}: not found`,
   );
+}
+
+/**
+ * Of an image that is for one platform only, when somebody has asked for another one.
+ *
+ * @throws NotFoundError
+ */
+export async function checkPlatform(
+  scope: Pick<Scope, 'services' | 'signal'>,
+  { name, target }: Pick<Image, 'name' | 'target'>,
+  want: Platform,
+): Promise<void> {
+  if (!isManifest(target)) return;
+  const manifest = await readJson<Manifest>(scope, target.digest);
+  const is = await readJson<Config>(scope, manifest.config.digest);
+  if (!suits(is, want)) throw nothingFor(name, want, [{ ...target, platform: is }]);
 }
 
 /** The manifest of an image for a platform, of what the daemon has; undefined when there is none. */

@@ -43,6 +43,12 @@ export interface Images {
    */
   import(archive: string | Readable, options?: ImportOptions): Promise<Image[]>;
   /**
+   * Makes an image of one layer of a root file system's tar archive, compressed or not, such as `container.export()` gives. A string is a path.
+   *
+   * @throws InvalidArgumentError for what is no such archive
+   */
+  importRoot(archive: string | Readable, options?: ImportRootOptions): Promise<Image>;
+  /**
    * Images as an archive that {@link import}, `docker load` and `ctr images import` take: the bytes as they are read from the daemon. Of an image for
    * several platforms goes what it has for one.
    */
@@ -51,7 +57,7 @@ export interface Images {
    * Deletes images that no container was made from and that have no tag; with `all`, those with one, too. What pulls have left that were broken
    * off or killed goes as well.
    */
-  prune(options?: CallOptions & { readonly all?: boolean | undefined }): Promise<Pruned>;
+  prune(options?: PruneImagesOptions): Promise<Pruned>;
   /** Makes snapshots of its layers, unless they are there. @returns name of the topmost one */
   unpack(image: Image | string, options?: UnpackOptions): Promise<string>;
   /** What the image says about its containers, for this machine's platform. */
@@ -128,6 +134,38 @@ export interface PushOptions extends OfPlatform, RegistryOptions {
 export interface PushedImage {
   readonly name: string;
   readonly target: { readonly mediaType: string; readonly digest: string; readonly size: number };
+}
+
+/** Which images are deleted of those that no container was made from. */
+export interface PruneImagesOptions extends CallOptions {
+  /** Those with a tag, too. */
+  readonly all?: boolean | undefined;
+  /** Of these, which. */
+  readonly filter?: ((image: Image) => boolean | Promise<boolean>) | undefined;
+}
+
+/** How an image is made of a container. */
+export interface CommitOptions extends CallOptions {
+  /** What it is called. Without a name it is known by its digest alone, and `prune` takes it away. */
+  readonly name?: string | undefined;
+  readonly author?: string | undefined;
+  /** Stands in its history. */
+  readonly message?: string | undefined;
+  /** Instructions of a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR. */
+  readonly changes?: readonly string[] | undefined;
+  /** Whether the container stands still while its files are compared. Default true. */
+  readonly pause?: boolean | undefined;
+}
+
+/** How a root file system becomes an image. */
+export interface ImportRootOptions extends OfPlatform {
+  /** What it is called. Without a name it is known by its digest alone, and `prune` takes it away. */
+  readonly name?: string | undefined;
+  /** Stands in its history. */
+  readonly message?: string | undefined;
+  /** As of {@link CommitOptions.changes}. */
+  readonly changes?: readonly string[] | undefined;
+  readonly snapshotter?: string | undefined;
 }
 
 /** What was taken away. */

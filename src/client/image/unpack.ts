@@ -1,6 +1,6 @@
 /** Layers of an image as snapshots, each on top of the one before. */
 import { createHash, randomBytes } from 'node:crypto';
-import type { Config, Descriptor, Manifest } from '../../oci/image.js';
+import { UNCOMPRESSED, type Config, type Descriptor, type Manifest } from '../../oci/image.js';
 import { Code } from '../../ttrpc/status.js';
 import { quietly } from '../abort.js';
 import { AlreadyExistsError, InvalidArgumentError, NotFoundError } from '../errors.js';
@@ -9,7 +9,6 @@ import type { Progress } from './types.js';
 
 export const DEFAULT_SNAPSHOTTER = 'overlayfs';
 const SNAPSHOT_REF = 'containerd.io/snapshot.ref';
-const UNCOMPRESSED = 'containerd.io/uncompressed';
 
 /** Names of the snapshots of layers, from the lowest up. */
 export function chainOf(diffIds: readonly string[]): string[] {

@@ -41,7 +41,7 @@ export function checkExtraHost(text: string): string {
 
 /** The whole of /etc/hosts. */
 export function hostsText(
-  request: Pick<Request, 'extraHosts' | 'hostname' | 'name' | 'id' | 'aliases'>,
+  request: Pick<Request, 'extraHosts' | 'hostname' | 'domainname' | 'name' | 'id' | 'aliases'>,
   attachments: readonly NetworkAttachment[],
   neighbours: readonly Neighbour[],
 ): string {
@@ -69,11 +69,14 @@ export function renewedHosts(
 }
 
 function blockLines(
-  request: Pick<Request, 'hostname' | 'name' | 'id' | 'aliases'>,
+  request: Pick<Request, 'hostname' | 'domainname' | 'name' | 'id' | 'aliases'>,
   attachments: readonly NetworkAttachment[],
   neighbours: readonly Neighbour[],
 ): string[] {
-  const own = [...new Set([request.hostname, ...namesOf(request)])].filter(Boolean).join(' ');
+  const { hostname, domainname } = request;
+  // The whole name first: it is what `hostname -f` finds.
+  const whole = domainname === undefined ? [] : [`${hostname}.${domainname}`];
+  const own = [...new Set([...whole, hostname, ...namesOf(request)])].filter(Boolean).join(' ');
   const networks = new Set(attachments.map(({ network }) => network));
   const others = neighbours.flatMap(({ names, attachments: theirs }) =>
     theirs

@@ -6,6 +6,8 @@ import type { NetworkPlaces } from './types.js';
 /** Places that have been decided on. */
 export interface Places {
   readonly confDir: string;
+  /** The daemon's, whose networks are looked for, too; undefined in states that were written before there was this. */
+  readonly namespace?: string;
   readonly pluginDirs: readonly string[];
   readonly stateDir: string;
   readonly pinDir: string;
@@ -20,11 +22,12 @@ const PIN_DIR = '/run/hawser/netns';
 const SYSTEM_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /** nerdctl's names of the variables. */
-export function placesOf(given: NetworkPlaces = {}): Places {
+export function placesOf(given: NetworkPlaces = {}, namespace?: string): Places {
   const { CNI_PATH, NETCONFPATH } = process.env;
   const fromEnvironment = CNI_PATH?.split(delimiter).filter(Boolean);
   return {
     confDir: given.confDir || NETCONFPATH || CONF_DIR,
+    ...(namespace === undefined ? {} : { namespace }),
     pluginDirs: given.pluginDirs ?? (fromEnvironment?.length ? fromEnvironment : PLUGIN_DIRS),
     stateDir: given.stateDir || STATE_DIR,
     pinDir: given.pinDir || PIN_DIR,

@@ -46,13 +46,16 @@ export interface NetworkContext {
   readonly scope: string;
 }
 
-type Options = NetworkOptions & Pick<SpecOptions, 'mounts' | 'hostname' | 'readonlyRootfs'> & { readonly id: string };
+type Options = NetworkOptions &
+  Pick<SpecOptions, 'mounts' | 'hostname' | 'domainname' | 'readonlyRootfs'> & { readonly id: string };
 
 /** What is to be done, in the order in which a container is made. */
 export interface NetworkPlan {
   /** For the spec, instead of what was asked for. */
   readonly options: Pick<SpecOptions, 'network' | 'mounts' | 'hostname'>;
   readonly labels: Readonly<Record<string, string>>;
+  /** Of networks, or `none`, `host`, `container:ID`; undefined for a namespace that somebody else has made. */
+  readonly names: readonly string[] | undefined;
   /** Adds the hooks. */
   finish(spec: Spec): void;
   /** Writes the directory, once there is a record of the container. */
@@ -78,7 +81,8 @@ export async function planNetwork(
   const asked = parsePorts(options.ports);
   checkOptions(options, kind, asked);
   // The host's network has all ports as it is: docker passes over what is asked for there, too.
-  const ports = kind.kind === 'networks' ? [...asked, ...(options.publishAll === true ? exposed(config) : [])] : [];
+  const ports =
+    kind.kind === 'networks' ? [...asked, ...(options.publishAll === true ? exposed(options, config) : [])] : [];
   const { places, scope } = context;
   const dir = directoryOf(places, scope, options.id);
   const wanted = kind.kind === 'networks' ? await wantedOf(places, kind.names, options, ports) : [];
@@ -104,6 +108,7 @@ export async function planNetwork(
     options: { network, mounts, ...(hostname === undefined ? {} : { hostname }) },
     // A value may have some 4000 bytes in containerd.
     labels: { [NETWORKS_LABEL]: said.join(',') },
+    names: kind.kind === 'path' ? undefined : said,
     finish: (spec) => {
       if (wanted.length > 0) addHooks(spec, dir);
     },
@@ -118,6 +123,7 @@ export async function planNetwork(
           address: context.address,
           name: options.id,
           hostname: spec.hostname ?? hostName(),
+          ...(options.domainname ? { domainname: options.domainname } : {}),
           aliases: options.networkAliases ?? [],
           networks: said,
           wanted,
@@ -208,9 +214,9 @@ async function wantedOf(
   }));
 }
 
-/** The ports that an image says it listens on. */
-function exposed(config: ImageConfig | undefined): WantedPort[] {
-  return parsePorts(Object.keys(config?.ExposedPorts ?? {}));
+/** The ports that it listens on, as its image says, and who makes it. */
+function exposed({ expose = [] }: NetworkOptions, config: ImageConfig | undefined): WantedPort[] {
+  return parsePorts([...new Set([...Object.keys(config?.ExposedPorts ?? {}), ...expose])]);
 }
 
 function portsOf(places: Places, wanted: readonly WantedPort[]): PortMapping[] {

@@ -173,11 +173,11 @@ async function attachAll(dir: string, request: Request, up: Up, configs: readonl
   }
 }
 
-function configOf({ confDir }: Places, name: string): NetworkConfig {
-  const config = readConfigs(confDir).find((one) => one.name === name);
+function configOf(places: Places, name: string): NetworkConfig {
+  const config = readConfigs(places).find((one) => one.name === name);
   if (config === undefined)
     throw precondition(
-      `network ${name} is not there any more: no file of ${confDir} has it; make it by \`hawser network create\``,
+      `network ${name} is not there any more: no file of ${places.confDir} has it; make it by \`hawser network create\``,
     );
   return config;
 }

@@ -45,6 +45,8 @@ export interface Request {
   /** As others know it: nerdctl's name for it, or its id. */
   readonly name: string;
   readonly hostname: string;
+  /** With it, the host name is whole. */
+  readonly domainname?: string;
   readonly aliases: readonly string[];
   /** As it was said: names, or one of `none`, `host`, `container:ID` and a path. */
   readonly networks: readonly string[];

@@ -11,7 +11,6 @@ import { checkRequirements } from './requirements.js';
 import { removeEmpty } from './state.js';
 import type { Network, NetworkCreateOptions } from './types.js';
 
-const execute = promisify(execFile);
 /** Those of the plugin `firewall` that have rules for each bridge, which it does not take back. */
 const BRIDGE_CHAINS = ['CNI-ISOLATION-STAGE-1', 'CNI-ISOLATION-STAGE-2'];
 
@@ -38,21 +37,21 @@ function nerdctlLabels({ nerdctlLabels: labels }: Readonly<Record<string, unknow
 }
 
 /** By name, or the beginning of its id. @throws NotFoundError */
-export function findNetwork({ confDir }: Places, reference: string): NetworkConfig {
+export function findNetwork(places: Places, reference: string): NetworkConfig {
   const damaged: string[] = [];
-  const all = readConfigs(confDir, (file, why) => damaged.push(`; ${file} cannot be read: ${why}`));
+  const all = readConfigs(places, (file, why) => damaged.push(`; ${file} cannot be read: ${why}`));
   const named = all.find(({ name }) => name === reference);
   if (named !== undefined) return named;
   const meant = /^[0-9a-f]+$/.test(reference) ? all.filter(({ name }) => networkId(name).startsWith(reference)) : [];
   if (meant.length === 1) return meant[0]!;
   throw notFound(
-    `network ${reference} is not there: ${confDir} has ${all.map(({ name }) => name).join(', ') || 'none'}; \`hawser network create\` makes one${damaged.join('')}`,
+    `network ${reference} is not there: ${places.confDir} has ${all.map(({ name }) => name).join(', ') || 'none'}; \`hawser network create\` makes one${damaged.join('')}`,
   );
 }
 
 /** The network of a name, ready to be used; the default one is made. */
 export function readyNetwork(places: Places, reference: string): NetworkConfig {
-  const all = readConfigs(places.confDir);
+  const all = readConfigs(places);
   const name = reference === 'default' && !all.some((one) => one.name === 'default') ? DEFAULT_NETWORK : reference;
   const isNew = name === DEFAULT_NETWORK && !all.some((one) => one.name === name);
   const config = isNew ? writeNetwork(places, { name }) : findNetwork(places, name);
@@ -65,7 +64,7 @@ export function writeNetwork(places: Places, options: NetworkCreateOptions): Net
   const { name } = options;
   const { confDir, stateDir } = places;
   checkNetworkName(name);
-  const known = readConfigs(confDir);
+  const known = readConfigs(places);
   const other = known.find((one) => one.name === name);
   if (other !== undefined) throw alreadyExists(`network ${name} is there already (${other.file})`);
   const text = `${JSON.stringify(makeConfig(options, known, join(stateDir, 'addresses')), undefined, 2)}\n`;
@@ -121,7 +120,7 @@ function words(rule: string): string[] {
 
 async function run(file: string, args: readonly string[]): Promise<{ failed: boolean; text: string }> {
   try {
-    const { stdout } = await execute(file, [...args], { env: { PATH: programPath(), LC_ALL: 'C' } });
+    const { stdout } = await promisify(execFile)(file, [...args], { env: { PATH: programPath(), LC_ALL: 'C' } });
     return { failed: false, text: stdout };
   } catch (error) {
     const { stderr } = error as { stderr?: string };

@@ -34,8 +34,10 @@ export interface NetworkOptions {
    * objects; a `hostPort` of 0 is any.
    */
   readonly ports?: readonly (string | (Partial<PortMapping> & Pick<PortMapping, 'containerPort'>))[] | undefined;
-  /** Publish each port that the image exposes, too, at any port of the host's. */
+  /** Publish each port that is exposed, too, at any port of the host's. */
   readonly publishAll?: boolean | undefined;
+  /** Ports that it exposes besides those of its image: `80`, `53/udp`, `8000-8005`. They count with `publishAll` alone. */
+  readonly expose?: readonly string[] | undefined;
   /** Its address in the first network. */
   readonly ip?: string | undefined;
   /** Its hardware address in the first network. */
@@ -69,6 +71,12 @@ export interface Network {
   readonly createdAt: Date | undefined;
   /** The configuration as it is written. */
   readonly config: Readonly<Record<string, unknown>>;
+}
+
+/** Which networks are removed of those that Hawser has made and no container uses. */
+export interface PruneNetworksOptions extends CallOptions {
+  /** Of these, which. */
+  readonly filter?: ((network: Network) => boolean) | undefined;
 }
 
 /** A container in a network. */
@@ -138,9 +146,14 @@ export interface Networks {
   /** With its interface. @throws NotFoundError, FailedPreconditionError when a container uses it, or it is not Hawser's */
   remove(name: string, options?: CallOptions): Promise<void>;
   /** Removes the networks that Hawser has made and no container uses, but `bridge`. @returns their names */
-  prune(options?: CallOptions): Promise<string[]>;
-  /** What a container has of networks. One that another program has made has nothing here. */
-  of(containerId: string): ContainerNetwork;
+  prune(options?: PruneNetworksOptions): Promise<string[]>;
+  /**
+   * What a container has of networks. Of one that nerdctl has made, what its labels say, and while it runs its ports and addresses; of one that another
+   * program has made, nothing.
+   *
+   * @param labels those of its record, by which nerdctl's is known
+   */
+  of(containerId: string, labels?: Readonly<Record<string, string>>): ContainerNetwork;
   /**
    * Gives back what ended containers still hold, such as addresses after a restart of the machine, and removes the files of those that are no
    * more. The other calls do so, too, and so does the start of any container in a network.

@@ -2,16 +2,17 @@ import { readdirSync, statSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { Code } from '../../ttrpc/status.js';
 import { InvalidArgumentError } from '../errors.js';
-import type { SpecLinux } from './types.js';
+import type { DeviceRule, SpecLinux } from './types.js';
 
 /** Gives a container a device of the host: `PATH`, `HOST:CONTAINER`, or `HOST:CONTAINER:rwm`. */
 export function addDevice(linux: SpecLinux, text: string): void {
   const [host = '', container = host, access = 'rwm'] = text.split(':');
   const stat = statSync(host, { throwIfNoEntry: false });
   if (stat === undefined || !(stat.isCharacterDevice() || stat.isBlockDevice())) {
+    const hint = /^[^/].*[/=]/.test(text) ? ', nor is it of the form vendor.com/class=name' : '';
     throw new InvalidArgumentError(
       Code.InvalidArgument,
-      `device ${JSON.stringify(text)}: ${host} is no device of this machine: invalid argument`,
+      `device ${JSON.stringify(text)}: ${host} is no device of this machine${hint}: invalid argument`,
     );
   }
   const device = deviceOf(container, stat);
@@ -21,6 +22,19 @@ export function addDevice(linux: SpecLinux, text: string): void {
     ...linux.resources,
     devices: [...(linux.resources?.devices ?? []), { allow: true, type, major, minor, access }],
   };
+}
+
+/** What its processes may use besides. */
+export function addDeviceRules(linux: SpecLinux, rules: readonly DeviceRule[]): void {
+  if (rules.length === 0) return;
+  const allowed = rules.map(({ type, major, minor, access }) => ({
+    allow: true,
+    type,
+    ...(major === undefined ? {} : { major }),
+    ...(minor === undefined ? {} : { minor }),
+    access,
+  }));
+  linux.resources = { ...linux.resources, devices: [...(linux.resources?.devices ?? []), ...allowed] };
 }
 
 /** What is no device's place, or would be that of the host's terminals and queues. */
@@ -51,11 +65,14 @@ function deviceOf(path: string, stat: Stats): Device {
   return {
     path,
     type: stat.isBlockDevice() ? 'b' : 'c',
-    // As glibc's major(3) and minor(3); numbers of devices fit into 32 bits.
-    major: (stat.rdev >>> 8) & 0xfff,
-    minor: (stat.rdev & 0xff) | ((stat.rdev >>> 12) & 0xfff00),
+    ...deviceNumbers(stat.rdev),
     fileMode: stat.mode & 0o777,
     uid: stat.uid,
     gid: stat.gid,
   };
+}
+
+/** As glibc's major(3) and minor(3); numbers of devices fit into 32 bits. */
+export function deviceNumbers(rdev: number): { major: number; minor: number } {
+  return { major: (rdev >>> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
 }

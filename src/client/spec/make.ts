@@ -2,11 +2,13 @@
 import { existsSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { Code } from '../../ttrpc/status.js';
+import { isCdiName } from '../cdi/names.js';
 import { FailedPreconditionError, InvalidArgumentError } from '../errors.js';
 import type { ImageConfig } from '../image/types.js';
 import { specCgroupsPath } from './cgroup.js';
 import { DEFAULT_PATH, defaultSpec, NETWORK_SYSCTL } from './defaults.js';
-import { addDevice } from './devices.js';
+import { blockIoOf } from './block-io.js';
+import { addDevice, addDeviceRules } from './devices.js';
 import { addInit } from './init.js';
 import { addGroups, applyProcess, mergeEnv, type WithRoot } from './process.js';
 import { applySecurity } from './security.js';
@@ -70,7 +72,8 @@ export async function makeSpec(input: SpecInput): Promise<Spec> {
 
   await applySecurity(spec, options);
   spec.mounts = mergeMounts(spec.mounts!, options.mounts ?? []);
-  for (const device of options.devices ?? []) addDevice(linux, device);
+  addDeviceRules(linux, options.deviceRules ?? []);
+  for (const device of options.devices ?? []) if (!isCdiName(device)) addDevice(linux, device);
   const sysctl = { ...((options.network ?? 'none') === 'none' ? networkSysctl() : {}), ...options.sysctl };
   if (Object.keys(sysctl).length > 0) linux.sysctl = sysctl;
   applyNamespaces(spec, options);
@@ -80,8 +83,19 @@ export async function makeSpec(input: SpecInput): Promise<Spec> {
   const hostname = options.hostname ?? (options.network === 'host' ? undefined : id);
   if (hostname !== undefined && linux.namespaces!.some(({ type }) => type === 'uts'))
     spec.hostname = hostname.slice(0, MAX_HOSTNAME);
+  if (options.domainname) setDomain(spec, options.domainname);
   linux.resources = { ...linux.resources, ...limitResources(options.limits ?? {}) };
   return spec;
+}
+
+/** As docker has it: runtimes have not always known of domains. */
+function setDomain({ linux }: Spec, domainname: string): void {
+  if (!linux!.namespaces!.some(({ type }) => type === 'uts'))
+    throw new InvalidArgumentError(
+      Code.InvalidArgument,
+      `domain ${JSON.stringify(domainname)}: the host's is not to be changed, whose names the container has: invalid argument`,
+    );
+  linux!.sysctl = { ...linux!.sysctl, 'kernel.domainname': domainname };
 }
 
 function command({ entrypoint, args }: SpecOptions, config: ImageConfig | undefined): string[] {
@@ -180,7 +194,7 @@ function applyNamespaces(spec: Spec, { network = 'none', hostNamespaces = [], cg
 /** linux.resources for limits; also for `updateResources`. */
 export function limitResources(limits: Limits): LinuxResources {
   const { memory, memorySwap, memoryReservation, memorySwappiness, oomKillDisable, pids } = limits;
-  const { cpus, cpuShares, cpuset, cpusetMems, cpuQuota, cpuPeriod, blkioWeight } = limits;
+  const { cpus, cpuShares, cpuset, cpusetMems, cpuQuota, cpuPeriod, cpuRealtimeRuntime, cpuRealtimePeriod } = limits;
   if (cpus !== undefined && (cpuQuota ?? cpuPeriod) !== undefined)
     throw new InvalidArgumentError(
       Code.InvalidArgument,
@@ -196,8 +210,11 @@ export function limitResources(limits: Limits): LinuxResources {
       ...(memoryReservation === undefined ? {} : { reservation: memoryReservation }),
     };
   }
-  if ([cpus, cpuShares, cpuset, cpusetMems, cpuQuota, cpuPeriod].some((one) => one !== undefined)) {
+  const cpu = [cpus, cpuShares, cpuset, cpusetMems, cpuQuota, cpuPeriod, cpuRealtimeRuntime, cpuRealtimePeriod];
+  if (cpu.some((one) => one !== undefined)) {
     resources.cpu = {
+      ...(cpuRealtimeRuntime === undefined ? {} : { realtimeRuntime: cpuRealtimeRuntime }),
+      ...(cpuRealtimePeriod === undefined ? {} : { realtimePeriod: cpuRealtimePeriod }),
       ...(cpuQuota === undefined ? {} : { quota: cpuQuota }),
       ...(cpuPeriod === undefined ? {} : { period: cpuPeriod }),
       ...(cpusetMems === undefined ? {} : { mems: cpusetMems }),
@@ -207,6 +224,7 @@ export function limitResources(limits: Limits): LinuxResources {
     };
   }
   if (pids !== undefined) resources.pids = { limit: pids };
-  if (blkioWeight !== undefined) resources.blockIO = { weight: blkioWeight };
+  const blockIO = blockIoOf(limits);
+  if (blockIO !== undefined) resources.blockIO = blockIO;
   return resources;
 }

@@ -69,6 +69,31 @@ export interface LinuxResources {
   [key: string]: unknown;
 }
 
+/** What the device cgroup lets a container's processes open, and make. */
+export interface DeviceRule {
+  /** Of characters, of blocks, or all. */
+  readonly type: 'a' | 'b' | 'c';
+  /** Default: any. */
+  readonly major?: number | undefined;
+  readonly minor?: number | undefined;
+  /** Of `rwm`. */
+  readonly access: string;
+}
+
+/** What a container may take of one disk. */
+export interface BlkioDevice {
+  /** On the host: `/dev/sda`. */
+  readonly path: string;
+  /** Its share when the disk is busy, from 10 to 1000. */
+  readonly weight?: number | undefined;
+  /** Bytes each second. */
+  readonly readBps?: number | undefined;
+  readonly writeBps?: number | undefined;
+  /** Operations each second. */
+  readonly readIops?: number | undefined;
+  readonly writeIops?: number | undefined;
+}
+
 /** `linux` of the runtime spec. */
 export interface SpecLinux {
   namespaces?: { type: string; path?: string }[];
@@ -138,6 +163,8 @@ export interface SpecOptions extends ProcessOptions {
   readonly groupAdd?: readonly string[] | undefined;
   /** Default: the container's id; the host's with the host's network. */
   readonly hostname?: string | undefined;
+  /** Of NIS (domainname(1)). */
+  readonly domainname?: string | undefined;
   /** Added to the usual ones; one for the same destination takes its place. */
   readonly mounts?: readonly SpecMount[] | undefined;
   readonly readonlyRootfs?: boolean | undefined;
@@ -163,8 +190,15 @@ export interface SpecOptions extends ProcessOptions {
   /** `unconfined`: nothing of /proc and /sys is hidden or read-only. */
   readonly systemPaths?: 'unconfined' | undefined;
   readonly limits?: Limits | undefined;
-  /** Devices of the host by path, such as `/dev/fuse`, or `HOST:CONTAINER:rwm`. */
+  /**
+   * Devices of the host by path, such as `/dev/fuse`, or `HOST:CONTAINER:rwm`; and those of the Container Device Interface, `nvidia.com/gpu=0`, whose
+   * files are read when the container is made.
+   */
   readonly devices?: readonly string[] | undefined;
+  /** Where those files are, what a later directory says holding. Default: `/etc/cdi`, `/var/run/cdi`. */
+  readonly cdiSpecDirs?: readonly string[] | undefined;
+  /** Devices that its processes may use, if they are there or are made. */
+  readonly deviceRules?: readonly DeviceRule[] | undefined;
   /** Of each process (setrlimit(2)), by name with or without RLIMIT_; -1 or Infinity for no limit. */
   readonly rlimits?: readonly { readonly type: string; readonly soft: Integer; readonly hard: Integer }[] | undefined;
   readonly sysctl?: Readonly<Record<string, string>> | undefined;
@@ -202,5 +236,10 @@ export interface Limits {
   readonly oomKillDisable?: boolean | undefined;
   /** Its share of busy disks, from 10 to 1000. */
   readonly blkioWeight?: number | undefined;
+  /** Of single disks. */
+  readonly blkioDevices?: readonly BlkioDevice[] | undefined;
+  /** Microseconds of real-time scheduling in each period of so many, where the kernel has it (cgroup v1). */
+  readonly cpuRealtimeRuntime?: number | undefined;
+  readonly cpuRealtimePeriod?: number | undefined;
   readonly pids?: number | undefined;
 }

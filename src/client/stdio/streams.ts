@@ -129,7 +129,8 @@ export class Streams {
   }
 
   #input(open: 'pipe' | 'inherit' | undefined, path: string, closeIo: () => Promise<void>): Writable {
-    if (open === undefined) return unwritable();
+    // Another's FIFO may be there, whose end the shim has to be told of.
+    if (open === undefined) return unwritable(path === '' || this.paths.terminal ? undefined : closeIo);
     this.#writer = new FifoWritable(path, this.paths.terminal ? undefined : closeIo);
     if (open === 'pipe') return this.#writer;
     this.#inherited = process.stdin;
@@ -153,8 +154,9 @@ function empty(): Readable {
   return Readable.from([]);
 }
 
-function unwritable(): Writable {
+function unwritable(closeIo?: () => Promise<void>): Writable {
   return new Writable({
+    ...(closeIo && { final: (callback) => void closeIo().then(() => callback(), callback) }),
     write: (_chunk, _encoding, callback) =>
       callback(
         new FailedPreconditionError(

@@ -1,10 +1,13 @@
 /** A container: what it is made of, its record, and what is done with it. */
 import type { containerd } from '../../api/full.js';
+import type { CommitOptions, Image } from '../image/types.js';
 import type { NetworkOptions } from '../network/types.js';
 import type { CgroupDriver, LinuxResources, Spec, SpecOptions } from '../spec/types.js';
 import type { Stats } from '../stats.js';
 import type { VolumeMount, VolumesFrom } from '../volume/types.js';
 import type { Any, CallOptions, Mount } from './calls.js';
+import type { Copied, CopyFromOptions, CopyToOptions, FileChange, WriteArchiveOptions } from './files.js';
+import type { LogEntry, LogOptions } from './log.js';
 import type {
   ExecOptions,
   Exit,
@@ -115,6 +118,13 @@ export interface Container {
   /** Waits for the task's end; for that of an exec when one is named. */
   wait(options?: OfProcess): Promise<Exit>;
 
+  /**
+   * What it has printed, of the log file that its output goes to (`stdout: 'file:///…?format=cri'`, `hawser run`), also where that was rotated.
+   *
+   * @throws FailedPreconditionError when it has none, or one without times, and such are asked for; InvalidArgumentError for a time that is none
+   */
+  logs(options?: LogOptions): AsyncIterableIterator<LogEntry>;
+
   /** Sends a signal, {@link CreateOptions.stopSignal} unless given (SIGTERM to an exec); with `all`, to every process of the container. */
   signalProcess(signal?: Signal, options?: OfProcess & { readonly all?: boolean | undefined }): Promise<void>;
   /** Gives a terminal another size. */
@@ -135,6 +145,40 @@ export interface Container {
   status(options?: OfProcess): Promise<TaskStatus>;
   /** Changes the limits of the running task; what is left out stays. The record's spec is not changed. */
   updateResources(resources: LinuxResources, options?: CallOptions): Promise<void>;
+  /**
+   * Its root file system as a tar archive, whether it runs or not; what is mounted in it is left out. Needs root, and the daemon's machine,
+   * as all does that is about files of containers.
+   *
+   * @throws FailedPreconditionError when its files are not here; PermissionDeniedError
+   */
+  export(options?: CallOptions): AsyncIterableIterator<Uint8Array>;
+  /**
+   * What it has changed of its image's files, in the order of paths.
+   *
+   * @throws FailedPreconditionError when it was made of a directory
+   */
+  diff(options?: CallOptions): Promise<FileChange[]>;
+  /**
+   * Copies a file or a directory out of the container, by the rules of `docker cp`: with `/.` behind a directory's name, what is in it; with a
+   * slash behind the target's, the target is a directory. The copies belong to this user. Links lead nowhere but to where they do in the container.
+   *
+   * @throws NotFoundError, InvalidArgumentError for paths that are not there, or do not go together; FailedPreconditionError for kinds of
+   * files that do not take each other's places, and when the container's files are not here; PermissionDeniedError
+   */
+  copyFrom(path: string, target: string, options?: CopyFromOptions): Promise<Copied>;
+  /** Copies a file or a directory into the container, likewise. The copies keep their owners. @throws as {@link copyFrom}, and when it is read-only */
+  copyTo(source: string, path: string, options?: CopyToOptions): Promise<Copied>;
+  /** What is at a path of the container's, with all below it, as a tar archive; with `/.` behind it, by names from there on. */
+  readArchive(path: string, options?: CopyFromOptions): AsyncIterableIterator<Uint8Array>;
+  /** Unpacks a tar archive, compressed or not, in a directory of the container's. */
+  writeArchive(path: string, archive: AsyncIterable<Uint8Array>, options?: WriteArchiveOptions): Promise<Copied>;
+  /**
+   * Makes an image of it: its image's layers and one of what it has changed, and its image's configuration with what was said otherwise for
+   * the container (command, environment, working directory, user, labels). The daemon compares the files; nothing is mounted here.
+   *
+   * @throws FailedPreconditionError when it was made of a directory, or when its image is not here any more
+   */
+  commit(options?: CommitOptions): Promise<Image>;
   /** Writes the running task to a directory, from which `start({ checkpointDir })` restores it. Needs criu. */
   createCheckpoint(directory: string, options?: CheckpointOptions): Promise<void>;
   /**

@@ -6,6 +6,13 @@ import type { Exit } from './process.js';
 export interface EventsOptions {
   /** containerd's filters: `topic~="^/tasks/"`, `namespace==default`. An event that any of them selects is given; all without. */
   readonly filters?: readonly string[] | undefined;
+  /**
+   * Events of this time or later, of those that the daemon still has: hawserd the last 1000 since it was started. A text is as docker reads it: RFC 3339, whole
+   * or from the date on as far as it goes, seconds since 1970, how long ago (`10m`). Default: from now on.
+   */
+  readonly since?: Date | string | undefined;
+  /** Events of this time or earlier: then comes the end. */
+  readonly until?: Date | string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -15,6 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { unescaped } from '../../oci/mountinfo.js';
 import { copyAttributes } from '../../oci/copy-tree.js';
 import { removeTree } from '../../oci/remove-tree.js';
 import { tryLock } from '../../sys/index.js';
@@ -205,11 +206,6 @@ function within(directory: string, name: Buffer): Buffer {
 function mountPointIn(directory: string): string | undefined {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
-    .map((line) => unescape(line.split(' ')[4] ?? ''))
+    .map((line) => unescaped(line.split(' ')[4] ?? ''))
     .find((point) => point === directory || point.startsWith(`${directory}/`));
-}
-
-/** proc_pid_mountinfo(5): blanks and the like are octal. */
-function unescape(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(parseInt(digits, 8)));
 }

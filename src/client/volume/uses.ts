@@ -1,5 +1,6 @@
 /** Which containers have which volumes. */
 import type { Services } from '../grpc/services.js';
+import { NAME } from '../nerdctl.js';
 import { recordOf } from '../record.js';
 import type { CallOptions } from '../types/calls.js';
 import type { ContainerRecord } from '../types/container.js';
@@ -18,7 +19,7 @@ export async function usesOf(services: Services, store: VolumeStore, options: Ca
   const { containers } = await services.containers.List({}, options);
   const uses = new Map<string, string[]>();
   for (const record of containers.map(recordOf)) {
-    const name = record.labels['nerdctl/name'] ?? record.id;
+    const name = record.labels[NAME] ?? record.id;
     for (const volume of volumesOf(store, record)) uses.set(volume, [...(uses.get(volume) ?? []), name]);
   }
   return uses;

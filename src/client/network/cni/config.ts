@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, precondition, textOf } from '../failure.js';
+import type { Places } from '../places.js';
 
 /** One plugin's part of a network. */
 export interface PluginConfig {
@@ -32,22 +33,18 @@ export interface NetworkConfig {
 const FIRST_VERSION = '0.1.0';
 
 /**
- * All networks of a directory, in the order of their files' names; of two of one name the first counts. A file that is none is passed over,
- * as with the standard's library: it may be half written.
+ * All networks, in the order of their files' names; of two of one name the first counts. A file that is none is passed over, as with the standard's
+ * library: it may be half written. In a directory of a namespace's name are those that nerdctl has made for that alone.
  *
  * @param bad is told of those
  */
-export function readConfigs(dir: string, bad: (file: string, why: string) => void = () => undefined): NetworkConfig[] {
-  let names: string[];
-  try {
-    names = readdirSync(dir).sort();
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw precondition(`networks cannot be read from ${dir}: ${textOf(error)}`, error);
-  }
+export function readConfigs(
+  { confDir, namespace }: Pick<Places, 'confDir' | 'namespace'>,
+  bad: (file: string, why: string) => void = () => undefined,
+): NetworkConfig[] {
+  const files = [confDir, ...(namespace === undefined ? [] : [join(confDir, namespace)])].flatMap(filesOf);
   const found = new Map<string, NetworkConfig>();
-  for (const name of names.filter((one) => /\.(conf|conflist|json)$/.test(one))) {
-    const file = join(dir, name);
+  for (const file of files) {
     try {
       const config = parseConfig(readFileSync(file, 'utf8'), file);
       if (!found.has(config.name)) found.set(config.name, config);
@@ -56,6 +53,16 @@ export function readConfigs(dir: string, bad: (file: string, why: string) => voi
     }
   }
   return [...found.values()];
+}
+
+function filesOf(dir: string): string[] {
+  try {
+    const names = readdirSync(dir).filter((one) => /\.(conf|conflist|json)$/.test(one));
+    return names.sort().map((name) => join(dir, name));
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw precondition(`networks cannot be read from ${dir}: ${textOf(error)}`, error);
+  }
 }
 
 /** A list of plugins, or one plugin alone (`.conf` of the standard before 1.0). @throws Error that says what is wrong */

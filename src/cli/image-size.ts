@@ -17,17 +17,24 @@ interface Manifest {
 const ARCHITECTURE: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
 
 /** In bytes; of one whose content is not all there, what its manifest takes. */
-export async function imageSize(client: Client, { target }: Image): Promise<number> {
+export async function imageSize(client: Client, image: Image): Promise<number> {
+  return [...(await imageParts(client, image)).values()].reduce((sum, size) => sum + size, 0);
+}
+
+/** What it is stored as: sizes in bytes, by digests, which other images may have, too. */
+export async function imageParts(client: Client, { target }: Image): Promise<ReadonlyMap<string, number>> {
   const { ClientError } = await import('../client/index.js');
+  const own = [target.digest, target.size] as const;
   try {
     let manifest = await read(client, target.digest);
-    const own = ARCHITECTURE[arch()] ?? arch();
+    const machine = ARCHITECTURE[arch()] ?? arch();
     const chosen =
-      manifest.manifests?.find(({ platform }) => platform?.architecture === own) ?? manifest.manifests?.[0];
+      manifest.manifests?.find(({ platform }) => platform?.architecture === machine) ?? manifest.manifests?.[0];
     if (chosen) manifest = await read(client, chosen.digest);
-    return [manifest.config, ...(manifest.layers ?? [])].reduce((sum, one) => sum + (one?.size ?? 0), target.size);
+    const parts = [manifest.config, ...(manifest.layers ?? [])];
+    return new Map([own, ...parts.flatMap((one) => (one === undefined ? [] : [[one.digest, one.size] as const]))]);
   } catch (error) {
-    if (error instanceof ClientError || error instanceof SyntaxError) return target.size;
+    if (error instanceof ClientError || error instanceof SyntaxError) return new Map([own]);
     throw error;
   }
 }

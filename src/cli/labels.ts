@@ -1,7 +1,9 @@
+import { LOG_LABEL } from '../client/log/place.js';
+
 /** What the command line keeps with a container, in the daemon: labels. */
 export const LABEL = {
-  /** Path of the log file, or none. */
-  log: 'io.hawser/log',
+  /** URI of the log, or none. */
+  log: LOG_LABEL,
   /** Path of the FIFO for its input, or none. */
   stdin: 'io.hawser/stdin',
   /** The last run, as {@link LastRun} in JSON. One label, so that it is never half written. */

@@ -17,7 +17,8 @@ function end(status: number): void {
   process.stderr.write('', done);
 }
 
-run(program(), process.argv.slice(2)).then(
+const args = process.argv.slice(2);
+run(program(args), args).then(
   () => end(Number(process.exitCode ?? 0)),
   (error: unknown) => {
     const { text, exitCode } = explain(error);

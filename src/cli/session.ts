@@ -1,4 +1,5 @@
 /** A command's connection to its daemon, and its containers by what users call them. */
+import { NAME } from '../client/nerdctl.js';
 import { delimiter } from 'node:path';
 import { addressOf, checkSocket, namespaceOf, silentDaemon, type Globals } from './address.js';
 import type { Client, Container, NetworkPlaces } from '../client/index.js';
@@ -98,5 +99,5 @@ export function shortId(id: string): string {
 
 /** A name besides the id, of those who keep one in a label. */
 export function nameOf(labels: Readonly<Record<string, string>>): string | undefined {
-  return labels['nerdctl/name'] ?? labels['io.kubernetes.container.name'];
+  return labels[NAME] ?? labels['io.kubernetes.container.name'];
 }

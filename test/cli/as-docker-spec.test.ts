@@ -1,10 +1,14 @@
 /** Flags that change a container's spec, beside what docker makes of the same: found out from inside of containers of both. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { hostname } from 'node:os';
 import { after, before, test } from 'node:test';
 import { Dockerd, makeImage } from '../support/daemons.js';
 import { removeCgroups } from '../support/machine.js';
 import { Lab } from './lab.js';
+
+/** Any that the kernel has. */
+const DISK = '/dev/loop0';
 
 let lab: Lab;
 let dockerd: Dockerd;
@@ -97,6 +101,108 @@ test('--init: a program that reaps is first, and the exit status is that of the 
   assert.equal(await lab.ok(['inspect', '-f', '{{.Path}} {{json .Config.Cmd}}', name]), 'sleep ["sleep","5"]');
   const orphan = '(sh -c "sleep 0.1 &"); sleep 1; ps | grep -c "sleep 0.1"; true';
   assert.equal(await same(['--init'], orphan.replace('ps |', 'ps | grep -v grep |')), '0');
+});
+
+test('--device-cgroup-rule: what may be used when it is there', async () => {
+  const script =
+    'busybox mknod /dev/mine c 250 77; busybox mknod /dev/other c 250 78; (: </dev/mine) 2>&1; (: >/dev/mine) 2>&1; (: </dev/other) 2>&1; true';
+  const said = await same(['--device-cgroup-rule', 'c 250:77 r'], script);
+  // Of no driver: who may open it finds none.
+  assert.match(
+    said,
+    /mine: No such device or address\n.*mine: Operation not permitted\n.*other: Operation not permitted$/,
+  );
+  assert.match(await same(['--device-cgroup-rule', 'c 250:* rw'], script), /other: No such device or address$/);
+  for (const rule of ['c 250:77', 'x 1:1 r', 'c 250:77 rx', '']) {
+    const { exitCode, stderr } = await lab.hawser(['run', '--rm', '--device-cgroup-rule', rule, 'plain', 'true']);
+    assert.equal(exitCode, 125);
+    assert.match(stderr, /^hawser: --device-cgroup-rule ".*": it is TYPE MAJOR:MINOR ACCESS, such as /);
+    assert.equal(
+      (await dockerd.docker(['create', '--device-cgroup-rule', rule, 'plain'], { reject: false })).exitCode,
+      125,
+    );
+  }
+});
+
+test('--device-read-bps and its like: what one disk gives', async () => {
+  const disk = DISK;
+  const flags = [
+    '--device-read-bps',
+    `${disk}:1mb`,
+    '--device-write-bps',
+    `${disk}:2m`,
+    '--device-read-iops',
+    `${disk}:30`,
+    '--device-write-iops',
+    `${disk}:40`,
+  ];
+  const id = await lab.ok([
+    'create',
+    ...flags,
+    '--blkio-weight-device',
+    `${disk}:200`,
+    '--blkio-weight',
+    '300',
+    'plain',
+  ]);
+  const [, major, minor] = /(\d+), *(\d+)/.exec(execFileSync('ls', ['-l', disk], { encoding: 'utf8' }))!.map(Number);
+  assert.deepEqual(JSON.parse(await lab.ok(['inspect', '-f', '{{json .Spec.linux.resources.blockIO}}', id])), {
+    weight: 300,
+    weightDevice: [{ major, minor, weight: 200 }],
+    throttleReadBpsDevice: [{ major, minor, rate: 1 << 20 }],
+    throttleWriteBpsDevice: [{ major, minor, rate: 2 << 20 }],
+    throttleReadIOPSDevice: [{ major, minor, rate: 30 }],
+    throttleWriteIOPSDevice: [{ major, minor, rate: 40 }],
+  });
+  await lab.ok(['rm', id]);
+  for (const [flag, value, says] of [
+    ['--device-read-bps', 'sda:1mb', /it is \/dev\/DISK:RATE$/],
+    ['--device-read-bps', `${disk}`, /it is \/dev\/DISK:RATE$/],
+    ['--device-read-bps', `${disk}:much`, /"much" is no size/],
+    ['--device-write-bps', `${disk}:-1`, /a rate is a number of bytes each second/],
+    ['--device-write-iops', `${disk}:1mb`, /a rate is a number of operations each second$/],
+    ['--blkio-weight-device', `${disk}:5`, /a weight is from 10 to 1000, or 0 for the usual$/],
+  ] as const) {
+    const { exitCode, stderr } = await lab.hawser(['create', flag, value, 'plain']);
+    assert.equal(exitCode, 125);
+    assert.ok(stderr.startsWith(`hawser: ${flag} "${value}`), stderr);
+    assert.match(stderr.replace(/\. See .*/, ''), says);
+    assert.equal(
+      (await dockerd.docker(['create', flag, value, 'plain'], { reject: false })).exitCode,
+      125,
+      `${flag} ${value}`,
+    );
+  }
+  const { stderr } = await lab.hawser(['create', '--device-read-bps', '/dev/null:1mb', 'plain']);
+  assert.match(stderr, /disk \/dev\/null: it is no disk on this machine/);
+});
+
+test('--cpu-rt-runtime, --cpu-rt-period', async () => {
+  const id = await lab.ok(['create', '--cpu-rt-runtime', '950', '--cpu-rt-period', '1000', 'plain']);
+  assert.deepEqual(JSON.parse(await lab.ok(['inspect', '-f', '{{json .Spec.linux.resources.cpu}}', id])), {
+    realtimeRuntime: 950,
+    realtimePeriod: 1000,
+  });
+  await lab.ok(['rm', id]);
+});
+
+test('--domainname and --userns', async () => {
+  assert.equal(
+    await same(['--domainname', 'acme.test', '--hostname', 'box'], 'cat /proc/sys/kernel/domainname'),
+    'acme.test',
+  );
+  await same(['--userns', 'host'], 'cat /proc/self/uid_map');
+  const id = await lab.ok(['create', '--domainname', 'acme.test', 'plain']);
+  assert.equal(await lab.ok(['inspect', '-f', '{{.Config.Domainname}}', id]), 'acme.test');
+  await lab.ok(['rm', id]);
+  for (const [flags, says] of [
+    [['--userns', 'private'], /^hawser: --userns "private": users are not mapped here, so there is host alone/],
+    [['--domainname', 'a', '--uts', 'host'], /^hawser: --domainname and --uts host: /],
+  ] as const) {
+    const { exitCode, stderr } = await lab.hawser(['run', '--rm', ...flags, 'plain', 'true']);
+    assert.equal(exitCode, 125);
+    assert.match(stderr, says);
+  }
 });
 
 test('what cannot be shared is said, with what there is', async () => {

@@ -229,3 +229,161 @@ test('times, rm -f of nothing, start of what runs, ids of images', async () => {
   await lab.ok(['images', 'rm', second]);
   assert.equal((await lab.hawser(['images', 'rm', second])).exitCode, 1);
 });
+
+test('ps -s and inspect -s: what a container takes, by itself and with its image', async (t) => {
+  await image('plain', {});
+  const script = 'busybox dd if=/dev/zero of=/large bs=1024 count=1024 2>&1 | busybox true';
+  const args = ['run', '--name', 'sized', '--network', 'none', 'plain', 'sh', '-c', script];
+  await same(args);
+  t.after(() => both(['rm', '-f', 'sized']));
+  const text = await both(['ps', '-a', '--filter', 'name=sized', '--format', '{{.Size}}']);
+  for (const [said] of Object.values(text)) assert.match(said, /^1\.0[56]MB \(virtual \d\.\d+MB\)$/);
+  for (const args of [
+    ['ps', '-a'],
+    ['ps', '-as'],
+  ]) {
+    const { docker, hawser } = await both([...args, '--filter', 'name=sized']);
+    const columns = [docker, hawser].map(([said]) => said.split('\n')[0]!.split(/ {2,}/));
+    assert.deepEqual(columns[1], columns[0], args.join(' '));
+  }
+  const looked = await both(['inspect', '-s', 'sized']);
+  const [docker, hawser] = [looked.docker, looked.hawser].map(
+    ([said]) => (JSON.parse(said) as { SizeRw: number; SizeRootFs: number }[])[0]!,
+  );
+  // Docker counts bytes of files, and a snapshotter blocks, directories among them.
+  assert.ok(docker!.SizeRw >= 1 << 20 && hawser!.SizeRw - docker!.SizeRw < 65_536, JSON.stringify([docker, hawser]));
+  assert.ok(hawser!.SizeRw >= 1 << 20 && hawser!.SizeRootFs - hawser!.SizeRw > 1 << 20, JSON.stringify(hawser));
+  const plainly = JSON.parse(await lab.ok(['inspect', 'sized'])) as object[];
+  assert.ok(!('SizeRw' in plainly[0]!));
+  // Of a directory as root file system nobody has counted anything.
+  await lab.ok(['create', '--name', 'bare', '--rootfs', lab.rootfs, 'true']);
+  t.after(() => lab.ok(['rm', 'bare']));
+  assert.equal(await lab.ok(['ps', '-as', '--filter', 'name=bare', '--format', '{{.Size}}']), '0B');
+});
+
+test("run -a: some of its streams are this command's, and its log has them all", async (t) => {
+  await image('plain', {});
+  t.after(() => lab.removeAll());
+  const script = 'echo out; echo err >&2; cat; exit 3';
+  const cases = [
+    [['-a', 'stdout'], 'out', ''],
+    [['-a', 'stderr'], '', 'err'],
+    [['-a', 'stdout', '-a=STDERR'], 'out', 'err'],
+    [['-i', '-a', 'stdin', '--attach', 'stdout'], 'out\ntyped', '', 'out\ntyped'],
+    [['-i', '-a', 'stdin', '--attach', 'stderr'], '', 'err', 'out\ntyped'],
+    // Who sees nothing of it is told which one it is.
+    [['-a', 'stdin'], undefined, ''],
+    [['-i', '-a', 'stdin'], undefined, '', 'out\ntyped'],
+  ] as const;
+  for (const [i, [flags, out, err, log = 'out']] of cases.entries()) {
+    const name = `streams${i}`;
+    const args = ['run', '--name', name, '--network', 'none', ...flags, 'plain', 'sh', '-c', script];
+    const input = flags[0] === '-i' ? { input: 'typed' } : {};
+    const [docker, hawser] = await Promise.all([
+      dockerd.docker(args, { reject: false, ...input }),
+      lab.hawser(args, input),
+    ]);
+    t.after(() => dockerd.docker(['rm', '-f', name]));
+    assert.deepEqual([hawser.stdout, hawser.stderr, hawser.exitCode], [out ?? name, err, 3], flags.join(' '));
+    if (out === undefined) {
+      // docker does not stay to the end.
+      assert.match(docker.stdout, /^[0-9a-f]{64}$/);
+      await dockerd.docker(['wait', name]);
+    } else assert.deepEqual([docker.stdout, docker.stderr, docker.exitCode], [out, err, 3], flags.join(' '));
+    for (const logs of [await dockerd.docker(['logs', name]), await lab.hawser(['logs', name])])
+      assert.deepEqual([logs.stdout, logs.stderr], [log, 'err'], `the log of ${flags.join(' ')}`);
+  }
+  // What is kept nowhere is shown all the same.
+  for (const flags of [[], ['-a', 'stdout']]) {
+    const unkept = ['run', '--rm', '--network', 'none', '--log-driver', 'none', ...flags];
+    const { docker, hawser } = await both([...unkept, 'plain', 'sh', '-c', script]);
+    assert.deepEqual(
+      [docker, hawser],
+      [
+        ['out', 3],
+        ['out', 3],
+      ],
+    );
+  }
+  // The shim's log tells them apart as well.
+  const shims = ['run', '--name', 'shims', '-i', '-a', 'stderr', '-a', 'stdin', '--log-driver', 'file'];
+  const shown = await lab.hawser([...shims, 'plain', 'sh', '-c', script], { input: 'typed' });
+  assert.deepEqual([shown.stdout, shown.stderr, shown.exitCode], ['', 'err', 3]);
+  assert.equal(await lab.ok(['logs', 'shims']), 'out\ntyped');
+  for (const [flags, says] of [
+    [['-a', 'both'], /^hawser: --attach "both": there are stdin, stdout, stderr/],
+    [['-d', '-a', 'stdout'], /^hawser: --attach and --detach: /],
+    [
+      ['-a', 'stdout', '--log-driver', 'file:/tmp/hawser-no.log'],
+      /^hawser: --attach: its log has both outputs as one: name stdout and stderr, or .* format=cri/,
+    ],
+  ] as const) {
+    const { stderr, exitCode } = await lab.hawser(['run', '--rm', ...flags, 'plain', 'true']);
+    assert.equal(exitCode, 125);
+    assert.match(stderr, says);
+  }
+  // What create is told of streams holds for nobody who starts it.
+  type Program = (args: string[]) => Promise<{ stdout: string; stderr: string; exitCode?: number | undefined }>;
+  const lifeOf = async (run: Program): Promise<unknown[]> => {
+    const script = 'echo out; echo err >&2; exit 3';
+    await run(['create', '-a', 'stdout', '--network', 'none', '--name', 'made', 'plain', 'sh', '-c', script]);
+    const results = [await run(['start', '-a', 'made']), await run(['logs', 'made'])];
+    await run(['rm', 'made']);
+    return results.map(({ stdout, stderr, exitCode }) => [stdout, stderr, exitCode]);
+  };
+  const theirs = await lifeOf((args) => dockerd.docker(args, { reject: false }));
+  const ours = await lifeOf((args) => lab.hawser(args));
+  assert.deepEqual(ours, theirs);
+  assert.deepEqual(ours, [
+    ['out', 'err', 3],
+    ['out', 'err', 0],
+  ]);
+});
+
+test('image prune --filter, system df -v', async (t) => {
+  await image('plain', {});
+  await image('other', { Labels: { tier: 'web' } });
+  t.after(() => lab.removeAll());
+  const id = await lab.ok(['create', '-v', 'kept:/data', 'plain']);
+  const whole = JSON.parse(await lab.ok(['system', 'df', '-v', '--format', 'json'])) as Record<
+    'Images' | 'Containers' | 'Volumes',
+    Record<string, string>[]
+  >;
+  const [first] = whole.Images.filter(({ Repository }) => Repository === 'plain');
+  assert.equal(first!.Containers, '1');
+  // They have a layer in common, and a configuration each.
+  assert.match(`${first!.SharedSize} ${first!.UniqueSize}`, /^[\d.]+MB [\d.]+k?B$/);
+  assert.deepEqual(
+    whole.Containers.map(({ ID, LocalVolumes }) => [ID, LocalVolumes]),
+    [[id.slice(0, 12), '1']],
+  );
+  assert.deepEqual(
+    whole.Volumes.map(({ Name, Links }) => [Name, Links]),
+    [['kept', '1']],
+  );
+  const titles = (text: string): string[] =>
+    text
+      .split('\n')
+      .filter((line) => /space usage:|^[A-Z]+(?: [A-Z]+)? {2,}/.test(line))
+      .map((line) => line.replace(/ {2,}/g, '  ').trim());
+  const { docker, hawser } = await both(['system', 'df', '-v']);
+  assert.deepEqual(titles(hawser[0]), titles(docker[0]).slice(0, 6));
+
+  const left = async (): Promise<string[]> =>
+    (await lab.ok(['images', '--format', '{{.Repository}}'])).split('\n').sort();
+  const prune = (...filters: string[]): Promise<string> =>
+    lab.ok(['image', 'prune', '-af', ...filters.flatMap((one) => ['--filter', one])]);
+  const all = await left();
+  assert.ok(all.includes('other'));
+  await prune('until=876000h');
+  await prune('label=tier=db');
+  await prune('label=tier', 'label!=tier=web');
+  assert.deepEqual(await left(), all);
+  assert.match(await prune('label=tier=web'), /^docker\.io\/library\/other:latest\n/);
+  assert.deepEqual(
+    await left(),
+    all.filter((name) => name !== 'other'),
+  );
+  const { stderr, exitCode } = await lab.hawser(['image', 'prune', '-f', '--filter', 'name=x']);
+  assert.deepEqual([exitCode, stderr.includes('there are until=, label= and label!=')], [125, true], stderr);
+});

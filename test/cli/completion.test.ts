@@ -26,6 +26,8 @@ test('commands, flags and their values', async () => {
   assert.deepEqual(await offered('run', '--cpu'), [
     '--cpu-period',
     '--cpu-quota',
+    '--cpu-rt-period',
+    '--cpu-rt-runtime',
     '--cpu-shares',
     '--cpus',
     '--cpuset-cpus',

@@ -55,7 +55,7 @@ test('an installation that is not whole is told of by what is missing', async ()
     (await findings(program, 1)).filter(({ verdict }) => verdict === 'wrong').map(({ what }) => what);
   try {
     mkdirSync(join(library, 'bin'), { recursive: true });
-    for (const name of ['hawser.mjs', 'cli-parts', 'find-node.sh', 'node-version.cjs'])
+    for (const name of ['hawser.cjs', 'hawser.bundle.js', 'find-node.sh', 'node-version.cjs'])
       cpSync(join(top, 'dist', name), join(library, name), { recursive: true });
     cpSync(join(top, 'npm/hawser'), program);
     symlinkSync(process.execPath, join(library, 'node'));

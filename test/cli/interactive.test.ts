@@ -37,6 +37,9 @@ test('run -it: a shell with a terminal, its size, its exit status', async () => 
   // ^C is the container's.
   terminal.type('echo now$((1+1)); cat\r');
   await terminal.shows(/now2\r\n/);
+  // Until cat is there it would be the shell's, which waits for cat then.
+  terminal.type('heard\r');
+  await terminal.shows(/heard\r\nheard\r\n/);
   terminal.type('\x03');
   await terminal.shows(/\/ # /);
   terminal.type('exit 5\r');
@@ -65,6 +68,21 @@ test('detach leaves it running, attach comes back to it, and --rm removes it aft
   third.type('exit 3\r');
   assert.equal(await third.ends(), 3);
   await until('it to be removed', async () => (await lab.ok(['ps', '-aq'])) === '');
+});
+
+test('run -it --log-driver none: shown to whoever is there, and to who comes back', async () => {
+  const first = lab.terminal([
+    ...['run', '-it', '--rm', '--name', 'unkept', '--log-driver', 'none'],
+    ...['--rootfs', lab.rootfs, 'sh'],
+  ]);
+  await first.shows(/\/ # /);
+  first.type(DETACH);
+  assert.equal(await first.ends(), 0);
+  const second = lab.terminal(['attach', 'unkept']);
+  second.type('echo back$((1+1)); exit 4\r');
+  await second.shows(/back2\r\n/);
+  assert.equal(await second.ends(), 4);
+  await until('it is gone', async () => (await lab.ok(['ps', '-aq'])) === '');
 });
 
 test('run -dit, attach with other keys to leave by', async () => {
@@ -122,7 +140,7 @@ test('the terminal is given back: after the end, after detaching, after a signal
     for (const signal of ['TERM', 'HUP']) {
       terminal.type(`${run} --name raw-${signal} sh -c 'echo in; read x'\r`);
       await terminal.shows(/\nin\r/);
-      const { stdout } = await execa('pgrep', ['-f', `hawser.mjs run -it .*raw-${signal} `]);
+      const { stdout } = await execa('pgrep', ['-f', `hawser.cjs run -it .*raw-${signal} `]);
       process.kill(Number(stdout.split('\n')[0]), `SIG${signal}`);
       await terminal.shows(/\$ /);
       assert.equal(await settings(), before, `after SIG${signal}`);

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { execa, type Options, type Result } from 'execa';
-import { Containerd, makeImage, shimDir, top } from '../support/daemons.js';
+import { Containerd, daemonProgram, makeImage, shimDir, top } from '../support/daemons.js';
 import type { NetworkHost } from '../support/network-host.js';
 import { patiently } from '../support/eventually.js';
 import { Terminal } from '../support/terminal.js';
@@ -30,13 +30,13 @@ export class Lab {
     };
   }
 
-  /** hawserd with our shim, unless others are named. */
-  static async open(program = join(top, 'bin/hawserd'), shims = shimDir): Promise<Lab> {
+  /** The daemon that the tests are run on, as for the client's, with our shim, unless others are named. */
+  static async open(program = daemonProgram, shims = shimDir): Promise<Lab> {
     return new Lab(await new Containerd(shims, program).start());
   }
 
   /** In a network of its own, daemon and all, with docker's default network. */
-  static async openInside(host: NetworkHost, program = join(top, 'bin/hawserd'), shims = shimDir): Promise<Lab> {
+  static async openInside(host: NetworkHost, program = daemonProgram, shims = shimDir): Promise<Lab> {
     const lab = new Lab(await new Containerd(shims, host.program(program)).start(), host.prefix);
     delete lab.env.HAWSER_NETWORK;
     return lab;

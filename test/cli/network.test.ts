@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { shimDir, stockDir, top, until } from '../support/daemons.js';
+import { containerdProgram, shimDir, stockDir, top, until } from '../support/daemons.js';
 import { mountsBelow, quietly } from '../support/machine.js';
 import { HOST, NetworkHost, WORLD } from '../support/network-host.js';
 import { Lab } from './lab.js';
@@ -17,8 +17,8 @@ const WGET = ['timeout', '5', 'wget', '-q', '-O', '-'];
 
 const daemons = [
   ['hawserd', join(top, 'bin/hawserd'), shimDir],
-  ["containerd with Hawser's shim", '/usr/bin/containerd', shimDir],
-  ['containerd with its own shim', '/usr/bin/containerd', stockDir],
+  ["containerd with Hawser's shim", containerdProgram, shimDir],
+  ['containerd with its own shim', containerdProgram, stockDir],
 ] as const;
 
 for (const [name, program, shims] of daemons)
@@ -183,6 +183,20 @@ for (const [name, program, shims] of daemons)
       assert.equal(tcp, '80/tcp -> 0.0.0.0:18080');
       assert.match(udp, /^81\/udp -> 127\.0\.0\.1:\d+$/);
       assert.equal(await lab.ok(['port', 'web', '80']), '0.0.0.0:18080');
+      await lab.start('exposed', 'sleep 1000', [
+        '-P',
+        '--expose',
+        '82',
+        '--expose',
+        '83/udp',
+        '--domainname',
+        'acme.test',
+        '-h',
+        'box',
+      ]);
+      assert.match(await lab.ok(['port', 'exposed']), /^82\/tcp -> 0\.0\.0\.0:\d+\n83\/udp -> 0\.0\.0\.0:\d+$/);
+      assert.match(await lab.ok(['exec', 'exposed', 'cat', '/etc/hosts']), /\tbox\.acme\.test box /);
+      await lab.ok(['rm', '-f', 'exposed']);
       assert.equal(
         (await lab.hawser(['port', 'web', '82'])).stderr,
         'hawser: container web: its port 82/tcp is not published',
@@ -326,7 +340,10 @@ for (const [name, program, shims] of daemons)
         assert.match(stderr, why);
         assert.notEqual(exitCode, 0);
       }
-      assert.equal(await lab.ok(['network', 'prune', '-f']), 'inner');
+      assert.equal(await lab.ok(['network', 'rm', '-f', 'nothing']), '');
+      for (const filter of ['until=1h', 'label=tier=db'])
+        assert.equal(await lab.ok(['network', 'prune', '-f', '--filter', filter]), '', filter);
+      assert.equal(await lab.ok(['network', 'prune', '-f', '--filter', 'label!=tier']), 'inner');
       await lab.ok(['rm', '-f', 'member']);
       assert.equal(await lab.ok(['network', 'prune', '-f']), 'wide');
       assert.ok(existsSync(join(lab.daemon.dir, 'cni/10-theirs.conflist')));

@@ -4,6 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { execa } from 'execa';
 import { Registry, USER } from '../support/registry.js';
 import { digestOf, ScriptedRegistry } from '../support/scripted-registry.js';
 import { eventually } from '../support/eventually.js';
@@ -95,6 +96,11 @@ test('run fetches what is missing, always, or never', async () => {
   const always = await run('--pull', 'always', '-q');
   assert.deepEqual([always.stdout, always.stderr], ['from a registry', '']);
   assert.equal(registry.seen.length, 1);
+  // What is here for one platform is nothing for another.
+  assert.equal((await run('--platform', 'linux/amd64')).stdout, 'from a registry');
+  const other = await run('--platform', 'linux/s390x');
+  assert.equal(other.exitCode, 125, other.stderr);
+  assert.match(other.stderr, /has nothing for linux\/s390x, but for linux\/amd64/);
   assert.match((await run('--pull', 'now')).stderr, /^hawser: --pull "now": there are always, missing and never/);
 });
 
@@ -199,3 +205,44 @@ test('tag, push, history, save, load, rmi by id, prune', async () => {
     await real.stop();
   }
 });
+
+/** The system calls by which daemon and registry are told something. */
+const SAYS = ['write', 'writev'];
+/** Of some ninety steps; 1 tries them all, in minutes. */
+const EVERY = 4;
+
+test(
+  'killed at any word to daemon or registry, no half image is left, and the next pull works',
+  { timeout: 540_000 },
+  async (t) => {
+    /** @returns whether it was killed; each call is counted by itself */
+    const killedAt = async (call: string, n: number): Promise<boolean> => {
+      const inject = ['-e', `trace=${call}`, '-e', `inject=${call}:signal=SIGKILL:when=${n}`];
+      const args = ['-qq', '-o', '/dev/null', ...inject, PROGRAM, 'pull', '-q', name];
+      const { signal, exitCode, stderr } = await execa('strace', args, {
+        env: lab.env,
+        extendEnv: false,
+        stdin: 'ignore',
+        reject: false,
+      });
+      if (signal === 'SIGKILL' || exitCode === 137) return true;
+      assert.equal(exitCode, 0, stderr);
+      return false;
+    };
+    const leases = async (): Promise<string> => (await lab.daemon.ctr(['leases', 'ls', '-q'])).stdout;
+    let steps = 0;
+    for (const call of SAYS) {
+      for (let n = 1; await killedAt(call, n); n += EVERY, steps++) {
+        // It has its name when all of it is there.
+        if ((await lab.ok(['images', '-q'])) !== '')
+          assert.equal(await lab.ok(['run', '--rm', '--pull', 'never', name]), 'from a registry', `${call} ${n}`);
+        assert.equal(await lab.ok(['pull', '-q', name]), name, `after ${call} ${n}`);
+        assert.equal(await leases(), '', `after ${call} ${n}`);
+        await lab.ok(['rmi', name]);
+      }
+      await lab.ok(['rmi', name]);
+    }
+    t.diagnostic(`killed at ${steps} steps`);
+    assert.ok(steps >= 10, `${steps} steps`);
+  },
+);

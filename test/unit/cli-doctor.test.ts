@@ -94,6 +94,7 @@ test('programs: what is not there, too old, or does not run', (t) => {
     ['criu', 'missing'],
     ['CNI plugins', 'missing'],
     ['iptables', 'missing'],
+    ['ip6tables', 'missing'],
     ['containerd', 'missing'],
     ['docker', 'missing'],
   ] as const)
@@ -134,6 +135,53 @@ test('programs: what is not there, too old, or does not run', (t) => {
   check(hybrid, 'runc', 'ok', /1\.3\.0/);
   check(hybrid, 'containerd', 'wrong', /is no TOML/);
   check(hybrid, 'docker', 'wrong', /is no JSON/);
+});
+
+/** Says its version, and fails to list a table, or all. */
+function filterProgram(version: string, table: string, words: string): string {
+  return `#!/bin/sh\n[ "$1" = --version ] && echo '${version}' && exit\n[ "$3" = ${table} ] || exit 0\necho '${words}' >&2\nexit 3\n`;
+}
+
+test('iptables that is there and does not work, by its own words', (t) => {
+  const legacy = 'iptables v1.8.9 (legacy)';
+  const noTable =
+    'can\u2019t initialize iptables table: Table does not exist (do you need to insmod?)\nPerhaps your kernel needs to be upgraded.';
+  const with6 = (text: string): Record<string, string> => ({
+    'etc/cni/net.d/a.conflist': text,
+    'etc/cni/net.d/b': 'x',
+  });
+  const findings = (files: Readonly<Record<string, string>>, more: Partial<Patient> = {}): Finding[] => {
+    const ill = patient(t, files, more);
+    Object.defineProperty(ill.root, 'isThisMachine', { value: true });
+    return programFindings(ill);
+  };
+  const works = { 'usr/sbin/iptables': program(legacy), 'usr/sbin/ip6tables': program(legacy) };
+  for (const what of ['iptables', 'ip6tables']) check(findings(works), what, 'ok', /^1\.8\.9, \S+tables: $/);
+  for (const table of ['nat', 'filter']) {
+    const files = { ...works, 'usr/sbin/iptables': filterProgram(legacy, table, noTable) };
+    check(
+      findings(files),
+      'iptables',
+      'wrong',
+      new RegExp(
+        `^1\\.8\\.9, .*, but \`iptables -w -t ${table} -S\` fails: .*do you need to insmod\\?\\); Perhaps .*: no networks but none and host, .*update-alternatives`,
+      ),
+    );
+    // Who is not root may not list them in any case, and another machine's kernel is not this one.
+    check(findings(files, { uid: 1000 }), 'iptables', 'ok', /not tried/);
+    check(programFindings(patient(t, files)), 'iptables', 'ok', /1\.8\.9/);
+  }
+  const silent = { ...works, 'usr/sbin/iptables': '#!/bin/sh\nexit 4\n' };
+  check(findings(silent), 'iptables', 'wrong', /fails: it ends with 4: /);
+  const denied = '# Warning: tables present\nCould not fetch rule set: Permission denied (you must be root)';
+  const rightless = { ...works, 'usr/sbin/iptables': filterProgram(legacy, 'nat', denied) };
+  check(findings(rightless), 'iptables', 'wrong', /fails: Could not .*: no networks .* CAP_NET_ADMIN$/);
+  // A network with IPv6 needs the other one; else it is no fault to have none.
+  const no6 = { ...works, 'usr/sbin/ip6tables': filterProgram(legacy, 'nat', 'Address family not supported') };
+  check(findings(no6), 'ip6tables', 'missing', /Address family not supported: no networks with IPv6$/);
+  check(findings({ ...no6, ...with6('{"subnet": "10.1.0.0/16"}') }), 'ip6tables', 'missing', /./);
+  check(findings({ ...no6, ...with6('{"subnet": "fd00:1::/64"}') }), 'ip6tables', 'wrong', /a\.conflist has IPv6, /);
+  check(findings({ 'sbin/iptables': program(legacy) }), 'ip6tables', 'missing', /^not found: no networks but /);
 });
 
 test('a configuration that this user may not read is no alarm', (t) => {

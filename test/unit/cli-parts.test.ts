@@ -14,8 +14,8 @@ import { startFailure } from '../../src/cli/explain.js';
 import { ClientError } from '../../src/client/errors.js';
 import { asProgramError } from '../../src/client/program-error.js';
 import { Code } from '../../src/ttrpc/status.js';
-import { beginning, ending, lastLines, locate } from '../../src/cli/log/files.js';
-import { LogFollower } from '../../src/cli/log/follow.js';
+import { beginning, ending, lastLines, locate } from '../../src/client/log/files.js';
+import { LogFollower } from '../../src/client/log/follow.js';
 import { spansOf } from '../../src/cli/trace/shim.js';
 import { waterfall } from '../../src/cli/trace/waterfall.js';
 import { chromeTrace } from '../../src/cli/trace/files.js';
@@ -108,7 +108,7 @@ test("environment, and logs' places", () => {
   assert.throws(() => environment(['=x']), /"" is no name/);
   assert.deepEqual(logTarget(undefined, undefined, '/d/log'), {
     path: '/d/log',
-    uri: 'file:///d/log?max-size=10m&max-files=3',
+    uri: 'file:///d/log?format=cri&max-size=10m&max-files=3',
   });
   assert.deepEqual(logTarget('file:/x y?.log', ['max-size=-1'], '/d/log')!.path, '/x y?.log');
   assert.equal(logPathOf(logTarget('file:/x y?#.log', ['max-size=5k'], '/d')!.uri), '/x y?#.log');

@@ -5,7 +5,7 @@ import { converse, redraw } from '../container/converse.js';
 import { fifoIo, logIo, type ContainerIo } from '../container/io.js';
 import { CliError, Exit } from '../errors.js';
 import { LABEL } from '../labels.js';
-import { logPathOf } from '../options/log.js';
+import { logPlace } from '../../client/log/place.js';
 import { withSession } from '../session.js';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../terminal/detach-keys.js';
 
@@ -71,11 +71,11 @@ async function running(container: Container): Promise<TaskStatus> {
 
 /** By its log when it has one, which others may read as well; else by its FIFOs, whose output only one can have. */
 async function ioOf(container: Container, task: TaskStatus, stdin: boolean): Promise<ContainerIo> {
-  const log = logPathOf(task.stdout);
+  const log = logPlace(task.stdout);
   const ownInput = container.record.labels[LABEL.stdin];
   // A shim that could not write the log has the client library's FIFOs instead.
   if (log !== undefined || (ownInput !== undefined && task.stdin === ownInput))
-    return logIo(log, stdin ? (ownInput ?? (task.stdin || undefined)) : undefined);
+    return logIo(log, { stdin: stdin ? (ownInput ?? (task.stdin || undefined)) : undefined });
   if (!task.stdout.startsWith('/'))
     throw new CliError(
       `container ${container.id} cannot be attached to: its output goes ${task.stdout === '' ? 'nowhere' : `to ${task.stdout}`}`,

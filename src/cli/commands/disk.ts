@@ -1,10 +1,10 @@
 /** hawser system df. */
 import type { Globals } from '../address.js';
+import { ownSize } from '../container/size.js';
 import { list } from '../format/output.js';
 import { decimalSize } from '../format/size.js';
 import { imageSize } from '../image-size.js';
 import { withSession } from '../session.js';
-import { sizeOf } from './prune.js';
 
 /** What takes room, and whether something needs it. */
 interface Item {
@@ -12,7 +12,15 @@ interface Item {
   readonly active: boolean;
 }
 
-export async function diskCommand({ format }: { format?: string }, globals: Globals): Promise<void> {
+export async function diskCommand(
+  { format, verbose = false }: { format?: string; verbose?: boolean },
+  globals: Globals,
+): Promise<void> {
+  if (verbose) {
+    const { wholeDisk } = await import('./disk-verbose.js');
+    process.stdout.write(await withSession(globals, (session) => wholeDisk(session, format)));
+    return;
+  }
   const records = await withSession(globals, async ({ client }) => {
     const [images, containers, tasks, volumes, users] = await Promise.all([
       client.images.list(),
@@ -40,7 +48,7 @@ export async function diskCommand({ format }: { format?: string }, globals: Glob
         'Containers',
         await Promise.all(
           containers.map(async (container) => ({
-            bytes: await sizeOf(client, container),
+            bytes: await ownSize(client, container.record),
             active: running.has(container.id),
           })),
         ),

@@ -1,7 +1,10 @@
 /** hawser events. */
 import type { EventEnvelope } from '../../client/index.js';
 import type { Globals } from '../address.js';
-import { CliError, UsageError } from '../errors.js';
+import { CliError } from '../errors.js';
+import { eventFilters } from '../events/filters.js';
+import { containerOf, KnownContainers } from '../events/known.js';
+import { checkMoments } from '../format/time.js';
 import { compile } from '../format/template.js';
 import { stringifyExact } from '../../oci/json.js';
 import { withSession } from '../session.js';
@@ -10,22 +13,27 @@ export interface EventsFlags {
   readonly filter?: string[];
   readonly format?: string;
   readonly allNamespaces?: boolean;
+  readonly since?: string;
+  readonly until?: string;
 }
 
 export async function eventsCommand(
-  { filter = [], format, allNamespaces = false }: EventsFlags,
+  { filter = [], format, allNamespaces = false, since, until }: EventsFlags,
   globals: Globals,
 ): Promise<void> {
-  const accepts = filter.map(filterOf);
-  const filters = accepts.flatMap((one) => (typeof one === 'string' ? [one] : []));
-  const own = accepts.filter((one) => typeof one !== 'string');
+  const filters = eventFilters(filter);
+  checkMoments({ since, until });
   const render = format === undefined || format === 'json' ? undefined : compile(format);
   await withSession(globals, async ({ client, namespace, address }) => {
-    const { UnavailableError } = await import('../../client/index.js');
+    const { FailedPreconditionError, UnavailableError } = await import('../../client/index.js');
+    const known = new KnownContainers(client);
     try {
-      for await (const envelope of client.events({ filters })) {
+      const events = client.events({ filters: filters.daemons, since, until });
+      if (filters.wantsContainers) await known.learn();
+      for await (const envelope of events) {
+        if (filters.wantsContainers && envelope.namespace === namespace) await known.see(envelope);
         if (!allNamespaces && envelope.namespace !== namespace) continue;
-        if (!own.every((accept) => accept(envelope))) continue;
+        if (!filters.accepts(envelope, known)) continue;
         const record = describe(envelope);
         if (render) process.stdout.write(`${render(record)}\n`);
         else if (format === 'json') process.stdout.write(`${stringifyExact(record)}\n`);
@@ -39,6 +47,12 @@ export async function eventsCommand(
         throw new CliError(`the daemon at ${address} has gone away; there are no more events until it is back`, 1, {
           cause: error,
         });
+      if (error instanceof FailedPreconditionError && since !== undefined)
+        throw new CliError(
+          `events --since: the daemon at ${address} keeps no events, as hawserd does: leave it out for those that come from now on`,
+          1,
+          { cause: error },
+        );
       throw error;
     }
   });
@@ -55,11 +69,6 @@ function describe({ timestamp, namespace, topic, type, event = {} }: EventEnvelo
   };
 }
 
-function containerOf({ event }: Pick<EventEnvelope, 'event'>): string {
-  const id = event?.container_id ?? event?.containerId ?? event?.id ?? event?.name ?? '';
-  return typeof id === 'string' ? id : '';
-}
-
 /** What JSON can hold: bytes as base64. */
 function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
@@ -68,26 +77,4 @@ function plain(value: unknown): unknown {
   if (typeof value === 'object' && value !== null)
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
   return value;
-}
-
-/** docker's filters are looked at here, containerd's own there. */
-function filterOf(text: string): string | ((envelope: EventEnvelope) => boolean) {
-  const [, name, value = ''] = /^(container|event|type|id)=(?!=)(.*)$/.exec(text) ?? [];
-  switch (name) {
-    case 'container':
-    case 'id':
-      return (envelope) => containerOf(envelope).startsWith(value);
-    case 'event':
-      return ({ topic }) => topic.split('/').at(-1) === value;
-    case 'type':
-      return ({ topic }) => topic.split('/')[1]?.replace(/s$/, '') === value.replace(/s$/, '');
-    case undefined:
-    default:
-      if (!/==|~=|!=/.test(text))
-        throw new UsageError(
-          `--filter ${JSON.stringify(text)}: there are container, event and type, as event=exit, and containerd's filters such as topic~=/tasks/`,
-          'events',
-        );
-      return text;
-  }
 }

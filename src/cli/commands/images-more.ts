@@ -1,18 +1,17 @@
 /** hawser tag, history, save, load and images prune. */
-import { createWriteStream, rmSync } from 'node:fs';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Globals } from '../address.js';
 import { CliError, Exit, SIGNALLED } from '../errors.js';
 import { list } from '../format/output.js';
 import { decimalSize } from '../format/size.js';
 import { shorten } from '../format/table.js';
 import { inWords } from '../format/time.js';
-import { withSession, type Session } from '../session.js';
+import { refuseTerminal, writeArchive } from '../output/archive.js';
+import { accepting } from '../options/prune-filter.js';
+import { withSession } from '../session.js';
 import { ask } from '../terminal/ask.js';
 import { interruptible } from '../terminal/interrupt.js';
-import { copyOut } from '../terminal/write.js';
 import { importCommand } from './images.js';
+import { imageFilter } from './prune.js';
 
 /** @throws CliError that names the image when it is not there */
 async function known<T>(name: string, work: () => Promise<T>): Promise<T> {
@@ -55,26 +54,13 @@ export async function saveCommand(
   { output, platform }: { output?: string; platform?: string },
   globals: Globals,
 ): Promise<void> {
-  if (output === undefined && process.stdout.isTTY)
-    throw new CliError('save: standard output is a terminal: name a file with -o, or send it on to another command');
+  refuseTerminal('save', output);
   await withSession(globals, (session) =>
     interruptible(async (signal) => {
       for (const name of names) await known(name, () => session.client.images.get(name, { signal }));
-      const bytes = session.client.images.save(names, { platform, signal });
-      if (output === undefined) await copyOut(bytes, process.stdout);
-      else await toFile(output, bytes);
+      await writeArchive(output, session.client.images.save(names, { platform, signal }));
     }),
   );
-}
-
-/** Half an archive is none. */
-async function toFile(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
-  try {
-    await pipeline(Readable.from(bytes, { objectMode: false }), createWriteStream(path));
-  } catch (error) {
-    rmSync(path, { force: true });
-    throw error;
-  }
 }
 
 export async function loadCommand(
@@ -85,9 +71,10 @@ export async function loadCommand(
 }
 
 export async function pruneImagesCommand(
-  { all = false, force = false }: { all?: boolean; force?: boolean },
+  { all = false, force = false, filter }: { all?: boolean; force?: boolean; filter?: string[] },
   globals: Globals,
 ): Promise<void> {
+  accepting(filter);
   if (!force) {
     if (!process.stdin.isTTY)
       throw new CliError('images prune: standard input is no terminal to ask at: say -f when it is meant');
@@ -97,7 +84,9 @@ export async function pruneImagesCommand(
     const answer = await ask(`This removes ${what}, and what broken-off pulls have left. Go on? [y/N] `);
     if (!/^y(es)?$/i.test(answer.trim())) throw new Exit(SIGNALLED + 2);
   }
-  const { images, bytes } = await withSession(globals, ({ client }: Session) => client.images.prune({ all }));
+  const { images, bytes } = await withSession(globals, (session) =>
+    session.client.images.prune({ all, filter: imageFilter(session, filter) }),
+  );
   for (const name of images) process.stdout.write(`${name}\n`);
   process.stdout.write(`Total reclaimed space: ${decimalSize(bytes)}\n`);
 }

@@ -30,7 +30,7 @@ export async function imagesCommand(
     ),
   );
   const records = images
-    .map(({ image, size }) => describe(image, size, trunc))
+    .map(({ image, size }) => describeImageRow(image, size, trunc))
     .sort((a, b) => b.CreatedAt.localeCompare(a.CreatedAt));
   process.stdout.write(
     list(
@@ -48,7 +48,8 @@ export async function imagesCommand(
   );
 }
 
-function describe({ name, target, createdAt }: Image, size: number, cut: boolean) {
+/** As docker lists it. */
+export function describeImageRow({ name, target, createdAt }: Image, size: number, cut: boolean) {
   const [, repository = name, tag = '<none>'] = /^(.*?)(?::([^/:@]+))?(?:@.*)?$/.exec(name) ?? [];
   const digest = target.digest.replace(/^sha256:/, '');
   return {

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem } from 'node:os';
 import { addressOf, namespaceOf, type Globals } from '../address.js';
-import { stateOf } from '../container/state.js';
+import { rowsOf } from '../container/state.js';
 import { compile } from '../format/template.js';
 import { binarySize } from '../format/size.js';
 import { withSession } from '../session.js';
@@ -16,21 +16,18 @@ interface FormatFlag {
 
 export async function infoCommand({ format }: FormatFlag, globals: Globals): Promise<void> {
   const info = await withSession(globals, async ({ client, address, namespace }) => {
-    const [containers, tasks, images, version, server] = await Promise.all([
-      client.containers(),
-      client.tasks(),
+    const [rows, images, version, server] = await Promise.all([
+      rowsOf(client),
       client.images.list(),
       client.version(),
       client.services.introspection.Server({}),
     ]);
-    const byId = new Map(tasks.map((task) => [task.containerId, task]));
-    const states = containers.map((container) => stateOf(container, byId.get(container.id)).status);
-    const count = (...wanted: string[]): number => states.filter((state) => wanted.includes(state)).length;
+    const count = (...wanted: string[]): number => rows.filter(({ state }) => wanted.includes(state.status)).length;
     return {
       ID: server.uuid,
       Address: address,
       Namespace: namespace,
-      Containers: containers.length,
+      Containers: rows.length,
       ContainersRunning: count('running'),
       ContainersPaused: count('paused'),
       ContainersStopped: count('exited', 'created', 'unknown'),

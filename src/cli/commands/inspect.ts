@@ -2,6 +2,7 @@
 import type { Container, LinuxResources, TaskStatus } from '../../client/index.js';
 import { stopSignalOf } from '../../client/signals.js';
 import type { Globals } from '../address.js';
+import { Sizes } from '../container/size.js';
 import { stateOf } from '../container/state.js';
 import { Exit, NoSuchContainer, UsageError } from '../errors.js';
 import { explain } from '../explain.js';
@@ -20,7 +21,7 @@ const TYPES = ['container', 'image', 'volume'];
 
 export async function inspectCommand(
   references: readonly string[],
-  { format, type }: { format?: string; type?: string },
+  { format, type, size = false }: { format?: string; type?: string; size?: boolean },
   globals: Globals,
 ): Promise<void> {
   if (type !== undefined && !TYPES.includes(type))
@@ -31,7 +32,7 @@ export async function inspectCommand(
     let failed = 0;
     for (const reference of references) {
       try {
-        found.push(await look(session, reference, type));
+        found.push(await look(session, reference, { type, size }));
       } catch (error) {
         process.stderr.write(`hawser: ${explain(error).text}\n`);
         failed = 1;
@@ -56,7 +57,11 @@ async function statusOf(container: Container): Promise<TaskStatus | undefined> {
 }
 
 /** What has that name: a container before an image, and an image before a volume, unless it is said what is meant. */
-async function look(session: Session, name: string, type: string | undefined): Promise<unknown> {
+async function look(
+  session: Session,
+  name: string,
+  { type, size }: { readonly type: string | undefined; readonly size: boolean },
+): Promise<unknown> {
   const { client } = session;
   const { InvalidArgumentError, NotFoundError } = await import('../../client/index.js');
   /** Undefined when there is none, and something else may have the name. */
@@ -73,7 +78,8 @@ async function look(session: Session, name: string, type: string | undefined): P
   if (type === 'volume') return describeVolume(session, await client.volumes.get(name), false);
   try {
     const container = await session.find(name);
-    return describe(container, await statusOf(container), session);
+    const sizes = size ? await sizesOf(session, container) : {};
+    return { ...describe(container, await statusOf(container), session), ...sizes };
   } catch (error) {
     if (type === 'container' || !(error instanceof NoSuchContainer)) throw error;
     const volume = await trying(() => client.volumes.get(name));
@@ -85,11 +91,16 @@ async function look(session: Session, name: string, type: string | undefined): P
   }
 }
 
-function describe(container: Container, task: TaskStatus | undefined, { client, namespace }: Session): unknown {
+async function sizesOf({ client }: Session, { record }: Container): Promise<Record<string, number>> {
+  const { own, all } = await new Sizes(client).of(record);
+  return { SizeRw: own, SizeRootFs: all };
+}
+
+function describe(container: Container, task: TaskStatus | undefined, { client, namespace }: Session): object {
   const { id, record } = container;
   const state = stateOf(container, task);
   const { spec } = record;
-  const network = client.networks.of(id);
+  const network = client.networks.of(id, record.labels);
   const [path = '', ...args] = commandBelowInit(spec.process?.args ?? []);
   const time = (ms: number | undefined): string =>
     ms === undefined || Number.isNaN(ms) ? '0001-01-01T00:00:00Z' : new Date(ms).toISOString();
@@ -118,6 +129,7 @@ function describe(container: Container, task: TaskStatus | undefined, { client, 
     LogPath: logPathOf(task?.stdout ?? '') ?? logPathOf(record.labels[LABEL.log] ?? '') ?? '',
     Config: {
       Hostname: spec.hostname ?? '',
+      Domainname: spec.linux?.sysctl?.['kernel.domainname'] ?? '',
       User: spec.process?.user.username ?? `${spec.process?.user.uid ?? 0}:${spec.process?.user.gid ?? 0}`,
       Tty: spec.process?.terminal ?? false,
       OpenStdin: (task?.stdin ?? record.labels[LABEL.stdin] ?? '') !== '',

@@ -8,6 +8,7 @@ import { list } from '../format/output.js';
 import { compile } from '../format/template.js';
 import { stringifyExact } from '../../oci/json.js';
 import { pairs } from '../options/environment.js';
+import { accepting } from '../options/prune-filter.js';
 import { withSession } from '../session.js';
 import { ask } from '../terminal/ask.js';
 
@@ -164,29 +165,43 @@ function describe(network: NetworkDetails): Record<string, unknown> {
   };
 }
 
-export async function removeNetworksCommand(names: readonly string[], globals: Globals): Promise<void> {
+export async function removeNetworksCommand(
+  names: readonly string[],
+  { force = false }: { force?: boolean },
+  globals: Globals,
+): Promise<void> {
+  const { NotFoundError } = await import('../../client/index.js');
   const { failed } = await eachNetwork(names, globals, async ({ client }, name) => {
-    await client.networks.remove(name);
+    try {
+      await client.networks.remove(name);
+    } catch (error) {
+      if (force && error instanceof NotFoundError) return;
+      throw error;
+    }
     process.stdout.write(`${name}\n`);
   });
   if (failed !== 0) throw new Exit(failed);
 }
 
-export async function pruneNetworksCommand({ force = false }: { force?: boolean }, globals: Globals): Promise<void> {
+export async function pruneNetworksCommand(
+  { force = false, filter }: { force?: boolean; filter?: string[] },
+  globals: Globals,
+): Promise<void> {
+  const accepts = accepting(filter);
   if (!force) {
     if (!process.stdin.isTTY)
       throw new CliError('network prune: standard input is no terminal to ask at: say -f when it is meant');
     const answer = await ask('This removes the networks that Hawser has made and no container uses. Go on? [y/N] ');
     if (!/^y(es)?$/i.test(answer.trim())) throw new Exit(SIGNALLED + 2);
   }
-  const removed = await withSession(globals, ({ client }) => client.networks.prune());
+  const removed = await withSession(globals, ({ client }) => client.networks.prune({ filter: accepts }));
   for (const name of removed) process.stdout.write(`${name}\n`);
 }
 
 export async function portCommand(reference: string, port: string | undefined, globals: Globals): Promise<void> {
   await withSession(globals, async (session) => {
-    const { id } = await session.find(reference);
-    const { ports } = session.client.networks.of(id);
+    const { id, record } = await session.find(reference);
+    const { ports } = session.client.networks.of(id, record.labels);
     const wanted = port === undefined || port.includes('/') ? port : `${port}/tcp`;
     const lines = ports.flatMap((one) => {
       const [host = '', own = ''] = portText(one).split('->');

@@ -1,10 +1,11 @@
 /** hawser container prune and system prune. */
-import type { Client, Container, ContainerRecord } from '../../client/index.js';
+import type { Container, ContainerRecord, Image } from '../../client/index.js';
 import type { Globals } from '../address.js';
 import { remove } from '../container/end.js';
-import { CliError, Exit, FAILED, SIGNALLED, UsageError } from '../errors.js';
+import { ownSize } from '../container/size.js';
+import { CliError, Exit, FAILED, SIGNALLED } from '../errors.js';
 import { decimalSize } from '../format/size.js';
-import { parseMoment } from '../format/time.js';
+import { accepting } from '../options/prune-filter.js';
 import { shortId, withSession, type Session } from '../session.js';
 import { ask } from '../terminal/ask.js';
 
@@ -36,12 +37,31 @@ export async function pruneSystemCommand(flags: PruneFlags, globals: Globals): P
     const { client } = session;
     const containers = await pruneContainers(session, where);
     const gone = volumes ? await client.volumes.prune() : { volumes: [], bytes: 0 };
-    // A filter is about times and labels of containers, which images here have not.
-    const images = flags.filter === undefined ? await client.images.prune({ all }) : { images: [], bytes: 0 };
+    const images = await client.images.prune({ all, filter: imageFilter(session, flags.filter) });
     print('Deleted Containers', containers.ids);
     print('Deleted Volumes', gone.volumes);
     print('Deleted Images', images.images, containers.bytes + gone.bytes + images.bytes);
   });
+}
+
+/** Images are as old as they say, and have the labels of their configuration. Undefined without a filter. */
+export function imageFilter(
+  { client }: Session,
+  filters: readonly string[] | undefined,
+): ((image: Image) => Promise<boolean>) | undefined {
+  if (filters === undefined) return undefined;
+  const accepts = accepting(filters);
+  return async (image) => {
+    const { NotFoundError } = await import('../../client/index.js');
+    try {
+      const { created, config } = await client.images.inspect(image);
+      return accepts({ createdAt: created ?? image.createdAt, labels: config.Labels ?? {} });
+    } catch (error) {
+      // Of what is not all there nobody knows.
+      if (error instanceof NotFoundError) return false;
+      throw error;
+    }
+  };
 }
 
 function print(heading: string, names: readonly string[], bytes?: number): void {
@@ -62,7 +82,7 @@ async function pruneContainers(
   for (const container of await session.client.containers()) {
     if (running.has(container.id) || !where(container.record)) continue;
     try {
-      const size = await sizeOf(session.client, container);
+      const size = await ownSize(session.client, container.record);
       await discardTask(container);
       await remove(session, container);
       ids.push(shortId(container.id));
@@ -80,40 +100,6 @@ async function discardTask(container: Container): Promise<void> {
   await container.deleteTask().catch((error: unknown) => {
     if (!(error instanceof NotFoundError)) throw error;
   });
-}
-
-/** Bytes of what a container has written to its own layer. */
-export async function sizeOf(
-  { services }: Client,
-  { record: { snapshotter, snapshotKey } }: Pick<Container, 'record'>,
-): Promise<number> {
-  if (snapshotKey === '') return 0;
-  const { NotFoundError } = await import('../../client/index.js');
-  try {
-    return Number((await services.snapshots.Usage({ snapshotter, key: snapshotKey })).size ?? 0);
-  } catch (error) {
-    if (error instanceof NotFoundError) return 0;
-    throw error;
-  }
-}
-
-function accepting(filters: readonly string[] = []): (record: ContainerRecord) => boolean {
-  const all = filters.map((text) => {
-    const [, name, value = ''] = /^([a-z]+!?)=(.*)$/s.exec(text) ?? [];
-    if (name === 'until') {
-      const moment = parseMoment(value, '--filter until');
-      return ({ createdAt }: ContainerRecord) => createdAt.getTime() < moment;
-    }
-    if (name !== 'label' && name !== 'label!')
-      throw new UsageError(`--filter ${JSON.stringify(text)}: there are until=, label= and label!=`);
-    const at = value.indexOf('=');
-    const [label, wanted] = at < 0 ? [value, undefined] : [value.slice(0, at), value.slice(at + 1)];
-    return ({ labels }: ContainerRecord) => {
-      const has = wanted === undefined ? labels[label] !== undefined : labels[label] === wanted;
-      return has === (name === 'label');
-    };
-  });
-  return (record) => all.every((accepts) => accepts(record));
 }
 
 /** Asks, unless it was said already. */

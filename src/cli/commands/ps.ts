@@ -1,10 +1,14 @@
 /** hawser ps. */
-import type { Container, ContainerNetwork } from '../../client/index.js';
+import type { ContainerNetwork } from '../../client/index.js';
+import { HOSTNAME, NAME, NETWORKS, PORTS } from '../../client/nerdctl.js';
 import { portText } from '../../client/network/ports.js';
+import { ANONYMOUS_VOLUMES, MOUNTS } from '../../client/volume/mount-points.js';
 import type { Globals } from '../address.js';
-import { inDockersWords, stateOf, type ContainerState } from '../container/state.js';
+import { Sizes, type ContainerSize } from '../container/size.js';
+import { inDockersWords, rowsOf, type Row } from '../container/state.js';
 import { UsageError } from '../errors.js';
 import { list } from '../format/output.js';
+import { decimalSize } from '../format/size.js';
 import { printable, shorten } from '../format/table.js';
 import { inWords } from '../format/time.js';
 import { LABEL, PREFIX } from '../labels.js';
@@ -12,8 +16,8 @@ import { nameOf, shortId, withSession } from '../session.js';
 import { commandBelowInit } from '../../oci/init-program.js';
 
 const COMMAND_COLUMNS = 22;
-/** What stands for mounts, and is nobody's to read. */
-const OWN = new Set(['nerdctl/mounts', 'nerdctl/anonymous-volumes']);
+/** What stands for mounts, names and networks, and is nobody's to read. */
+const OWN: ReadonlySet<string> = new Set([NAME, HOSTNAME, NETWORKS, PORTS, MOUNTS, ANONYMOUS_VOLUMES]);
 
 export interface PsFlags {
   readonly all?: boolean;
@@ -21,13 +25,9 @@ export interface PsFlags {
   readonly trunc?: boolean;
   readonly last?: number;
   readonly latest?: boolean;
+  readonly size?: boolean;
   readonly filter?: string[];
   readonly format?: string;
-}
-
-interface Row {
-  readonly container: Container;
-  readonly state: ContainerState;
 }
 
 export async function psCommand(flags: PsFlags, globals: Globals): Promise<void> {
@@ -36,22 +36,27 @@ export async function psCommand(flags: PsFlags, globals: Globals): Promise<void>
   // Asking for what has ended asks for more than what runs.
   const all =
     flags.all === true || last !== undefined || (flags.filter ?? []).some((one) => /^(status|exited)=/.test(one));
-  const [rows, networkOf] = await withSession(globals, async ({ client }) => {
-    const [containers, tasks] = await Promise.all([client.containers(), client.tasks()]);
-    const byId = new Map(tasks.map((task) => [task.containerId, task]));
-    const found = containers.map((container): Row => ({
-      container,
-      state: stateOf(container, byId.get(container.id)),
-    }));
-    return [found, ({ id }: Container) => client.networks.of(id)] as const;
+  // Whoever shows sizes asks for them, as docker has it.
+  const withSize = flags.size === true || /\.Size\b/.test(flags.format ?? '');
+  const records = await withSession(globals, async ({ client }) => {
+    const sizes = new Sizes(client);
+    const now = Date.now();
+    const chosen = (await rowsOf(client))
+      .filter(({ state }) => all || state.status === 'running' || state.status === 'paused')
+      .filter((row) => [...groups(accepts)].every((alternatives) => alternatives.some((accept) => accept(row))))
+      .sort((a, b) => b.container.record.createdAt.getTime() - a.container.record.createdAt.getTime())
+      .slice(0, last);
+    return Promise.all(
+      chosen.map(async (row) => {
+        const size = withSize ? await sizes.of(row.container.record) : NOTHING;
+        return describeRow(row, client.networks.of(row.container.id, row.container.record.labels), {
+          size,
+          cut: flags.trunc !== false,
+          now,
+        });
+      }),
+    );
   });
-  const chosen = rows
-    .filter(({ state }) => all || state.status === 'running' || state.status === 'paused')
-    .filter((row) => [...groups(accepts)].every((alternatives) => alternatives.some((accept) => accept(row))))
-    .sort((a, b) => b.container.record.createdAt.getTime() - a.container.record.createdAt.getTime())
-    .slice(0, last);
-  const now = Date.now();
-  const records = chosen.map((row) => describe(row, networkOf(row.container), flags.trunc !== false, now));
   process.stdout.write(
     list(
       records,
@@ -63,17 +68,18 @@ export async function psCommand(flags: PsFlags, globals: Globals): Promise<void>
         STATUS: 'Status',
         PORTS: 'Ports',
         NAMES: 'Names',
+        ...(flags.size ? { SIZE: 'Size' } : {}),
       },
       { format: flags.format, quiet: flags.quiet, idKey: 'ID' },
     ),
   );
 }
 
-function describe(
+/** As docker lists it. */
+export function describeRow(
   { container: { id, record }, state }: Row,
   { ports, networks }: ContainerNetwork,
-  cut: boolean,
-  now: number,
+  { size, cut, now }: { readonly size: ContainerSize; readonly cut: boolean; readonly now: number },
 ): Record<string, unknown> {
   const command = printable(commandBelowInit(record.spec.process?.args ?? []).join(' '));
   return {
@@ -93,7 +99,15 @@ function describe(
       .join(','),
     Runtime: record.runtime.name,
     Pid: state.pid,
+    Size: sizeText(size),
   };
+}
+
+const NOTHING: ContainerSize = { own: 0, all: 0 };
+
+/** `12B (virtual 4.2MB)`. */
+function sizeText({ own, all }: ContainerSize): string {
+  return `${decimalSize(own)}${all > 0 ? ` (virtual ${decimalSize(all)})` : ''}`;
 }
 
 type Accept = ((row: Row) => boolean) & { readonly about: string };

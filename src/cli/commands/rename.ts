@@ -1,11 +1,9 @@
 /** hawser rename: another name for a container, beside its id, which stays. */
+import { NAME } from '../../client/nerdctl.js';
 import type { Globals } from '../address.js';
 import { CliError } from '../errors.js';
 import { checkName } from '../options/container.js';
 import { nameOf, shortId, withSession } from '../session.js';
-
-/** nerdctl's, which ours is, too. */
-const NAME = 'nerdctl/name';
 
 export async function renameCommand(reference: string, name: string, globals: Globals): Promise<void> {
   checkName(name);
@@ -16,7 +14,6 @@ export async function renameCommand(reference: string, name: string, globals: Gl
     );
     if (other !== undefined)
       throw new CliError(`container ${reference} cannot be called ${name}: container ${shortId(other.id)} is already`);
-    // Its id needs no label.
-    await container.setLabels({ [NAME]: name === container.id ? '' : name });
+    await container.setLabels({ [NAME]: name });
   });
 }

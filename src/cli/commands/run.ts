@@ -4,10 +4,15 @@ import type { Globals } from '../address.js';
 import { checkAutoRemove, removeWhenEnded } from '../container/auto-remove.js';
 import { converse, firstSize } from '../container/converse.js';
 import { remove, settle } from '../container/end.js';
-import { fifoIo, logIo } from '../container/io.js';
+import { fifoIo, logIo, OUTPUTS } from '../container/io.js';
 import { launchForeground, launchLogged, UNLOGGED, type Launched } from '../container/launch.js';
 import { makeContainer } from '../container/make.js';
 import { CliError, Exit, FAILED, UsageError } from '../errors.js';
+import { LABEL } from '../labels.js';
+import { logPlace } from '../../client/log/place.js';
+import { logTarget } from '../options/log.js';
+import { LogWriter } from '../log/writer.js';
+import { attachedStreams, type Stream } from '../options/attach.js';
 import { isRestarted } from '../options/restart.js';
 import type { RunFlags } from '../program/run-flags.js';
 import { Session, withSession } from '../session.js';
@@ -15,18 +20,17 @@ import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../terminal/detach-keys.js
 import { interruptible } from '../terminal/interrupt.js';
 
 export async function runCommand(words: readonly string[], flags: RunFlags, globals: Globals): Promise<void> {
+  const streams = attachedStreams(flags);
   const detachKeys = parseDetachKeys(flags.detachKeys ?? DEFAULT_DETACH_KEYS);
   if (flags.tty && flags.interactive && !flags.detach && !process.stdin.isTTY)
     throw new UsageError('run -t -i: standard input is no terminal: leave out -t', 'run');
   if (flags.rm && (flags.detach || flags.tty)) checkAutoRemove();
   const code = await withSession(globals, async (session) => {
-    // Who detaches from a terminal comes back to it: its output is kept meanwhile.
-    const logged =
-      flags.detach === true || flags.tty === true || flags.logDriver !== undefined || (flags.restart ?? 'no') !== 'no';
+    const logged = isLogged(flags, streams);
     const { container, started } = await interruptible(async (signal) => {
-      const made = await makeContainer(session, words, flags, { logged, signal });
+      const made = await makeContainer(session, words, flags, { logged, kept: true, signal });
       try {
-        return { container: made, started: await startIt(made, flags, logged, signal) };
+        return { container: made, started: await startIt(made, flags, { logged, streams, signal }) };
       } catch (error) {
         // docker leaves it as created, and in the way of the next attempt.
         await remove(session, made, { force: true, volumes: true });
@@ -39,18 +43,49 @@ export async function runCommand(words: readonly string[], flags: RunFlags, glob
       process.stdout.write(`${container.id}\n`);
       return 0;
     }
-    return accompany(session, container, started, { flags, detachKeys });
+    // As docker has it: who sees nothing of it is told which it is.
+    if (!streams.has('stdout') && !streams.has('stderr')) process.stdout.write(`${container.id}\n`);
+    return accompany(session, container, started, { flags, detachKeys, streams });
   });
   if (code !== 0) throw new Exit(code);
+}
+
+/**
+ * Whether its shim writes the log, from which is shown what is to be shown. Else it comes to this command, which keeps the log.
+ *
+ * @throws UsageError when the log cannot tell what is to be shown from what is not
+ */
+function isLogged(flags: RunFlags, streams: ReadonlySet<Stream>): boolean {
+  const { detach = false, tty = false, restart = 'no', logDriver, logOpt } = flags;
+  // Where it would be by default says nothing of it.
+  const target = logTarget(logDriver, logOpt, '/log');
+  // Whoever starts it again knows nothing of this command.
+  const outlives = detach || restart !== 'no';
+  if (target === undefined) return outlives;
+  const logged =
+    outlives ||
+    // Who detaches from a terminal comes back to it: its output is kept meanwhile.
+    tty ||
+    logDriver !== undefined ||
+    logOpt?.some((option) => /^(path|format)=/.test(option)) === true ||
+    // Nothing of it is shown: then it needs nobody who reads it.
+    !(streams.has('stdout') || streams.has('stderr'));
+  const isOne = streams.has('stdout') !== streams.has('stderr');
+  if (logged && !tty && isOne && logPlace(target.uri)?.hasEntries !== true)
+    throw new UsageError(
+      '--attach: its log has both outputs as one: name stdout and stderr, or have it keep them apart, by --log-opt format=cri',
+      'run',
+    );
+  return logged;
 }
 
 function startIt(
   container: Container,
   flags: RunFlags,
-  logged: boolean,
-  signal: AbortSignal,
+  { logged, streams, signal }: { logged: boolean; streams: ReadonlySet<Stream>; signal: AbortSignal },
 ): Promise<Launched | undefined> {
   const launch = {
+    streams,
     interactive: flags.interactive === true,
     size: firstSize(flags.tty === true),
     pidfile: flags.pidfile,
@@ -63,6 +98,8 @@ interface Company {
   readonly flags: Pick<RunFlags, 'rm' | 'interactive' | 'tty' | 'sigProxy'>;
   readonly detachKeys: Buffer;
   readonly seen?: (() => void) | undefined;
+  /** Default: all of them. */
+  readonly streams?: ReadonlySet<Stream> | undefined;
 }
 
 /** Shows what it prints until it ends, and then takes away what is to go. @returns the exit status for this command */
@@ -70,15 +107,17 @@ export async function accompany(
   session: Session,
   container: Container,
   started: Launched | undefined,
-  { flags, detachKeys, seen }: Company,
+  { flags, detachKeys, seen, streams = attachedStreams({}) }: Company,
 ): Promise<number> {
   const first = started?.process ?? container.process;
   if (first === undefined) throw new CliError(`container ${container.id} has no process to show`, FAILED);
-  const { tty = false, interactive = false, rm = false } = flags;
+  const { tty = false, rm = false } = flags;
+  const interactive = flags.interactive === true && streams.has('stdin');
   const logged = started?.logged ? started : undefined;
+  const shown = OUTPUTS.filter((stream) => streams.has(tty ? 'stdout' : stream));
   const io = logged
-    ? logIo(logged.log, interactive ? logged.stdin : undefined, logged.from)
-    : fifoIo(first, interactive);
+    ? logIo(logged.log, { stdin: interactive ? logged.stdin : undefined, from: logged.from, shown })
+    : fifoIo(first, interactive, { log: started === undefined ? keeper(container) : undefined, shown });
   let outcome;
   try {
     outcome = await converse({
@@ -121,6 +160,14 @@ export async function accompany(
   if (rm) await remove(session, container, { force: true, volumes: true });
   else if (!logged) await settle(container);
   return outcome.exitCode;
+}
+
+/** Of what comes to this command there is a log, too, unless it was made with none. */
+function keeper({ id, record }: Container): LogWriter | undefined {
+  const place = logPlace(record.labels[LABEL.log] ?? '');
+  return place?.hasEntries === true
+    ? new LogWriter(place, (text) => process.stderr.write(`hawser: container ${id}: ${text}\n`))
+    : undefined;
 }
 
 /** It goes on without us; when it has ended it is removed. */

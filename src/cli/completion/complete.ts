@@ -17,7 +17,20 @@ export interface Candidate {
 
 /** Nobody waits for longer at a key. */
 const PATIENCE_MS = 3000;
-const NOT_RUNNING = new Set(['start', 'rm', 'logs', 'inspect', 'restore', 'wait', 'restart', 'ps']);
+const NOT_RUNNING = new Set([
+  'start',
+  'rm',
+  'logs',
+  'inspect',
+  'restore',
+  'wait',
+  'restart',
+  'ps',
+  'cp',
+  'diff',
+  'export',
+  'commit',
+]);
 
 /** @param words all after the program's name; the last one is being typed and may be empty */
 export async function complete(top: Command, words: readonly string[]): Promise<Candidate[]> {
@@ -82,10 +95,10 @@ function walk(top: Command, words: readonly string[]): Place {
       if (inline && option?.long === '--namespace') globals.namespace = word.slice(word.indexOf('=') + 1);
       continue;
     }
-    const next =
-      args.length === 0
-        ? command.commands.find((one) => one.name() === word || one.aliases().includes(word))
-        : undefined;
+    const below = (parent: Command): Command | undefined =>
+      parent.commands.find((one) => one.name() === word || one.aliases().includes(word));
+    // Below docker's groups is what stands without a group as well.
+    const next = args.length > 0 ? undefined : (below(command) ?? (isGroup(command, top) ? below(top) : undefined));
     if (next) {
       command = next;
       continue;
@@ -95,6 +108,10 @@ function walk(top: Command, words: readonly string[]): Place {
     if ((command as unknown as { _passThroughOptions?: boolean })._passThroughOptions) onlyArguments = true;
   }
   return { command, args, pending, onlyArguments, globals, given };
+}
+
+function isGroup(command: Command, top: Command): boolean {
+  return command.parent === top && (command.name() === 'container' || command.name() === 'system');
 }
 
 function optionOf(command: Command, top: Command, name: string): Option | undefined {
@@ -136,7 +153,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   '--restart': ['no', 'always', 'unless-stopped', 'on-failure'],
   '--platform': ['linux/amd64', 'linux/arm64'],
   '--format': ['json', 'table'],
-  '--filter': ['id=', 'name=', 'label=', 'status=', 'exited=', 'ancestor=', 'container=', 'event=', 'type='],
+  '--filter': ['id=', 'name=', 'label=', 'status=', 'exited=', 'ancestor=', 'container=', 'event=', 'image=', 'type='],
   '--for': ['containerd', 'docker'],
   '--security-opt': [
     'no-new-privileges',
@@ -146,13 +163,24 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
     'systempaths=unconfined',
   ],
   '--tail': ['all', '10', '100'],
-  '--log-opt': ['path=', 'max-size=', 'max-file='],
+  '--log-opt': ['path=', 'format=', 'max-size=', 'max-file='],
   '--snapshotter': ['overlayfs', 'native'],
   '--detach-keys': ['ctrl-p,ctrl-q'],
+  '--attach': ['stdin', 'stdout', 'stderr'],
+  '--gpus': ['all', 'device='],
+  '--userns': ['host'],
   '--mount': ['type=volume,src=', 'type=bind,src=', 'type=tmpfs,dst='],
 };
 const BUILT_IN = ['none', 'host'].map((word) => ({ word, help: '' }));
-const DIRECTORIES = new Set(['--cni-netconfpath', '--rootfs', '--image-path', '--checkpoint', '--hosts-dir', '--root']);
+const DIRECTORIES = new Set([
+  '--cni-netconfpath',
+  '--rootfs',
+  '--image-path',
+  '--checkpoint',
+  '--hosts-dir',
+  '--root',
+  '--cdi-spec-dir',
+]);
 const FILES = new Set([
   '--input',
   '--env-file',
@@ -213,6 +241,15 @@ async function argument({ command, args, globals, given }: Place, typed: string)
         (await volumes(globals)).filter(({ word }) => !args.includes(word)),
         typed,
       );
+    case 'source':
+    case 'target':
+      return [
+        { word: ':files', help: '' },
+        ...fitting(
+          (await containers(globals, command.name())).map(({ word, help }) => ({ word: `${word}:`, help })),
+          typed,
+        ),
+      ];
     case 'command':
       return [{ word: ':files', help: '' }];
     case 'network':
@@ -262,7 +299,10 @@ async function containers(globals: Globals, command: string): Promise<Candidate[
 
 /** Of the default places: they are files of this machine's. */
 function networks(): Candidate[] {
-  return readConfigs(placesOf().confDir).map(({ name, plugins }) => ({ word: name, help: plugins[0]!.type }));
+  return readConfigs(placesOf({}, process.env.CONTAINERD_NAMESPACE || 'default')).map(({ name, plugins }) => ({
+    word: name,
+    help: plugins[0]!.type,
+  }));
 }
 
 function images(globals: Globals): Promise<Candidate[]> {

@@ -16,7 +16,7 @@ _hawser() {
       *) COMPREPLY+=("\${line%%$'\\t'*}") ;;
     esac
   done
-  [[ \${#COMPREPLY[@]} == 1 && \${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
+  [[ \${#COMPREPLY[@]} == 1 && \${COMPREPLY[0]} == *[=:] ]] && compopt -o nospace 2>/dev/null
 }
 complete -F _hawser hawser
 `;

@@ -3,9 +3,12 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { Process } from '../../client/index.js';
-import { ending, type Position } from '../log/files.js';
-import { LogFollower } from '../log/follow.js';
-import { copyOut } from '../terminal/write.js';
+import type { LogStream } from '../../client/log/entries.js';
+import { ending, type Position } from '../../client/log/files.js';
+import type { LogPlace } from '../../client/log/place.js';
+import { LogReader } from '../../client/log/reader.js';
+import type { LogWriter } from '../log/writer.js';
+import { copyBoth, copyOut } from '../terminal/write.js';
 
 export interface ContainerIo {
   /** Undefined when it has no input that is open. */
@@ -18,19 +21,44 @@ export interface ContainerIo {
   leave(): void;
 }
 
-/** By the FIFOs that the client library has opened. */
-export function fifoIo(process_: Process, interactive: boolean): ContainerIo {
+/** What a process prints to; a terminal's is all standard output. */
+export const OUTPUTS: readonly LogStream[] = ['stdout', 'stderr'];
+
+/**
+ * By the FIFOs that the client library has opened.
+ *
+ * @param log keeps what comes, shown or not
+ */
+export function fifoIo(
+  process_: Process,
+  interactive: boolean,
+  { log, shown = OUTPUTS }: { readonly log?: LogWriter | undefined; readonly shown?: readonly LogStream[] } = {},
+): ContainerIo {
+  const pass = async (name: LogStream, seen?: () => void): Promise<void> => {
+    const chunks = log === undefined ? process_[name] : keep(process_[name], (chunk) => log.write(name, chunk));
+    if (shown.includes(name)) await copyOut(chunks, process[name], seen);
+    else await readAway(chunks);
+  };
   return {
     input: interactive ? process_.stdin : undefined,
     show: async (seen) => {
-      await Promise.all([
-        copyOut(process_.stdout, process.stdout, seen),
-        ...(process_.terminal ? [] : [copyOut(process_.stderr, process.stderr, seen)]),
-      ]);
+      await Promise.all(OUTPUTS.slice(0, process_.terminal ? 1 : 2).map((name) => pass(name, seen)));
+      log?.close();
     },
     ended: () => undefined,
     leave: () => process_.detach(),
   };
+}
+
+async function* keep(from: AsyncIterable<Uint8Array>, write: (chunk: Uint8Array) => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of from) {
+    write(chunk);
+    yield chunk;
+  }
+}
+
+async function readAway(from: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of from);
 }
 
 /** Has what is left of an exec that has ended taken away before the connection closes. */
@@ -40,8 +68,22 @@ export async function tidied(process_: Process): Promise<void> {
 }
 
 /** By its log, and the FIFO of its input. */
-export function logIo(log: string | undefined, stdin: string | undefined, from?: Position): ContainerIo {
-  const follower = log === undefined ? undefined : new LogFollower(log, from ?? ending(log));
+export function logIo(
+  log: LogPlace | undefined,
+  {
+    stdin,
+    from,
+    shown = OUTPUTS,
+  }: {
+    readonly stdin: string | undefined;
+    readonly from?: Position | undefined;
+    readonly shown?: readonly LogStream[];
+  },
+): ContainerIo {
+  const reader =
+    log === undefined || shown.length === 0
+      ? undefined
+      : new LogReader(log, { from: from ?? ending(log.path), streams: shown });
   const input = stdin === undefined ? undefined : openInput(stdin);
   let over: () => void = () => undefined;
   const nothing = new Promise<void>((resolve) => {
@@ -49,13 +91,13 @@ export function logIo(log: string | undefined, stdin: string | undefined, from?:
   });
   return {
     input,
-    show: (seen) => (follower ? copyOut(follower, process.stdout, seen) : nothing),
+    show: (seen) => (reader ? copyBoth(reader, seen) : nothing),
     ended: (complete) => {
-      follower?.end(complete);
+      reader?.end(complete);
       over();
     },
     leave: () => {
-      follower?.stop();
+      reader?.stop();
       input?.destroy();
       over();
     },

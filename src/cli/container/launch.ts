@@ -6,12 +6,15 @@ import { makeFifo } from '../../sys/index.js';
 import { holdInput } from './auto-remove.js';
 import { explainStart, refusesFile } from './start-error.js';
 import { LABEL, runLabel } from '../labels.js';
-import { logPathOf } from '../options/log.js';
+import type { Stream } from '../options/attach.js';
 import { startedLabels } from '../options/restart.js';
-import { ending, type Position } from '../log/files.js';
+import { ending, type Position } from '../../client/log/files.js';
+import { logPlace, type LogPlace } from '../../client/log/place.js';
 
 export interface Launch {
   readonly interactive: boolean;
+  /** Which of its outputs are wanted, in the foreground, if there is no log that has them all. Default: both. */
+  readonly streams?: ReadonlySet<Stream> | undefined;
   readonly size?: WindowSize | undefined;
   readonly checkpointDir?: string | undefined;
   readonly pidfile?: string | undefined;
@@ -21,7 +24,7 @@ export interface Launch {
 export interface Launched {
   readonly process: Process;
   /** Where its output is, when it has a log. */
-  readonly log: string | undefined;
+  readonly log: LogPlace | undefined;
   /** Where this run's output begins in the log. */
   readonly from: Position | undefined;
   readonly stdin: string | undefined;
@@ -31,18 +34,24 @@ export interface Launched {
 
 /** With streams of this process. */
 export async function launchForeground(container: Container, launch: Launch): Promise<Process> {
-  const { interactive, size, pidfile, signal } = launch;
+  const { interactive, size, pidfile, signal, streams } = launch;
+  const { labels, spec } = container.record;
+  const terminal = spec.process?.terminal === true;
+  const output = (stream: Stream): 'pipe' | 'ignore' =>
+    labels[LABEL.log] !== undefined || streams === undefined || streams.has(stream) ? 'pipe' : 'ignore';
   const { created, keep } = beginning(container);
   return explainStart(container, async () => {
     const process = await container.start({
       stdin: interactive ? 'pipe' : 'ignore',
-      stdout: 'pipe',
-      stderr: 'pipe',
+      stdout: output('stdout'),
+      stderr: output('stderr'),
       size,
       signal,
       created,
     });
     writePid(process, pidfile);
+    // Who detaches from a terminal may come back to type.
+    if (terminal && interactive) holdInput((await container.status()).stdin, process.pid);
     await keep();
     return process;
   });
@@ -57,13 +66,13 @@ export async function launchLogged(container: Container, launch: Launch): Promis
   const { size, pidfile, checkpointDir, signal } = launch;
   const { labels } = container.record;
   const uri = labels[LABEL.log];
-  const log = uri === undefined ? undefined : logPathOf(uri);
+  const log = uri === undefined ? undefined : logPlace(uri);
   const stdin = labels[LABEL.stdin];
   if (stdin !== undefined && !existsSync(stdin)) {
     mkdirSync(dirname(stdin), { recursive: true, mode: 0o700 });
     makeFifo(stdin, 0o600);
   }
-  const from = log === undefined ? undefined : ending(log);
+  const from = log === undefined ? undefined : ending(log.path);
   const terminal = container.record.spec.process?.terminal === true;
   const { created, keep } = beginning(container);
   const { process, logged } = await explainStart(container, async () => {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container, CreateOptions, VolumesFrom } from '../../client/index.js';
+import { NAME } from '../../client/nerdctl.js';
 import { pull, type PullFlags } from '../image/pull.js';
 import { FAILED, CliError, UsageError } from '../errors.js';
 import { LABEL, PREFIX } from '../labels.js';
@@ -11,13 +12,15 @@ import { checkName, createOptions } from '../options/container.js';
 import { logTarget } from '../options/log.js';
 import { restartLabels } from '../options/restart.js';
 import type { RunFlags } from '../program/run-flags.js';
-import type { Session } from '../session.js';
+import { shortId, type Session } from '../session.js';
 import { containerDirectory, makeContainerDirectory } from '../store.js';
 import { remove } from './end.js';
 
 export interface Making {
-  /** Its output goes to a log; without it, to whoever has started it. */
+  /** Its output goes to a log by the shim; without it, to whoever has started it. */
   readonly logged: boolean;
+  /** Whoever starts it keeps a log, too. */
+  readonly kept?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -26,7 +29,7 @@ export async function makeContainer(
   session: Session,
   words: readonly string[],
   flags: RunFlags,
-  { logged, signal }: Making,
+  { logged, kept = false, signal }: Making,
 ): Promise<Container> {
   const id = flags.name === undefined ? randomBytes(32).toString('hex') : checkName(flags.name);
   const policy = pullPolicy(flags.pull);
@@ -40,9 +43,10 @@ export async function makeContainer(
   if (reserved !== undefined)
     throw new UsageError(`--label ${reserved}: labels that begin with ${PREFIX} are Hawser's own`);
   const directory = containerDirectory(session.address, session.namespace, id);
-  const log = logged ? logTarget(flags.logDriver, flags.logOpt, join(directory, 'log')) : undefined;
+  const log = logged || kept ? logTarget(flags.logDriver, flags.logOpt, join(directory, 'log')) : undefined;
   const cidfile = flags.cidfile === undefined ? undefined : reserve(flags.cidfile);
   try {
+    if (flags.name !== undefined) await checkFree(session, id);
     const { image } = options;
     const fetch = (): Promise<unknown> => pull(session, image!, fetchFlags(flags), { signal, exitCode: FAILED });
     if (image !== undefined && policy === 'always') await fetch();
@@ -56,7 +60,7 @@ export async function makeContainer(
         ...userLabels,
         ...(log ? { [LABEL.log]: log.uri } : {}),
         ...(logged && flags.interactive ? { [LABEL.stdin]: join(directory, 'stdin') } : {}),
-        ...restartLabels(flags.restart, log?.uri),
+        ...restartLabels(flags.restart, logged ? log?.uri : undefined),
         ...(flags.stopTimeout === undefined ? {} : { [LABEL.stopTimeout]: String(flags.stopTimeout) }),
         ...(flags.rm ? { [LABEL.autoRemove]: 'true' } : {}),
         ...(options.rootfs ? { [LABEL.rootfs]: options.rootfs } : {}),
@@ -77,6 +81,17 @@ export async function makeContainer(
   } finally {
     if (cidfile !== undefined) closeSync(cidfile);
   }
+}
+
+/** A name may be another container's that has an id besides: nerdctl's, or one that was renamed. */
+async function checkFree({ client }: Session, name: string): Promise<void> {
+  const named = await client.containers([`labels.${JSON.stringify(NAME)}==${JSON.stringify(name)}`]);
+  const other = named.find((one) => one.id !== name);
+  if (other !== undefined)
+    throw new CliError(
+      `container ${name} cannot be made: container ${shortId(other.id)} is called so; remove it with \`hawser rm ${shortId(other.id)}\`, or choose another --name`,
+      FAILED,
+    );
 }
 
 /** `CONTAINER[:ro|rw]`, by what containers are called here. */

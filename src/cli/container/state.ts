@@ -1,6 +1,6 @@
 /** What a container does, from its record, its task, and the kernel. */
 import { readFileSync } from 'node:fs';
-import type { Container, TaskStatus } from '../../client/index.js';
+import type { Client, Container, TaskStatus } from '../../client/index.js';
 import { inWords } from '../format/time.js';
 import { lastRun } from '../labels.js';
 
@@ -101,4 +101,17 @@ export function processStart(pid: number): number | undefined {
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
+}
+
+/** A container, and how it is. */
+export interface Row {
+  readonly container: Container;
+  readonly state: ContainerState;
+}
+
+/** All containers of the session's namespace, with their states. */
+export async function rowsOf(client: Client): Promise<Row[]> {
+  const [containers, tasks] = await Promise.all([client.containers(), client.tasks()]);
+  const byId = new Map(tasks.map((task) => [task.containerId, task]));
+  return containers.map((container) => ({ container, state: stateOf(container, byId.get(container.id)) }));
 }

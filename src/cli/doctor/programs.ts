@@ -6,6 +6,7 @@ import { findProgram, said, type Program } from '../enable/program.js';
 import { Unreadable } from '../enable/root.js';
 import { CliError } from '../errors.js';
 import { isFrom, missing, ok, wrong, type Finding, type Patient } from './finding.js';
+import { packetFilterFindings } from './packet-filter.js';
 
 /** The plugins that Hawser's own networks need. */
 const NEEDED = ['bridge', 'host-local', 'portmap', 'firewall', 'tuning'];
@@ -53,7 +54,7 @@ function criu({ root, uid }: Patient): Finding {
 
 /** What `hawser run` needs unless it is told `--network none` or host. */
 function networks(patient: Patient): Finding[] {
-  return [cni(patient), iptables(patient)];
+  return [cni(patient), ...packetFilterFindings(patient)];
 }
 
 function cni({ root }: Patient): Finding {
@@ -72,17 +73,6 @@ function cni({ root }: Patient): Finding {
       "no networks of Hawser's: install the package containernetworking-plugins",
     );
   return ok('CNI plugins', found.join(', '));
-}
-
-function iptables({ root }: Patient): Finding {
-  const found = findProgram(root, 'iptables');
-  return found === undefined
-    ? missing(
-        'iptables',
-        'not found',
-        'no networks but none and host, and no published ports: install the package iptables',
-      )
-    : ok('iptables', version(found));
 }
 
 function containerd({ root }: Patient): Finding {

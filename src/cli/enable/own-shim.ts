@@ -8,7 +8,7 @@ export const SHIM = 'containerd-shim-runc-v2';
 /**
  * Its path: installed (lib/hawser/bin), in a checkout (bin), or in a package from npm (npm).
  *
- * @param library the directory that hawser.mjs lies in
+ * @param library the directory that hawser.cjs lies in
  * @throws CliError when there is none
  */
 export function ownShim(library = dirname(process.argv[1] ?? '')): string {

@@ -1,8 +1,8 @@
 /** Moments and spans of time, as docker takes and shows them. */
+import { durationOf, momentOf } from '../../client/moment.js';
 import { UsageError } from '../errors.js';
 
 const [SECOND, MINUTE, HOUR] = [1000, 60_000, 3_600_000];
-const UNITS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: SECOND, m: MINUTE, h: HOUR };
 
 /** How long that is, in words: `5 seconds`, `About an hour`. */
 export function inWords(ms: number): string {
@@ -24,30 +24,26 @@ export function inWords(ms: number): string {
 
 /** A Go duration such as `1h30m` or `1.5s`, in milliseconds; undefined when it is none. */
 export function parseDuration(text: string): number | undefined {
-  if (!/^(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
-  let ms = 0;
-  for (const [, digits, unit] of text.matchAll(/(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)/g))
-    ms += Number(digits) * UNITS[unit!]!;
-  return ms;
+  const nanoseconds = durationOf(text);
+  return nanoseconds === undefined ? undefined : nanoseconds / 1e6;
 }
 
 /**
- * A moment in milliseconds since the epoch: a time as RFC 3339 has it, or a part of one from its date on, seconds since the epoch, or how
- * long ago as a duration.
+ * A moment in milliseconds since the epoch, as {@link momentOf} reads it.
  *
  * @param what named in the error, e.g. `--since`
  */
 export function parseMoment(text: string, what: string, now = Date.now()): number {
-  const ago = parseDuration(text);
-  if (ago !== undefined) return now - ago;
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * SECOND;
-  if (/^\d{4}-\d\d-\d\d/.test(text)) {
-    const ms = Date.parse(text.length === 10 ? `${text}T00:00:00` : text);
-    if (!Number.isNaN(ms)) return ms;
-  }
+  const moment = momentOf(text, now);
+  if (moment !== undefined) return Number(moment) / 1e6;
   throw new UsageError(
     `${what} ${JSON.stringify(text)} is no time: give one such as 2024-05-01T10:00:00Z, seconds since 1970, or how long ago, such as 10m`,
   );
+}
+
+/** Of flags by their names. @throws UsageError for one that is none, before anything is done */
+export function checkMoments(flags: Readonly<Record<string, string | undefined>>): void {
+  for (const [name, text] of Object.entries(flags)) if (text !== undefined) parseMoment(text, `--${name}`);
 }
 
 /** A span for reading at a glance: `0.35 ms`, `12.3 ms`, `2.05 s`. */

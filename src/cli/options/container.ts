@@ -5,6 +5,8 @@ import type { CgroupDriver, CreateOptions } from '../../client/index.js';
 import { CliError, FAILED, UsageError } from '../errors.js';
 import type { RunFlags } from '../program/run-flags.js';
 import { withinBounds } from './capabilities.js';
+import { deviceOptions } from './devices.js';
+import { disksOf } from './disks.js';
 import { environment, pairs } from './environment.js';
 import { limitsOf } from './limits.js';
 import { mountOptions } from './mounts.js';
@@ -68,11 +70,12 @@ export function createOptions(id: string, words: readonly string[], flags: RunFl
     ...(flags.privileged ? { spec: withinBounds } : {}),
     ...securityOptions(flags.securityOpt),
     hostname: flags.hostname ?? hostnameOf(id, flags),
+    domainname: flags.domainname,
     ...mountOptions(flags),
-    devices: flags.device,
+    ...deviceOptions(flags),
     readonlyRootfs: flags.readOnly,
     ...networkOptions(flags),
-    limits,
+    limits: { ...limits, blkioDevices: disksOf(flags) },
     ...namespaceOptions(flags),
     rlimits: (flags.ulimit ?? []).map(rlimit),
     sysctl: pairs(flags.sysctl, '--sysctl'),

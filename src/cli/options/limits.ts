@@ -14,6 +14,8 @@ export interface LimitFlags {
   readonly cpusetMems?: string;
   readonly cpuQuota?: number;
   readonly cpuPeriod?: number;
+  readonly cpuRtPeriod?: number;
+  readonly cpuRtRuntime?: number;
   readonly memorySwappiness?: number;
   readonly oomKillDisable?: boolean;
   readonly blkioWeight?: number;
@@ -41,6 +43,8 @@ export function limitsOf(flags: LimitFlags): Limits {
     cpusetMems: flags.cpusetMems,
     cpuQuota: flags.cpuQuota,
     cpuPeriod: flags.cpuPeriod,
+    cpuRealtimeRuntime: flags.cpuRtRuntime,
+    cpuRealtimePeriod: flags.cpuRtPeriod,
     memorySwappiness: flags.memorySwappiness === -1 ? undefined : flags.memorySwappiness,
     oomKillDisable: flags.oomKillDisable,
     blkioWeight: weight,
@@ -63,6 +67,8 @@ export function resourcesOf(flags: LimitFlags): LinuxResources {
     shares: limits.cpuShares,
     cpus: limits.cpuset,
     mems: limits.cpusetMems,
+    realtimeRuntime: limits.cpuRealtimeRuntime,
+    realtimePeriod: limits.cpuRealtimePeriod,
     quota: limits.cpus === undefined ? limits.cpuQuota : Math.round(limits.cpus * PERIOD),
     period: limits.cpus === undefined ? limits.cpuPeriod : PERIOD,
   });

@@ -16,6 +16,7 @@ const KINDS = {
 
 export function namespaceOptions(flags: RunFlags): Namespaces {
   for (const flag of ['pid', 'ipc', 'uts', 'cgroupns'] as const) check(flag, flags[flag]);
+  checkUsers(flags);
   const { cgroupns, cgroupParent, ipc, shmSize } = flags;
   const size = ipc === 'none' ? 0 : shmSize === undefined ? undefined : parseSize(shmSize, '--shm-size');
   // For docker it is how to say nothing.
@@ -26,6 +27,16 @@ export function namespaceOptions(flags: RunFlags): Namespaces {
     ...(cgroupParent ? { cgroupParent } : {}),
     ...(shm === undefined ? {} : { shmSize: shm }),
   };
+}
+
+/** There is nothing to map here that `host` would leave out. */
+function checkUsers({ userns, uts, domainname }: RunFlags): void {
+  if (userns && userns !== 'host')
+    throw new UsageError(
+      `--userns ${JSON.stringify(userns)}: users are not mapped here, so there is host alone; spec of hawser/client can say it (linux.uidMappings)`,
+    );
+  if (domainname && uts === 'host')
+    throw new UsageError('--domainname and --uts host: it is the domain of a name of its own: leave out one of them');
 }
 
 /** Empty is the default, as docker has it. */

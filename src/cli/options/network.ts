@@ -17,6 +17,7 @@ export function networkOptions(flags: RunFlags): NetworkOptions {
     network: networksOf(flags),
     ports: flags.publish,
     publishAll: flags.publishAll,
+    expose: flags.expose,
     ip: flags.ip ?? flags.ip6,
     macAddress: flags.macAddress,
     networkAliases: flags.networkAlias,

@@ -18,7 +18,7 @@ export function groupCommands(top: Command): void {
       .option('-f, --force', 'without asking')
       .option('--filter <name=value>', UNTIL, collect),
     async (_args, options, globals) => {
-      const { pruneContainersCommand } = await import('../commands/index.js');
+      const { pruneContainersCommand } = await import('../commands/prune.js');
       await pruneContainersCommand(options, globals);
     },
   );
@@ -31,9 +31,10 @@ export function groupCommands(top: Command): void {
     system
       .command('df')
       .description('Show how much images, containers and volumes take')
+      .option('-v, --verbose', 'each of them')
       .option('--format <form>', 'table, json, or a template such as {{.Type}}'),
     async (_args, options, globals) => {
-      const { diskCommand } = await import('../commands/index.js');
+      const { diskCommand } = await import('../commands/disk.js');
       await diskCommand(options, globals);
     },
   );
@@ -46,7 +47,7 @@ export function groupCommands(top: Command): void {
       .option('-f, --force', 'without asking')
       .option('--filter <name=value>', UNTIL, collect),
     async (_args, options, globals) => {
-      const { pruneSystemCommand } = await import('../commands/index.js');
+      const { pruneSystemCommand } = await import('../commands/prune.js');
       await pruneSystemCommand(options, globals);
     },
   );

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { collect, does } from './define.js';
 
 const GROUP = 'Images:';
+const UNTIL = 'until=24h: built so long ago; label=NAME[=VALUE], label!=NAME[=VALUE]';
 const HOSTS = "a directory as containerd's certs.d (/etc/containerd/certs.d)";
 
 export function imageCommands(top: Command): void {
@@ -26,7 +27,7 @@ export function imageCommands(top: Command): void {
     options: Record<string, unknown>,
     globals: Parameters<Parameters<typeof does>[1]>[2],
   ): Promise<void> => {
-    const { imagesCommand } = await import('../commands/index.js');
+    const { imagesCommand } = await import('../commands/images.js');
     await imagesCommand(options, globals);
   };
   does(listFlags(images), list);
@@ -42,7 +43,7 @@ export function imageCommands(top: Command): void {
       .option('--snapshotter <name>', 'where to unpack it (overlayfs)')
       .option('-q, --quiet', 'no progress'),
     async (args, options, globals) => {
-      const { importCommand } = await import('../commands/index.js');
+      const { importCommand } = await import('../commands/images.js');
       await importCommand(args[0] as string, options, globals);
     },
   );
@@ -54,7 +55,7 @@ export function imageCommands(top: Command): void {
       .option('-f, --format <form>', 'json, or a template such as {{.Config.Cmd}}')
       .option('--platform <platform>', "of an image for several, which (this machine's)"),
     async (args, options, globals) => {
-      const { inspectImagesCommand } = await import('../commands/index.js');
+      const { inspectImagesCommand } = await import('../commands/inspect-image.js');
       await inspectImagesCommand(args[0] as string[], options, globals);
     },
   );
@@ -64,9 +65,10 @@ export function imageCommands(top: Command): void {
       .command('prune')
       .description('Remove images without a tag that no container was made from, and what broken-off pulls have left')
       .option('-a, --all', 'those with a tag, too')
-      .option('-f, --force', 'without asking'),
+      .option('-f, --force', 'without asking')
+      .option('--filter <name=value>', UNTIL, collect),
     async (_args, options, globals) => {
-      const { pruneImagesCommand } = await import('../commands/index.js');
+      const { pruneImagesCommand } = await import('../commands/images-more.js');
       await pruneImagesCommand(options, globals);
     },
   );
@@ -90,7 +92,7 @@ function removal(command: Command): void {
       .argument('<image...>', 'images')
       .option('-f, --force', 'it is no error when there are none'),
     async (args, options, globals) => {
-      const { removeImagesCommand } = await import('../commands/index.js');
+      const { removeImagesCommand } = await import('../commands/images.js');
       await removeImagesCommand(args[0] as string[], options, globals);
     },
   );
@@ -104,7 +106,7 @@ function archives(command: Make): void {
       .option('-o, --output <file>', 'where to (standard output)')
       .option('--platform <platform>', "of an image for several, which (this machine's)"),
     async (args, options, globals) => {
-      const { saveCommand } = await import('../commands/index.js');
+      const { saveCommand } = await import('../commands/images-more.js');
       await saveCommand(args[0] as string[], options, globals);
     },
   );
@@ -117,7 +119,7 @@ function describing(command: Make): void {
       .argument('<image>', 'image')
       .argument('<name>', 'the name'),
     async (args, _options, globals) => {
-      const { tagCommand } = await import('../commands/index.js');
+      const { tagCommand } = await import('../commands/images-more.js');
       await tagCommand(args[0] as string, args[1] as string, globals);
     },
   );
@@ -130,7 +132,7 @@ function describing(command: Make): void {
       .option('--no-trunc', 'cut nothing')
       .option('--format <form>', 'table, json, or a template such as {{.CreatedBy}}'),
     async (args, options, globals) => {
-      const { historyCommand } = await import('../commands/index.js');
+      const { historyCommand } = await import('../commands/images-more.js');
       await historyCommand(args[0] as string, options, globals);
     },
   );
@@ -147,7 +149,7 @@ function transfers(command: Make): void {
       .option('--snapshotter <name>', 'where to unpack it (overlayfs)')
       .option('--hosts-dir <dir>', HOSTS),
     async (args, options, globals) => {
-      const { pullCommand } = await import('../commands/index.js');
+      const { pullCommand } = await import('../commands/pull.js');
       await pullCommand(args[0] as string, options, globals);
     },
   );
@@ -159,7 +161,7 @@ function transfers(command: Make): void {
       .option('--platform <platform>', 'only what it has for this one, such as linux/arm64')
       .option('--hosts-dir <dir>', HOSTS),
     async (args, options, globals) => {
-      const { pushCommand } = await import('../commands/index.js');
+      const { pushCommand } = await import('../commands/push.js');
       await pushCommand(args[0] as string, options, globals);
     },
   );
@@ -173,8 +175,20 @@ function registryCommands(top: Command): void {
       .option('-i, --input <file>', 'the archive (standard input)')
       .option('-q, --quiet', 'no progress'),
     async (_args, options, globals) => {
-      const { loadCommand } = await import('../commands/index.js');
+      const { loadCommand } = await import('../commands/images-more.js');
       await loadCommand(options, globals);
+    },
+  );
+  does(
+    command('import', "Make an image of a root file system's tar archive; `images import` takes archives of images")
+      .argument('<archive>', 'file, or - for standard input')
+      .argument('[name]', 'what the image is called, such as mine:1')
+      .option('-c, --change <instruction>', "of a Dockerfile, such as 'CMD [\"sh\"]', 'ENV A=b'", collect)
+      .option('-m, --message <text>', 'for its history')
+      .option('--platform <platform>', "what it is for, such as linux/arm64 (this machine's)"),
+    async (args, options, globals) => {
+      const { importRootCommand } = await import('../commands/import.js');
+      await importRootCommand(args[0] as string, args[1] as string | undefined, options, globals);
     },
   );
   command('login', 'Log in to a registry, as docker does')
@@ -184,13 +198,13 @@ function registryCommands(top: Command): void {
     .option('--password-stdin', 'the password is on standard input')
     .option('--hosts-dir <dir>', HOSTS)
     .action(async (server: string | undefined, options: Record<string, unknown>) => {
-      const { loginCommand } = await import('../commands/index.js');
+      const { loginCommand } = await import('../commands/login.js');
       await loginCommand(server, options);
     });
   command('logout', 'Forget the login to a registry')
     .argument('[server]', 'its host (docker.io)')
     .action(async (server: string | undefined) => {
-      const { logoutCommand } = await import('../commands/index.js');
+      const { logoutCommand } = await import('../commands/login.js');
       await logoutCommand(server);
     });
 }

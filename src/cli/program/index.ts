@@ -28,7 +28,30 @@ function meant(word: string, names: readonly string[]): string {
   );
 }
 
-export function program(): Command {
+/** Who declares commands, and those of them that are used so often that the others need not be declared for them. */
+const PARTS: readonly (readonly [declare: (top: Command) => void, often: readonly string[]])[] = [
+  [containerCommands, ['ps', 'ls', 'logs', 'inspect', 'top', 'stats', 'wait', 'rename', 'stop', 'kill', 'rm']],
+  [runningCommands, ['run', 'create', 'start', 'exec', 'attach', 'trace']],
+  [imageCommands, ['images', 'pull', 'push', 'tag', 'save', 'load']],
+  [networkCommands, []],
+  [volumeCommands, []],
+  [systemCommands, ['events', 'info', 'version']],
+  [groupCommands, []],
+  [shimCommands, []],
+];
+
+/** The word in the place of a command. */
+function commandWord(top: Command, args: readonly string[]): string | undefined {
+  for (let n = 0; n < args.length; n++) {
+    const word = args[n]!;
+    if (!word.startsWith('-')) return word;
+    if (top.options.some(({ long, short, required }) => required && (long === word || short === word))) n++;
+  }
+  return undefined;
+}
+
+/** @param args the command line, if only what it names need be declared */
+export function program(args?: readonly string[]): Command {
   const top = new Command('hawser')
     .description('Containers of hawserd, or of any containerd.')
     .usage('[OPTIONS] COMMAND')
@@ -54,14 +77,9 @@ export function program(): Command {
     })
     .exitOverride()
     .addHelpText('after', "\nRun 'hawser COMMAND --help' for the flags of a command; `man hawser` has the rest.");
-  containerCommands(top);
-  runningCommands(top);
-  imageCommands(top);
-  networkCommands(top);
-  volumeCommands(top);
-  systemCommands(top);
-  groupCommands(top);
-  shimCommands(top);
+  const word = args && commandWord(top, args);
+  const part = PARTS.find(([, often]) => word !== undefined && often.includes(word));
+  for (const [declare] of part ? [part] : PARTS) declare(top);
   top.allowExcessArguments().action((_options: unknown, self: Command) => {
     const [unknown] = self.args;
     if (unknown !== undefined && COMMANDS[unknown] !== undefined)

@@ -6,6 +6,7 @@ export interface NetworkFlags {
   readonly network?: string[];
   readonly publish?: string[];
   readonly publishAll?: boolean;
+  readonly expose?: string[];
   readonly ip?: string;
   readonly ip6?: string;
   readonly macAddress?: string;
@@ -24,7 +25,8 @@ export function networkFlags(command: Command): Command {
       collect,
     )
     .option('-p, --publish <[[ip:]port:]port[/proto]>', 'have a port of the host lead to one of its own', collect)
-    .option('-P, --publish-all', 'have any port of the host lead to each that the image exposes')
+    .option('-P, --publish-all', 'have any port of the host lead to each that is exposed')
+    .option('--expose <port[-port][/proto]>', 'a port that it exposes besides those of its image', collect)
     .option('--ip <address>', 'its address in the first network')
     .option('--ip6 <address>', 'the same, of IPv6')
     .option('--mac-address <address>', 'its hardware address there')

@@ -20,7 +20,7 @@ export function networkCommands(top: Command): void {
       .option('-f, --filter <name=value>', 'name, driver, label, id', collect)
       .option('--format <form>', 'table, json, or a template such as {{.Name}}'),
     async (_args, options, globals) => {
-      const { networksCommand } = await import('../commands/index.js');
+      const { networksCommand } = await import('../commands/network.js');
       await networksCommand(options, globals);
     },
   );
@@ -38,7 +38,7 @@ export function networkCommands(top: Command): void {
       .option('-o, --opt <name=value>', 'mtu, bridge (name of its interface); parent, mode', collect)
       .option('--label <name=value>', 'a label', collect),
     async (args, options, globals) => {
-      const { createNetworkCommand } = await import('../commands/index.js');
+      const { createNetworkCommand } = await import('../commands/network.js');
       await createNetworkCommand(args[0] as string, options, globals);
     },
   );
@@ -49,24 +49,30 @@ export function networkCommands(top: Command): void {
       .argument('<network...>', 'networks')
       .option('-f, --format <form>', 'json, or a template such as {{.Driver}}'),
     async (args, options, globals) => {
-      const { inspectNetworksCommand } = await import('../commands/index.js');
+      const { inspectNetworksCommand } = await import('../commands/network.js');
       await inspectNetworksCommand(args[0] as string[], options, globals);
     },
   );
   does(
-    network.command('rm').alias('remove').description('Remove networks').argument('<network...>', 'networks'),
-    async (args, _options, globals) => {
-      const { removeNetworksCommand } = await import('../commands/index.js');
-      await removeNetworksCommand(args[0] as string[], globals);
+    network
+      .command('rm')
+      .alias('remove')
+      .description('Remove networks')
+      .argument('<network...>', 'networks')
+      .option('-f, --force', 'it is no error when there are none'),
+    async (args, options, globals) => {
+      const { removeNetworksCommand } = await import('../commands/network.js');
+      await removeNetworksCommand(args[0] as string[], options, globals);
     },
   );
   does(
     network
       .command('prune')
       .description('Remove the networks that Hawser has made and no container uses, but the default one')
-      .option('-f, --force', 'without asking'),
+      .option('-f, --force', 'without asking')
+      .option('--filter <name=value>', 'until=24h: made so long ago; label=NAME[=VALUE], label!=NAME[=VALUE]', collect),
     async (_args, options, globals) => {
-      const { pruneNetworksCommand } = await import('../commands/index.js');
+      const { pruneNetworksCommand } = await import('../commands/network.js');
       await pruneNetworksCommand(options, globals);
     },
   );
@@ -78,7 +84,7 @@ export function networkCommands(top: Command): void {
       .argument('<container>', 'container')
       .argument('[port]', "one of the container's, such as 80 or 53/udp"),
     async (args, _options, globals) => {
-      const { portCommand } = await import('../commands/index.js');
+      const { portCommand } = await import('../commands/network.js');
       await portCommand(args[0] as string, args[1] as string | undefined, globals);
     },
   );

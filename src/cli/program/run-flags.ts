@@ -1,10 +1,12 @@
 /** The flags of those commands that make a container: run, create and trace. */
 import type { Command } from 'commander';
+import type { DiskFlags } from '../options/disks.js';
 import type { LimitFlags } from '../options/limits.js';
 import { collect, integer, positive } from './define.js';
 import { networkFlags, type NetworkFlags } from './network-flags.js';
 
-export interface RunFlags extends LimitFlags, NetworkFlags {
+export interface RunFlags extends LimitFlags, DiskFlags, NetworkFlags {
+  readonly attach?: string[];
   readonly detach?: boolean;
   readonly interactive?: boolean;
   readonly tty?: boolean;
@@ -23,6 +25,9 @@ export interface RunFlags extends LimitFlags, NetworkFlags {
   readonly tmpfs?: string[];
   readonly volumesFrom?: string[];
   readonly device?: string[];
+  readonly cdiSpecDir?: string[];
+  readonly gpus?: string;
+  readonly deviceCgroupRule?: string[];
   readonly workdir?: string;
   readonly user?: string;
   readonly readOnly?: boolean;
@@ -33,6 +38,8 @@ export interface RunFlags extends LimitFlags, NetworkFlags {
   readonly sysctl?: string[];
   readonly ulimit?: string[];
   readonly hostname?: string;
+  readonly domainname?: string;
+  readonly userns?: string;
   readonly label?: string[];
   readonly labelFile?: string[];
   readonly restart?: string;
@@ -81,7 +88,10 @@ export function containerFlags(command: Command): Command {
     .option('--mount <type=…,src=…,dst=…>', 'a mount: type volume, bind, tmpfs or any that the kernel has', collect)
     .option('--volumes-from <container[:ro]>', 'volumes and binds of another container', collect)
     .option('--tmpfs <dst[:options]>', 'a directory in memory', collect)
-    .option('--device <path>', 'a device of the host', collect)
+    .option('--device <path>', 'a device of the host; vendor.com/class=name: one of CDI, with what it needs', collect)
+    .option('--cdi-spec-dir <dir>', 'where CDI describes those (/etc/cdi, then /var/run/cdi)', collect)
+    .option('--gpus <count>', 'all, a number, or "device=0,1": those of NVIDIA, as CDI describes them')
+    .option('--device-cgroup-rule <rule>', "devices that it may use if it has them: 'c 10:* rwm'", collect)
     .option('-w, --workdir <dir>', 'working directory')
     .option('-u, --user <user[:group]>', 'who it runs as, by name or number')
     .option('--group-add <group>', 'a group more, by name or number', collect)
@@ -94,7 +104,18 @@ export function containerFlags(command: Command): Command {
     .option('--cpuset-mems <list>', 'which nodes of memory: 0-1')
     .option('--cpu-quota <microseconds>', 'processor time in each period; -1 for no limit', integer('--cpu-quota', -1))
     .option('--cpu-period <microseconds>', 'how long such a period is (100000)', integer('--cpu-period', 1000))
+    .option(
+      '--cpu-rt-runtime <microseconds>',
+      'real-time scheduling in each period, where the kernel has it (cgroup v1)',
+      integer('--cpu-rt-runtime'),
+    )
+    .option('--cpu-rt-period <microseconds>', 'how long such a period is', integer('--cpu-rt-period'))
     .option('--blkio-weight <number>', 'its share of busy disks, from 10 to 1000', integer('--blkio-weight', 0))
+    .option('--blkio-weight-device <disk:weight>', 'the same of one disk, such as /dev/sda:200', collect)
+    .option('--device-read-bps <disk:rate>', 'bytes that it may read each second, such as /dev/sda:1mb', collect)
+    .option('--device-write-bps <disk:rate>', 'bytes that it may write', collect)
+    .option('--device-read-iops <disk:rate>', 'how often it may read each second', collect)
+    .option('--device-write-iops <disk:rate>', 'how often it may write', collect)
     .option(
       '--memory-swappiness <number>',
       'how readily its memory is swapped out, from 0 to 100 (cgroup v1)',
@@ -119,6 +140,8 @@ export function containerFlags(command: Command): Command {
     )
     .option('--sysctl <name=value>', "a parameter of the kernel's, in its namespaces", collect)
     .option('-h, --hostname <name>', 'its host name')
+    .option('--domainname <name>', 'its domain, of NIS and in /etc/hosts')
+    .option('--userns <kind>', "host: users are the host's, which they are anyway")
     .option('--pid <kind>', "host: the host's processes; container:NAME: those of another container")
     .option(
       '--ipc <kind>',
@@ -137,7 +160,7 @@ export function containerFlags(command: Command): Command {
     .option('--label-file <file>', 'labels from a file of NAME=VALUE lines', collect)
     .option('--annotation <name=value>', 'an annotation of its OCI spec', collect)
     .option('--log-driver <driver>', 'file: keep its output for `hawser logs` (see --log-opt); none')
-    .option('--log-opt <name=value>', 'path=FILE, max-size=10m, max-file=3', collect)
+    .option('--log-opt <name=value>', 'path=FILE, format=cri or raw, max-size=10m, max-file=3', collect)
     .option('--stop-signal <signal>', "what `hawser stop` sends first (the image's, or SIGTERM)")
     .option(
       '--stop-timeout <seconds>',

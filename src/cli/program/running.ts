@@ -6,6 +6,11 @@ import { containerFlags } from './run-flags.js';
 const GROUP = 'Run:';
 const ROOTFS = '\nWithout an image: hawser run [--name ID] --rootfs DIR COMMAND [ARG...]';
 
+/** What is made can be said to be attached to, as with docker, before anybody starts it. */
+function attaching(command: Command): Command {
+  return command.option('-a, --attach <stream>', 'stdin, stdout or stderr, instead of all of them', collect);
+}
+
 export function runningCommands(top: Command): void {
   const run = top
     .command('run')
@@ -17,12 +22,12 @@ export function runningCommands(top: Command): void {
     .passThroughOptions()
     .option('-d, --detach', 'leave it running, and print its id');
   does(
-    containerFlags(run)
+    containerFlags(attaching(run))
       .option('--detach-keys <keys>', 'what to type to leave it running (ctrl-p,ctrl-q)')
       .option('--no-sig-proxy', 'keep signals to yourself')
       .addHelpText('after', ROOTFS),
     async (args, options, globals) => {
-      const { runCommand } = await import('../commands/index.js');
+      const { runCommand } = await import('../commands/run.js');
       await runCommand(wordsOf(args), options, globals);
     },
   );
@@ -35,8 +40,8 @@ export function runningCommands(top: Command): void {
     .argument('[image]', 'image, unless there is --rootfs')
     .argument('[command...]', 'what to run')
     .passThroughOptions();
-  does(containerFlags(create).addHelpText('after', ROOTFS), async (args, options, globals) => {
-    const { createCommand } = await import('../commands/index.js');
+  does(containerFlags(attaching(create)).addHelpText('after', ROOTFS), async (args, options, globals) => {
+    const { createCommand } = await import('../commands/create.js');
     await createCommand(wordsOf(args), options, globals);
   });
 
@@ -51,7 +56,7 @@ export function runningCommands(top: Command): void {
       .option('--detach-keys <keys>', 'what to type to leave it running (ctrl-p,ctrl-q)')
       .option('--checkpoint <dir>', 'from what `hawser checkpoint` has written'),
     async (args, options, globals) => {
-      const { startCommand } = await import('../commands/index.js');
+      const { startCommand } = await import('../commands/start.js');
       await startCommand(args[0] as string[], options, globals);
     },
   );
@@ -75,7 +80,7 @@ export function runningCommands(top: Command): void {
       .option('--privileged', 'all capabilities')
       .option('--detach-keys <keys>', 'what to type to leave it running (ctrl-p,ctrl-q)'),
     async (args, options, globals) => {
-      const { execCommand } = await import('../commands/index.js');
+      const { execCommand } = await import('../commands/exec.js');
       await execCommand(args[0] as string, args[1] as string[], options, globals);
     },
   );
@@ -90,7 +95,7 @@ export function runningCommands(top: Command): void {
       .option('--no-stdin', 'only look')
       .option('--no-sig-proxy', 'keep signals to yourself'),
     async (args, options, globals) => {
-      const { attachCommand } = await import('../commands/index.js');
+      const { attachCommand } = await import('../commands/attach.js');
       await attachCommand(args[0] as string, options, globals);
     },
   );
@@ -113,7 +118,7 @@ export function runningCommands(top: Command): void {
       .option('--format <form>', 'json: the spans, one for each line')
       .addHelpText('after', `${ROOTFS.replace(' run ', ' trace ')}\nThe container is removed afterwards.`),
     async (args, options, globals) => {
-      const { traceCommand } = await import('../commands/index.js');
+      const { traceCommand } = await import('../commands/trace.js');
       await traceCommand(wordsOf(args), options, globals);
     },
   );
@@ -130,7 +135,7 @@ export function runningCommands(top: Command): void {
       .option('--ext-unix-sk', 'with unix sockets to others')
       .option('--file-locks', 'with file locks'),
     async (args, options, globals) => {
-      const { checkpointCommand } = await import('../commands/index.js');
+      const { checkpointCommand } = await import('../commands/checkpoint.js');
       await checkpointCommand(args[0] as string, options, globals);
     },
   );
@@ -142,7 +147,7 @@ export function runningCommands(top: Command): void {
       .argument('<container>', 'container')
       .option('--image-path <dir>', "where from (the container's own directory)"),
     async (args, options, globals) => {
-      const { restoreCommand } = await import('../commands/index.js');
+      const { restoreCommand } = await import('../commands/checkpoint.js');
       await restoreCommand(args[0] as string, options, globals);
     },
   );

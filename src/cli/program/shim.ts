@@ -22,7 +22,7 @@ export function shimCommands(top: Command): void {
     .option('--dry-run', 'write nothing, and print what would be written, as a patch')
     .option('--root <directory>', ROOT)
     .action(async (options: Record<string, unknown>) => {
-      const { shimEnableCommand } = await import('../commands/index.js');
+      const { shimEnableCommand } = await import('../commands/shim.js');
       shimEnableCommand(options);
     });
   shim
@@ -32,7 +32,7 @@ export function shimCommands(top: Command): void {
     .option('--dry-run', 'remove nothing, and print what would be, as a patch')
     .option('--root <directory>', ROOT)
     .action(async (options: Record<string, unknown>) => {
-      const { shimDisableCommand } = await import('../commands/index.js');
+      const { shimDisableCommand } = await import('../commands/shim.js');
       shimDisableCommand(options);
     });
   shim
@@ -41,7 +41,7 @@ export function shimCommands(top: Command): void {
     .option('--json', 'as JSON')
     .option('--root <directory>', ROOT)
     .action(async (options: Record<string, unknown>) => {
-      const { shimStatusCommand } = await import('../commands/index.js');
+      const { shimStatusCommand } = await import('../commands/shim.js');
       shimStatusCommand(options);
     });
   shim
@@ -54,7 +54,7 @@ export function shimCommands(top: Command): void {
     .option('--wait <seconds>', 'how long each may take until nothing is under way that stands against it')
     .option('--dry-run', 'change nothing, and say what would be done')
     .action(async (options: Record<string, unknown>) => {
-      const { shimUpgradeCommand } = await import('../commands/index.js');
+      const { shimUpgradeCommand } = await import('../commands/shim.js');
       shimUpgradeCommand(options);
     });
   does(

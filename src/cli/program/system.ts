@@ -12,13 +12,18 @@ export function systemCommands(top: Command): void {
     command('events', 'Show what happens, as it happens')
       .option(
         '-f, --filter <name=value>',
-        "container, event, type, or one of containerd's such as topic~=/tasks/",
+        "container, event, type, image, label, or one of containerd's such as topic~=/tasks/",
         collect,
       )
+      .option(
+        '--since <time>',
+        'first those that the daemon still has: 2024-05-01T10:00:00Z, or how long ago, such as 10m',
+      )
+      .option('--until <time>', 'those of then or earlier')
       .option('--all-namespaces', 'of all namespaces')
       .option('--format <form>', `${FORMAT} {{.Topic}}`),
     async (_args, options, globals) => {
-      const { eventsCommand } = await import('../commands/index.js');
+      const { eventsCommand } = await import('../commands/events.js');
       await eventsCommand(options, globals);
     },
   );
@@ -28,7 +33,7 @@ export function systemCommands(top: Command): void {
       `table, ${FORMAT} {{.Name}}`,
     ),
     async (_args, options, globals) => {
-      const { runtimesCommand } = await import('../commands/index.js');
+      const { runtimesCommand } = await import('../commands/runtimes.js');
       await runtimesCommand(options, globals);
     },
   );
@@ -37,14 +42,14 @@ export function systemCommands(top: Command): void {
       .alias('plugin')
       .option('--format <form>', `table, ${FORMAT} {{.ID}}`),
     async (_args, options, globals) => {
-      const { pluginsCommand } = await import('../commands/index.js');
+      const { pluginsCommand } = await import('../commands/plugins.js');
       await pluginsCommand(options, globals);
     },
   );
   does(
     command('info', 'Describe the daemon and the machine').option('-f, --format <form>', `${FORMAT} {{.Containers}}`),
     async (_args, options, globals) => {
-      const { infoCommand } = await import('../commands/index.js');
+      const { infoCommand } = await import('../commands/info.js');
       await infoCommand(options, globals);
     },
   );
@@ -54,7 +59,7 @@ export function systemCommands(top: Command): void {
       `${FORMAT} {{.Server.Version}}`,
     ),
     async (_args, options, globals) => {
-      const { versionCommand } = await import('../commands/index.js');
+      const { versionCommand } = await import('../commands/info.js');
       await versionCommand(options, globals);
     },
   );
@@ -69,7 +74,7 @@ export function systemCommands(top: Command): void {
       process.stdout.write(completionScript(shell));
     });
   does(top.command('__reap', { hidden: true }).argument('<container>'), async (args, _options, globals) => {
-    const { reapCommand } = await import('../commands/index.js');
+    const { reapCommand } = await import('../commands/remove.js');
     await reapCommand(args[0] as string, globals);
   });
   // What those scripts ask: the words so far, the last of which is being typed.

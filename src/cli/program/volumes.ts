@@ -22,7 +22,7 @@ export function volumeCommands(top: Command): void {
       .option('-s, --size', 'with how much is in them')
       .option('--format <form>', `table, ${FORMAT}`),
     async (_args, options, globals) => {
-      const { volumesCommand } = await import('../commands/index.js');
+      const { volumesCommand } = await import('../commands/volumes.js');
       await volumesCommand(options, globals);
     },
   );
@@ -35,7 +35,7 @@ export function volumeCommands(top: Command): void {
       .option('--label <name=value>', 'a label', collect)
       .option('-o, --opt <name=value>', "an option of the driver's: local has none here", collect),
     async (args, options, globals) => {
-      const { createVolumeCommand } = await import('../commands/index.js');
+      const { createVolumeCommand } = await import('../commands/volumes.js');
       await createVolumeCommand(args[0] as string | undefined, options, globals);
     },
   );
@@ -47,7 +47,7 @@ export function volumeCommands(top: Command): void {
       .option('-f, --format <form>', FORMAT)
       .option('-s, --size', 'with how much is in them'),
     async (args, options, globals) => {
-      const { inspectVolumesCommand } = await import('../commands/index.js');
+      const { inspectVolumesCommand } = await import('../commands/volumes.js');
       await inspectVolumesCommand(args[0] as string[], options, globals);
     },
   );
@@ -59,7 +59,7 @@ export function volumeCommands(top: Command): void {
       .argument('<volume...>', 'volumes')
       .option('-f, --force', 'it is no error when there are none'),
     async (args, options, globals) => {
-      const { removeVolumesCommand } = await import('../commands/index.js');
+      const { removeVolumesCommand } = await import('../commands/volumes.js');
       await removeVolumesCommand(args[0] as string[], options, globals);
     },
   );
@@ -71,7 +71,7 @@ export function volumeCommands(top: Command): void {
       .option('-f, --force', 'without asking')
       .option('--filter <name=value>', 'label=NAME[=VALUE], label!=NAME[=VALUE]', collect),
     async (_args, options, globals) => {
-      const { pruneVolumesCommand } = await import('../commands/index.js');
+      const { pruneVolumesCommand } = await import('../commands/volumes.js');
       await pruneVolumesCommand(options, globals);
     },
   );

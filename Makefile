@@ -13,7 +13,8 @@ TS := $(shell find src -name '*.ts' -not -path '*/gen/*')
 PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
-.PHONY: ctr-table all setup build lib lint test test-client test-cli recording test-unit test-shim test-hawserd test-e2e test-cgroup2 test-systemd test-matrix test-daemons test-go test-framework test-docs docs run bench bench-daemon format soak-death soak-exec soak-gc soak-start soak-restart soak-upgrade install uninstall clean native-x64 native-arm64 dist deb packages test-install test-release
+, := ,
+.PHONY: ctr-table all setup build lib lint test test-client test-cli test-cli-containerd recording test-unit test-shim test-nodes test-hawserd test-e2e test-cgroup2 test-systemd test-arm64 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-cgroup2 bench-daemon bench-systemd format soak-death soak-exec soak-gc soak-start soak-restart soak-upgrade install uninstall clean native-x64 native-arm64 dist deb packages test-install test-release
 
 all: build
 
@@ -31,17 +32,18 @@ node_modules/.ready: package.json package-lock.json
 # ---- build ---------------------------------------------------------------------------------------------------------
 
 SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.debug.cjs shim.failpoint.cjs shim.upgrade.cjs shim.version shim.cache
+CLI_FILES := hawser.cjs hawser.bundle.js hawser.undici.cjs hawser.yaml.cjs hawser.version hawser.cache
 NODE_FILES := find-node.sh node-version.cjs
 PROGRAMS := containerd-shim-runc-v2 hawserd hawser
 
-build: $(PROGRAMS:%=bin/%) dist/shim.cache dist/hawser-stand-in dist/hawser-after dist/hawser-network.mjs dist/hawser.1 dist/LICENSES.txt
+build: $(PROGRAMS:%=bin/%) dist/shim.cache dist/hawser.cache dist/hawser-stand-in dist/hawser-after dist/hawser-network.mjs dist/hawser.1 dist/LICENSES.txt
 
 src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	$(TSX) src/build/gen.ts
 	@touch $@
 
 # What copies and spawns is the monitor's, and where there is none the addon's.
-ADDON := $(wildcard src/sys/*.c) src/monitor/copy.c src/monitor/spawn.c
+ADDON := $(wildcard src/sys/*.c) src/monitor/copy.c src/monitor/entries.c src/monitor/spawn.c
 LAUNCHER := $(wildcard src/monitor/*.c)
 
 dist/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h src/monitor/*.h)
@@ -68,7 +70,7 @@ $(PROGRAMS:%=bin/%): bin/%: npm/% src/build/programs.ts node_modules/.ready $(NO
 	$(TSX) src/build/programs.ts "$(CURDIR)/dist" bin $<
 
 bin/hawserd: dist/hawserd.mjs
-bin/hawser: dist/hawser.mjs
+bin/hawser: dist/hawser.cjs
 
 $(NODE_FILES:%=dist/%): dist/%: src/monitor/%
 	@mkdir -p dist
@@ -90,9 +92,12 @@ dist/hawserd.mjs: src/api/gen/services.ts src/build/bundle-daemon.ts $(TS)
 	@mkdir -p dist
 	$(TSX) src/build/bundle-daemon.ts
 
-dist/hawser.mjs: src/api/gen/services.ts src/build/bundle-cli.ts $(TS)
+dist/hawser.cjs: src/api/gen/services.ts src/build/bundle-cli.ts src/cli/packaging/load.cjs $(TS)
 	@mkdir -p dist
 	$(TSX) src/build/bundle-cli.ts
+
+dist/hawser.cache: dist/hawser.cjs dist/hawser_sys.node dist/node src/build/code-cache-cli.ts
+	$(TSX) src/build/code-cache-cli.ts
 
 # What connects a container with its networks: a hook of its runtime.
 dist/hawser-network.mjs: src/api/gen/services.ts src/build/bundle-network.ts $(TS)
@@ -105,7 +110,7 @@ dist/hawser-after: src/cli/after/main.c
 	$(CC) $(CWARN) $(CFLAGS) -s -static -o $@ $< 2>/dev/null || $(CC) $(CWARN) $(CFLAGS) -s -o $@ $<
 
 # Of what is bundled.
-dist/LICENSES.txt: dist/shim.cjs dist/hawserd.mjs dist/hawser.mjs dist/hawser-network.mjs src/build/licenses.ts
+dist/LICENSES.txt: dist/shim.cjs dist/hawserd.mjs dist/hawser.cjs dist/hawser-network.mjs src/build/licenses.ts
 	$(TSX) src/build/licenses.ts >$@
 
 dist/hawser.1: src/api/gen/services.ts src/build/manual.ts src/cli/packaging/hawser.1.in $(TS)
@@ -148,7 +153,12 @@ lib: src/api/gen/services.ts dist/hawser_sys.node
 	@# What an earlier source had would be packed with what there is.
 	rm -rf $(ROOMS:%=dist/%)
 	node_modules/.bin/tsc -p .tsconfig.build.json
-	@for dir in api ttrpc; do mkdir -p dist/$$dir/gen && cp src/$$dir/gen/*.js src/$$dir/gen/*.d.ts dist/$$dir/gen/; done
+	@# Half of that is comments, which its declarations have, too: every program that connects would read them.
+	@for dir in api ttrpc; do \
+	  mkdir -p dist/$$dir/gen && cp src/$$dir/gen/*.d.ts dist/$$dir/gen/ && \
+	  node_modules/.bin/esbuild --log-level=warning --minify-whitespace --charset=ascii --outdir=dist/$$dir/gen src/$$dir/gen/*.js || exit 1; \
+	done
+	$(TSX) src/build/bundle-client.ts
 
 # The API reference of the libraries, from their docstrings: one that is missing is an error.
 docs: dist/docs/README.md
@@ -167,7 +177,7 @@ lint: src/api/gen/services.ts
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible
 
-test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-go test-daemons test-release
+test: setup build lib test-unit test-shim test-nodes test-hawserd test-client test-cli test-framework test-docs test-e2e test-go test-daemons test-release
 	$(TSX) test/vm/suite.ts $(CGROUP2)
 
 TEST := $(TSX) test/support/suite.ts
@@ -178,26 +188,40 @@ test-unit:
 test-shim:
 	$(TEST) test/shim/*.test.ts
 
+# What is most particular to a version of Node, with those of the other lines that are supported: NODES=22 chooses.
+NODE_TESTS := sleep death exec frugal
+test-nodes: build
+	NODES="$(NODES)" $(TSX) test/support/nodes.ts test/unit/*.test.ts $(NODE_TESTS:%=test/shim/%.test.ts)
+
 test-hawserd:
 	$(TEST) test/daemon/*.test.ts
 
-# The client's tests against three daemons: our own, the machine's containerd, and that of a newer Debian suite.
+# Test files on the machine's containerd, and on that of a newer Debian suite.
+ON_CONTAINERD = $(TEST) $(1) && dir=$$(sh test/support/packages.sh containerd@forky | cut -d ' ' -f 3) && \
+  HAWSER_TEST_CONTAINERD=$$dir/containerd HAWSER_TEST_CTR=$$dir/ctr HAWSER_TEST_STOCK=$$dir $(TEST) $(1)
+
+# The client's tests against three daemons: our own, and two of containerd's.
 test-client: build lib
 	HAWSER_TEST_DAEMON=hawserd $(TEST) test/client/*.test.ts
-	$(TEST) test/client/*.test.ts
-	dir=$$(sh test/support/packages.sh containerd@forky | cut -d ' ' -f 3) && \
-	  HAWSER_TEST_CONTAINERD=$$dir/containerd HAWSER_TEST_CTR=$$dir/ctr HAWSER_TEST_STOCK=$$dir $(TEST) test/client/*.test.ts
+	$(call ON_CONTAINERD,test/client/*.test.ts)
 
 test-e2e:
 	$(TEST) test/e2e/*.test.ts
 
-# The command line: against hawserd, and where daemons differ against containerd.
+# The command line against hawserd, and against both of containerd's what depends most on the daemon, which is all that a run of
+# every change has time for.
+CLI_ON_CONTAINERD := run containers habits interactive leftovers
 test-cli:
-	$(TEST) test/cli/*.test.ts
+	HAWSER_TEST_DAEMON=hawserd $(TEST) test/cli/*.test.ts
+	$(call ON_CONTAINERD,$(CLI_ON_CONTAINERD:%=test/cli/%.test.ts))
+
+# All of it against both of containerd's: a quarter of an hour.
+test-cli-containerd: build
+	$(call ON_CONTAINERD,test/cli/*.test.ts)
 
 # What the command line shows on a terminal, written down: src/cli/RECORDING.md.
 recording: setup build
-	$(TSX) test/cli/record.ts
+	HAWSER_TEST_DAEMON=hawserd $(TSX) test/cli/record.ts
 
 # Programs on containerd's own Go modules, beside ours; left out where Go is missing. See test/go/README.md.
 test-go: build
@@ -215,9 +239,14 @@ test-docs: setup build lib docs
 test-cgroup2: setup build
 	$(TSX) test/vm/suite.ts
 
-# On a whole Debian 13 with systemd, docker and containerd as services, in a virtual machine: ONLY=docker,services,poweroff chooses.
+# On a whole Debian 13 with systemd, docker and containerd as services, in a virtual machine: ONLY=docker,services,cri,poweroff chooses.
 test-systemd: setup build
 	ONLY="$(ONLY)" $(TSX) test/vm/systemd.ts
+
+# The archive for arm64 on an emulated arm64 machine, with pages of 4 and of 16 KiB: PAGES=16k chooses.
+test-arm64: setup
+	@$(MAKE) -s dist RELEASE=arm64
+	PAGES="$(PAGES)" $(TSX) test/vm/arm64.ts
 
 # Every daemon and runtime that Debian's suites have, each pair: ONLY=containerd-2.1/runc-1.3 chooses.
 test-matrix: setup build
@@ -233,8 +262,18 @@ ctr-table: setup build
 
 # Beside Debian's Go shim and the newest, which is built where there is go: ROUNDS=5 is shorter, ONLY=exec,wake chooses rows, and
 # PEER=/path/to/a/shim puts another one in the Go shims' place.
-bench: setup build
+bench: setup build lib
 	$(TSX) test/bench/bench.ts
+
+# The same on a kernel that has cgroup v2 alone, emulated, so that only ratios mean anything: ROUNDS=4 ONLY=apart,sixteen takes some twenty
+# minutes. FAVORDYNMODS=1 has the kernel make the moving of processes between cgroups cheap.
+bench-cgroup2: setup build lib
+	test/vm/run --mem 3000 --timeout 7200 --env ROUNDS --env ONLY --env DENSITY --env EXECS --env PEER --env PATH -- sh -c \
+	  '$(if $(FAVORDYNMODS),mount -o remount$(,)favordynmods /sys/fs/cgroup && )exec $(TSX) test/bench/bench.ts'
+
+# Lives under a containerd.service and a docker.service whose containers are scopes of systemd's, emulated: ratios alone mean anything.
+bench-systemd: setup build
+	$(TSX) test/vm/systemd.ts --bench
 
 bench-daemon: setup build
 	$(TSX) test/bench/daemon.ts
@@ -332,14 +371,14 @@ install: build
 	install -m 755 dist/hawser_sys.node "$(LIB)/hawser_sys.node"
 	install -m 755 dist/hawser-stand-in "$(LIB)/hawser-stand-in"
 	ln -sfn "$(NODE)" "$(LIB)/node"
-	install -m 644 dist/hawserd.mjs dist/hawser.mjs dist/hawser-network.mjs "$(LIB)/"
-	install -d "$(LIB)/cli-parts"
-	install -m 644 dist/cli-parts/*.mjs "$(LIB)/cli-parts/"
+	install -m 644 dist/hawserd.mjs dist/hawser-network.mjs $(CLI_FILES:%=dist/%) "$(LIB)/"
 	install -m 755 dist/hawser-after "$(LIB)/hawser-after"
 	install -m 755 dist/lmdb.node "$(LIB)/lmdb.node"
 	@# After what they run: containers may be started meanwhile, and only an older program does with a newer library.
 	$(TSX) src/build/programs.ts "$(PLACE)" "$(LIB)/bin" npm/$(SHIM)
 	$(TSX) src/build/programs.ts "$(PLACE)" "$(DESTDIR)$(PREFIX)/bin" $(patsubst %,npm/%,$(filter-out $(SHIM),$(PROGRAMS)))
+	@# What an earlier hawser was made of.
+	rm -rf "$(LIB)/hawser.mjs" "$(LIB)/cli-parts"
 	@# Configurations, and a hawserd that runs, name the one that an earlier version has put there.
 	if $(HAS_EARLIER); then \
 	  ln -sfn ../lib/hawser/bin/$(SHIM) "$(EARLIER).new" && mv -fT "$(EARLIER).new" "$(EARLIER)"; \

@@ -16,6 +16,7 @@ import { shimDir, stockDir, top } from '../support/daemons.js';
 import { containerdOf, NEWEST_CONTAINERD, withoutGo } from '../support/go-programs.js';
 import { copyInPlace, isolated, mountEmpty, type Place } from './isolate.js';
 import { Lab } from './lab.js';
+import { commandLine } from './command-line.js';
 import * as lives from './lives.js';
 import * as memory from './memory.js';
 import * as output from './output.js';
@@ -54,6 +55,7 @@ const PARTS: Record<string, Part> = {
     const stock = turns.shims.find(({ binary }) => binary === join(stockDir, PROGRAM));
     return stock ? underContainerd(turns, `${cgroup}/ctr`, stock.name) : [];
   },
+  cli: ({ rounds, say }) => commandLine(rounds, say),
   fifo: (turns, { logs }) => output.fifo(turns, logs),
   file: (turns, { logs }) => output.file(turns, logs),
   terminal: (turns, { logs }) => output.terminal(turns, logs),
@@ -87,12 +89,12 @@ function shimsFor(lab: Lab, cgroup: string): { shims: Shim[]; missing: string[] 
 
 async function bench({ cgroup, directory }: Place): Promise<void> {
   const parts = chosenParts();
-  const lab = await new Lab(directory).open();
+  mountEmpty('/run');
+  const lab = await new Lab(directory, '/run/bench').open();
   const { shims, missing } = shimsFor(lab, cgroup);
   const logs = join(directory, 'logs');
   mkdirSync(logs);
   mountEmpty(logs);
-  mountEmpty('/run');
   for (const { library } of shims.slice(0, 1)) if (library) copyInPlace(join(library, 'node'), join(directory, 'node'));
   // Ours is started as the machine's own daemon does it, and in a row of its own as newer ones do.
   for (const shim of shims) await shim.findDialect(shim.name === OURS ? ['plain'] : ['params', 'plain']);
@@ -107,10 +109,26 @@ async function bench({ cgroup, directory }: Place): Promise<void> {
   if (turns.leftOut.length > 0) process.exitCode = 1;
 }
 
+/** The rows that are beside somebody else than shims, by who that is. */
+function beside(rows: readonly Row[]): [readonly string[], Row[]][] {
+  const found: [readonly string[], Row[]][] = [];
+  for (const row of rows) {
+    const { peers } = row;
+    if (peers === undefined) continue;
+    const same = found.find(([others]) => others.join() === peers.join());
+    if (same) same[1].push(row);
+    else found.push([peers, [row]]);
+  }
+  return found;
+}
+
 function report(rows: readonly Row[], { shims, leftOut }: Turns, loadBefore: number[], remarks: string[]): void {
   const names = shims.map(({ name }) => name);
   const title = `hawser beside ${names.slice(1).join(' and ')}, ${ROUNDS} rounds: medians`;
-  console.log(`${title}\n\n${table(rows, names)}\n`);
+  const ofShims = rows.filter(({ peers }) => peers === undefined);
+  if (ofShims.length > 0) console.log(`${title}\n\n${table(ofShims, names)}\n`);
+  for (const [peers, some] of beside(rows))
+    console.log(`beside ${peers.join(' and ')}\n\n${table(some, [OURS, ...peers])}\n`);
   for (const remark of remarks) console.log(remark);
   for (const what of leftOut) console.log(`left out: ${what}`);
   const about = {

@@ -18,7 +18,7 @@ import {
 import { Code, Server, TtrpcError, type ServiceClient } from '../../src/ttrpc/index.js';
 import { shimDir, until } from '../support/daemons.js';
 import { stateOf } from '../support/debug.js';
-import { allProcesses, zygotesIn } from '../support/machine.js';
+import { allProcesses, quietly, zygotesIn } from '../support/machine.js';
 import { sweep } from './cgroup.js';
 import { Lab, pause } from './lab.js';
 import { Shim } from './shim.js';
@@ -179,6 +179,8 @@ try {
   isOver = true;
   lab.close();
   daemon.close();
+  // What is left where something has failed; one may have ended since it was looked for.
+  for (const { pid, command } of allProcesses()) if (command.includes(dir)) quietly(() => process.kill(pid, 'SIGKILL'));
   await sweep(cgroup);
   rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
 }

@@ -40,8 +40,14 @@ export class Lab {
   readonly #server = new Server();
   #serial = 0;
 
-  /** @param dir is there, and is removed by who made it */
-  constructor(readonly dir: string) {
+  /**
+   * @param dir is there, and is removed by who made it
+   * @param state where bundles and what the runtime knows of containers lie: in memory, as daemons have it below /run
+   */
+  constructor(
+    readonly dir: string,
+    readonly state = dir,
+  ) {
     this.rootfs = makeRootfs(join(dir, 'rootfs'));
     this.events = join(dir, 'events.sock');
     this.grpc = join(dir, 'grpc.sock');
@@ -66,7 +72,7 @@ export class Lab {
   /** @param cgroup the parent of the container's own */
   bundle(cgroup: string, args: string[], { terminal = false, annotations = {} }: BundleOptions = {}): Bundle {
     const id = `bench${process.pid}x${this.#serial++}`;
-    const path = join(this.dir, 'bundles', id);
+    const path = join(this.state, 'bundles', id);
     mkdirSync(path, { recursive: true });
     const namespaces = ['pid', 'ipc', 'uts', 'mount', 'network'].map((type) => ({ type }));
     writeFileSync(
@@ -96,7 +102,7 @@ export class Lab {
   }
 
   /** The runtime's options for Create. */
-  options(binaryName = '', root = join(this.dir, 'runc')): ReturnType<typeof pack> {
+  options(binaryName = '', root = join(this.state, 'runc')): ReturnType<typeof pack> {
     return pack('containerd.runc.v1.Options', containerd.runc.v1.Options, { root, binaryName });
   }
 

@@ -1,8 +1,8 @@
 /** Rows about whole lives of containers: how long they take, and what they cost. */
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { runCommand } from '../../src/runc/command.js';
 import { until } from '../support/daemons.js';
+import { bareRunc } from './bare.js';
 import { pause, timed, type Lab, type Times } from './lab.js';
 import type { Shim } from './shim.js';
 import type { Row } from './statistics.js';
@@ -36,17 +36,10 @@ export async function life(lab: Lab, shim: Shim): Promise<Times> {
   return times;
 }
 
-/** The floor: runc alone, run as the shim runs it. */
-async function bareRunc(lab: Lab, shim: Shim): Promise<Times> {
+async function bareLife(lab: Lab, shim: Shim): Promise<Times> {
   const times: Times = {};
   const { id, path } = shim.bundle(['/bin/true']);
-  const root = join(lab.dir, 'runc/bare');
-  const log = ['--log', join(path, 'log.json'), '--log-format', 'json'];
-  const runc = async (...args: string[]): Promise<string> => {
-    const { status, output } = await runCommand('runc', ['--root', root, ...log, ...args]);
-    if (status !== 0) throw new Error(`runc ${args.join(' ')}: exit status ${status}: ${output}`);
-    return output;
-  };
+  const runc = bareRunc(join(lab.state, 'runc/bare'), path);
   await timed(times, 'Create', () => runc('create', '--bundle', path, '--pid-file', join(path, 'init.pid'), id));
   await timed(times, 'Start', () => runc('start', id));
   await until('the end', async () => (await runc('state', id)).includes('"stopped"'));
@@ -70,7 +63,7 @@ export async function apart(turns: Turns): Promise<Row[]> {
   const count = Math.ceil(turns.rounds / IN_A_ROW);
   const measure = async (shim: Shim, round: number): Promise<Times[]> => {
     if (shim === turns.ours && round >= 0)
-      for (let i = 0; i < IN_A_ROW; i++) floor.push(await bareRunc(turns.lab, shim));
+      for (let i = 0; i < IN_A_ROW; i++) floor.push(await bareLife(turns.lab, shim));
     return inARow(turns.lab, shim, IN_A_ROW, APART_MS);
   };
   const found = await turns.alone('lives 0.4 s apart', count, measure, { warmUp: 1 });

@@ -19,7 +19,7 @@ function goalOf({ goal, unit, less = true }: Row): string {
  */
 export function table(rows: readonly Row[], names: readonly string[]): string {
   const hasFloor = rows.some(({ floor }) => floor);
-  const header = ['', ...names, 'ratio', 'to reach', '', ...(hasFloor ? ['bare runc'] : []), 'quartiles'];
+  const header = ['', ...names, 'ratio', 'to reach', '', ...(hasFloor ? ['no shim'] : []), 'quartiles'];
   const lines = rows.map((row) => {
     const reached = isReached(row);
     const all = names.map((name) => row.samples[name] ?? []);

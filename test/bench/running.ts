@@ -1,9 +1,12 @@
 /** Rows about containers that run: exits, execs, calls, at work and after a rest. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { ContainerdTaskV2Task as TaskV2, ContainerdTaskV3Task as TaskV3 } from '../../src/api/index.js';
 import { connect } from '../../src/ttrpc/index.js';
+import { bareRunc } from './bare.js';
 import { pause, type Lab } from './lab.js';
-import type { Running, Shim, Tasks } from './shim.js';
+import { NAMESPACE, type Running, type Shim, type Tasks } from './shim.js';
 import { quantile, type Row } from './statistics.js';
 import { flat, type Turns } from './turns.js';
 
@@ -92,15 +95,30 @@ export async function exec({ task, bundle: { id } }: Running): Promise<number> {
   return performance.now() - from;
 }
 
+/** The floor, in the same container. */
+async function bareExec(lab: Lab, { bundle: { id, path } }: Running): Promise<number> {
+  const process = join(path, 'bare.json');
+  writeFileSync(process, TRUE.value);
+  const runc = bareRunc(join(lab.state, 'runc', NAMESPACE), path);
+  const from = performance.now();
+  await runc('exec', '--process', process, '--detach', '--pid-file', join(path, 'bare.pid'), id);
+  return performance.now() - from;
+}
+
 /** Of a shim that is at work. */
 export async function execRow(turns: Turns): Promise<Row[]> {
   let samples = {};
+  const floor: number[] = [];
   await withSleepers(turns, 'exec', 1, async (of) => {
     await pause(SHORTLY_MS);
-    const measure = (shim: Shim): Promise<number> => exec(of(shim)[0]!);
+    const measure = async (shim: Shim, round: number): Promise<number> => {
+      const [one] = of(shim);
+      if (shim === turns.ours && round >= 0) floor.push(await bareExec(turns.lab, one!));
+      return exec(one!);
+    };
     samples = await turns.take('exec', 2 * turns.rounds, measure, { warmUp: 2 });
   });
-  return [{ name: 'exec: Exec, Start, Wait, Delete', unit: 'ms', samples, goal: { ratio: 0.9 } }];
+  return [{ name: 'exec: Exec, Start, Wait, Delete', unit: 'ms', samples, floor, goal: { ratio: 0.9 } }];
 }
 
 /** The first of some work after a rest, of shims that nobody has asked for anything meanwhile. */
@@ -126,13 +144,18 @@ export async function execAfterRest(turns: Turns): Promise<Row[]> {
   return [{ name: `exec, after ${REST_MS / 1000} s of rest`, unit: 'ms', samples, goal: { ratio: 1 } }];
 }
 
+/** What a shim that sleeps answers as it is, and what it has to wake for. */
 export async function wake(turns: Turns): Promise<Row[]> {
-  const samples = await afterRest(turns, 'wake-up', async ({ task, bundle: { id } }) => {
-    const from = performance.now();
-    await task.State({ id });
-    return performance.now() - from;
-  });
-  return [{ name: `State, after ${REST_MS / 1000} s of rest`, unit: 'ms', samples }];
+  const rows: Row[] = [];
+  for (const method of ['State', 'Pids'] as const) {
+    const samples = await afterRest(turns, `wake-up, ${method}`, async ({ task, bundle: { id } }) => {
+      const from = performance.now();
+      await task[method]({ id });
+      return performance.now() - from;
+    });
+    rows.push({ name: `${method}, after ${REST_MS / 1000} s of rest`, unit: 'ms', samples });
+  }
+  return rows;
 }
 
 /** From the kill of an init until the daemon has been told. */

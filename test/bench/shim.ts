@@ -21,7 +21,7 @@ import { inputFor, parseAnswer, type Answer, type Dialect } from './dialect.js';
 import { timed, type Bundle, type BundleOptions, type Lab, type Times } from './lab.js';
 import { memoryIn, ownOf, type Memory } from './proc.js';
 
-const NAMESPACE = 'bench';
+export const NAMESPACE = 'bench';
 const SOCKETS = '/run/containerd/s';
 
 export type Tasks = ServiceClient<typeof TaskV2>;
@@ -55,7 +55,7 @@ export class Shim {
     cgroup: string,
   ) {
     this.cgroup = new Cgroup(cgroup);
-    this.runDir = join(lab.dir, 'run', name.replaceAll(/\W+/g, '-'));
+    this.runDir = join(lab.state, 'hawser', name.replaceAll(/\W+/g, '-'));
     mkdirSync(this.runDir, { recursive: true, mode: 0o700 });
     const { stdout, error } = spawnSync(binary, ['-v'], { encoding: 'utf8' });
     if (error) throw new Error(`${binary} cannot be run: ${error.message}`, { cause: error });

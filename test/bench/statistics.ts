@@ -13,10 +13,12 @@ export interface Row {
   /** Default: true. */
   less?: boolean;
   samples: Samples;
-  /** runc alone. */
+  /** What it takes with nobody in between: runc alone; a writer and its reader. */
   floor?: readonly number[];
   goal?: Goal;
   note?: string;
+  /** Who it is beside, where that is no shim. */
+  peers?: readonly string[];
 }
 
 /** Our name among those of {@link Samples}. */

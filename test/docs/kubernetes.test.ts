@@ -1,11 +1,11 @@
 /** The configurations of the Kubernetes page: real containerds read them, and their CRI plugin runs a pod by them. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { parse as parseYaml } from 'yaml';
+import { parse as parseYaml, parseAllDocuments } from 'yaml';
 import { isHawsers } from '../../src/cli/shim/find.js';
 import { Cri, NAMESPACE, podConfig } from '../support/cri.js';
 import { Containerd, makeImage, shimDir, top, until } from '../support/daemons.js';
@@ -142,4 +142,69 @@ test('the runtime class has the name that containerd knows, and the pod asks for
   assert.equal(pod.spec.runtimeClassName, runtimeClass.metadata.name);
   for (const name of ['conf.d/hawser-v2.toml', 'conf.d/hawser-v3.toml'])
     assert.match(sample(name), new RegExp(`runtimes\\.${runtimeClass.handler}\\]`));
+});
+
+interface DaemonSet {
+  spec: {
+    selector: { matchLabels: object };
+    template: {
+      metadata: { labels: object };
+      spec: {
+        hostPID: boolean;
+        initContainers: {
+          command: string[];
+          securityContext: object;
+          volumeMounts: { name: string; mountPath: string }[];
+        }[];
+        volumes: ({ name: string } & Record<string, { path?: string; name?: string }>)[];
+      };
+    };
+  };
+}
+
+test("the DaemonSet's script installs, enables, restarts containerd only when its configuration has changed, and upgrades", (t) => {
+  const [configMap, daemonSet] = parseAllDocuments(sample('daemon-set.yaml')).map((one) => one.toJS() as unknown) as [
+    { metadata: { name: string }; data: { 'node.sh': string } },
+    DaemonSet,
+  ];
+  const { selector, template } = daemonSet.spec;
+  assert.deepEqual(selector.matchLabels, template.metadata.labels);
+  const [install] = template.spec.initContainers;
+  assert.deepEqual(install!.securityContext, { privileged: true });
+  assert.equal(template.spec.hostPID, true);
+  assert.deepEqual(
+    install!.volumeMounts.map(({ name }) => name),
+    template.spec.volumes.map(({ name }) => name),
+  );
+  assert.equal(template.spec.volumes[1]!.configMap!.name, configMap.metadata.name);
+
+  const dir = mkdtempSync(join(tmpdir(), 'hawser-node-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const stub = (name: string, more = ''): void =>
+    writeFileSync(join(dir, name), `#!/bin/sh\necho "\${0##*/} $*" >>"${dir}/calls"\n${more}`, { mode: 0o755 });
+  for (const name of ['host', 'image/hawser-0.1.0-linux-amd64', 'scripts'])
+    mkdirSync(join(dir, name), { recursive: true });
+  stub('image/hawser-0.1.0-linux-amd64/install.sh');
+  stub('systemctl');
+  writeFileSync(join(dir, 'scripts/node.sh'), configMap.data['node.sh'].replace('PATH=/usr/local/sbin', `PATH=${dir}`));
+  // nsenter only changes where it runs.
+  writeFileSync(join(dir, 'nsenter'), '#!/bin/sh\nshift 4\nexec "$@"\n', { mode: 0o755 });
+  const [shell = '', flags = '', script = ''] = install!.command;
+  const here = script
+    .replaceAll(template.spec.volumes[0]!.hostPath!.path!, join(dir, 'host'))
+    .replaceAll(' /hawser-', ` ${dir}/image/hawser-`)
+    .replaceAll('/scripts/', `${dir}/scripts/`)
+    .replaceAll(' /host/', ` ${dir}/host/`);
+  const calls = (said: string, status = 0): string[] => {
+    stub('hawser', `case $2 in enable) echo "${said}"; exit ${status};; upgrade) exit 1;; esac\n`);
+    rmSync(join(dir, 'calls'), { force: true });
+    const done = spawnSync(shell, [flags, here], { env: { PATH: `${dir}:${process.env.PATH}` }, encoding: 'utf8' });
+    assert.equal(done.status, status, done.stderr);
+    return readFileSync(join(dir, 'calls'), 'utf8').trim().split('\n');
+  };
+  const enable = ['install.sh ', 'hawser shim enable --runtime-class hawser'];
+  const upgrade = 'hawser shim upgrade --all --namespace k8s.io';
+  assert.deepEqual(calls('wrote /etc/containerd/config.toml'), [...enable, 'systemctl restart containerd', upgrade]);
+  assert.deepEqual(calls('Nothing to do: it is enabled already.'), [...enable, upgrade]);
+  assert.deepEqual(calls('', 1), enable);
 });

@@ -2,7 +2,7 @@
 import { connect as connectHttp2, constants, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2';
 import { connect } from 'node:net';
 import protobuf from 'protobufjs';
-import { eventually } from './eventually.js';
+import { eventually, patiently } from './eventually.js';
 
 /** The fields that the tests use, as k8s.io/cri-api numbers them. */
 const PROTO = `syntax = "proto3";
@@ -18,7 +18,8 @@ message PodSandboxRequest { string pod_sandbox_id = 1; }
 message ContainerMetadata { string name = 1; uint32 attempt = 2; }
 message ImageSpec { string image = 1; }
 message LinuxContainerSecurityContext { NamespaceOption namespace_options = 3; }
-message LinuxContainerConfig { LinuxContainerSecurityContext security_context = 2; }
+message LinuxContainerResources { int64 memory_limit_in_bytes = 4; }
+message LinuxContainerConfig { LinuxContainerResources resources = 1; LinuxContainerSecurityContext security_context = 2; }
 message ContainerConfig {
   ContainerMetadata metadata = 1; ImageSpec image = 2; repeated string command = 3; repeated string args = 4;
   string log_path = 11; bool stdin = 12; bool stdin_once = 13; bool tty = 14; LinuxContainerConfig linux = 15;
@@ -28,6 +29,11 @@ message CreateContainerResponse { string container_id = 1; }
 message ContainerRequest { string container_id = 1; int64 timeout = 2; }
 message ContainerStatus { string id = 1; int32 state = 3; int32 exit_code = 7; string reason = 10; }
 message ContainerStatusResponse { ContainerStatus status = 1; }
+message UInt64Value { uint64 value = 1; }
+message CpuUsage { UInt64Value usage_core_nano_seconds = 2; }
+message MemoryUsage { UInt64Value working_set_bytes = 2; }
+message ContainerStats { CpuUsage cpu = 2; MemoryUsage memory = 3; }
+message ContainerStatsResponse { ContainerStats stats = 1; }
 message ExecSyncRequest { string container_id = 1; repeated string cmd = 2; int64 timeout = 3; }
 message ExecSyncResponse { bytes stdout = 1; bytes stderr = 2; int32 exit_code = 3; }
 message Empty {}
@@ -51,12 +57,22 @@ export interface ContainerStatus {
   reason: string;
 }
 
-/** A pod in the host's network, which takes no network plugin. */
-export function podConfig(name: string, logs: string, pid: number): PodConfig {
+/** What a container uses. */
+export interface ContainerStats {
+  cpu: { usage_core_nano_seconds: { value: number } };
+  memory: { working_set_bytes: { value: number } };
+}
+
+/**
+ * A pod in the host's network, which takes no network plugin.
+ *
+ * @param cgroupParent with systemd's cgroups a slice, by its path
+ */
+export function podConfig(name: string, logs: string, pid: number, cgroupParent = ''): PodConfig {
   return {
     metadata: { name, uid: `uid-${name}`, namespace: 'default' },
     log_directory: logs,
-    linux: { cgroup_parent: '', security_context: { namespace_options: { network: NAMESPACE.NODE, pid } } },
+    linux: { cgroup_parent: cgroupParent, security_context: { namespace_options: { network: NAMESPACE.NODE, pid } } },
   };
 }
 
@@ -84,14 +100,24 @@ export class Cri {
     ).pod_sandbox_id;
   }
 
-  /** Creates and starts a container of a pod. */
-  async run(pod: string, config: PodConfig, image: string, name: string, command: readonly string[]): Promise<string> {
+  /** Creates and starts a container of a pod. `memory`: its limit in bytes. */
+  async run(
+    pod: string,
+    config: PodConfig,
+    image: string,
+    name: string,
+    command: readonly string[],
+    memory = 0,
+  ): Promise<string> {
     const container = {
       metadata: { name, attempt: 0 },
       image: { image },
       command,
       log_path: `${name}.log`,
-      linux: { security_context: { namespace_options: config.linux.security_context.namespace_options } },
+      linux: {
+        ...(memory === 0 ? {} : { resources: { memory_limit_in_bytes: memory } }),
+        security_context: { namespace_options: config.linux.security_context.namespace_options },
+      },
     };
     const { container_id } = await this.#call<{ container_id: string }>(
       'CreateContainer',
@@ -112,6 +138,17 @@ export class Cri {
         'ContainerStatusResponse',
       )
     ).status;
+  }
+
+  async stats(container_id: string): Promise<ContainerStats> {
+    return (
+      await this.#call<{ stats: ContainerStats }>(
+        'ContainerStats',
+        'ContainerRequest',
+        { container_id },
+        'ContainerStatsResponse',
+      )
+    ).stats;
   }
 
   async exec(container_id: string, cmd: readonly string[]): Promise<{ stdout: string; exitCode: number }> {
@@ -143,7 +180,7 @@ export class Cri {
       `${method}: the CRI plugin is ready`,
       () =>
         this.#callOnce<T>(method, requestType, request, responseType).catch((error: unknown) => {
-          if (/server is not initialized yet.*\(code 14\)/.test((error as Error).message)) return undefined;
+          if ((error as Error).message.includes('server is not initialized yet')) return undefined;
           throw error;
         }),
       CALL_MS,
@@ -165,7 +202,7 @@ export class Cri {
     const bytes = await new Promise<Buffer>((resolve, reject) => {
       const chunks: Buffer[] = [];
       let trailers: IncomingHttpHeaders = {};
-      stream.setTimeout(CALL_MS, () => stream.close(constants.NGHTTP2_CANCEL));
+      stream.setTimeout(patiently(CALL_MS), () => stream.close(constants.NGHTTP2_CANCEL));
       stream
         .on('response', (headers) => void (trailers = { ...trailers, ...headers }))
         .on('trailers', (headers: IncomingHttpHeaders) => void (trailers = { ...trailers, ...headers }));

@@ -27,6 +27,7 @@ import { fileURLToPath } from 'node:url';
 import { execa, type Options, type Result } from 'execa';
 import { patiently } from './eventually.js';
 import { quietly, removeCgroups, zygotesIn } from './machine.js';
+import type { NetworkHost } from './network-host.js';
 import { runtimePath } from './runtime.js';
 
 export const top = fileURLToPath(new URL('../..', import.meta.url));
@@ -37,7 +38,8 @@ export const stockDir = process.env.HAWSER_TEST_STOCK || '/usr/bin';
 
 /** The tests' containerd is Hawser's own. */
 export const onHawserd = process.env.HAWSER_TEST_DAEMON === 'hawserd';
-export const daemonProgram = onHawserd ? join(top, 'bin/hawserd') : process.env.HAWSER_TEST_CONTAINERD || 'containerd';
+export const containerdProgram = process.env.HAWSER_TEST_CONTAINERD || 'containerd';
+export const daemonProgram = onHawserd ? join(top, 'bin/hawserd') : containerdProgram;
 const CTR = process.env.HAWSER_TEST_CTR || 'ctr';
 const DOCKERD = process.env.HAWSER_TEST_DOCKERD || 'dockerd';
 /** The client of the Debian package, whatever other one the machine has. */
@@ -339,14 +341,23 @@ export interface DockerdOptions {
 export class Dockerd extends Daemon {
   readonly socket: string;
 
-  constructor(readonly containerd: Containerd) {
+  /**
+   * @param host where it may have bridges, rules and published ports; without one its containers have no networks but their host's
+   * @param programs a daemon and its client other than those that are tested
+   */
+  constructor(
+    readonly containerd: Containerd,
+    private readonly host?: NetworkHost,
+    private readonly programs = { dockerd: DOCKERD, docker: DOCKER },
+  ) {
     super(temporaryDirectory('dockerd'), 'dockerd');
     this.socket = join(this.dir, 'docker.sock');
   }
 
   async start(flags: string[] = [], { env: more = {}, files = {} }: DockerdOptions = {}): Promise<this> {
     const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
-    const [command, ...args] = this.#withFiles(files);
+    const { dockerd } = this.programs;
+    const [command, ...args] = [...(this.host?.prefix ?? []), ...this.#withFiles(files)];
     this.launch(
       command!,
       [
@@ -359,13 +370,12 @@ export class Dockerd extends Daemon {
         join(this.dir, 'exec'),
         '-H',
         `unix://${this.socket}`,
-        '--iptables=false',
-        '--bridge=none',
+        ...(this.host === undefined ? ['--iptables=false', '--bridge=none'] : []),
         '-p',
         join(this.dir, 'docker.pid'),
         ...flags,
       ],
-      { ...env, ...more, PATH: runtimePath(this.dir, DOCKERD.includes('/') ? [dirname(DOCKERD)] : []) },
+      { ...env, ...more, PATH: runtimePath(this.dir, dockerd.includes('/') ? [dirname(dockerd)] : []) },
     );
     await until('dockerd to answer', async () => (await this.docker(['version'], { reject: false })).exitCode === 0);
     return this;
@@ -376,7 +386,7 @@ export class Dockerd extends Daemon {
    * with the machine's, as containerd and the shim are to see what it mounts there.
    */
   #withFiles(files: Record<string, string>): string[] {
-    if (Object.keys(files).length === 0) return [DOCKERD];
+    if (Object.keys(files).length === 0) return [this.programs.dockerd];
     const binds = Object.entries(files).map(([path, content], n) => {
       const file = join(this.dir, `file${n}`);
       writeFileSync(file, content);
@@ -386,7 +396,7 @@ export class Dockerd extends Daemon {
     mkdirSync(data, { recursive: true });
     execFileSync('sh', ['-c', `mount --bind ${data} ${data} && mount --make-shared ${data}`]);
     const script = ['mount --make-private /', ...binds, 'exec "$0" "$@"'].join(' && ');
-    return ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', script, DOCKERD];
+    return ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', script, this.programs.dockerd];
   }
 
   async docker(args: string[], options: Options & { reject?: boolean } = {}): Promise<Result<{ encoding: 'utf8' }>> {
@@ -402,7 +412,7 @@ export class Dockerd extends Daemon {
   }
 
   #docker(args: string[], options: Options & { reject?: boolean }): Promise<Result<{ encoding: 'utf8' }>> {
-    return execa(DOCKER, ['-H', `unix://${this.socket}`, ...args], {
+    return execa(this.programs.docker, ['-H', `unix://${this.socket}`, ...args], {
       ...(options.input === undefined && options.stdin === undefined ? { stdin: 'ignore' } : {}),
       timeout: COMMAND_MS,
       killSignal: 'SIGKILL',
@@ -413,7 +423,7 @@ export class Dockerd extends Daemon {
 
   /** The command line of the client, for a terminal. */
   command(args: string[]): [string, string[]] {
-    return [DOCKER, ['-H', `unix://${this.socket}`, ...args]];
+    return [this.programs.docker, ['-H', `unix://${this.socket}`, ...args]];
   }
 
   async importImage(rootfs: string, name: string): Promise<void> {
@@ -445,12 +455,16 @@ export function mountsBelow(dir: string): string[] {
 
 /** Lines of a daemon's log at warning level or above, without times, ids and other things that differ by run. */
 export function warnings(log: string): string[] {
-  const lines = log.split('\n').filter((line) => /level=(warning|error|fatal|panic)/.test(line));
+  // hawserd's own are JSON, and have what its shims say in them.
+  const lines = log
+    .split('\n')
+    .filter((line) => /level=(warning|error|fatal|panic)|"level":"(warn|error|fatal)"/.test(line));
   return [
     ...new Set(
       lines.map((line) =>
         line
           .replace(/^time="[^"]*" /, '')
+          .replace(/"time":"[^"]*",/, '')
           .replace(/\/proc\/self\/fd\/\d+/g, '/proc/self/fd/N')
           .replace(/\bid=[\w-]+/g, 'id=ID')
           .replace(/\b(?:container|containerID|execID|processID|process)=[\w-]+/g, 'container=ID')

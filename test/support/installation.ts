@@ -14,7 +14,8 @@ import { top } from './daemons.js';
 
 const NAME = 'containerd-shim-runc-v2';
 const DIST = join(top, 'dist');
-const { version: BUILT } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')) as { version: string };
+/** The version of what was built. */
+export const { version: BUILT } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')) as { version: string };
 
 /** What a version is made of: files of the library, and the program. */
 export type Edit = (name: string, content: Buffer) => Buffer;
@@ -42,10 +43,16 @@ export class Installation {
         : content;
       this.put(name, edit(name, text));
     }
-    rmSync(join(this.library, 'node'), { force: true });
-    symlinkSync(process.execPath, join(this.library, 'node'));
+    this.useNode(process.execPath);
     // As packages have it: it knows of no other place.
     this.put(`bin/${NAME}`, edit(NAME, readFileSync(join(top, 'npm', NAME))));
+    return this;
+  }
+
+  /** Has shims run on this Node from now on. */
+  useNode(program: string): this {
+    rmSync(join(this.library, 'node'), { force: true });
+    symlinkSync(program, join(this.library, 'node'));
     return this;
   }
 

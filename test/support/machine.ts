@@ -34,12 +34,10 @@ export function allProcesses(): ProcessInfo[] {
     .flatMap((pid) => processInfo(pid) ?? []);
 }
 
-/** It has rehearsed, and waits for somebody to fork for. */
+/** It has rehearsed, and waits for somebody to fork for; false for one that has just ended. */
 export function isIdleZygote(pid: number): boolean {
-  return (
-    readFileSync(`/proc/${pid}/environ`, 'latin1') === '' &&
-    /^(do_sys_poll|poll_schedule_timeout)/.test(readFileSync(`/proc/${pid}/wchan`, 'latin1'))
-  );
+  const read = (name: string): string | undefined => quietly(() => readFileSync(`/proc/${pid}/${name}`, 'latin1'));
+  return read('environ') === '' && /^(do_sys_poll|poll_schedule_timeout)/.test(read('wchan') ?? '');
 }
 
 /** Pids of the zygotes that wait below a directory. */

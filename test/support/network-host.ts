@@ -39,6 +39,11 @@ export class NetworkHost {
     return inside(this.holder);
   }
 
+  /** The same for another machine. */
+  get prefixOutside(): string[] {
+    return inside(this.world);
+  }
+
   /** A program of the same name that runs there. */
   program(path: string): string {
     const file = join(this.dir, basename(path));
@@ -53,7 +58,7 @@ export class NetworkHost {
 
   /** The same from another machine's view. */
   runOutside(...command: string[]): Promise<string> {
-    return printed([...inside(this.world), ...command]);
+    return printed([...this.prefixOutside, ...command]);
   }
 
   /** What containers have there: ends of their interfaces, and rules that name a container. */

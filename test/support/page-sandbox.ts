@@ -2,7 +2,7 @@
  * A place where what a page says can be done as it says it: /usr/local, /etc, /run, /srv, /var and all processes are the
  * page's own, and nothing of them is left.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { transformSync } from 'esbuild';
 import { execa } from 'execa';
@@ -44,6 +44,17 @@ start_hawserd() {
   wait_for /run/hawser/hawserd.sock
   export CONTAINERD_ADDRESS=/run/hawser/hawserd.sock
   ctr images import "$BUSYBOX_IMAGE" >/dev/null
+}
+# A machine that has no image, and what it gets from docker.io.
+start_registry() {
+  (cd "$CHECKOUT" && exec node --import tsx test/support/page-registry.ts) >"$SANDBOX/registry.log" 2>&1 &
+  wait_for "$SANDBOX/registry"
+}
+# What is typed at a terminal: at_terminal KEYS COMMAND…
+at_terminal() {
+  keys=$1
+  shift
+  printf "$keys" | script -qefc "$*" /dev/null
 }
 cd "$SAMPLES"
 `;
@@ -114,6 +125,7 @@ export class PageSandbox {
     const script = `${PRELUDE}${wantsDaemon ? 'start_hawserd\n' : ''}trap '[ $? = 0 ] || echo "failed at line $at"' EXIT\n${steps.join('')}`;
     writeFileSync(join(this.dir, 'page.sh'), script);
     const rootfs = makeRootfs(join(this.dir, 'rootfs'));
+    symlinkSync('busybox', join(rootfs, 'bin/httpd'));
     const image = await makeImage(this.dir, rootfs, 'docker.io/library/busybox:latest');
     const { NODE_EXTRA_CA_CERTS: _, CONTAINERD_ADDRESS: __, ...env } = process.env;
     const result = await execa(

@@ -19,7 +19,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import {
   containerd,
   ContainerdTaskV2Task as TaskV2,
@@ -29,6 +28,7 @@ import {
 } from '../../src/api/index.js';
 import { makeFifo } from '../../src/sys/index.js';
 import { connect, TtrpcError, type Client, type Code, type ServiceClient } from '../../src/ttrpc/index.js';
+import { shimDir } from './daemons.js';
 import { eventually, patiently, within } from './eventually.js';
 import { FakeDaemon } from './fake-daemon.js';
 import { FifoReader, FifoWriter } from './fifo-client.js';
@@ -51,8 +51,7 @@ import { runtimePath, runtimeProgram } from './runtime.js';
 import type { RuntimeCommand } from './faults.js';
 import { makeProcess, makeSpec, type TestProcess, type TestSpec } from './spec.js';
 
-export const SHIM =
-  process.env.HAWSER_TEST_SHIM || fileURLToPath(new URL('../../bin/containerd-shim-runc-v2', import.meta.url));
+export const SHIM = process.env.HAWSER_TEST_SHIM || join(shimDir, 'containerd-shim-runc-v2');
 /** For tests of what we do otherwise than the Go shim, on purpose (contract §8.4). */
 export const hawserOnly = process.env.HAWSER_TEST_SHIM ? 'only Hawser does this' : false;
 export const STATUS = containerd.task.v2.Status;

@@ -1,6 +1,6 @@
 /** Directory trees as tests compare them: names are bytes, and so is all else that archives carry. */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { attributesOf } from '../../src/daemon/diff/changes.js';
+import { attributesOf } from '../../src/oci/changes.js';
 import { deviceOf } from '../../src/oci/copy-tree.js';
 import { EMPTY, fromBytes, inside, toBytes, type ByteString } from '../../src/sys/byte-string.js';
 

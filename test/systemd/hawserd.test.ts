@@ -1,16 +1,20 @@
 /** hawserd as a service, with cgroups by systemd as its runtime's default: the command line, ctr, and restarts with containers. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually.js';
 import { BOX, journal, makeRoot, now, ok, processesOf, property, run, scopes, systemctl } from './system.js';
 
 const SOCKET = '/run/hawser/hawserd.sock';
+const EVENTS = '/run/events';
 const CONFIG = '/etc/hawser/config.toml';
 const hawser = (...args: string[]): string => ok('hawser', '--address', SOCKET, ...args);
+/** Without a network, which takes programs of its own to be made. */
+const PLAIN = ['--network', 'none', '--rootfs', BOX];
 const sleeping = (name: string, ...flags: string[]): string =>
-  hawser('run', '-d', '--name', name, '--rootfs', BOX, ...flags, 'sleep', '100000');
+  hawser('run', '-d', '--name', name, ...PLAIN, ...flags, 'sleep', '100000');
 const scope = (name: string): string => `hawser-default--${name}.scope`;
 let begun = '';
 
@@ -45,18 +49,7 @@ test('--cgroup-parent is a slice; --cgroup-manager says otherwise', () => {
   const web = sleeping('web', '--cgroup-parent', 'web-front.slice');
   assert.equal(property(scope(web), 'ControlGroup'), `/web.slice/web-front.slice/${scope(web)}`);
   hawser('rm', '-f', 'web');
-  const refused = run([
-    'hawser',
-    '--address',
-    SOCKET,
-    'run',
-    '--rm',
-    '--rootfs',
-    BOX,
-    '--cgroup-parent',
-    'mine',
-    'true',
-  ]);
+  const refused = run(['hawser', '--address', SOCKET, 'run', '--rm', ...PLAIN, '--cgroup-parent', 'mine', 'true']);
   assert.notEqual(refused.status, 0);
   assert.match(refused.stderr, /give the name of one, such as web\.slice/);
   const plain = sleeping('plain', '--cgroup-manager', 'cgroupfs', '--cgroup-parent', 'mine');
@@ -82,8 +75,13 @@ test('an OOM kill is told, by runc and by crun', async () => {
       `[runtimes."io.containerd.runc.v2"]\nshim = "/usr/local/lib/hawser/bin/containerd-shim-runc-v2"\noptions = { BinaryName = "/usr/bin/${runtime}", SystemdCgroup = true }\n`,
     );
     systemctl('restart', 'hawserd');
-    const events = ok('sh', '-c', `hawser --address ${SOCKET} events >/run/events & echo $!`);
-    await delay(3_000);
+    const heard = openSync(EVENTS, 'w');
+    const events = spawn('hawser', ['--address', SOCKET, 'events'], { stdio: ['ignore', heard, 'inherit'] });
+    closeSync(heard);
+    await eventually('events are heard', () => {
+      hawser('run', '--rm', ...PLAIN, 'true');
+      return statSync(EVENTS).size > 0;
+    });
     const done = run([
       'hawser',
       '--address',
@@ -94,8 +92,7 @@ test('an OOM kill is told, by runc and by crun', async () => {
       '24m',
       '--memory-swap',
       '24m',
-      '--rootfs',
-      BOX,
+      ...PLAIN,
       'dd',
       'if=/dev/zero',
       'of=/dev/null',
@@ -103,8 +100,9 @@ test('an OOM kill is told, by runc and by crun', async () => {
       'count=1',
     ]);
     assert.equal(done.status, 137, done.stderr);
-    await eventually('it is told', () => readFileSync('/run/events', 'utf8').includes('oom'));
-    ok('kill', events);
+    await eventually('it is told', () => readFileSync(EVENTS, 'utf8').includes('oom'));
+    events.kill();
+    await once(events, 'exit');
   }
 });
 
@@ -121,17 +119,17 @@ test('hawserd restarts, and is killed, with a container: it goes on', async () =
     () => run(['hawser', '--address', SOCKET, 'exec', 'stays', 'true']).status === 0,
   );
   assert.ok(existsSync(`/proc/${pid}`));
-  hawser('run', '-d', '--name', 'ends', '--rootfs', BOX, 'sh', '-c', 'sleep 2; exit 5');
+  const ends = hawser('run', '-d', '--name', 'ends', ...PLAIN, 'sh', '-c', 'sleep 2; exit 5');
   systemctl('stop', 'hawserd');
-  await delay(4_000);
+  await eventually('it has ended', () => !scopes().includes(scope(ends)));
   systemctl('start', 'hawserd');
-  assert.match(hawser('ps', '-a'), /ends.*Exited \(5\)/);
+  await eventually('its exit is known', () => /ends.*Exited \(5\)|Exited \(5\).*ends/.test(hawser('ps', '-a')));
   hawser('rm', '-f', 'stays', 'ends');
 });
 
 test('it stops without a process left, and the journal has no complaint', async () => {
   const since = now();
-  hawser('run', '--rm', '--rootfs', BOX, 'true');
+  hawser('run', '--rm', ...PLAIN, 'true');
   systemctl('stop', 'hawserd');
   await eventually('the service is empty', () => processesOf('hawserd').length === 0);
   assert.deepEqual(scopes(), []);

@@ -70,7 +70,7 @@ test('the table has a column for each shim, and says what is missing', () => {
       .split('\n')
       .map((line) => line.trim().split(/ {2,}/)),
     [
-      ['hawser', 'Go 1.6', 'Go 2.4', 'ratio', 'to reach', 'bare runc', 'quartiles'],
+      ['hawser', 'Go 1.6', 'Go 2.4', 'ratio', 'to reach', 'no shim', 'quartiles'],
       ['total', '2.00 ms', '4.00 ms', '8.00 ms', '0.50', '≤ 0.40', 'no', '1.00'],
       ['private', '0.50 MB', '–', '2.00 MB', '0.25', '≤ 0.5 MB', 'yes'],
       ['growth', '1.00 MB', '–', '-1.00 MB'],

@@ -11,13 +11,13 @@ export const MACHINE = `${TOP}/test/vm/run`;
 /**
  * Test files made one each. As they are, the guest would compile the tests for longer than it runs them.
  *
- * @param files below test, without their ending
+ * @param files below test, without `.ts`
  * @param dir below the checkout, where they go
  */
 export async function bundled(files: readonly string[], dir: string): Promise<string[]> {
   await build({
     absWorkingDir: TOP,
-    entryPoints: files.map((file) => `test/${file}.test.ts`),
+    entryPoints: files.map((file) => `test/${file}.ts`),
     outdir: dir,
     entryNames: '[name]',
     bundle: true,
@@ -27,7 +27,7 @@ export async function bundled(files: readonly string[], dir: string): Promise<st
     target: 'node20',
     logLevel: 'warning',
   });
-  return files.map((file) => `${dir}/${basename(file)}.test.js`);
+  return files.map((file) => `${dir}/${basename(file)}.js`);
 }
 
 export const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;

@@ -132,4 +132,4 @@ pack_initramfs() {
 }
 
 # pack DIR: as the kernel takes it for an initramfs
-pack() { (cd "$1" && find . | "$cache/kernel/busybox" cpio -o -H newc -R 0:0 2>/dev/null); }
+pack() { (cd "$1" && find . | "$packer" cpio -o -H newc -R 0:0 2>/dev/null); }

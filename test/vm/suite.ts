@@ -80,6 +80,7 @@ function refuseUnknownNames(): void {
 }
 
 const exactly = (name: string): string => `--test-name-pattern=(^|: )${name.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')}$`;
+const testOf = (file: string): string => `${file}.test`;
 const runner = ['node', '--test', '--test-reporter=spec', '--test-concurrency=2'];
 
 const { status: impossible, stdout: why } = spawnSync(MACHINE, ['--impossible'], { encoding: 'utf8' });
@@ -90,8 +91,12 @@ if (impossible === 0) {
 refuseUnknownNames();
 const again = Number(process.env.HAWSER_TEST_AGAIN ?? 0) > 0;
 const commands = [
-  [...runner, ...(await bundled(whole, BUNDLES))],
-  [...runner, ...Object.values(chosen).flat().map(exactly), ...(await bundled(Object.keys(chosen), BUNDLES))],
+  [...runner, ...(await bundled(whole.map(testOf), BUNDLES))],
+  [
+    ...runner,
+    ...Object.values(chosen).flat().map(exactly),
+    ...(await bundled(Object.keys(chosen).map(testOf), BUNDLES)),
+  ],
 ].map((words) => {
   const command = words.map(quote).join(' ');
   return again ? `${command} || { echo UNSTEADY, once more; ${command}; } || failed=1\n` : `${command} || failed=1\n`;

@@ -1,7 +1,7 @@
 /**
  * `make test-systemd`: Hawser on a whole Debian 13 with systemd, docker and containerd as services, in a virtual machine (see run),
- * beside the shim that comes with containerd. ONLY=docker,poweroff chooses: files of test/systemd by name, and `poweroff`; SHIMS=hawser
- * leaves the other out.
+ * beside the shim that comes with containerd. ONLY=docker,cri,poweroff chooses: files of test/systemd by name, and `poweroff`; SHIMS=hawser
+ * leaves the other out. `make bench-systemd` (`systemd.ts --bench`) measures there instead.
  */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -51,20 +51,35 @@ async function poweroff(kind: string): Promise<number> {
   ]);
 }
 
+async function testAll(): Promise<number> {
+  const suites = files.filter((name) => name !== 'poweroff');
+  const bundles = await bundled(
+    [...new Set([...suites, 'poweroff'])].map((name) => `systemd/${name}.test`),
+    BUNDLES,
+  );
+  let failed = 0;
+  if (suites.length > 0) {
+    const runner = [
+      'node',
+      '--test',
+      '--test-reporter=spec',
+      '--test-concurrency=1',
+      ...bundles.slice(0, suites.length),
+    ];
+    failed ||= await inGuest(`exec ${runner.map(quote).join(' ')}`);
+  }
+  if (isWanted('poweroff')) for (const kind of SHIMS) failed ||= await poweroff(kind);
+  return failed;
+}
+
 execFileSync('make', ['--no-print-directory', '-s', 'install', 'PREFIX=/usr/local', `DESTDIR=${TOP}/${BUNDLES}/root`], {
   cwd: TOP,
   stdio: ['ignore', 'ignore', 'inherit'],
 });
-const suites = files.filter((name) => name !== 'poweroff');
-const bundles = await bundled(
-  [...new Set([...suites, 'poweroff'])].map((name) => `systemd/${name}`),
-  BUNDLES,
-);
 let failed = 0;
-if (suites.length > 0) {
-  const runner = ['node', '--test', '--test-reporter=spec', '--test-concurrency=1', ...bundles.slice(0, suites.length)];
-  failed ||= await inGuest(`exec ${runner.map(quote).join(' ')}`);
-}
-if (isWanted('poweroff')) for (const kind of SHIMS) failed ||= await poweroff(kind);
+if (process.argv.includes('--bench')) {
+  const [program = ''] = await bundled(['systemd/times.bench'], BUNDLES);
+  failed = await inGuest(`exec node ${quote(program)}`, ['--env', 'ROUNDS']);
+} else failed = await testAll();
 rmSync(`${TOP}/${BUNDLES}`, { recursive: true });
 process.exitCode = failed;

@@ -1,4 +1,7 @@
-/** A thousand containers in a row, then a hundred at once: every exit is told once, and nothing is left. Needs root. */
+/**
+ * A thousand containers in a row, then a hundred at once: every exit is told once, and nothing is left. Needs root.
+ * Runs alone: it counts what the whole machine has.
+ */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';

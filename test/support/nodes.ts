@@ -7,6 +7,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { hasTimeFor } from './ci.js';
 import { top } from './daemons.js';
 import { BUILT, Installation } from './installation.js';
 import { otherNodes } from './other-nodes.js';
@@ -28,6 +29,7 @@ function run(node: string, files: readonly string[]): number {
 
 const chosen = process.env.NODES?.split(' ').filter(Boolean);
 for (const { version, program } of otherNodes(console.log, chosen?.length ? chosen : undefined)) {
+  if (!hasTimeFor(`Node ${version}`, 10)) continue;
   console.log(`\nwith Node ${version}:\n`);
   if (run(program, process.argv.slice(2)) !== 0) process.exitCode = 1;
 }

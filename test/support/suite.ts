@@ -1,15 +1,17 @@
 /**
- * Runs test files one after the other: `suite.ts FILES…`. With HAWSER_TEST_AGAIN set, as in CI, up to that many files
- * that fail are run once more, alone, and what passed only then is named at the end: it is a defect to be looked at,
- * but one blink of a busy machine in a thousand tests does not hold up everything else. Why it failed then is added to the file
- * HAWSER_TEST_UNSTEADY, for who sees the end of a long run only.
+ * Runs test files: `suite.ts FILES…`, one after the other, or in as many lanes as HAWSER_TEST_LANES says: most of them wait for
+ * something most of the time. Those that look at the whole machine say so in their first lines (`Runs alone: why`) and come last,
+ * with nothing beside them. With HAWSER_TEST_AGAIN set, as in CI, up to that many files that fail are run once more, alone, and what
+ * passed only then is named at the end: it is a defect to be looked at, but one blink of a busy machine in a thousand tests does not
+ * hold up everything else. At its end it names the files that took the most seconds.
  */
-import { appendFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { inspect } from 'node:util';
+import { AGAIN, atTheEnd } from './ci.js';
 
 /** A run's own sums, which come at its end. */
 const SUMS = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
@@ -25,40 +27,87 @@ function reasonOf({ name = '', details }: TestData): string {
   return `${name}: ${inspect(error?.cause ?? error)}`;
 }
 
-/** Why a test failed, for each file in which one did. Each has a run to itself: an event tells where a test was written, and that may be a helper's file. */
-async function failedOf(files: readonly string[]): Promise<Map<string, string>> {
-  const failed = new Map<string, string>();
-  const sums = new Map<string, number>();
-  const shown = new PassThrough({ objectMode: true });
-  const reported = (async () => {
-    for await (const text of shown.compose(new spec())) process.stdout.write(text as string);
-  })();
-  for (const file of files) {
-    for await (const event of run({ files: [resolve(file)], concurrency: 1 })) {
-      const { type, data } = event as { type: string; data: TestData };
-      if (type === 'test:fail') failed.set(file, `${failed.get(file) ?? ''}${reasonOf(data)}\n`);
-      const [, what, sum] = (type === 'test:diagnostic' && SUMS.exec(data.message ?? '')) || [];
-      if (what === undefined) shown.write(event);
-      else sums.set(what, (sums.get(what) ?? 0) + Number(sum));
-    }
+/** A line in a file's first comment. */
+const ALONE = /^ \* Runs alone: /m;
+
+/** Takes what comes of one file, and hands it on: at once where there is one lane, else when the file has ended. */
+class Collected {
+  readonly #events: object[] = [];
+
+  constructor(
+    private readonly shown: PassThrough,
+    private readonly isLive: boolean,
+  ) {}
+
+  add(event: object): void {
+    if (this.isLive) this.shown.write(event);
+    else this.#events.push(event);
   }
-  for (const [what, sum] of sums)
-    shown.write({ type: 'test:diagnostic', data: { nesting: 0, message: `${what} ${sum}` } });
-  shown.end();
-  await reported;
-  return failed;
+
+  end(): void {
+    for (const event of this.#events) this.shown.write(event);
+  }
 }
 
-const again = Number(process.env.HAWSER_TEST_AGAIN ?? 0);
-const unsteady = process.env.HAWSER_TEST_UNSTEADY;
-let failed = await failedOf(process.argv.slice(2));
-if (failed.size > 0 && failed.size <= again) {
+/** What came of some files. */
+class Outcome {
+  /** Why tests failed, for each file in which one did. */
+  readonly failed = new Map<string, string>();
+  readonly #sums = new Map<string, number>();
+  readonly #seconds = new Map<string, number>();
+  readonly #shown = new PassThrough({ objectMode: true });
+  readonly #reported = (async () => {
+    for await (const text of this.#shown.compose(new spec())) process.stdout.write(text as string);
+  })();
+
+  /** A file has a run to itself: an event tells where a test was written, and that may be a helper's file. */
+  async run(file: string, isLive: boolean): Promise<void> {
+    const since = performance.now();
+    const collected = new Collected(this.#shown, isLive);
+    for await (const event of run({ files: [resolve(file)], concurrency: 1 })) {
+      const known = event as { type: string; data: TestData };
+      const { type, data } = known;
+      if (type === 'test:fail') this.failed.set(file, `${this.failed.get(file) ?? ''}${reasonOf(data)}\n`);
+      const [, what, sum] = (type === 'test:diagnostic' && SUMS.exec(data.message ?? '')) || [];
+      if (what === undefined) collected.add(known);
+      else this.#sums.set(what, (this.#sums.get(what) ?? 0) + Number(sum));
+    }
+    collected.end();
+    this.#seconds.set(file, (performance.now() - since) / 1000);
+  }
+
+  async end(): Promise<void> {
+    for (const [what, sum] of this.#sums)
+      this.#shown.write({ type: 'test:diagnostic', data: { nesting: 0, message: `${what} ${sum}` } });
+    this.#shown.end();
+    await this.#reported;
+    const slowest = [...this.#seconds].sort(([, one], [, other]) => other - one).slice(0, 8);
+    const words = slowest.map(([file, seconds]) => `${basename(file, '.test.ts')} ${seconds.toFixed(0)}`);
+    console.log(`seconds: ${words.join(', ')}`);
+  }
+}
+
+async function failedOf(files: readonly string[], lanes: number): Promise<Map<string, string>> {
+  const outcome = new Outcome();
+  const isAlone = (file: string): boolean => lanes === 1 || ALONE.test(readFileSync(file, 'utf8').slice(0, 2000));
+  const waiting = files.filter((file) => !isAlone(file));
+  const lane = async (): Promise<void> => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await outcome.run(file, false);
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  for (const file of files.filter(isAlone)) await outcome.run(file, true);
+  await outcome.end();
+  return outcome.failed;
+}
+
+let failed = await failedOf(process.argv.slice(2), Number(process.env.HAWSER_TEST_LANES ?? 1));
+if (failed.size > 0 && failed.size <= AGAIN) {
   const first = failed;
   const names = [...first.keys()].join(' ');
   console.log(`\nrunning again, alone: ${names}\n`);
-  failed = await failedOf([...first.keys()]);
+  failed = await failedOf([...first.keys()], 1);
   if (failed.size === 0) console.log(`\nUNSTEADY, passed at the second run only: ${names}\n`);
-  for (const [file, reasons] of first)
-    if (unsteady && !failed.has(file)) appendFileSync(unsteady, `UNSTEADY: ${file}\n${reasons}`);
+  for (const [file, reasons] of first) if (!failed.has(file)) atTheEnd(`UNSTEADY: ${file}\n${reasons}`);
 }
+for (const [file, reasons] of failed) atTheEnd(`FAILED: ${file}\n${reasons}`);
 process.exitCode = failed.size > 0 ? 1 : 0;

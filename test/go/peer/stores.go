@@ -199,7 +199,7 @@ var leaseSteps = []step{
 		if err == nil {
 			r.later(func() { _ = manager.Delete(r.ctx, nameless) })
 		}
-		for _, filter := range []string{"id==l1", "labels.a==b", "labels.a==c", "labels.\"a\"", "id~=l[0-9]"} {
+		for _, filter := range []string{"id==l1", "labels.a==b", "labels.a==c", "labels.\"a\"", "id~=^l[0-9]$"} {
 			list, err := manager.List(r.ctx, filter)
 			r.say("%s: %d %s", filter, len(list), told(err))
 		}

@@ -1,0 +1,23 @@
+/** What a run of CI asks of the suites, by its environment; other runs are asked nothing. See .ci/run. */
+import { appendFileSync } from 'node:fs';
+
+/** So many files, or cells, that fail are run once more. */
+export const AGAIN = Number(process.env.HAWSER_TEST_AGAIN ?? 0);
+
+/** Seconds since 1970. */
+const until = Number(process.env.HAWSER_TEST_UNTIL ?? Infinity);
+
+/** Adds to what is shown at the very end, for who sees the end of a long run only. */
+export function atTheEnd(text: string): void {
+  const file = process.env.HAWSER_TEST_NOTES;
+  if (file) appendFileSync(file, `${text}\n`);
+}
+
+/** Whether what takes so many minutes on a slow machine can be begun; what cannot is named, here and at the end. */
+export function hasTimeFor(what: string, minutes: number): boolean {
+  if (Date.now() / 1000 + minutes * 60 <= until) return true;
+  const sentence = `NOT TESTED, for want of time: ${what}`;
+  console.error(sentence);
+  atTheEnd(sentence);
+  return false;
+}

@@ -188,8 +188,9 @@ TEST := $(TSX) test/support/suite.ts
 test-unit:
 	$(TEST) test/unit/*.test.ts
 
+# They wait more than others.
 test-shim:
-	$(TEST) test/shim/*.test.ts
+	HAWSER_TEST_LANES=$$((HAWSER_TEST_LANES * 3 / 2)) $(TEST) test/shim/*.test.ts
 
 # What is most particular to a version of Node, with those of the other lines that are supported: NODES=22 chooses.
 NODE_TESTS := sleep death exec frugal

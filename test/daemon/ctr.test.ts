@@ -1,4 +1,7 @@
-/** Every command of ctr against hawserd and against the real containerd: the same comes of it, or something else that is meant. */
+/**
+ * Every command of ctr against hawserd and against the real containerd: the same comes of it, or something else that is meant.
+ * Begins first: it takes two minutes.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compare, versions } from '../support/ctr-table.js';

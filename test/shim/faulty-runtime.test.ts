@@ -1,6 +1,7 @@
 /**
  * A runtime that hangs, crashes, returns late or lies. Whatever it does: the client gets a clear error, others are served,
  * what is there can be deleted, and nothing is left.
+ * Begins first: it takes more than a minute.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** Who asks a sleeping shim how its containers are is answered, and it sleeps on (src/monitor/answers.c, src/shim/worker/answers.ts). */
+/**
+ * Who asks a sleeping shim how its containers are is answered, and it sleeps on (src/monitor/answers.c, src/shim/worker/answers.ts).
+ * Begins first: it takes more than a minute.
+ */
 import assert from 'node:assert/strict';
 import { containerd } from '../../src/api/index.js';
 import { Code } from '../../src/ttrpc/index.js';

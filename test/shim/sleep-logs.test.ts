@@ -1,4 +1,7 @@
-/** Shims that write log files, and those whose output goes to loggers, sleep as others do, and lose nothing at each change of hands. */
+/**
+ * Shims that write log files, and those whose output goes to loggers, sleep as others do, and lose nothing at each change of hands.
+ * Begins first: it takes more than a minute.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {

@@ -1,4 +1,7 @@
-/** Shims that run go on with another version of the program (src/monitor/replace.c, src/shim/program/upgrade.ts). */
+/**
+ * Shims that run go on with another version of the program (src/monitor/replace.c, src/shim/program/upgrade.ts).
+ * Begins first: it takes more than a minute.
+ */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

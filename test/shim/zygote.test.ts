@@ -1,6 +1,7 @@
 /**
  * A zygote: a shim may be forked from a process that an earlier start has booted. Nobody can tell, and nothing depends on there
  * being one.
+ * Begins first: it takes more than a minute.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';

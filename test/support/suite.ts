@@ -1,7 +1,7 @@
 /**
  * Runs test files: `suite.ts FILES…`, one after the other, or in as many lanes as HAWSER_TEST_LANES says: most of them wait for
  * something most of the time. Those that look at the whole machine say so in their first lines (`Runs alone: why`) and come last,
- * with nothing beside them. With HAWSER_TEST_AGAIN set, as in CI, up to that many files that fail are run once more, alone, and what
+ * with nothing beside them; what takes much longer than all others is begun first (`Begins first: why`). With HAWSER_TEST_AGAIN set, as in CI, up to that many files that fail are run once more, alone, and what
  * passed only then is named at the end: it is a defect to be looked at, but one blink of a busy machine in a thousand tests does not
  * hold up everything else. At its end it names the files that took the most seconds.
  */
@@ -27,8 +27,10 @@ function reasonOf({ name = '', details }: TestData): string {
   return `${name}: ${inspect(error?.cause ?? error)}`;
 }
 
-/** A line in a file's first comment. */
+/** Lines in a file's first comment. */
 const ALONE = /^ \* Runs alone: /m;
+const FIRST = /^ \* Begins first: /m;
+const comment = (file: string): string => readFileSync(file, 'utf8').slice(0, 2000);
 
 /** Takes what comes of one file, and hands it on: at once where there is one lane, else when the file has ended. */
 class Collected {
@@ -89,8 +91,12 @@ class Outcome {
 
 async function failedOf(files: readonly string[], lanes: number): Promise<Map<string, string>> {
   const outcome = new Outcome();
-  const isAlone = (file: string): boolean => lanes === 1 || ALONE.test(readFileSync(file, 'utf8').slice(0, 2000));
-  const waiting = files.filter((file) => !isAlone(file));
+  const isAlone = (file: string): boolean => lanes === 1 || ALONE.test(comment(file));
+  const beside = files.filter((file) => !isAlone(file));
+  const waiting = [
+    ...beside.filter((file) => FIRST.test(comment(file))),
+    ...beside.filter((file) => !FIRST.test(comment(file))),
+  ];
   const lane = async (): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await outcome.run(file, false);
   };

@@ -24,7 +24,12 @@ function file(name: string, body: string, comment = ''): string {
     `/**${comment}\n */\nimport fs from 'node:fs';\nimport test from 'node:test';\n
 const started = (name) => fs.writeFileSync(${JSON.stringify(dir)} + '/' + name, '');
 const isThere = (name) => fs.existsSync(${JSON.stringify(dir)} + '/' + name);
-const comes = async (name) => { while (!isThere(name)) await new Promise((go) => setTimeout(go, 5)); };
+const comes = async (name) => {
+  for (let n = 0; !isThere(name); n++) {
+    if (n === 2000) throw new Error(name + ' does not come');
+    await new Promise((go) => setTimeout(go, 5));
+  }
+};
 test('${name}', async () => { ${body} });\n`,
   );
   return path;
@@ -81,6 +86,13 @@ test('what runs alone comes last, with nothing beside it', { timeout: 60_000 }, 
   const short = file('short-one', "started('short');");
   const long = file('long-one', "await new Promise((go) => setTimeout(go, 300)); started('long');");
   const { status, output } = await suite([alone, short, long], { HAWSER_TEST_LANES: '2' });
+  assert.equal(status, 0, output);
+});
+
+test('what begins first does so', { timeout: 60_000 }, async () => {
+  const waits = [1, 2].map((n) => file(`waits-${n}`, "await comes('the-first');"));
+  const first = file('first', "started('the-first');", '\n * Begins first: so it is.');
+  const { status, output } = await suite([...waits, first], { HAWSER_TEST_LANES: '2' });
   assert.equal(status, 0, output);
 });
 

@@ -29,9 +29,9 @@ for (const name of APART) {
 
 const { metafile } = await build({
   ...settings,
-  define: { ...define, 'import.meta.url': 'HAWSER_URL' },
+  define: { ...define, 'import.meta.url': 'HAWSER.url', HAWSER_ADDON_LATE: 'true' },
   banner: {
-    js: 'const HAWSER_ADDON_PATH=__dirname+"/hawser_sys.node",HAWSER_URL=require("node:url").pathToFileURL(__dirname+"/hawser.bundle.js").href;',
+    js: 'const HAWSER_ADDON_PATH=__dirname+"/hawser_sys.node",HAWSER={get url(){return require("node:url").pathToFileURL(__dirname+"/hawser.bundle.js").href}};',
   },
   entryPoints: ['src/cli/main.ts'],
   outfile: 'dist/hawser.bundle.js',

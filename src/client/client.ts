@@ -1,5 +1,5 @@
 /** A daemon's containers, tasks and events. */
-import { createContainer, type CreateContext } from './create.js';
+import type { CreateContext } from './create.js';
 import { ClientContainer } from './container.js';
 import { eventsBetween } from './events/between.js';
 import { envelopeOf } from './events/decode.js';
@@ -95,7 +95,9 @@ export class DaemonClient implements Client {
     return loaded;
   }
 
-  create(options: CreateOptions): Promise<Container> {
+  async create(options: CreateOptions): Promise<Container> {
+    // What only looks at containers does without all that makes one.
+    const { createContainer } = await import('./create.js');
     return createContainer(this.#context, options);
   }
 

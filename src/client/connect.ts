@@ -1,5 +1,5 @@
 /** The way to a daemon. */
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, type Socket } from 'node:net';
 import { Code } from '../ttrpc/status.js';
 import { abortable, limit, quietly } from './abort.js';
 import { DaemonClient } from './client.js';
@@ -25,8 +25,7 @@ const REASONS: Readonly<Record<string, [Code, string]>> = {
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
   const path = pathOf(options.address ?? (process.env.CONTAINERD_ADDRESS || DEFAULT_ADDRESS));
   const signal = limit(options);
-  await abortable(probe(path), signal);
-  const connection = new Connection(path);
+  const connection = new Connection(path, await reach(path, signal));
   try {
     const namespace = options.namespace ?? (process.env.CONTAINERD_NAMESPACE || DEFAULT_NAMESPACE);
     const client = new DaemonClient(connection, namespace, {
@@ -54,17 +53,21 @@ function pathOf(address: string): string {
   return path;
 }
 
-/** The gRPC library does not say clearly why it can't connect. */
-function probe(path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connectSocket({ path });
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve();
-    });
+/** By a socket of our own: HTTP/2 does not say clearly why it can't connect. */
+async function reach(path: string, signal: AbortSignal | undefined): Promise<Socket> {
+  const socket = connectSocket({ path });
+  const connected = new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
     socket.once('error', (error: NodeJS.ErrnoException) => {
       const [code, reason] = REASONS[error.code ?? ''] ?? [Code.Unavailable, error.message];
       reject(errorOf(code, `${path}: ${reason}`, error));
     });
   });
+  try {
+    await abortable(connected, signal);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+  return socket;
 }

@@ -1,16 +1,19 @@
 /** Streams of layers as they were before they were compressed. What they are compressed with is told by their first bytes. */
 import { Readable } from 'node:stream';
-import * as zlib from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import { Decompress } from 'fzstd';
 import * as errdefs from '../api/errdefs.js';
 
 /** Small enough that the event loop comes round in between. */
 const CHUNK = 256 << 10;
 
-/** As of Node 22.15. */
-const createZstdDecompress = (
-  zlib as { createZstdDecompress?: (options: { chunkSize: number }) => NodeJS.ReadWriteStream }
-).createZstdDecompress;
+/** As of Node 22.15, else undefined. */
+async function nodesUnzstd(): Promise<NodeJS.ReadWriteStream | undefined> {
+  const zlib = (await import('node:zlib')) as {
+    createZstdDecompress?: (options: { chunkSize: number }) => NodeJS.ReadWriteStream;
+  };
+  return zlib.createZstdDecompress?.({ chunkSize: CHUNK });
+}
 
 export async function* decompressed(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const iterator = chunks[Symbol.asyncIterator]();
@@ -25,12 +28,11 @@ export async function* decompressed(chunks: AsyncIterable<Uint8Array>): AsyncGen
   const head = Buffer.concat(first);
   const whole = rejoined(head, iterator);
   if (head.length >= 2 && head[0] === 0x1f && head[1] === 0x8b)
-    yield* piped(whole, zlib.createGunzip({ chunkSize: CHUNK }), 'gzip');
-  else if (head.length >= 4 && head.readUInt32LE(0) === 0xfd2fb528)
-    yield* createZstdDecompress === undefined
-      ? unzstd(whole)
-      : piped(whole, createZstdDecompress({ chunkSize: CHUNK }), 'zstd');
-  else yield* whole;
+    yield* piped(whole, createGunzip({ chunkSize: CHUNK }), 'gzip');
+  else if (head.length >= 4 && head.readUInt32LE(0) === 0xfd2fb528) {
+    const through = await nodesUnzstd();
+    yield* through === undefined ? unzstd(whole) : piped(whole, through, 'zstd');
+  } else yield* whole;
 }
 
 async function* rejoined(head: Buffer, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -279,4 +279,17 @@ function load(): Native {
   return module.exports as Native;
 }
 
-export const native = load();
+/** Where many a run does without, as of the command line: esbuild replaces this expression. */
+declare const HAWSER_ADDON_LATE: boolean | undefined;
+
+/** Loaded when something of it is asked for; what is asked afterwards is a property as any other. */
+function loadLate(): Native {
+  const late = {} as Native;
+  const get = (_: object, name: string | symbol): unknown => {
+    Object.setPrototypeOf(late, null);
+    return Reflect.get(Object.assign(late, load()), name);
+  };
+  return Object.setPrototypeOf(late, new Proxy({}, { get })) as Native;
+}
+
+export const native = typeof HAWSER_ADDON_LATE === 'boolean' ? loadLate() : load();

@@ -1,11 +1,13 @@
 /** What the command line does before it does anything: it is to be quick, and the same as if it weren't. */
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Command } from 'commander';
 import { execa } from 'execa';
+import { frame } from '../../src/client/grpc/frames.js';
 import { program } from '../../src/cli/program/index.js';
 import { top } from '../support/daemons.js';
 
@@ -95,4 +97,41 @@ test('the compiled code that was built is taken, and none, or bad code, is no ha
   assert.equal(await run(), `hawser.bundle.js false\nhawser ${version}`);
   writeFileSync(join(library, 'hawser.cache'), 'of another Node');
   assert.equal(await run(), `hawser.bundle.js true\nhawser ${version}`);
+});
+
+test('looking at containers needs no addon, and nothing that unpacks or compresses', async () => {
+  const daemon = createServer();
+  daemon.on('stream', (stream) => {
+    stream.respond({ 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(frame(new Uint8Array(0)));
+  });
+  const socket = join(dir, 'daemon');
+  await new Promise<void>((resolve) => void daemon.listen(socket, resolve));
+  const script = `
+    const loaded = [];
+    const { dlopen } = process;
+    process.dlopen = (module, path, ...rest) => (loaded.push(path.replace(/.*\\//, '')), dlopen(module, path, ...rest));
+    const before = new Set(process.moduleLoadList);
+    process.on('exit', () => {
+      const late = process.moduleLoadList.filter((one) => /^NativeModule (zlib|child_process|fs\\/promises|dns|readline)$/.test(one) && !before.has(one));
+      console.log([...loaded, ...late].join(' ') || 'none');
+    });
+    process.argv.splice(1, 0, process.env.HAWSER);
+    require(process.env.HAWSER);`;
+  const run = async (...args: string[]): Promise<string> =>
+    (
+      await execa(join(top, 'dist/node'), ['-e', script, '--', '-a', socket, ...args], {
+        env: { HAWSER: join(top, 'dist/hawser.cjs') },
+        reject: false,
+      })
+    ).stdout;
+  try {
+    assert.equal(await run('ps', '-q'), 'none');
+    assert.equal(await run('images', '-q'), 'none');
+    // What needs it has it, wherever it is asked first.
+    assert.match(await run('run', '--rm', '--network', 'none', '--rootfs', dir, 'true'), /^hawser_sys\.node\b/);
+  } finally {
+    daemon.close();
+  }
 });

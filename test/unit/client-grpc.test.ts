@@ -1,7 +1,9 @@
 /** gRPC as the client library speaks it, with a server that says what it is told to. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
@@ -17,6 +19,7 @@ import {
   UnavailableError,
   UnimplementedError,
 } from '../../src/client/errors.js';
+import { connect } from '../../src/client/connect.js';
 import { Connection } from '../../src/client/grpc/connection.js';
 import { frame, Unframer } from '../../src/client/grpc/frames.js';
 import { top } from '../support/daemons.js';
@@ -32,6 +35,7 @@ const OK = { ':status': 200, 'content-type': 'application/grpc' };
 type Answer = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
 let answer: Answer;
 let server: Http2Server;
+let connections = 0;
 const sessions = new Set<{ destroy(): void }>();
 let connection: Connection;
 
@@ -41,6 +45,8 @@ async function listen(): Promise<void> {
     stream.on('error', () => undefined);
     answer(stream, headers);
   });
+  connections = 0;
+  server.on('connection', () => connections++);
   server.on('session', (session) => {
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
@@ -253,6 +259,27 @@ test('a daemon that goes in the middle makes a call unavailable; one that is bac
     replies(version)(stream, headers);
   };
   for (let n = 0; n < 5; n++) assert.equal((await services().version.Version({})).version, '1.2.3');
+});
+
+test('the connection that has found the daemon is the one that calls go by, and the next is another', async () => {
+  answer = replies(version);
+  const client = await connect({ address: socket });
+  assert.equal((await client.version()).version, '1.2.3');
+  assert.equal(connections, 1);
+  for (const session of sessions) session.destroy();
+  await eventually(
+    'it is asked anew',
+    async () => (await client.version().catch(() => undefined)) !== undefined || undefined,
+  );
+  assert.equal(connections, 2);
+  client.close();
+  await eventually('both are closed', () => sessions.size === 0 || undefined);
+
+  await assert.rejects(connect({ address: socket, signal: AbortSignal.abort() }), AbortError);
+  const unused = connectSocket(socket);
+  await once(unused, 'connect');
+  new Connection(socket, unused).close();
+  await once(unused, 'close');
 });
 
 test('a stream that the daemon resets is no success', async () => {

@@ -26,7 +26,8 @@ case $#$1 in
   1--version | 1-v) if [ -r "$lib/hawser.version" ] && read -r version <"$lib/hawser.version"; then echo "$version" && exit; fi ;;
 esac
 unset NODE_OPTIONS NODE_EXTRA_CA_CERTS NODE_PATH NODE_V8_COVERAGE NODE_DEBUG NODE_COMPILE_CACHE NODE_REDIRECT_WARNINGS
-[ -x "$lib/node" ] && exec "$lib/node" "$lib/$entry" "$@"
+# V8's helpers take longer to start than they would save.
+[ -x "$lib/node" ] && exec "$lib/node" --v8-pool-size=0 "$lib/$entry" "$@"
 . "$lib/find-node.sh"
 [ -n "$node" ] || exit 125
-exec "$node" --require "$lib/node-version.cjs" "$lib/$entry" "$@"
+exec "$node" --v8-pool-size=0 --require "$lib/node-version.cjs" "$lib/$entry" "$@"

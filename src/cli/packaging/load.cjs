@@ -21,7 +21,7 @@ function tryRead(path) {
 
 /** What of Node takes a millisecond or several to load, and most commands do without. */
 const LATE = new Set(
-  'child_process crypto dns fs/promises http https http2 readline stream/promises tls zlib'.split(' '),
+  'child_process crypto dns fs/promises http https http2 module os readline stream/promises tls zlib'.split(' '),
 );
 
 /** As require, but such a module is loaded when something of it is asked for, and not by who may ask some time. */

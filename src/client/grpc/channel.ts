@@ -1,6 +1,6 @@
 /** The way to a daemon's socket: one session of HTTP/2, and the next one when that is gone. */
 import { connect, type ClientHttp2Session, type OutgoingHttpHeaders } from 'node:http2';
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, type Socket } from 'node:net';
 import { Code } from '../../ttrpc/status.js';
 import { Call, type Listener } from './call.js';
 import { StatusError } from './status.js';
@@ -15,8 +15,18 @@ export class Channel {
   readonly #calls = new Set<Call>();
   #isClosed = false;
 
-  /** @param path of the daemon's socket */
-  constructor(private readonly path: string) {}
+  #first: Socket | undefined;
+
+  /**
+   * @param path of the daemon's socket
+   * @param first that leads there already, and is used before others are made
+   */
+  constructor(
+    private readonly path: string,
+    first?: Socket,
+  ) {
+    this.#first = first;
+  }
 
   /**
    * Begins a call.
@@ -47,12 +57,20 @@ export class Channel {
     for (const call of this.#calls) call.cancel();
     this.#session?.destroy();
     this.#session = undefined;
+    this.#first?.destroy();
+    this.#first = undefined;
+  }
+
+  #socket(): Socket {
+    const first = this.#first;
+    this.#first = undefined;
+    return first ?? connectSocket({ path: this.path });
   }
 
   #connected(): ClientHttp2Session {
     if (this.#session && !this.#session.closed && !this.#session.destroyed) return this.#session;
     const session = connect('http://localhost', {
-      createConnection: () => connectSocket({ path: this.path }),
+      createConnection: () => this.#socket(),
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW },
       // Else what many streams wait with at once breaks the session off.
       maxSessionMemory: Number.MAX_SAFE_INTEGER,

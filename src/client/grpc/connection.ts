@@ -1,5 +1,6 @@
 /** The gRPC connection to a daemon, and its services as objects. */
 import type { OutgoingHttpHeaders } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { AnyMethod, ServiceDefinition } from '../../ttrpc/service.js';
 import { Code } from '../../ttrpc/status.js';
 import { abortedBy, throwIfAborted } from '../abort.js';
@@ -20,9 +21,15 @@ export class Connection {
   readonly #channel: Channel;
   #closed = false;
 
-  /** @param path of the daemon's socket */
-  constructor(readonly path: string) {
-    this.#channel = new Channel(path);
+  /**
+   * @param path of the daemon's socket
+   * @param first that leads there already, and is used before others are made
+   */
+  constructor(
+    readonly path: string,
+    first?: Socket,
+  ) {
+    this.#channel = new Channel(path, first);
   }
 
   /** All services, in a namespace. */

@@ -174,8 +174,8 @@ lint: src/api/gen/services.ts docs
 	node_modules/.bin/tsc -p .
 	node_modules/.bin/eslint -c .eslint.config.js src test
 
-# Tests wait most of the time, so that two files at once take little more than one: HAWSER_TEST_LANES=1 shows them as they run.
-export HAWSER_TEST_LANES ?= 2
+# Tests wait most of the time, so that three files at once take little more than one: HAWSER_TEST_LANES=1 shows them as they run.
+export HAWSER_TEST_LANES ?= 3
 
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible
@@ -188,9 +188,8 @@ TEST := $(TSX) test/support/suite.ts
 test-unit:
 	$(TEST) test/unit/*.test.ts
 
-# They wait more than others.
 test-shim:
-	HAWSER_TEST_LANES=$$((HAWSER_TEST_LANES * 3 / 2)) $(TEST) test/shim/*.test.ts
+	$(TEST) test/shim/*.test.ts
 
 # What is most particular to a version of Node, with those of the other lines that are supported: NODES=22 chooses.
 NODE_TESTS := sleep death exec frugal

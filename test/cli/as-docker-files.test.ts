@@ -1,4 +1,7 @@
-/** Files of containers, beside what docker makes of the same: both on one hawserd. */
+/**
+ * Files of containers, beside what docker makes of the same: both on one hawserd.
+ * Begins first: it takes more than a minute.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** Networks by the real plugins, in a network that is the tests' own host: on hawserd, and on containerd with either shim. */
+/**
+ * Networks by the real plugins, in a network that is the tests' own host: on hawserd, and on containerd with either shim.
+ * Begins first: it takes two minutes and more.
+ */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** Images from registries by the command line: pull, login, and run of what is missing. */
+/**
+ * Images from registries by the command line: pull, login, and run of what is missing.
+ * Begins first: it takes more than a minute.
+ */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';

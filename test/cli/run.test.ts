@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { until } from '../support/daemons.js';
 import { Lab, PROGRAM } from './lab.js';
@@ -215,19 +216,20 @@ test('a container that ends is kept, with how it ended, and can be started again
 
 test('an interrupt while it is being made leaves nothing', async () => {
   assert.equal(await lab.ok(['ps', '-aq']), '');
-  const running = execa(PROGRAM, ['run', '--rm', '--rootfs', lab.rootfs, 'sleep', '100'], {
+  // Where it comes too late to interrupt the start, it is the container's to heed.
+  const heeding = ['sh', '-c', 'trap "exit 130" INT; sleep 100 & wait'];
+  const running = execa(PROGRAM, ['run', '--rm', '--rootfs', lab.rootfs, ...heeding], {
     env: lab.env,
     extendEnv: false,
     stdin: 'ignore',
     reject: false,
   });
   await until('its record', async () => (await lab.daemon.ctr(['containers', 'ls', '-q'])).stdout !== '');
-  for (let i = 0; i < 3; i++) running.kill('SIGINT');
+  await until('it to end', async () => {
+    for (let i = 0; i < 3; i++) running.kill('SIGINT');
+    return (await Promise.race([running, delay(100)])) !== undefined;
+  });
   const { exitCode } = await running;
   assert.ok(exitCode === 130 || exitCode === 137, `ended with ${exitCode}`);
-  await until('nothing to be left', async () => {
-    // Where it came too late to interrupt the start, it was the container's to heed.
-    await lab.hawser(['kill', ...(await lab.ok(['ps', '-q'])).split('\n').filter(Boolean)]);
-    return (await lab.ok(['ps', '-aq'])) === '';
-  });
+  await until('nothing to be left', async () => (await lab.ok(['ps', '-aq'])) === '');
 });

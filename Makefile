@@ -14,7 +14,7 @@ PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
 , := ,
-.PHONY: ctr-table all setup build lib lint test test-client test-cli test-cli-containerd recording test-unit test-shim test-nodes test-hawserd test-e2e test-cgroup2 test-systemd test-arm64 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-cgroup2 bench-daemon bench-systemd format soak-death soak-exec soak-gc soak-start soak-restart soak-upgrade install uninstall clean native-x64 native-arm64 dist deb packages test-install test-release
+.PHONY: ctr-table all setup build lib lint test test-client test-cli test-containerd test-cli-containerd recording test-unit test-shim test-nodes test-hawserd test-e2e test-cgroup2 test-systemd test-arm64 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-cgroup2 bench-daemon bench-systemd format soak-death soak-exec soak-gc soak-start soak-restart soak-upgrade install uninstall clean native-x64 native-arm64 dist deb packages test-install test-release
 
 all: build
 
@@ -180,7 +180,7 @@ export HAWSER_TEST_LANES ?= 3
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible
 
-test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-go test-release test-daemons test-nodes
+test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-go test-release test-containerd test-daemons test-nodes
 	$(TSX) test/vm/suite.ts $(CGROUP2)
 
 TEST := $(TSX) test/support/suite.ts
@@ -203,22 +203,24 @@ test-hawserd:
 ON_CONTAINERD = $(TEST) $(1) && dir=$$(sh test/support/packages.sh containerd@forky | cut -d ' ' -f 3) && \
   HAWSER_TEST_CONTAINERD=$$dir/containerd HAWSER_TEST_CTR=$$dir/ctr HAWSER_TEST_STOCK=$$dir $(TEST) $(1)
 
-# The client's tests against three daemons: our own, and two of containerd's.
+# The client's tests, and those of the command line, against hawserd.
 test-client: build lib
 	HAWSER_TEST_DAEMON=hawserd $(TEST) test/client/*.test.ts
-	$(call ON_CONTAINERD,test/client/*.test.ts)
+
+test-cli:
+	HAWSER_TEST_DAEMON=hawserd $(TEST) test/cli/*.test.ts
+
+# And against both of containerd's: of the command line what depends most on the daemon, which is all that a run of every change has
+# time for.
+CLI_ON_CONTAINERD := run containers habits interactive leftovers
+test-containerd: export HAWSER_TEST_PART = the client and the command line on containerd
+test-containerd: build lib
+	$(call ON_CONTAINERD,test/client/*.test.ts $(CLI_ON_CONTAINERD:%=test/cli/%.test.ts))
 
 test-e2e:
 	$(TEST) test/e2e/*.test.ts
 
-# The command line against hawserd, and against both of containerd's what depends most on the daemon, which is all that a run of
-# every change has time for.
-CLI_ON_CONTAINERD := run containers habits interactive leftovers
-test-cli:
-	HAWSER_TEST_DAEMON=hawserd $(TEST) test/cli/*.test.ts
-	$(call ON_CONTAINERD,$(CLI_ON_CONTAINERD:%=test/cli/%.test.ts))
-
-# All of it against both of containerd's: a quarter of an hour.
+# All of the command line's: a quarter of an hour.
 test-cli-containerd: build
 	$(call ON_CONTAINERD,test/cli/*.test.ts)
 

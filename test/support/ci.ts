@@ -13,9 +13,12 @@ export function atTheEnd(text: string): void {
   if (file) appendFileSync(file, `${text}\n`);
 }
 
+/** Seconds until all must be done: infinitely many, where nobody has said it. */
+export const secondsLeft = (): number => until - Date.now() / 1000;
+
 /** Whether what takes so many minutes on a slow machine can be begun; what cannot is named, here and at the end. */
 export function hasTimeFor(what: string, minutes: number): boolean {
-  if (Date.now() / 1000 + minutes * 60 <= until) return true;
+  if (minutes * 60 <= secondsLeft()) return true;
   const sentence = `NOT TESTED, for want of time: ${what}`;
   console.error(sentence);
   atTheEnd(sentence);

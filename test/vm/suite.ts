@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 import { relative } from 'node:path';
 import { createInterface } from 'node:readline';
-import { AGAIN, hasTimeFor } from '../support/ci.js';
+import { AGAIN, hasTimeFor, secondsLeft } from '../support/ci.js';
 import { bundled, MACHINE, quote, startGuest, TOP } from './guest.js';
 
 const BUNDLES = 'dist/vm';
@@ -90,7 +90,7 @@ if (impossible === 0) {
   process.exit(process.argv.includes('--where-possible') ? 0 : 1);
 }
 refuseUnknownNames();
-if (!hasTimeFor('cgroup v2', 25)) process.exit(0);
+if (!hasTimeFor('cgroup v2', 15)) process.exit(0);
 const commands = [
   [...runner, ...(await bundled(whole.map(testOf), BUNDLES))],
   [
@@ -111,7 +111,7 @@ ${commands.join('')}exit $failed`;
 console.log(`on cgroup v2, by ${relative(process.cwd(), MACHINE)}:`);
 const child = startGuest([
   '--timeout',
-  String(TIMEOUT_S),
+  String(Math.round(Math.min(TIMEOUT_S, secondsLeft()))),
   '--env',
   `HAWSER_TEST_PATIENCE=${PATIENCE}`,
   '--',

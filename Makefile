@@ -14,7 +14,7 @@ PROTO := $(shell find proto -name '*.proto')
 
 .DELETE_ON_ERROR:
 , := ,
-.PHONY: ctr-table all setup build lib lint test test-client test-cli test-containerd test-cli-containerd recording test-unit test-shim test-nodes test-hawserd test-e2e test-cgroup2 test-systemd test-arm64 test-matrix test-daemons test-go test-framework test-docs docs run bench bench-cgroup2 bench-daemon bench-systemd format soak-death soak-exec soak-gc soak-start soak-restart soak-upgrade install uninstall clean native-x64 native-arm64 dist deb packages test-install test-release
+.PHONY: ctr-table all setup build lib lint test test-client test-cli test-containerd test-cli-containerd recording test-unit test-shim test-nodes test-hawserd test-e2e test-cgroup2 test-systemd test-arm64 test-matrix test-daemons test-go test-nerdctl test-framework test-docs docs run bench bench-cgroup2 bench-daemon bench-systemd format soak-death soak-exec soak-gc soak-start soak-restart soak-upgrade install uninstall clean native-x64 native-arm64 dist deb packages test-install test-release
 
 all: build
 
@@ -180,7 +180,7 @@ export HAWSER_TEST_LANES ?= 3
 # With `CGROUP2=`, a machine that cannot have the virtual machine for cgroup v2 fails; else it is only told so.
 CGROUP2 ?= --where-possible
 
-test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-go test-release test-containerd test-daemons test-nodes
+test: setup build lib test-unit test-shim test-hawserd test-client test-cli test-framework test-docs test-e2e test-go test-release test-containerd test-daemons test-nerdctl test-nodes
 	$(TSX) test/vm/suite.ts $(CGROUP2)
 
 TEST := $(TSX) test/support/suite.ts
@@ -230,7 +230,12 @@ recording: setup build
 
 # Programs on containerd's own Go modules, beside ours; left out where Go is missing. See test/go/README.md.
 test-go: build
-	$(TEST) test/go/*.test.ts
+	$(TEST) $(filter-out %/nerdctl.test.ts,$(wildcard test/go/*.test.ts))
+
+# Another: to build nerdctl takes Go several minutes, once.
+test-nerdctl: export HAWSER_TEST_PART = nerdctl beside hawser
+test-nerdctl: build
+	$(TEST) test/go/nerdctl.test.ts
 
 # Shims made with hawser/shim, from outside of the repository.
 test-framework: setup build lib

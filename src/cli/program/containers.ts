@@ -10,22 +10,6 @@ export function containerCommands(top: Command): void {
     top.command(name).helpGroup(GROUP).description(description);
 
   does(
-    command('ps', 'List containers')
-      .alias('ls')
-      .option('-a, --all', "those that don't run, too")
-      .option('-q, --quiet', 'ids alone')
-      .option('--no-trunc', 'cut nothing')
-      .option('-n, --last <number>', 'the last ones made, of any state', integer('--last', 1))
-      .option('-l, --latest', 'the last one made')
-      .option('-s, --size', 'with what each takes on the disk, by itself and with its image')
-      .option('-f, --filter <name=value>', 'id, name, label, status, exited, ancestor', collect)
-      .option('--format <form>', `table, ${FORMAT}`),
-    async (_args, options, globals) => {
-      const { psCommand } = await import('../commands/ps.js');
-      await psCommand(options, globals);
-    },
-  );
-  does(
     command('logs', 'Show what a container has printed')
       .argument('<container>', 'container')
       .option('-f, --follow', 'go on until it ends')

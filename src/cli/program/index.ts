@@ -7,6 +7,7 @@ import { containerCommands } from './containers.js';
 import { COMMANDS } from './elsewhere.js';
 import { groupCommands } from './groups.js';
 import { imageCommands } from './images.js';
+import { listingCommands } from './listing.js';
 import { networkCommands } from './networks.js';
 import { runningCommands } from './running.js';
 import { shimCommands } from './shim.js';
@@ -30,7 +31,8 @@ function meant(word: string, names: readonly string[]): string {
 
 /** Who declares commands, and those of them that are used so often that the others need not be declared for them. */
 const PARTS: readonly (readonly [declare: (top: Command) => void, often: readonly string[]])[] = [
-  [containerCommands, ['ps', 'ls', 'logs', 'inspect', 'top', 'stats', 'wait', 'rename', 'stop', 'kill', 'rm']],
+  [listingCommands, ['ps', 'ls']],
+  [containerCommands, ['logs', 'inspect', 'top', 'stats', 'wait', 'rename', 'stop', 'kill', 'rm']],
   [runningCommands, ['run', 'create', 'start', 'exec', 'attach', 'trace']],
   [imageCommands, ['images', 'pull', 'push', 'tag', 'save', 'load']],
   [networkCommands, []],

@@ -55,7 +55,7 @@ var contentSteps = []step{
 		r.must("close", w.Close())
 		list, err := store.ListStatuses(ctx, "ref~=^resu")
 		r.say("list: %d %v", len(list), err)
-		for _, filter := range []string{"ref==resumed", "ref==nobody", "ref~=d$"} {
+		for _, filter := range []string{"ref==resumed", "ref==nobody", "ref~=^res.*d$"} {
 			list, err := store.ListStatuses(ctx, filter)
 			r.say("list %s: %d %s", filter, len(list), told(err))
 		}

@@ -4,6 +4,9 @@ import { appendFileSync } from 'node:fs';
 /** So many files, or cells, that fail are run once more. */
 export const AGAIN = Number(process.env.HAWSER_TEST_AGAIN ?? 0);
 
+/** So many files run at once. */
+export const LANES = Number(process.env.HAWSER_TEST_LANES ?? 1);
+
 /** Seconds since 1970. */
 const until = Number(process.env.HAWSER_TEST_UNTIL ?? Infinity);
 

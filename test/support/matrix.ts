@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { execa, execaSync } from 'execa';
-import { AGAIN, atTheEnd, hasTimeFor } from './ci.js';
+import { AGAIN, atTheEnd, hasTimeFor, LANES } from './ci.js';
 import { containerdOf, NEWEST_CONTAINERD, withoutGo } from './go-programs.js';
 
 const top = fileURLToPath(new URL('../..', import.meta.url));
@@ -166,6 +166,14 @@ interface Result {
   tests: number;
 }
 
+/** Groups of the cells that run, which don't hear the terminal's Ctrl-C; the tests then take their daemons down. */
+const groups = new Set<number>();
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => {
+    for (const group of groups) process.kill(-group, signal);
+    process.exit(130);
+  });
+
 async function run(cell: Cell, name: string, logs: string): Promise<Result> {
   const file = join(logs, name.replaceAll('/', '_'));
   const log = createWriteStream(`${file}.log`);
@@ -190,15 +198,10 @@ async function run(cell: Cell, name: string, logs: string): Promise<Result> {
     isLate = true;
     process.kill(-child.pid!, 'SIGKILL');
   }, CELL_MS);
-  // Its own group doesn't hear the terminal's Ctrl-C; the tests then take their daemons down.
-  const interrupt = (signal: NodeJS.Signals): void => {
-    process.kill(-child.pid!, signal);
-    process.exit(130);
-  };
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  groups.add(child.pid!);
   const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
   clearTimeout(timer);
-  process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  groups.delete(child.pid!);
   const tap = readFileSync(`${file}.tap`, 'utf8');
   const causes = failures(tap);
   if (isLate) causes.push(`not done after ${CELL_MS / 60_000} minutes`);
@@ -229,6 +232,7 @@ const chosen = positionals.flatMap((word) => word.split(/[\s,]+/)).filter(Boolea
 const logs = mkdtempSync(join(tmpdir(), 'hawser-matrix-'));
 mkdirSync(logs, { recursive: true });
 const results: Result[] = [];
+const wanted: { cell: Cell; name: string }[] = [];
 let found = 0;
 
 for (const cell of cells().filter(({ small }) => !values.small || small)) {
@@ -255,19 +259,29 @@ for (const cell of cells().filter(({ small }) => !values.small || small)) {
     console.log(`${name.padEnd(28)} ${parts.map(({ package: word, version }) => `${word} ${version}`).join(', ')}`);
     continue;
   }
-  if (!hasTimeFor(name, 4)) continue;
-  process.stderr.write(`${name} … `);
-  let result = await run(cell, name, logs);
-  if (result.causes.length > 0 && AGAIN > 0) {
-    process.stderr.write(`UNSTEADY, once more: ${result.causes.join('; ')} … `);
-    const { causes } = result;
-    result = await run(cell, name, logs);
-    if (result.causes.length === 0) atTheEnd(`UNSTEADY: ${name}\n${causes.join('\n')}`);
-  }
-  if (result.causes.length > 0) atTheEnd(`FAILED: ${name}\n${result.causes.join('\n')}`);
-  process.stderr.write(`${result.causes.length === 0 ? 'green' : 'FAILED'} (${result.seconds} s)\n`);
-  results.push(result);
+  wanted.push({ cell, name });
 }
+
+/** Runs a cell, and once more where that is allowed. */
+async function result({ cell, name }: { cell: Cell; name: string }): Promise<Result> {
+  let tried = await run(cell, name, logs);
+  if (tried.causes.length > 0 && AGAIN > 0) {
+    console.error(`${name}: UNSTEADY, once more: ${tried.causes.join('; ')}`);
+    const { causes } = tried;
+    tried = await run(cell, name, logs);
+    if (tried.causes.length === 0) atTheEnd(`UNSTEADY: ${name}\n${causes.join('\n')}`);
+  }
+  if (tried.causes.length > 0) atTheEnd(`FAILED: ${name}\n${tried.causes.join('\n')}`);
+  console.error(`${name}: ${tried.causes.length === 0 ? 'green' : 'FAILED'} (${tried.seconds} s)`);
+  return tried;
+}
+
+async function lane(): Promise<void> {
+  for (let next = wanted.shift(); next !== undefined; next = wanted.shift())
+    if (hasTimeFor(next.name, 4)) results.push(await result(next));
+}
+// A cell is busier than a file.
+await Promise.all(Array.from({ length: Math.ceil(LANES / 2) }, lane));
 
 if (found === 0) {
   console.error(`no cell begins with ${chosen.join(' or ')}; --list shows them`);

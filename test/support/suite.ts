@@ -11,7 +11,7 @@ import { PassThrough } from 'node:stream';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { inspect } from 'node:util';
-import { AGAIN, atTheEnd, hasTimeFor } from './ci.js';
+import { AGAIN, atTheEnd, hasTimeFor, LANES } from './ci.js';
 
 /** A run's own sums, which come at its end. */
 const SUMS = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
@@ -109,7 +109,7 @@ async function failedOf(files: readonly string[], lanes: number): Promise<Map<st
 /** What the files are, where there may be no time for them. */
 const part = process.env.HAWSER_TEST_PART;
 const files = part === undefined || hasTimeFor(part, 8) ? process.argv.slice(2) : [];
-let failed = await failedOf(files, Number(process.env.HAWSER_TEST_LANES ?? 1));
+let failed = await failedOf(files, LANES);
 if (failed.size > 0 && failed.size <= AGAIN) {
   const first = failed;
   const names = [...first.keys()].join(' ');

@@ -1,7 +1,7 @@
 /** hawser run: what goes in, what comes out, and how it ends. */
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -216,20 +216,41 @@ test('a container that ends is kept, with how it ended, and can be started again
 
 test('an interrupt while it is being made leaves nothing', async () => {
   assert.equal(await lab.ok(['ps', '-aq']), '');
-  // Where it comes too late to interrupt the start, it is the container's to heed.
-  const heeding = ['sh', '-c', 'trap "exit 130" INT; sleep 100 & wait'];
-  const running = execa(PROGRAM, ['run', '--rm', '--rootfs', lab.rootfs, ...heeding], {
+  const running = execa(PROGRAM, ['run', '--rm', '--rootfs', lab.rootfs, 'sleep', '100'], {
     env: lab.env,
     extendEnv: false,
     stdin: 'ignore',
     reject: false,
   });
   await until('its record', async () => (await lab.daemon.ctr(['containers', 'ls', '-q'])).stdout !== '');
+  for (let i = 0; i < 3; i++) running.kill('SIGINT');
   await until('it to end', async () => {
-    for (let i = 0; i < 3; i++) running.kill('SIGINT');
-    return (await Promise.race([running, delay(100)])) !== undefined;
+    if ((await Promise.race([running, delay(200)])) !== undefined) return true;
+    // Where it came too late to interrupt the start, it was the container's to heed, which does not.
+    await lab.hawser(['kill', ...(await lab.ok(['ps', '-q'])).split('\n').filter(Boolean)]);
+    return false;
   });
   const { exitCode } = await running;
   assert.ok(exitCode === 130 || exitCode === 137, `ended with ${exitCode}`);
+  await until('nothing to be left', async () => {
+    await lab.hawser(['kill', ...(await lab.ok(['ps', '-q'])).split('\n').filter(Boolean)]);
+    return (await lab.ok(['ps', '-aq'])) === '';
+  });
+});
+
+test('run --rm: signals that come while it is removed leave nothing either', async () => {
+  const over = join(lab.rootfs, 'tmp/over');
+  rmSync(over, { force: true });
+  const running = execa(PROGRAM, ['run', '--rm', '--rootfs', lab.rootfs, 'sh', '-c', 'sleep 1; >/tmp/over'], {
+    env: lab.env,
+    extendEnv: false,
+    stdin: 'ignore',
+    reject: false,
+  });
+  const end = running.then(() => true);
+  await until('it to be over', () => existsSync(over));
+  // No shell heeds it as process 1, and passing it on ends no command.
+  do running.kill('SIGHUP');
+  while (!(await Promise.race([end, delay(3, false)])));
   await until('nothing to be left', async () => (await lab.ok(['ps', '-aq'])) === '');
 });

@@ -46,12 +46,16 @@ async function removeOne(session: Session, container: Container, removal: Remova
 export async function reapCommand(id: string, globals: Globals): Promise<void> {
   await withSession(globals, async (session) => {
     const { NotFoundError } = await import('../../client/index.js');
+    const unlessGone = (error: unknown): void => {
+      if (!(error instanceof NotFoundError)) throw error;
+    };
     try {
       const container = await session.client.load(id);
-      await container.wait();
+      // Who was to remove it may have been ended in between: its task is gone then, and the rest is not.
+      await container.wait().catch(unlessGone);
       await removeOne(session, container, { volumes: true });
     } catch (error) {
-      if (!(error instanceof NotFoundError)) throw error;
+      unlessGone(error);
     }
   });
 }

@@ -17,6 +17,7 @@ import { isRestarted } from '../options/restart.js';
 import type { RunFlags } from '../program/run-flags.js';
 import { Session, withSession } from '../session.js';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../terminal/detach-keys.js';
+import { HeldSignals } from '../terminal/held.js';
 import { interruptible } from '../terminal/interrupt.js';
 
 export async function runCommand(words: readonly string[], flags: RunFlags, globals: Globals): Promise<void> {
@@ -118,9 +119,9 @@ export async function accompany(
   const io = logged
     ? logIo(logged.log, { stdin: interactive ? logged.stdin : undefined, from: logged.from, shown })
     : fifoIo(first, interactive, { log: started === undefined ? keeper(container) : undefined, shown });
-  let outcome;
+  const held = new HeldSignals();
   try {
-    outcome = await converse({
+    const outcome = await converse({
       io,
       exit: first.wait(),
       terminal: tty,
@@ -137,29 +138,31 @@ export async function accompany(
           },
       resize: (size) => container.resizeTerminal(size),
       kill: (signal) => first.kill(signal),
-      // Its log is complete when its task is gone.
-      afterExit: logged
-        ? async () => {
-            // One that is started again has another task by now.
-            if (isRestarted(container.record.labels)) return false;
-            await settle(container);
-            return true;
-          }
-        : undefined,
+      afterExit: async () => {
+        // What is left to do is done, whoever wants this command to end now.
+        if (rm) held.hold();
+        // One that is started again has another task by now.
+        if (!logged || isRestarted(container.record.labels)) return false;
+        // Its log is complete when its task is gone.
+        await settle(container);
+        return true;
+      },
     });
+    if (outcome === 'detached') {
+      if (rm) leaveIt(session, container, first.pid);
+      // The shell's prompt is to stand on a line of its own.
+      process.stderr.write(started?.logged === false ? `\r\nhawser: container ${container.id}: ${UNLOGGED}\n` : '\r\n');
+      return 0;
+    }
+    if (rm) await Promise.race([remove(session, container, { force: true, volumes: true }), held.insisted]);
+    else if (!logged) await settle(container);
+    return outcome.exitCode;
   } catch (error) {
     if (error instanceof Exit && rm) leaveIt(session, container, first.pid);
     throw error;
+  } finally {
+    held.release();
   }
-  if (outcome === 'detached') {
-    if (rm) leaveIt(session, container, first.pid);
-    // The shell's prompt is to stand on a line of its own.
-    process.stderr.write(started?.logged === false ? `\r\nhawser: container ${container.id}: ${UNLOGGED}\n` : '\r\n');
-    return 0;
-  }
-  if (rm) await remove(session, container, { force: true, volumes: true });
-  else if (!logged) await settle(container);
-  return outcome.exitCode;
 }
 
 /** Of what comes to this command there is a log, too, unless it was made with none. */

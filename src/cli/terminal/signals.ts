@@ -19,7 +19,7 @@ const FORWARDED = [
   'SIGPWR',
 ] as const;
 /** Who sends these so often means this command, as with docker. */
-const TOO_OFTEN = 3;
+export const TOO_OFTEN = 3;
 
 /** Passes signals on. `given` rejects when somebody insists on ending this command. */
 export function forwardSignals(send: (signal: NodeJS.Signals) => Promise<void>): {

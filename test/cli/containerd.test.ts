@@ -101,7 +101,7 @@ for (const [name, shims] of [
         [[], 'some', ''],
       ] as const) {
         const named = ['-i', '-a', 'stdin', ...flags, '--name', 'some'];
-        const { stdout, stderr, exitCode } = await lab.run(named, ['sh', '-c', script], { input: 'typed' });
+        const { stdout, stderr, exitCode } = await lab.run(named, ['sh', '-c', script], { input: 'typed\n' });
         assert.deepEqual([stdout, stderr, exitCode], [out, err, 3]);
         const logs = await lab.hawser(['logs', 'some']);
         // What containerd's own shim writes is not told apart, nor in any order.

@@ -286,8 +286,9 @@ declare const HAWSER_ADDON_LATE: boolean | undefined;
 function loadLate(): Native {
   const late = {} as Native;
   const get = (_: object, name: string | symbol): unknown => {
+    const loaded = load();
     Object.setPrototypeOf(late, null);
-    return Reflect.get(Object.assign(late, load()), name);
+    return Reflect.get(Object.assign(late, loaded), name);
   };
   return Object.setPrototypeOf(late, new Proxy({}, { get })) as Native;
 }

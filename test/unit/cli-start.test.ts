@@ -131,6 +131,18 @@ test('looking at containers needs no addon, and nothing that unpacks or compress
     assert.equal(await run('images', '-q'), 'none');
     // What needs it has it, wherever it is asked first.
     assert.match(await run('run', '--rm', '--network', 'none', '--rootfs', dir, 'true'), /^hawser_sys\.node\b/);
+    // And says so where there is none.
+    const without = join(dir, 'without');
+    mkdirSync(without);
+    for (const name of ['hawser.cjs', 'hawser.bundle.js']) copyFileSync(join(top, 'dist', name), join(without, name));
+    const bare = async (...args: string[]): Promise<string> =>
+      (await execa(join(top, 'dist/node'), [join(without, 'hawser.cjs'), '-a', socket, ...args], { reject: false }))
+        .stderr;
+    assert.equal(await bare('ps', '-q'), '');
+    assert.match(
+      await bare('run', '--rm', '--network', 'none', '--rootfs', dir, 'true'),
+      /addon does not load from .*without/,
+    );
   } finally {
     daemon.close();
   }

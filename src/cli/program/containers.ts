@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import { collect, does, integer, positive } from './define.js';
 
-const GROUP = 'Containers:';
-const FORMAT = 'json, or a template such as {{.ID}}';
+export const GROUP = 'Containers:';
+export const FORMAT = 'json, or a template such as {{.ID}}';
 
 export function containerCommands(top: Command): void {
   const command = (name: string, description: string): Command =>

@@ -1,8 +1,7 @@
 /** This process's own terminal: raw while a container has it, and given back whatever happens. */
 import { spawnSync } from 'node:child_process';
-import { constants } from 'node:os';
-import { Exit, SIGNALLED } from '../errors.js';
 import type { WindowSize } from '../../client/index.js';
+import { endedBy, onSignals } from './on-signals.js';
 
 /** Signals that would end the command without giving the terminal back. */
 const DEADLY = ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGABRT', 'SIGALRM', 'SIGUSR1', 'SIGUSR2'] as const;
@@ -34,18 +33,12 @@ function stty(...args: string[]): string | undefined {
 
 /** Rejects with the exit status when a signal is to end this command; the container is not touched by it. */
 export function deadlySignal(): { readonly signal: Promise<never>; stop(): void } {
-  const handlers = new Map<NodeJS.Signals, () => void>();
+  let stop = (): void => undefined;
   const signal = new Promise<never>((_, reject) => {
-    for (const name of DEADLY) handlers.set(name, () => reject(new Exit(SIGNALLED + constants.signals[name])));
+    stop = onSignals(DEADLY, (name) => reject(endedBy(name)));
   });
-  for (const [name, handler] of handlers) process.on(name, handler);
   signal.catch(() => undefined);
-  return {
-    signal,
-    stop: () => {
-      for (const [name, handler] of handlers) process.off(name, handler);
-    },
-  };
+  return { signal, stop };
 }
 
 /** How large the terminal is; undefined without one. */

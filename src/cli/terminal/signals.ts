@@ -1,6 +1,5 @@
 /** Without a terminal, signals for this command are for the container. */
-import { constants } from 'node:os';
-import { Exit, SIGNALLED } from '../errors.js';
+import { endedBy, onSignals } from './on-signals.js';
 
 const FORWARDED = [
   'SIGHUP',
@@ -26,27 +25,19 @@ export function forwardSignals(send: (signal: NodeJS.Signals) => Promise<void>):
   readonly given: Promise<never>;
   stop(): void;
 } {
-  const handlers = new Map<NodeJS.Signals, () => void>();
+  let stop = (): void => undefined;
   const given = new Promise<never>((_, reject) => {
     let ends = 0;
-    for (const name of FORWARDED) {
-      handlers.set(name, () => {
-        if ((name === 'SIGINT' || name === 'SIGTERM') && ++ends >= TOO_OFTEN) {
-          process.stderr.write(`hawser: ${name} for the ${ends}rd time: the command ends, the container goes on\n`);
-          reject(new Exit(SIGNALLED + constants.signals[name]));
-          return;
-        }
-        // It may have ended meanwhile, which is told in a moment.
-        send(name).catch(() => undefined);
-      });
-    }
+    stop = onSignals(FORWARDED, (name) => {
+      if ((name === 'SIGINT' || name === 'SIGTERM') && ++ends >= TOO_OFTEN) {
+        process.stderr.write(`hawser: ${name} for the ${ends}rd time: the command ends, the container goes on\n`);
+        reject(endedBy(name));
+        return;
+      }
+      // It may have ended meanwhile, which is told in a moment.
+      send(name).catch(() => undefined);
+    });
   });
   given.catch(() => undefined);
-  for (const [name, handler] of handlers) process.on(name, handler);
-  return {
-    given,
-    stop: () => {
-      for (const [name, handler] of handlers) process.off(name, handler);
-    },
-  };
+  return { given, stop };
 }

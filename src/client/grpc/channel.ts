@@ -14,7 +14,6 @@ export class Channel {
   /** Those under way. */
   readonly #calls = new Set<Call>();
   #isClosed = false;
-
   #first: Socket | undefined;
 
   /**

@@ -6,11 +6,22 @@ import { join } from 'node:path';
 import { Code } from '../../src/ttrpc/index.js';
 import { containerIn, stateOf } from '../support/debug.js';
 import { entriesIn, logParts, printed, type Entry } from '../support/entries.js';
-import { eventually, within } from '../support/eventually.js';
+import { eventually } from '../support/eventually.js';
 import { Installation } from '../support/installation.js';
 import { fails, shimTest } from '../support/shim.js';
 import { both, printAtOnce } from '../support/logs.js';
-import { OBEDIENT, asleep, end, killWorker, obedient, only, over, running, wake } from '../support/sleeping.js';
+import {
+  OBEDIENT,
+  asleep,
+  end,
+  endAfterSleeping,
+  killWorker,
+  obedient,
+  only,
+  over,
+  running,
+  wake,
+} from '../support/sleeping.js';
 import { sh } from '../support/spec.js';
 
 const read = (path: string): Entry[] => entriesIn(existsSync(path) ? readFileSync(path, 'latin1') : '');
@@ -96,16 +107,7 @@ for (const [name, query] of [
       const count =
         'trap "exit" TERM; i=0; while :; do i=$((i+1)); echo "line $i"; printf "piece $i" >&2; usleep 10000; echo >&2; done';
       const task = await running(lab, 'c', sh(count), both(`file://${path}?format=cri${query}`));
-      for (let time = 0; time < 2; time++) {
-        await asleep(task.shim);
-        await wake(task);
-      }
-      await asleep(task.shim);
-      await task.kill(15);
-      await within('the exit', task.wait());
-      const { sleep } = await stateOf(task.shim);
-      assert.ok(sleep.times >= 3, `it has slept ${sleep.times} times`);
-      await task.delete();
+      await endAfterSleeping(task, 2);
       const parts = logParts(path);
       for (const part of parts) assert.ok(!query || part.length <= 40 * 1024, `one has ${part.length} bytes`);
       const entries = parts.flatMap(entriesIn);

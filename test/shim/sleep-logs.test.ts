@@ -16,11 +16,23 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { containerIn, metricsOf, stateOf } from '../support/debug.js';
+import { logParts } from '../support/entries.js';
 import { eventually, within } from '../support/eventually.js';
 import { descriptorsOf, isAlive, processInfo, zombiesOf } from '../support/machine.js';
 import { shimTest, STATUS, type Lab } from '../support/shim.js';
 import { both } from '../support/logs.js';
-import { OBEDIENT, asleep, end, killWorker, obedient, only, over, running, wake } from '../support/sleeping.js';
+import {
+  OBEDIENT,
+  asleep,
+  end,
+  endAfterSleeping,
+  killWorker,
+  obedient,
+  only,
+  over,
+  running,
+  wake,
+} from '../support/sleeping.js';
 import { sh } from '../support/spec.js';
 
 const read = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
@@ -28,13 +40,6 @@ const has = (path: string, text: string): Promise<unknown> =>
   eventually(`${path} is ${JSON.stringify(text.slice(-60))}`, () => read(path) === text).catch(() =>
     assert.equal(read(path), text),
   );
-
-/** A log file and what became of it, the oldest first. */
-function parts(path: string): string[] {
-  const older: string[] = [];
-  for (let n = 1; existsSync(`${path}.${n}`); n++) older.unshift(read(`${path}.${n}`));
-  return [...older, read(path)];
-}
 
 // ---- files ---------------------------------------------------------------------------------------------------------
 
@@ -80,17 +85,8 @@ for (const [name, query] of [
       const count = 'trap "echo \\$i lines; exit" TERM; i=0; while :; do i=$((i+1)); echo "line $i"; usleep 1000; done';
       const task = await running(lab, 'c', sh(count), both(`file://${path}${query}`));
       // Twice as long each time.
-      for (let time = 0; time < 3; time++) {
-        await asleep(task.shim);
-        await wake(task);
-      }
-      await asleep(task.shim);
-      await task.kill(15);
-      await within('the exit', task.wait());
-      const { sleep } = await stateOf(task.shim);
-      assert.ok(sleep.times >= 4, `it has slept ${sleep.times} times`);
-      await task.delete();
-      const all = parts(path);
+      await endAfterSleeping(task, 3);
+      const all = logParts(path);
       for (const part of all) assert.ok(!query || part.length <= 20 * 1024, `one has ${part.length} bytes`);
       const lines = all.join('').split('\n');
       assert.equal(lines.pop(), '');
@@ -112,7 +108,7 @@ shimTest(
     const upTo = (n: number): string => Array.from({ length: n }, (_, index) => line(index)).join('');
     const write = async (n: number): Promise<void> => {
       await input.write(`echo ${line(n)}`);
-      await eventually(`line ${n} is there`, () => parts(path).join('') === upTo(n + 1));
+      await eventually(`line ${n} is there`, () => logParts(path).join('') === upTo(n + 1));
     };
     await asleep(task.shim);
     for (let n = 0; n < 17; n++) await write(n);
@@ -124,12 +120,12 @@ shimTest(
       await write(n);
     }
     assert.deepEqual(
-      parts(path).map((part) => part.length),
+      logParts(path).map((part) => part.length),
       [1000],
     );
     await asleep(task.shim);
     await write(20);
-    assert.deepEqual(parts(path), [upTo(20), line(20)]);
+    assert.deepEqual(logParts(path), [upTo(20), line(20)]);
     assert.equal((await stateOf(task.shim)).sleep.wokenBy, 'a stream, or want of memory');
     await end(lab, task);
   },
@@ -528,20 +524,20 @@ shimTest(
     const write = async (to: number): Promise<void> => {
       for (; n < to; n++) {
         await input.write(`echo ${line(n)}`);
-        await eventually(`line ${n} is there`, () => parts(path).join('') === upTo(n + 1));
+        await eventually(`line ${n} is there`, () => logParts(path).join('') === upTo(n + 1));
       }
     };
     await write(10);
     await killWorker(task);
     await write(21);
     assert.deepEqual(
-      parts(path).map((part) => part.length),
+      logParts(path).map((part) => part.length),
       [1000, 50],
     );
     await killWorker(task);
     await write(41);
     assert.deepEqual(
-      parts(path).map((part) => part.length),
+      logParts(path).map((part) => part.length),
       [1000, 1000, 50],
     );
     await asleep(task.shim);

@@ -1,7 +1,8 @@
 /** Shims that sleep: made so that they do soon, and waited for. */
+import assert from 'node:assert/strict';
 import { stateOf } from './debug.js';
 import { processInfo } from './machine.js';
-import { eventually } from './eventually.js';
+import { eventually, within } from './eventually.js';
 import type { FifoWriter } from './fifo-client.js';
 import { both } from './logs.js';
 import { hawserOnly, STATUS, type ActionOptions, type Lab, type Shim, type Task, type TaskOptions } from './shim.js';
@@ -50,6 +51,20 @@ export const asleep = (shim: Shim): Promise<unknown> =>
 
 /** Asks what no sleeping shim answers by itself. */
 export const wake = (task: Task): Promise<unknown> => task.shim.task.Pids({ id: task.id });
+
+/** Has a shim sleep and wake so many times, and its container end by SIGTERM while it sleeps; then deletes that. */
+export async function endAfterSleeping(task: Task, times: number): Promise<void> {
+  for (let time = 0; time < times; time++) {
+    await asleep(task.shim);
+    await wake(task);
+  }
+  await asleep(task.shim);
+  await task.kill(15);
+  await within('the exit', task.wait());
+  const { sleep } = await stateOf(task.shim);
+  assert.ok(sleep.times > times, `it has slept ${sleep.times} times`);
+  await task.delete();
+}
 
 /** Does what it is told by its input. */
 export const OBEDIENT = sh('while read -r line; do eval "$line"; done');

@@ -91,25 +91,23 @@ class Outcome {
 
 async function failedOf(files: readonly string[], lanes: number): Promise<Map<string, string>> {
   const outcome = new Outcome();
-  const isAlone = (file: string): boolean => lanes === 1 || ALONE.test(comment(file));
-  const beside = files.filter((file) => !isAlone(file));
-  const waiting = [
-    ...beside.filter((file) => FIRST.test(comment(file))),
-    ...beside.filter((file) => !FIRST.test(comment(file))),
-  ];
+  const alone = files.filter((file) => lanes === 1 || ALONE.test(comment(file)));
+  const beside = files.filter((file) => !alone.includes(file));
+  const first = beside.filter((file) => FIRST.test(comment(file)));
+  const waiting = [...first, ...beside.filter((file) => !first.includes(file))];
   const lane = async (): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await outcome.run(file, false);
   };
   await Promise.all(Array.from({ length: lanes }, lane));
-  for (const file of files.filter(isAlone)) await outcome.run(file, true);
+  for (const file of alone) await outcome.run(file, true);
   await outcome.end();
   return outcome.failed;
 }
 
 /** What the files are, where there may be no time for them. */
 const part = process.env.HAWSER_TEST_PART;
-const files = part === undefined || hasTimeFor(part, 8) ? process.argv.slice(2) : [];
-let failed = await failedOf(files, LANES);
+if (part !== undefined && !hasTimeFor(part, 8)) process.exit(0);
+let failed = await failedOf(process.argv.slice(2), LANES);
 if (failed.size > 0 && failed.size <= AGAIN) {
   const first = failed;
   const names = [...first.keys()].join(' ');

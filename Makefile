@@ -146,7 +146,7 @@ dist/node:
 	@mkdir -p dist
 	ln -sfn "$(NODE)" $@
 
-ROOMS := api cli client daemon oci runc shim sys ttrpc
+ROOMS := api cli client daemon oci runc shim sys text ttrpc
 
 # The libraries, for `import … from 'hawser/ttrpc'`.
 lib: src/api/gen/services.ts dist/hawser_sys.node

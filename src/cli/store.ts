@@ -1,7 +1,7 @@
 /** The command line's files for a container: its log, and the FIFO of its input. */
-import { createHash } from 'node:crypto';
 import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { sha256 } from '../text/sha256.js';
 
 /** Where they are: $HAWSER_DATA, or /var/lib/hawser/cli. */
 export function dataDirectory(): string {
@@ -20,7 +20,7 @@ export function dataRoot(): string | undefined {
 
 /** A container's directory; two daemons may have containers of the same id. */
 export function containerDirectory(address: string, namespace: string, id: string): string {
-  return join(dataDirectory(), createHash('sha256').update(address).digest('hex').slice(0, 8), namespace, id);
+  return join(dataDirectory(), sha256(address).slice(0, 8), namespace, id);
 }
 
 /** Makes it, for root alone: a log is as secret as what is logged. */

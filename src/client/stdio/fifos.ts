@@ -1,8 +1,8 @@
 /** Directories with the FIFOs of one process each. Their names say whose they are, as whoever made one may be killed at any time. */
-import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { makeFifo } from '../../sys/index.js';
+import { sha256 } from '../../text/sha256.js';
 import { startOf } from '../process-start.js';
 
 export type StreamName = 'stdin' | 'stdout' | 'stderr';
@@ -105,7 +105,7 @@ function named(
 }
 
 function hash(text: string, digits: number): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, digits);
+  return sha256(text).slice(0, digits);
 }
 
 /** Removes the directories of FIFOs that {@link makeFifos} has made, by their paths; leaves what it has not made. */

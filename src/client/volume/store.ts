@@ -1,8 +1,8 @@
 /** Where volumes are: a directory for each daemon, namespace and name, as nerdctl has them. Here is what only looks. */
-import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkIdentifier } from '../../api/identifier.js';
+import { sha256 } from '../../text/sha256.js';
 import { Code, TtrpcError } from '../../ttrpc/status.js';
 import { errorOf, NotFoundError } from '../errors.js';
 import type { Volume } from './types.js';
@@ -96,7 +96,7 @@ export class VolumeStore {
       const { code, message } = TtrpcError.from(error);
       throw errorOf(code, message, error);
     }
-    const daemon = createHash('sha256').update(real(this.address)).digest('hex').slice(0, 8);
+    const daemon = sha256(real(this.address)).slice(0, 8);
     return join(this.dataRoot, daemon, 'volumes');
   }
 }

@@ -1,6 +1,6 @@
 /** Where a shim listens (contract §1.7). */
 import { posix } from 'node:path';
-import { sha256 } from './sha256.js';
+import { sha256 } from '../../text/sha256.js';
 
 /** Hard-coded in containerd up to 2.2; later ones say so themselves. */
 export const SOCKET_DIR = '/run/containerd/s';

@@ -1,9 +1,9 @@
-/** The shim's own SHA-256 against Node's. */
+/** Our own SHA-256 against Node's. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { sha256 } from '../../src/shim/program/sha256.js';
+import { sha256 } from '../../src/text/sha256.js';
 
 test('it is SHA-256, for every length around a block and for any text', () => {
   const expected = (text: string): string => createHash('sha256').update(text).digest('hex');

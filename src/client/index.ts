@@ -33,7 +33,9 @@ export const Client = {
    *
    * @throws UnavailableError that says what is wrong with the socket
    */
-  // Loaded now: who imports the library for its errors, or connects later, doesn't wait for gRPC.
-  connect: async (options?: ConnectOptions): Promise<ClientInterface> =>
-    (await import('./connect.js')).connect(options),
+  // Loaded now: who imports the library for its errors, or connects later, doesn't wait for gRPC. The daemon doesn't, either.
+  connect: async (options: ConnectOptions = {}): Promise<ClientInterface> => {
+    const reached = (await import('./reach.js')).reach(options);
+    return (await import('./connect.js')).connect(options, reached);
+  },
 };

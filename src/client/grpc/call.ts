@@ -1,6 +1,7 @@
 /** One call, on its stream of HTTP/2. */
-import { constants, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
 import { Code } from '../../ttrpc/status.js';
+import { CANCEL, NO_ERROR } from '../http2/codes.js';
+import type { Headers, Over, Stream, StreamListener } from '../http2/stream.js';
 import { Unframer } from './frames.js';
 import { httpError, resetError, StatusError, statusOf } from './status.js';
 import type { Source } from './stream.js';
@@ -18,28 +19,30 @@ export class Call implements Source {
   readonly #late: NodeJS.Timeout | undefined;
   /** As the daemon has said it, before all that it has sent has been read. */
   #status: { readonly error: StatusError | undefined } | undefined;
-  #failure: Error | undefined;
   #isRead = false;
+  #isFinished = false;
   #hasEnded = false;
+  readonly #stream: Stream;
 
+  /** @throws TypeError for headers that are none */
   constructor(
-    private readonly session: ClientHttp2Session,
-    private readonly stream: ClientHttp2Stream,
+    request: (listener: StreamListener) => Stream,
     timeoutMs: number | undefined,
     private readonly listener: Listener,
   ) {
-    stream.on('response', (headers) => this.#answered(headers));
-    stream.on('trailers', (headers: IncomingHttpHeaders) => {
-      this.#status ??= statusOf(headers);
-      if (this.#isRead) this.#endAsTold();
+    this.#stream = request({
+      headers: (headers) => this.#answered(headers),
+      trailers: (headers) => {
+        this.#status ??= statusOf(headers);
+        if (this.#isRead) this.#endAsTold();
+      },
+      data: (piece) => this.#take(piece),
+      end: () => {
+        this.#isRead = true;
+        this.#endAsTold();
+      },
+      over: (why) => this.#end(this.#status ? this.#status.error : lost(why)),
     });
-    stream.on('data', (piece: Buffer) => this.#take(piece));
-    stream.once('end', () => {
-      this.#isRead = true;
-      this.#endAsTold();
-    });
-    stream.on('error', (error: Error) => (this.#failure ??= error));
-    stream.once('close', () => this.#end(this.#status ? this.#status.error : this.#lost()));
     if (timeoutMs !== undefined)
       this.#late = setTimeout(
         () =>
@@ -54,13 +57,14 @@ export class Call implements Source {
   send(bytes: Buffer): Promise<void> {
     return new Promise((resolve) => {
       if (this.#hasEnded) resolve();
-      else this.stream.write(bytes, () => resolve());
+      else this.#stream.write(bytes, resolve);
     });
   }
 
   /** Sends nothing more, or but one message in its frame. */
   finish(bytes?: Buffer): void {
-    this.stream.end(bytes);
+    this.#isFinished = true;
+    this.#stream.end(bytes);
   }
 
   /** Gives the call up. */
@@ -69,21 +73,21 @@ export class Call implements Source {
   }
 
   pause(): void {
-    this.stream.pause();
+    this.#stream.pause();
   }
 
   resume(): void {
-    this.stream.resume();
+    this.#stream.resume();
   }
 
   isPaused(): boolean {
-    return this.stream.isPaused();
+    return this.#stream.isPaused();
   }
 
-  #answered(headers: IncomingHttpHeaders & { ':status'?: number | undefined }): void {
+  #answered(headers: Headers): void {
     // What could be done at once has its status here already, and nothing else.
     this.#status = statusOf(headers);
-    const error = this.#status ? undefined : httpError(headers[':status']);
+    const error = this.#status ? undefined : httpError(Number(headers[':status']));
     if (error) this.#breakOff(error);
   }
 
@@ -101,20 +105,12 @@ export class Call implements Source {
     if (this.#status === undefined) return;
     const isCut = this.#status.error === undefined && !this.#unframer.isWhole;
     this.#end(isCut ? new StatusError(Code.Internal, 'the last message has no end') : this.#status.error);
-    if (!this.stream.writableEnded) this.stream.close(constants.NGHTTP2_NO_ERROR);
-  }
-
-  /** What became of a call whose end the daemon has not told. */
-  #lost(): Error {
-    const cause = this.#failure?.cause instanceof Error ? this.#failure.cause : this.#failure;
-    if (this.session.closed || this.session.destroyed)
-      return new StatusError(Code.Unavailable, cause?.message ?? 'the connection was closed', { cause });
-    return resetError(this.stream.rstCode);
+    if (!this.#isFinished) this.#stream.close(NO_ERROR);
   }
 
   #breakOff(error: Error): void {
     this.#end(error);
-    this.stream.close(constants.NGHTTP2_CANCEL);
+    this.#stream.close(CANCEL);
   }
 
   #end(error: Error | undefined): void {
@@ -123,4 +119,9 @@ export class Call implements Source {
     clearTimeout(this.#late);
     this.listener.end(error);
   }
+}
+
+/** What became of a call whose end the daemon has not told. */
+function lost({ error, reset }: Over): StatusError {
+  return error ? new StatusError(Code.Unavailable, error.message, { cause: error }) : resetError(reset);
 }

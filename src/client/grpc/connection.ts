@@ -1,10 +1,10 @@
 /** The gRPC connection to a daemon, and its services as objects. */
-import type { OutgoingHttpHeaders } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { AnyMethod, ServiceDefinition } from '../../ttrpc/service.js';
 import { Code } from '../../ttrpc/status.js';
 import { abortedBy, throwIfAborted } from '../abort.js';
 import { ClientError, errorOf, UnavailableError } from '../errors.js';
+import type { Header } from '../http2/hpack.js';
 import type { Call, Listener } from './call.js';
 import { Channel } from './channel.js';
 import { frame } from './frames.js';
@@ -193,18 +193,20 @@ class Method {
     }
   }
 
-  #headers({ namespace = this.namespace, lease, headers = {}, timeoutMs }: RpcOptions): OutgoingHttpHeaders {
+  #headers({ namespace = this.namespace, lease, headers = {}, timeoutMs }: RpcOptions): Header[] {
     const late = bounded(timeoutMs);
-    return {
-      ':method': 'POST',
-      ':path': this.path,
-      'content-type': 'application/grpc',
-      te: 'trailers',
-      ...(late === undefined ? {} : { 'grpc-timeout': timeoutText(late) }),
-      'containerd-namespace': namespace,
-      ...(lease === undefined ? {} : { 'containerd-lease': lease }),
-      ...headers,
-    };
+    return [
+      [':method', 'POST'],
+      [':scheme', 'http'],
+      [':path', this.path],
+      [':authority', 'localhost'],
+      ['content-type', 'application/grpc'],
+      ['te', 'trailers'],
+      ...(late === undefined ? [] : [['grpc-timeout', timeoutText(late)] as const]),
+      ['containerd-namespace', namespace],
+      ...(lease === undefined ? [] : [['containerd-lease', lease] as const]),
+      ...Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const),
+    ];
   }
 }
 

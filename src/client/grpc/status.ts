@@ -1,6 +1,7 @@
 /** How a call has ended, as gRPC has it: in the headers that end a stream of HTTP/2, or in how the stream was broken off. */
-import { constants, type IncomingHttpHeaders } from 'node:http2';
 import { Code } from '../../ttrpc/status.js';
+import { CANCEL, ENHANCE_YOUR_CALM, INADEQUATE_SECURITY, REFUSED_STREAM } from '../http2/codes.js';
+import type { Headers } from '../http2/stream.js';
 
 /** The end of a call that is no success. */
 export class StatusError extends Error {
@@ -16,12 +17,12 @@ export class StatusError extends Error {
 }
 
 /** Of the headers at the end: an error, undefined for a success, or nothing at all where they have no status. */
-export function statusOf(headers: IncomingHttpHeaders): { readonly error: StatusError | undefined } | undefined {
+export function statusOf(headers: Headers): { readonly error: StatusError | undefined } | undefined {
   const status = headers['grpc-status'];
   if (status === undefined) return undefined;
   const code = Number(status);
   if (code === 0) return { error: undefined };
-  const details = decoded(String(headers['grpc-message'] ?? ''));
+  const details = decoded(headers['grpc-message'] ?? '');
   return { error: new StatusError(Code[code] === undefined ? Code.Unknown : code, details) };
 }
 
@@ -44,10 +45,10 @@ export function httpError(status: number | undefined): StatusError | undefined {
 /** Of a stream that was broken off without a status. */
 export function resetError(reset: number | undefined): StatusError {
   const codes: Readonly<Record<number, Code>> = {
-    [constants.NGHTTP2_REFUSED_STREAM]: Code.Unavailable,
-    [constants.NGHTTP2_CANCEL]: Code.Canceled,
-    [constants.NGHTTP2_ENHANCE_YOUR_CALM]: Code.ResourceExhausted,
-    [constants.NGHTTP2_INADEQUATE_SECURITY]: Code.PermissionDenied,
+    [REFUSED_STREAM]: Code.Unavailable,
+    [CANCEL]: Code.Canceled,
+    [ENHANCE_YOUR_CALM]: Code.ResourceExhausted,
+    [INADEQUATE_SECURITY]: Code.PermissionDenied,
   };
   return new StatusError(codes[reset ?? 0] ?? Code.Internal, `the daemon broke the call off (HTTP/2's code ${reset})`);
 }

@@ -32,7 +32,7 @@ node_modules/.ready: package.json package-lock.json
 # ---- build ---------------------------------------------------------------------------------------------------------
 
 SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.debug.cjs shim.failpoint.cjs shim.upgrade.cjs shim.version shim.cache
-CLI_FILES := hawser.cjs hawser.bundle.js hawser.undici.cjs hawser.yaml.cjs hawser.version hawser.cache
+CLI_FILES := hawser.cjs hawser.bundle.js hawser.ps.bundle.js hawser.undici.cjs hawser.yaml.cjs hawser.version hawser.cache hawser.ps.cache
 NODE_FILES := find-node.sh node-version.cjs
 PROGRAMS := containerd-shim-runc-v2 hawserd hawser
 

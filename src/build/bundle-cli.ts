@@ -1,5 +1,5 @@
 /**
- * Bundles the command line into dist/hawser.bundle.js, which dist/hawser.cjs loads with its compiled code. What only some commands
+ * Bundles the command line into dist/hawser*.bundle.js, which dist/hawser.cjs loads with its compiled code. What only some commands
  * need is in it, too, and is evaluated when they run: what isn't costs nothing then, as it is compiled by nobody. Run by `make build`.
  */
 import { copyFileSync, writeFileSync } from 'node:fs';
@@ -27,26 +27,30 @@ for (const name of APART) {
   noteLicenses(`hawser.${name}`, metafile);
 }
 
-const { metafile } = await build({
-  ...settings,
-  define: { ...define, 'import.meta.url': 'HAWSER.url', HAWSER_ADDON_LATE: 'true' },
-  banner: {
-    js: 'const HAWSER_ADDON_PATH=__dirname+"/hawser_sys.node",HAWSER={get url(){return require("node:url").pathToFileURL(__dirname+"/hawser.bundle.js").href}};',
-  },
-  entryPoints: ['src/cli/main.ts'],
-  outfile: 'dist/hawser.bundle.js',
-  plugins: [
-    {
-      name: 'apart',
-      setup: (build) =>
-        build.onResolve({ filter: new RegExp(`^(${APART.join('|')})$`) }, ({ path }) => ({
-          path: fileOf(path),
-          external: true,
-        })),
+/** The whole command line; and `ps` by itself, which begins sooner so. */
+const ENTRIES = { hawser: 'src/cli/main.ts', 'hawser.ps': 'src/cli/main-ps.ts' };
+for (const [name, entry] of Object.entries(ENTRIES)) {
+  const { metafile } = await build({
+    ...settings,
+    define: { ...define, 'import.meta.url': 'HAWSER.url', HAWSER_ADDON_LATE: 'true' },
+    banner: {
+      js: 'const HAWSER_ADDON_PATH=__dirname+"/hawser_sys.node",HAWSER={get url(){return require("node:url").pathToFileURL(__dirname+"/hawser.bundle.js").href}};',
     },
-  ],
-});
-noteLicenses('hawser', metafile);
+    entryPoints: [entry],
+    outfile: `dist/${name}.bundle.js`,
+    plugins: [
+      {
+        name: 'apart',
+        setup: (build) =>
+          build.onResolve({ filter: new RegExp(`^(${APART.join('|')})$`) }, ({ path }) => ({
+            path: fileOf(path),
+            external: true,
+          })),
+      },
+    ],
+  });
+  noteLicenses(name, metafile);
+}
 // For the script that answers without Node.
 writeFileSync(join(top, 'dist/hawser.version'), `hawser ${version}\n`);
 copyFileSync(join(top, 'src/cli/packaging/load.cjs'), join(top, 'dist/hawser.cjs'));

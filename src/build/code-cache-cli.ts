@@ -79,11 +79,13 @@ function hawser(...args: string[]): Promise<number | null> {
 const daemon = createServer();
 daemon.on('stream', (stream, headers) => answer(stream, String(headers[':path'])));
 try {
-  rmSync(join(library, 'hawser.cache'), { force: true });
+  for (const name of ['hawser.cache', 'hawser.ps.cache']) rmSync(join(library, name), { force: true });
   await new Promise<void>((resolve) => void daemon.listen(join(dir, 'sock'), resolve));
   mkdirSync(join(dir, 'rootfs'));
-  const status = await hawser('ps');
-  if (status !== 0) throw new Error(`the bundled command line's ps ended with ${status}`);
+  for (const command of [['ps'], ['container', 'ls']]) {
+    const status = await hawser(...command);
+    if (status !== 0) throw new Error(`the bundled command line's ${command.join(' ')} ended with ${status}`);
+  }
   // Its container can't be started: there is none. What leads there is most of it.
   await hawser('run', '--rm', '--network', 'none', '--rootfs', join(dir, 'rootfs'), 'true');
 } finally {

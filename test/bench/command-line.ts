@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { execa } from 'execa';
 import { Containerd, Dockerd, makeImage, shimDir, top } from '../support/daemons.js';
+import { runToEnd } from './run.js';
 import { median, OURS, type Row, type Samples } from './statistics.js';
 
 const WARM_UP = 2;
@@ -38,9 +39,9 @@ async function timed(
   for (let i = -WARM_UP; i < rounds; i++) {
     say(`${what}: ${i + WARM_UP + 1} of ${rounds + WARM_UP}`);
     for (const [column, words] of Object.entries(commands)) {
-      const [program = '', ...args] = words.map((word) => word.replace('NUMBER', String(i + WARM_UP)));
+      const command = words.map((word) => word.replace('NUMBER', String(i + WARM_UP)));
       const [from, before] = [performance.now(), childrenTicks()];
-      await execa(program, args, { stdin: 'ignore', env, extendEnv: false });
+      await runToEnd(command, { env });
       if (i < 0) continue;
       samples[column]!.push(performance.now() - from);
       ticks[column] = (ticks[column] ?? 0) + childrenTicks() - before;

@@ -13,13 +13,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { ContainerdTaskV2Task as TaskV2, ContainerdTaskV3Task as TaskV3 } from '../../src/api/index.js';
-import { bytesWaiting, makePipe, spawn, tryRead, tryWrite } from '../../src/sys/index.js';
 import { Code, connect, TtrpcError, type Client, type ServiceClient } from '../../src/ttrpc/index.js';
 import { processInfo, quietly } from '../support/machine.js';
 import { Cgroup } from './cgroup.js';
 import { inputFor, parseAnswer, type Answer, type Dialect } from './dialect.js';
 import { timed, type Bundle, type BundleOptions, type Lab, type Times } from './lab.js';
 import { memoryIn, ownOf, type Memory } from './proc.js';
+import { runToEnd } from './run.js';
 
 export const NAMESPACE = 'bench';
 const SOCKETS = '/run/containerd/s';
@@ -132,44 +132,25 @@ export class Shim {
     await this.#run(bundle, ['-bundle', bundle.path, 'delete']);
   }
 
-  /** By vfork and pidfd: node:child_process would add some milliseconds to each. Gives what it has written. */
-  async #run(
+  /** Gives what it has written. */
+  #run(
     { id, path }: Bundle,
     args: string[],
     input: Uint8Array = new Uint8Array(),
     env: Record<string, string> = {},
   ): Promise<Uint8Array> {
-    const [stdin, stdout] = [makePipe(), makePipe()];
-    const open = new Set([stdin.read, stdin.write, stdout.read, stdout.write]);
-    const close = (fd: number): void => {
-      if (open.delete(fd)) closeSync(fd);
-    };
-    try {
-      if (input.length > 0) tryWrite(stdin.write, input);
-      close(stdin.write);
-      const flags = ['-namespace', NAMESPACE, '-address', this.lab.grpc, '-publish-binary', '/bin/true', '-id', id];
-      const child = spawn(this.binary, [this.binary, ...flags, ...args], {
-        stdio: [stdin.read, stdout.write, stdout.write],
-        cwd: path,
-        dieWithParent: false,
-        env: {
-          PATH: process.env.PATH,
-          TTRPC_ADDRESS: this.lab.events,
-          HAWSER_RUN_DIR: this.runDir,
-          GOMAXPROCS: '2',
-          ...env,
-        },
-      });
-      const status = await child.exited;
-      const buffer = Buffer.alloc(65536);
-      // Who has ended has written all; the pipe stays open here, so it is never read beyond that.
-      const length = bytesWaiting(stdout.read) > 0 ? (tryRead(stdout.read, buffer) ?? 0) : 0;
-      const output = buffer.subarray(0, length);
-      if (status === 0) return output;
-      throw new Error(`${this.name} ${args.at(-1)}: exit status ${status}: ${output.toString('utf8').trim()}`);
-    } finally {
-      for (const fd of open) closeSync(fd);
-    }
+    const flags = ['-namespace', NAMESPACE, '-address', this.lab.grpc, '-publish-binary', '/bin/true', '-id', id];
+    return runToEnd([this.binary, ...flags, ...args], {
+      input,
+      cwd: path,
+      env: {
+        PATH: process.env.PATH,
+        TTRPC_ADDRESS: this.lab.events,
+        HAWSER_RUN_DIR: this.runDir,
+        GOMAXPROCS: '2',
+        ...env,
+      },
+    });
   }
 
   /** Starts a shim for a bundle, and connects; what is given back ends it and cleans up. */

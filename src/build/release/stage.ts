@@ -40,7 +40,7 @@ export function stage(machine: Machine, prefix: string, to: string, { hasPlace }
   place(join(native, SHIM), join(library, 'bin'), hasPlace ? join(prefix, 'lib/hawser') : undefined);
   if (!hasPlace) for (const name of ['hawser', 'hawserd']) put(join(top, 'npm', name), join(to, prefix, 'bin', name));
   rmSync(join(library, 'node'));
-  for (const name of ['shim.cache', 'hawser.cache']) rmSync(join(library, name));
+  for (const name of ['shim.cache', 'hawser.cache', 'hawser.ps.cache']) rmSync(join(library, name));
   return library;
 }
 

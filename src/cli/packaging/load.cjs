@@ -7,8 +7,14 @@
 const { readFileSync, writeFileSync } = require('node:fs');
 const { Script } = require('node:vm');
 
-const file = `${__dirname}/hawser.bundle.js`;
-const cacheFile = `${__dirname}/hawser.cache`;
+/** Flags before the command that have a value. */
+const VALUED = new Set('-a --address -n --namespace --cni-path --cni-netconfpath'.split(' '));
+
+/** The command that is asked most has a bundle of its own. */
+function isListing(args) {
+  const at = args.findIndex((arg, n) => !arg.startsWith('-') && !VALUED.has(args[n - 1]));
+  return args[at] === 'ps' || args[at] === 'ls';
+}
 
 function tryRead(path) {
   try {
@@ -39,10 +45,14 @@ function requireLate(id) {
   });
 }
 
-// The bundle is plain ASCII: as latin1 it takes one byte for each character in memory.
-const source = `(function(require,module,exports,__dirname){${readFileSync(file, 'latin1')}\n})`;
+const own = isListing(process.argv.slice(2)) ? tryRead(`${__dirname}/hawser.ps.bundle.js`) : undefined;
+const name = own ? 'hawser.ps' : 'hawser';
+const cacheFile = `${__dirname}/${name}.cache`;
+const bundle = own ?? readFileSync(`${__dirname}/hawser.bundle.js`);
+// It is plain ASCII: as latin1 it takes one byte for each character in memory.
+const source = `(function(require,module,exports,__dirname){${bundle.latin1Slice()}\n})`;
 // Only a name: the path of where it was built would go into the compiled code.
-const script = new Script(source, { filename: 'hawser.bundle.js', cachedData: tryRead(cacheFile) });
+const script = new Script(source, { filename: `${name}.bundle.js`, cachedData: tryRead(cacheFile) });
 script.runInThisContext()(requireLate, module, exports, __dirname);
 // Of what was there already, and of what this command has needed.
 if (process.env.HAWSER_WRITE_CODE_CACHE === '1')

@@ -1,8 +1,7 @@
 /** All commands with their flags. Help, completion and the manual page are made from this. */
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { didYouMean } from '../../text/nearest.js';
 import { Exit, UsageError } from '../errors.js';
-import { VERSION } from '../version.js';
 import { containerCommands } from './containers.js';
 import { COMMANDS } from './elsewhere.js';
 import { groupCommands } from './groups.js';
@@ -12,6 +11,7 @@ import { networkCommands } from './networks.js';
 import { runningCommands } from './running.js';
 import { shimCommands } from './shim.js';
 import { systemCommands } from './system.js';
+import { topCommand } from './top.js';
 import { volumeCommands } from './volumes.js';
 
 /** What ends, removes or changes containers. */
@@ -54,31 +54,7 @@ function commandWord(top: Command, args: readonly string[]): string | undefined 
 
 /** @param args the command line, if only what it names need be declared */
 export function program(args?: readonly string[]): Command {
-  const top = new Command('hawser')
-    .description('Containers of hawserd, or of any containerd.')
-    .usage('[OPTIONS] COMMAND')
-    .option(
-      '-a, --address <path>',
-      "the daemon's socket ($CONTAINERD_ADDRESS; hawserd's if it is there, else containerd's)",
-    )
-    .option('-n, --namespace <name>', 'namespace of the containers ($CONTAINERD_NAMESPACE, or default)')
-    .option(
-      '--cni-path <dirs>',
-      'where the plugins of networks are ($CNI_PATH; /opt/cni/bin, /usr/lib/cni, /usr/libexec/cni)',
-    )
-    .option('--cni-netconfpath <dir>', 'where configurations of networks are ($NETCONFPATH, or /etc/cni/net.d)')
-    .version(`hawser ${VERSION}`, '-v, --version', 'print the version')
-    .helpOption('--help', 'print help')
-    .helpCommand('help [command]', 'print help for a command')
-    .enablePositionalOptions()
-    .configureHelp({ helpWidth: Math.min(process.stdout.columns || 120, 140), showGlobalOptions: false })
-    .configureOutput({
-      writeErr: (text) => {
-        if (!text.startsWith('error:')) process.stderr.write(text);
-      },
-    })
-    .exitOverride()
-    .addHelpText('after', "\nRun 'hawser COMMAND --help' for the flags of a command; `man hawser` has the rest.");
+  const top = topCommand();
   const word = args && commandWord(top, args);
   const part = PARTS.find(([, often]) => word !== undefined && often.includes(word));
   for (const [declare] of part ? [part] : PARTS) declare(top);

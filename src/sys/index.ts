@@ -7,7 +7,7 @@
 export { SysError } from './error.js';
 export { addonPath } from './native.js';
 export { goBuildInfo } from './build-info.js';
-export { becomeSubreaper, openPidfd, signalPidfd, trimMemory } from './process.js';
+export { becomeSubreaper, openPidfd, releaseFiles, signalPidfd, trimMemory } from './process.js';
 export { logEntries, type EntryStream } from './entries.js';
 export { exec, spawn, searchPath, execFailure, limitChildrenNofile, type Child, type SpawnOptions } from './spawn.js';
 export { onExit, isWatched, type ExitStatus } from './exit.js';

@@ -35,6 +35,7 @@ interface ProcessCalls {
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): number;
   trimMemory(): void;
+  releaseFiles(): void;
 }
 
 /** spawn.c */

@@ -4,7 +4,12 @@
 #include "../monitor/wait.h"
 #include "arguments.h"
 #include "monitor.h"
+#include <limits.h>
 #include <malloc.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -53,6 +58,32 @@ static napi_value pidfd_send_signal(napi_env env, napi_callback_info info) {
 }
 
 /* Gives the kernel what the allocator keeps for later. */
+/*
+ * releaseFiles(): of files that are mapped to be read, nothing is in this process's memory any more, until it is read again. Where something of
+ * a mapping has been written, as where the linker has put addresses, it stays: it could not be read again.
+ */
+static napi_value release_files(napi_env env, napi_callback_info info) {
+  (void)env, (void)info;
+  char line[PATH_MAX + 128], rights[5] = "";
+  unsigned long from = 0, to = 0, offset, written;
+  bool is_file = false;
+  FILE *maps = fopen("/proc/self/smaps", "re");
+  while (maps && fgets(line, sizeof line, maps)) {
+    unsigned long start, end;
+    char how[5];
+    if (sscanf(line, "%lx-%lx %4s %lx", &start, &end, how, &offset) == 4) {
+      from = start;
+      to = end;
+      memcpy(rights, how, sizeof rights);
+      is_file = strchr(line, '/') != NULL;
+    } else if (sscanf(line, "Anonymous: %lu", &written) == 1 && written == 0 && is_file && rights[0] == 'r' && rights[1] == '-' && rights[3] == 'p') {
+      madvise((void *)from, to - from, MADV_DONTNEED);
+    }
+  }
+  if (maps) fclose(maps);
+  return NULL;
+}
+
 static napi_value trim_memory(napi_env env, napi_callback_info info) {
   (void)env, (void)info;
 #ifdef __GLIBC__
@@ -68,6 +99,7 @@ void register_process(napi_env env, napi_value exports) {
       {"pidfdOpen", pidfd_open},
       {"pidfdSendSignal", pidfd_send_signal},
       {"trimMemory", trim_memory},
+      {"releaseFiles", release_files},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);
 }

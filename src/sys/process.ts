@@ -21,3 +21,10 @@ export function openPidfd(pid: number): number {
 export function trimMemory(): void {
   native.trimMemory();
 }
+
+/**
+ * Lets go of what this process has read of its program and its libraries: it is read again when it is needed, of the kernel's cache as a rule.
+ */
+export function releaseFiles(): void {
+  native.releaseFiles();
+}

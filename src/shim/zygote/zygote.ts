@@ -10,6 +10,7 @@ import {
   type MonitorEnds,
   openPidfd,
   READABLE,
+  releaseFiles,
   setIdentity,
   trimMemory,
   Watch,
@@ -173,6 +174,8 @@ async function rehearseUntilWanted(listener: number, timeline: Timeline): Promis
   if (!isCompact) compact();
   await nextTurns();
   trimMemory();
+  // Who is forked has to read its program by itself in any case.
+  releaseFiles();
   return undefined;
 }
 

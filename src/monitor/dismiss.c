@@ -81,13 +81,8 @@ static bool has_argument(pid_t process, const char *words) {
   return length > 0 && memmem(text, (size_t)length, words, strlen(words)) != NULL;
 }
 
-/*
- * A rehearsal's stand-in for a container (stand-in.c), which would otherwise wait for some seconds for a shim that is gone. As long as any is
- * found, since one may just be making another.
- */
-static void end_rehearsal(const char *directory, pid_t zygote) {
-  char words[PATH_MAX + 16];
-  snprintf(words, sizeof words, "%s/r%d/", directory, (int)zygote);
+/* Those with these words in their arguments. As long as any is found, since one may just be making another. */
+static void end_all_with(const char *words) {
   for (int tries = 0, found = 1; found && tries < 10; tries++) {
     struct dirent *entry;
     DIR *processes = opendir("/proc");
@@ -105,6 +100,13 @@ static int remove_one(const char *path, const struct stat *what, int kind, struc
   (void)what, (void)kind, (void)place;
   remove(path);
   return 0;
+}
+
+/* A rehearsal's stand-in for a container (stand-in.c), which would otherwise wait for some seconds for a shim that is gone. */
+static void end_rehearsal(const char *directory, pid_t zygote) {
+  char words[PATH_MAX + 16];
+  snprintf(words, sizeof words, "%s/r%d/", directory, (int)zygote);
+  end_all_with(words);
 }
 
 /* What a rehearsal that was broken off has left (rehearsal.ts). */
@@ -131,6 +133,8 @@ int end_zygotes(void) {
     snprintf(lock, sizeof lock, "%s.lock", path);
     unlink(path);
     unlink(lock);
+    /* Who was forked ahead ends with it, a moment later. */
+    end_all_with(path);
     end_rehearsal(directory, pid);
     remove_rehearsal(directory, pid);
   }

@@ -247,14 +247,19 @@ static napi_value job_object(napi_env env, struct job *job) {
   return object;
 }
 
-/* The forked process: it is to have the job, or to end. */
-static napi_value take_on(napi_env env, uv_loop_t *loop, int fd, const struct condition *conditions, size_t count) {
-  struct job job = {.descriptors = {-1, -1, -1, -1, -1}, .listener = -1};
+/* The first that a forked process does; what it can do before there is a job for it. */
+static void settle(uv_loop_t *loop, const struct condition *conditions, size_t count) {
   for (size_t i = 0; i < count; i++) renew_condition(conditions[i].at);
   int status = uv_loop_fork(loop);
   setpgid(0, 0);
   end_idle_class(getpid());
-  if (status != 0 || !negotiate(fd, &job)) _exit(1);
+  if (status != 0) _exit(1);
+}
+
+/* In the forked process: it is to have the job, or to end. */
+static napi_value take_on(napi_env env, int fd) {
+  struct job job = {.descriptors = {-1, -1, -1, -1, -1}, .listener = -1};
+  if (!negotiate(fd, &job)) _exit(1);
   close(fd);
   return job_object(env, &job);
 }
@@ -267,48 +272,6 @@ static napi_value outcome(napi_env env, napi_value job, uint32_t forked, bool is
   napi_get_boolean(env, is_over, &value);
   napi_set_named_property(env, object, "isOver", value);
   return object;
-}
-
-/*
- * forkForJobs(listener, watched, waitMs): {job, forked, isOver}, or -errno when it cannot fork. For each launcher that comes,
- * forks a process, in which this returns with a job. In the zygote it returns when nobody has come for that long, or when
- * `watched`, a descriptor or -1, is readable. It blocks: a zygote has nothing else to do.
- */
-static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
-  ARGS(3);
-  int listener = (int)integer(env, arg[0]), watched = (int)integer(env, arg[1]), wait = (int)integer(env, arg[2]);
-  uint32_t forked = 0;
-  uv_loop_t *loop;
-  int why = napi_get_uv_event_loop(env, (struct uv_loop_s **)&loop) != napi_ok || !let_memory_be_forked() ? EIO : 0;
-  struct condition conditions[MAX_CONDITIONS];
-  size_t found = 0;
-  /* A thread that still does something comes to rest. */
-  for (int tries = 0; !why && !(found = find_conditions(conditions)); tries++) {
-    if (tries == SETTLE_TRIES) why = ENOTSUP;
-    poll(NULL, 0, 1);
-  }
-  /* What it forks shall not be adopted by it again. */
-  if (!why && prctl(PR_SET_CHILD_SUBREAPER, 0) == -1) why = errno;
-  while (!why) {
-    struct pollfd ready[] = {{.fd = listener, .events = POLLIN}, {.fd = watched, .events = POLLIN}};
-    int n = poll(ready, 2, wait);
-    if (n == -1 && errno == EINTR) continue;
-    if (n <= 0 || !ready[0].revents) return outcome(env, NULL, forked, n > 0);
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    if (fd == -1) continue;
-    pid_t child = fork_away();
-    if (child == 0) return outcome(env, take_on(env, loop, fd, conditions, found), 0, false);
-    if (child == -1) why = errno;
-    forked++;
-    close(fd);
-  }
-  return number(env, -why);
-}
-
-/* exitNow(status): without what a process does at its end that has threads: a forked one has them not, and would wait for them. */
-static napi_value exit_now(napi_env env, napi_callback_info info) {
-  ARGS(1);
-  _exit((int)integer(env, arg[0]));
 }
 
 /*
@@ -349,6 +312,126 @@ static size_t lay_out(napi_env env, napi_value list, char *to, size_t room) {
     total += length + 1;
   }
   return total;
+}
+
+/*
+ * One that is forked before there is a launcher, so that none has to wait for that: it takes the next one itself. This is its zygote's
+ * side of what they hear of each other by, or -1. The other one says TAKEN when it has a launcher; it ends when its zygote does.
+ */
+static int ahead = -1;
+#define TAKEN 'T'
+/* Who has just been taken has the processors to itself for so long, and somebody else may come. */
+#define HEAD_START_MS 20
+
+/* In the one that was forked ahead: the connection to its launcher. */
+static int await_launcher(int listener, int zygote) {
+  for (;;) {
+    struct pollfd ready[] = {{.fd = listener, .events = POLLIN}, {.fd = zygote, .events = POLLIN}};
+    if (poll(ready, 2, -1) == -1) continue;
+    int fd = ready[0].revents ? accept4(listener, NULL, NULL, SOCK_CLOEXEC) : -1;
+    if (fd != -1) {
+      send(zygote, (char[]){TAKEN}, 1, MSG_NOSIGNAL);
+      close(zygote);
+      return fd;
+    }
+    if (ready[1].revents) _exit(0);
+  }
+}
+
+/* `shown`: what it shows as its command line while it waits. In it: the connection to its launcher. In the zygote: -1, and `ahead` is set unless that failed. */
+static int fork_ahead(int listener, uv_loop_t *loop, const struct condition *conditions, size_t count, const char *shown, size_t length) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1) return -1;
+  pid_t child = fork_away();
+  if (child == 0) {
+    close(ends[0]);
+    settle(loop, conditions, count);
+    show(shown, shown + length, shown + length);
+    return await_launcher(listener, ends[1]);
+  }
+  close(ends[1]);
+  if (child != -1) ahead = ends[0];
+  else close(ends[0]);
+  return -1;
+}
+
+/* Whether the one that was forked ahead has a launcher; else it has ended. */
+static bool is_taken(void) {
+  char word;
+  ssize_t n = recv(ahead, &word, 1, MSG_DONTWAIT);
+  close(ahead);
+  ahead = -1;
+  return n == 1 && word == TAKEN;
+}
+
+/*
+ * forkForJobs(listener, watched, waitMs, shown): {job, forked, isOver}, or -errno when it cannot fork. For each launcher that comes,
+ * forks a process, in which this returns with a job; with `shown`, words, there is one ahead, which shows itself as these. In the zygote it
+ * returns when nobody has come for that long, or when `watched`, a descriptor or -1, is readable; the one ahead stays for the next call. It
+ * blocks: a zygote has nothing else to do.
+ */
+static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
+  /* Memory of no file: of another the kernel would not show it. */
+  static char *shown;
+  const size_t most_shown = 4096;
+  size_t shown_length = 0;
+  ARGS(4);
+  int listener = (int)integer(env, arg[0]), watched = (int)integer(env, arg[1]), wait = (int)integer(env, arg[2]);
+  bool is_list = false;
+  if (!shown && (shown = mmap(NULL, most_shown, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) == MAP_FAILED) shown = NULL;
+  if (shown && napi_is_array(env, arg[3], &is_list) == napi_ok && is_list && lay_out(env, arg[3], NULL, 0) < most_shown)
+    shown_length = lay_out(env, arg[3], shown, most_shown);
+  bool forks_ahead = shown_length > 0;
+  uint32_t forked = 0;
+  uv_loop_t *loop;
+  int why = napi_get_uv_event_loop(env, (struct uv_loop_s **)&loop) != napi_ok || !let_memory_be_forked() ? EIO : 0;
+  struct condition conditions[MAX_CONDITIONS];
+  size_t found = 0;
+  /* A thread that still does something comes to rest. */
+  for (int tries = 0; !why && !(found = find_conditions(conditions)); tries++) {
+    if (tries == SETTLE_TRIES) why = ENOTSUP;
+    poll(NULL, 0, 1);
+  }
+  /* What it forks shall not be adopted by it again. */
+  if (!why && prctl(PR_SET_CHILD_SUBREAPER, 0) == -1) why = errno;
+  /* Who comes for a launcher that has gone must not wait for the next. */
+  if (!why && fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK) == -1) why = errno;
+  while (!why) {
+    /* Somebody who is there already is served at once. */
+    if (forks_ahead && ahead == -1 && !is_ready(listener, 0)) {
+      int fd = fork_ahead(listener, loop, conditions, found, shown, shown_length);
+      if (fd != -1) return outcome(env, take_on(env, fd), 0, false);
+      forks_ahead = ahead != -1;
+    }
+    struct pollfd ready[] = {{.fd = ahead != -1 ? ahead : listener, .events = POLLIN}, {.fd = watched, .events = POLLIN}};
+    int n = poll(ready, 2, wait);
+    if (n == -1 && errno == EINTR) continue;
+    if (n <= 0 || !ready[0].revents) return outcome(env, NULL, forked, n > 0);
+    if (ahead != -1) {
+      /* One that ends by itself would do so again. */
+      if (is_taken()) forked++;
+      else forks_ahead = false;
+      if (forks_ahead) is_ready(listener, HEAD_START_MS);
+      continue;
+    }
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd == -1) continue;
+    pid_t child = fork_away();
+    if (child == 0) {
+      settle(loop, conditions, found);
+      return outcome(env, take_on(env, fd), 0, false);
+    }
+    if (child == -1) why = errno;
+    forked++;
+    close(fd);
+  }
+  return number(env, -why);
+}
+
+/* exitNow(status): without what a process does at its end that has threads: a forked one has them not, and would wait for them. */
+static napi_value exit_now(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  _exit((int)integer(env, arg[0]));
 }
 
 /*

@@ -8,7 +8,7 @@ export type { Job } from './native.js';
 export interface Forked {
   /** In a forked process: its job. */
   job?: Job;
-  /** In the zygote: how many have been forked. */
+  /** In the zygote: for how many launchers. */
   forked: number;
   /** In the zygote: the watched descriptor has ended the waiting. */
   isOver: boolean;
@@ -20,9 +20,15 @@ export interface Forked {
  *
  * @param watched a descriptor that ends the waiting when it is readable
  * @param waitMs so long after the last launcher it returns in the zygote, too
+ * @param shown for one that is forked ahead of its launcher, and ends with the zygote: what it shows as its command line meanwhile
  */
-export function forkForJobs(listener: number, watched: number | undefined, waitMs: number): Forked {
-  const result = native.forkForJobs(listener, watched ?? -1, waitMs);
+export function forkForJobs(
+  listener: number,
+  watched: number | undefined,
+  waitMs: number,
+  shown?: readonly string[],
+): Forked {
+  const result = native.forkForJobs(listener, watched ?? -1, waitMs, shown ?? null);
   if (typeof result === 'number') throw new SysError(result, 'fork');
   if (result.job) {
     // Node has kept the zygote's, and at its end would wait for threads that are not there.

@@ -214,6 +214,7 @@ interface JobCalls {
     listener: number,
     watched: number,
     waitMs: number,
+    shown: readonly string[] | null,
   ): { job?: Job; forked: number; isOver: boolean } | number;
   exitNow(status: number): never;
   setIdentity(words: readonly string[], settings: readonly string[]): number;

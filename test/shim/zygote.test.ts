@@ -16,13 +16,13 @@ import {
   rmdirSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { containerd, google, pack } from '../../src/api/index.js';
 import { top } from '../support/daemons.js';
 import { eventually, within } from '../support/eventually.js';
 import { isForked, stateOf } from '../support/debug.js';
-import { allProcesses, cgroupDir, isAlive, processInfo, isIdleZygote, zygotesIn } from '../support/machine.js';
+import { aheadIn, allProcesses, cgroupDir, isAlive, processInfo, isIdleZygote, zygotesIn } from '../support/machine.js';
 import { hawserOnly, SHIM, shimTest, type ActionOptions, type Lab, type Shim } from '../support/shim.js';
 
 const ZYGOTES = { HAWSER_ZYGOTE: '600' };
@@ -43,6 +43,16 @@ function readyZygote(lab: Lab): Promise<number> {
 /** With all of its threads, and so with what it had open and locked. */
 function gone(pid: number): Promise<boolean> {
   return eventually('it is gone', () => !existsSync(`/proc/${pid}`));
+}
+
+/** The process that the zygote has forked ahead, once it waits. */
+function aheadOf(lab: Lab): Promise<number> {
+  return eventually('somebody was forked ahead', () => aheadIn(lab.runDir)[0]);
+}
+
+/** What a process has in its memory of files, in kB. */
+function ofFiles(pid: number | 'self'): number {
+  return Number(/^RssFile:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]);
 }
 
 /** Where the zygote waits. */
@@ -129,6 +139,11 @@ shimTest(
   async (lab) => {
     const first = await start(lab, 'a');
     const zygote = await readyZygote(lab);
+    // Nor of what it has read of its program, which those that it forks read by themselves.
+    assert.ok(
+      ofFiles(zygote) < ofFiles('self') / 2,
+      `${ofFiles(zygote)} kB of files, where this process has ${ofFiles('self')}`,
+    );
     assert.deepEqual(
       readdirSync(lab.runDir).filter((name) => !name.startsWith('zygote-')),
       [],
@@ -276,16 +291,48 @@ shimTest(
 );
 
 shimTest(
+  'whoever comes next is taken by a process that was forked before; it is nothing without its zygote, and the zygote does without it',
+  async (lab) => {
+    const first = await start(lab, 'a');
+    const zygote = await readyZygote(lab);
+    const ahead = await aheadOf(lab);
+    assert.equal(processInfo(ahead)?.name, 'hawser-zygote', 'it is not counted as a shim');
+    assert.notEqual(processInfo(ahead)?.ppid, zygote);
+    const second = await start(lab, 'b');
+    assert.equal(await isForked(second), true);
+    assert.equal(processInfo(ahead)?.name, 'hawser-worker');
+    const next = await aheadOf(lab);
+    assert.notEqual(next, ahead);
+    // Somebody who says nothing has cost one, and nobody anything.
+    const silent = connect(socketOf(lab));
+    await once(silent, 'connect');
+    silent.destroy();
+    await eventually('it is gone', () => !isAlive(next));
+    const third = await start(lab, 'c');
+    assert.equal(await isForked(third), true);
+    process.kill(await aheadOf(lab), 'SIGKILL');
+    const fourth = await start(lab, 'd');
+    assert.deepEqual([await isForked(fourth), await readyZygote(lab)], [true, zygote]);
+    const last = await eventually('it looks again', () => aheadIn(lab.runDir)[0]);
+    process.kill(zygote, 'SIGKILL');
+    await Promise.all([gone(zygote), gone(last)]);
+    await end(first, second, third, fourth);
+  },
+  options,
+);
+
+shimTest(
   'a zygote that hangs is passed over, and not asked again',
   async (lab) => {
     const first = await start(lab, 'a');
     const zygote = await readyZygote(lab);
     const socket = socketOf(lab);
-    process.kill(zygote, 'SIGSTOP');
+    const ahead = await aheadOf(lab);
+    for (const pid of [zygote, ahead]) process.kill(pid, 'SIGSTOP');
     const second = await start(lab, 'b');
     assert.equal(await isForked(second), false);
     assert.equal(existsSync(socket), false);
-    process.kill(zygote, 'SIGCONT');
+    for (const pid of [zygote, ahead]) process.kill(pid, 'SIGCONT');
     assert.equal(isAlive(zygote), true);
     const third = await start(lab, 'c');
     assert.equal(await isForked(third), false);
@@ -417,10 +464,11 @@ shimTest(
     const first = await lab.connect(await answer('a'));
     const second = await lab.connect(await answer('b'));
     const zygote = await readyZygote(lab);
+    const ahead = await aheadOf(lab);
     daemon.stdin.end();
     await eventually(
-      'the zygote is gone, and its socket',
-      () => !isAlive(zygote) && readdirSync(lab.runDir).length === 0,
+      'the zygote is gone, with its socket and the one that it forked ahead',
+      () => !isAlive(zygote) && !isAlive(ahead) && readdirSync(lab.runDir).length === 0,
     );
     for (const [shim, id] of [
       [first, 'a'],
@@ -612,10 +660,11 @@ shimTest(
     } finally {
       rmdirSync(other);
     }
+    const ahead = await aheadOf(lab);
     endZygotes();
     assert.deepEqual(
-      [isAlive(zygote), readdirSync(lab.runDir).filter((name) => /^(zygote-|r\d)/.test(name))],
-      [false, []],
+      [isAlive(zygote), isAlive(ahead), readdirSync(lab.runDir).filter((name) => /^(zygote-|r\d)/.test(name))],
+      [false, false, []],
     );
     await within('the stand-in to end', standInEnds);
     // With nothing there it has nothing to say.

@@ -47,6 +47,13 @@ export function zygotesIn(dir: string): number[] {
     .map(({ pid }) => pid);
 }
 
+/** Pids of those that such zygotes have forked ahead of who comes next. */
+export function aheadIn(dir: string): number[] {
+  return allProcesses()
+    .filter(({ command }) => command.includes(` zygote next ${dir}/`))
+    .map(({ pid }) => pid);
+}
+
 /** How many threads of a process have a name. */
 export function threadsNamed(name: string, pid: number | 'self' = 'self'): number {
   return readdirSync(`/proc/${pid}/task`).filter(

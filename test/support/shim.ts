@@ -363,7 +363,7 @@ exec "$runc" "$@"
   /** Everything on the machine that is this lab's doing. */
   snapshot(): Snapshot {
     // A zygote is there for the next container.
-    const all = processesOf(this.dir, this.cgroup).filter(({ command }) => !command.includes(' zygote /'));
+    const all = processesOf(this.dir, this.cgroup).filter(({ command }) => !/ zygote (next )?\//.test(command));
     const isShim = ({ command }: ProcessInfo): boolean => command.includes(' -publish-binary ');
     return {
       // With its shim a worker goes.

@@ -65,9 +65,19 @@ export async function standIn(timeline: Timeline): Promise<StandIn | undefined> 
   let job: Job | undefined;
   try {
     // A process that can't take on another's looks must not take its place: this tries it.
-    setIdentity([process.argv0, ...process.execArgv, program, 'zygote', path], []);
+    const words = (...more: readonly string[]): string[] => [
+      process.argv0,
+      ...process.execArgv,
+      program,
+      'zygote',
+      ...more,
+      path,
+    ];
+    setIdentity(words(), []);
     await Promise.all([import('../program/start.js'), import('../worker/serve.js')]);
-    job = (await rehearseUntilWanted(listener, timeline)) ?? waitForJobs({ path, begun }, listener, daemon, idleMs);
+    job =
+      (await rehearseUntilWanted(listener, timeline)) ??
+      waitForJobs({ path, begun, shown: words('next') }, listener, daemon, idleMs);
   } finally {
     if (!job) for (const file of [path, `${path}.lock`]) removeFile(file);
   }
@@ -102,7 +112,7 @@ function pidfdOf(daemon: number, timeline: Timeline): number | undefined {
 
 /** A job in a forked process; undefined in the zygote, when it is of no use any more. */
 function waitForJobs(
-  { path, begun }: { path: string; begun: { program: string; node: string } },
+  { path, begun, shown }: { path: string; begun: { program: string; node: string }; shown: readonly string[] },
   listener: number,
   daemon: number | undefined,
   idleMs: number,
@@ -114,9 +124,9 @@ function waitForJobs(
     const node = lookOf(NODE);
     if (node !== begun.node && node !== GONE) return undefined;
     const waitMs = Math.min(left, LOOK_MS);
-    const { job, forked, isOver } = forkForJobs(listener, daemon, waitMs);
+    const { job, forked, isOver } = forkForJobs(listener, daemon, waitMs, shown);
     if (job) return job;
-    if (isOver) return forkForJobs(listener, undefined, AFTER_DAEMON_MS).job;
+    if (isOver) return forkForJobs(listener, undefined, AFTER_DAEMON_MS, shown).job;
     left = forked > 0 ? idleMs : left - waitMs;
   }
   return undefined;

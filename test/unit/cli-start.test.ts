@@ -85,10 +85,12 @@ test('the compiled code that was built is taken, and none, or bad code, is no ha
   const library = join(dir, 'library');
   mkdirSync(library);
   for (const name of ['hawser.cjs', 'hawser.bundle.js']) copyFileSync(join(top, 'dist', name), join(library, name));
-  const run = async (): Promise<string> =>
+  const run = async (...words: string[]): Promise<string> =>
     (
-      await execa(join(top, 'dist/node'), ['-e', script, '--', '--version'], {
+      await execa(join(top, 'dist/node'), ['-e', script, '--', ...(words.length > 0 ? words : ['--version'])], {
         env: { HAWSER: join(library, 'hawser.cjs') },
+        // Not each of them has what it needs here.
+        reject: false,
       })
     ).stdout;
   const { version } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')) as { version: string };
@@ -97,6 +99,24 @@ test('the compiled code that was built is taken, and none, or bad code, is no ha
   assert.equal(await run(), `hawser.bundle.js false\nhawser ${version}`);
   writeFileSync(join(library, 'hawser.cache'), 'of another Node');
   assert.equal(await run(), `hawser.bundle.js true\nhawser ${version}`);
+
+  // What is asked most has a bundle of its own, where that is there; a word in another place is no command.
+  const loaded = async (...words: string[]): Promise<string | undefined> =>
+    (await run(...words, '--help')).split('\n')[0];
+  assert.equal(await loaded('ps'), 'hawser.bundle.js true');
+  for (const name of ['hawser.ps.bundle.js', 'hawser.ps.cache'])
+    copyFileSync(join(top, 'dist', name), join(library, name));
+  for (const words of [['ps'], ['ls'], ['-n', 'run', 'ps'], ['--address', '/run', '--cni-path=ps', 'ls']])
+    assert.equal(await loaded(...words), 'hawser.ps.bundle.js false', words.join(' '));
+  for (const words of [
+    ['run', 'ps'],
+    ['-n', 'ps'],
+    ['--address', 'ps', 'run'],
+    ['container', 'ls'],
+    ['help', 'ps'],
+    [],
+  ])
+    assert.equal(await loaded(...words), 'hawser.bundle.js true', words.join(' '));
 });
 
 test('looking at containers needs no addon, and nothing that unpacks or compresses', async () => {

@@ -1,15 +1,36 @@
-/** hawserd as a service, with cgroups by systemd as its runtime's default: the command line, ctr, and restarts with containers. */
+/** hawserd as a service, with cgroups by systemd as its runtime's default: the command line, ctr, docker.service, and restarts with containers. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { after, before, test } from 'node:test';
 import { eventually } from '../support/eventually.js';
-import { BOX, journal, makeRoot, now, ok, processesOf, property, run, scopes, systemctl } from './system.js';
+import {
+  BOX,
+  configureDocker,
+  docker,
+  IMAGE,
+  journal,
+  makeImage,
+  makeRoot,
+  nothingIsLeft,
+  now,
+  ok,
+  processesOf,
+  property,
+  removeAll,
+  run,
+  scopes,
+  shimOf,
+  systemctl,
+} from './system.js';
 
 const SOCKET = '/run/hawser/hawserd.sock';
 const EVENTS = '/run/events';
 const CONFIG = '/etc/hawser/config.toml';
+/** Which containerd docker.service has. */
+const DOCKER_UNIT = '/etc/systemd/system/docker.service.d/hawserd.conf';
 const hawser = (...args: string[]): string => ok('hawser', '--address', SOCKET, ...args);
 /** Without a network, which takes programs of its own to be made. */
 const PLAIN = ['--network', 'none', '--rootfs', BOX];
@@ -18,14 +39,19 @@ const sleeping = (name: string, ...flags: string[]): string =>
 const scope = (name: string): string => `hawser-default--${name}.scope`;
 let begun = '';
 
+/** @param options the default runtime's */
+function configure(options: string): void {
+  writeFileSync(
+    CONFIG,
+    `[runtimes."io.containerd.runc.v2"]\nshim = "/usr/local/lib/hawser/bin/containerd-shim-runc-v2"\noptions = { ${options} }\n`,
+  );
+}
+
 before(() => {
   systemctl('stop', 'docker.socket', 'docker', 'containerd');
   makeRoot();
   mkdirSync('/etc/hawser', { recursive: true });
-  writeFileSync(
-    CONFIG,
-    '[runtimes."io.containerd.runc.v2"]\nshim = "/usr/local/lib/hawser/bin/containerd-shim-runc-v2"\noptions = { SystemdCgroup = true }\n',
-  );
+  configure('SystemdCgroup = true');
   systemctl('daemon-reload');
   begun = now();
   systemctl('start', 'hawserd');
@@ -70,10 +96,7 @@ test('ctr, whose containers have paths, has them made by the runtime', () => {
 
 test('an OOM kill is told, by runc and by crun', async () => {
   for (const runtime of ['runc', 'crun']) {
-    writeFileSync(
-      CONFIG,
-      `[runtimes."io.containerd.runc.v2"]\nshim = "/usr/local/lib/hawser/bin/containerd-shim-runc-v2"\noptions = { BinaryName = "/usr/bin/${runtime}", SystemdCgroup = true }\n`,
-    );
+    configure(`BinaryName = "/usr/bin/${runtime}", SystemdCgroup = true`);
     systemctl('restart', 'hawserd');
     const heard = openSync(EVENTS, 'w');
     const events = spawn('hawser', ['--address', SOCKET, 'events'], { stdio: ['ignore', heard, 'inherit'] });
@@ -103,6 +126,72 @@ test('an OOM kill is told, by runc and by crun', async () => {
     await eventually('it is told', () => readFileSync(EVENTS, 'utf8').includes('oom'));
     events.kill();
     await once(events, 'exit');
+  }
+});
+
+test('docker.service has it for its containerd: scopes, limits, exec, an OOM kill, and restarts of both with a container', async () => {
+  configure('SystemdCgroup = true');
+  systemctl('restart', 'hawserd');
+  mkdirSync(dirname(DOCKER_UNIT), { recursive: true });
+  writeFileSync(
+    DOCKER_UNIT,
+    `[Unit]\nAfter=hawserd.service\n[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// --containerd=${SOCKET}\n`,
+  );
+  configureDocker({ 'live-restore': true });
+  systemctl('daemon-reload');
+  systemctl('start', 'docker.socket', 'docker');
+  const since = now();
+  const plain = ['--network', 'none', IMAGE];
+  try {
+    makeImage();
+    assert.equal(docker('run', '--rm', ...plain, 'echo', 'hello'), 'hello');
+    const id = docker('run', '-d', '--name', 'stays', '--memory', '64m', ...plain, 'sleep', '100000');
+    assert.deepEqual(scopes(), [`docker-${id}.scope`]);
+    assert.equal(property(`docker-${id}.scope`, 'MemoryMax'), String(64 << 20));
+    assert.equal(shimOf(id), 'hawser');
+    // Both see it.
+    assert.equal(ok('hawser', '--address', SOCKET, '--namespace', 'moby', 'ps', '-q'), id.slice(0, 12));
+    docker('update', '--memory', '96m', '--memory-swap', '96m', 'stays');
+    assert.equal(property(`docker-${id}.scope`, 'MemoryMax'), String(96 << 20));
+    assert.match(docker('top', 'stays'), /sleep 100000/);
+    assert.match(docker('stats', '--no-stream', 'stays'), /96MiB/);
+
+    const hungry = ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=200M', 'count=1'];
+    const done = run([
+      'docker',
+      'run',
+      '--name',
+      'hungry',
+      '--memory',
+      '24m',
+      '--memory-swap',
+      '24m',
+      ...plain,
+      ...hungry,
+    ]);
+    assert.equal(done.status, 137, done.stderr);
+    assert.equal(docker('inspect', '-f', '{{.State.OOMKilled}}', 'hungry'), 'true');
+
+    systemctl('restart', 'hawserd');
+    await eventually('docker has found it', () => run(['docker', 'exec', 'stays', 'true']).status === 0);
+    assert.equal(docker('run', '--rm', ...plain, 'echo', 'again'), 'again');
+    systemctl('restart', 'docker');
+    assert.equal(docker('exec', 'stays', 'echo', 'there'), 'there');
+    docker('stop', '-t', '0', 'stays');
+    assert.equal(docker('inspect', '-f', '{{.State.ExitCode}}', 'stays'), '137');
+    removeAll();
+    await nothingIsLeft();
+  } finally {
+    console.log(
+      journal('docker', since)
+        .filter((line) => /level=(warn|error)/.test(line))
+        .map((line) => `# ${line}\n`)
+        .join(''),
+    );
+    systemctl('stop', 'docker.socket', 'docker');
+    rmSync(DOCKER_UNIT);
+    systemctl('daemon-reload');
+    configureDocker();
   }
 });
 

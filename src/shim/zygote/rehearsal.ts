@@ -203,7 +203,9 @@ async function oneContainer(
   if (!isWanted()) {
     const spec = { type_url: PROCESS, value: Buffer.from(JSON.stringify(SPEC.process)) };
     const exec = { id: ID, execId: 'exec' };
-    await task.Exec({ ...exec, stdin, stdout, stderr, spec });
+    // Into a log, as the command line has it for what runs in the background.
+    const log = `file://${join(bundle, 'log')}?format=cri`;
+    await task.Exec({ ...exec, stdin, stdout: log, stderr: log, spec });
     await task.Start(exec);
     await task.Wait(exec);
     await task.Delete(exec);

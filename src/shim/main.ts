@@ -21,6 +21,7 @@ import {
   limitChildrenNofile,
   openPidfd,
   peerCredentials,
+  reportWritten,
   setName,
   shimPid,
   signalPidfd,
@@ -36,6 +37,8 @@ const ZYGOTE_NAME = 'hawser-zygote';
 const RUNTIME = 'io.containerd.runc.v2';
 /** Executed by this name, the shim fails where its container's annotations say so: for tests of what is above it. */
 const FAILING_PROGRAM = 'containerd-shim-runc-fp-v1';
+/** By then a container is being created, or what has woken us is being done. */
+const UNDER_WAY_MS = 50;
 /** The launcher hands the listening socket of `serve` over as this. */
 const LISTENER_FD = 3;
 
@@ -164,6 +167,7 @@ async function main(): Promise<number> {
   const task = zygote ? await standIn(timeline) : ownTask();
   if (!task) return 0;
   timeline.mark(zygote ? 'forked' : 'booted');
+  if (zygote) setTimeout(reportWritten, UNDER_WAY_MS).unref();
   if (task.monitor) attachMonitor(task.monitor);
   setName(task.monitor ? WORKER_NAME : PROCESS_NAME);
   const reply = replyFunction(task.reply);

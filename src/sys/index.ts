@@ -88,4 +88,4 @@ export {
 export { openTerminalPeer, sendTerminal, setWindowSize } from './terminal.js';
 export { Relay, type RelayState } from './relay.js';
 export { expectMigration } from './migration.js';
-export { forkForJobs, setIdentity, setName, type Forked, type Job } from './job.js';
+export { forkForJobs, reportWritten, setIdentity, setName, type Forked, type Job } from './job.js';

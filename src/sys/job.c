@@ -320,6 +320,25 @@ static size_t lay_out(napi_env env, napi_value list, char *to, size_t room) {
  */
 static int ahead = -1;
 #define TAKEN 'T'
+/*
+ * What the first that was taken has written to soon afterwards, every other one will write to as well: each such page costs it a fault in which
+ * the kernel copies it. It reports which pages those are, in the same way as TAKEN, and whoever is forked ahead from then on has them copied
+ * while it has nothing else to do. `reporter` is its own end of that way, `report` its zygote's, or -1.
+ */
+static int reporter = -1, report = -1;
+struct pages {
+  uint64_t from, length; /* In bytes. */
+};
+#define MOST_RANGES 4000
+static struct pages *written;
+static size_t written_count;
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+/* Of an entry in /proc/PID/pagemap: the page is there, it is of a file or shared, and nobody else has it. */
+#define PAGE_PRESENT (1ULL << 63)
+#define PAGE_OF_FILE (1ULL << 61)
+#define PAGE_EXCLUSIVE (1ULL << 56)
 /* Who has just been taken has the processors to itself for so long, and somebody else may come. */
 #define HEAD_START_MS 20
 
@@ -331,21 +350,77 @@ static int await_launcher(int listener, int zygote) {
     int fd = ready[0].revents ? accept4(listener, NULL, NULL, SOCK_CLOEXEC) : -1;
     if (fd != -1) {
       send(zygote, (char[]){TAKEN}, 1, MSG_NOSIGNAL);
-      close(zygote);
+      reporter = zygote;
       return fd;
     }
     if (ready[1].revents) _exit(0);
   }
 }
 
+/* Adds what this process alone has of a part of its memory. */
+static size_t add_own(int pagemap, unsigned long from, unsigned long to, struct pages *own, size_t count) {
+  static uint64_t entries[512];
+  const unsigned long size = (unsigned long)sysconf(_SC_PAGESIZE);
+  for (unsigned long at = from; at < to;) {
+    size_t wanted = (to - at) / size < 512 ? (to - at) / size : 512;
+    ssize_t n = pread(pagemap, entries, wanted * sizeof *entries, (off_t)(at / size * sizeof *entries));
+    if (n <= 0) break;
+    for (size_t i = 0; i < (size_t)n / sizeof *entries; i++, at += size) {
+      if ((entries[i] & (PAGE_PRESENT | PAGE_OF_FILE | PAGE_EXCLUSIVE)) != (PAGE_PRESENT | PAGE_EXCLUSIVE)) continue;
+      if (count > 0 && own[count - 1].from + own[count - 1].length == at) own[count - 1].length += size;
+      else if (count < MOST_RANGES) own[count++] = (struct pages){.from = at, .length = size};
+    }
+  }
+  return count;
+}
+
+/* reportWritten(): tells the zygote, if that wants to know, which pages this process has written to. */
+static napi_value report_written(napi_env env, napi_callback_info info) {
+  (void)env, (void)info;
+  if (reporter == -1) return NULL;
+  char line[PATH_MAX + 128];
+  unsigned long from, to;
+  /* The other end is closed where it knows already. */
+  struct pollfd end = {.fd = reporter, .events = POLLIN};
+  bool is_wanted = poll(&end, 1, 0) == 0;
+  struct pages *own = is_wanted ? malloc(MOST_RANGES * sizeof *own) : NULL;
+  FILE *maps = own ? fopen("/proc/self/maps", "re") : NULL;
+  int pagemap = own ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
+  size_t count = 0;
+  while (maps && pagemap != -1 && fgets(line, sizeof line, maps))
+    if (sscanf(line, "%lx-%lx", &from, &to) == 2 && strstr(line, " rw-p ") && !strstr(line, "[stack]")) count = add_own(pagemap, from, to, own, count);
+  if (count > 0 && count < MOST_RANGES) send(reporter, own, count * sizeof *own, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (maps) fclose(maps);
+  if (pagemap != -1) close(pagemap);
+  free(own);
+  close(reporter);
+  reporter = -1;
+  return NULL;
+}
+
+static void take_report(void) {
+  struct pages *pages = malloc(MOST_RANGES * sizeof *pages);
+  ssize_t n = pages ? recv(report, pages, MOST_RANGES * sizeof *pages, MSG_DONTWAIT) : -1;
+  close(report);
+  report = -1;
+  if (n <= 0) {
+    free(pages);
+    return;
+  }
+  written = pages;
+  written_count = (size_t)n / sizeof *pages;
+}
+
 /* `shown`: what it shows as its command line while it waits. In it: the connection to its launcher. In the zygote: -1, and `ahead` is set unless that failed. */
 static int fork_ahead(int listener, uv_loop_t *loop, const struct condition *conditions, size_t count, const char *shown, size_t length) {
   int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1) return -1;
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1) return -1;
   pid_t child = fork_away();
   if (child == 0) {
     close(ends[0]);
+    if (report != -1) close(report);
     settle(loop, conditions, count);
+    for (size_t i = 0; i < written_count; i++) madvise((void *)(uintptr_t)written[i].from, written[i].length, MADV_POPULATE_WRITE);
     show(shown, shown + length, shown + length);
     return await_launcher(listener, ends[1]);
   }
@@ -359,9 +434,11 @@ static int fork_ahead(int listener, uv_loop_t *loop, const struct condition *con
 static bool is_taken(void) {
   char word;
   ssize_t n = recv(ahead, &word, 1, MSG_DONTWAIT);
-  close(ahead);
+  bool is_there = n == 1 && word == TAKEN;
+  if (is_there && !written && report == -1) report = ahead;
+  else close(ahead);
   ahead = -1;
-  return n == 1 && word == TAKEN;
+  return is_there;
 }
 
 /*
@@ -403,9 +480,13 @@ static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
       if (fd != -1) return outcome(env, take_on(env, fd), 0, false);
       forks_ahead = ahead != -1;
     }
-    struct pollfd ready[] = {{.fd = ahead != -1 ? ahead : listener, .events = POLLIN}, {.fd = watched, .events = POLLIN}};
-    int n = poll(ready, 2, wait);
+    struct pollfd ready[] = {{.fd = ahead != -1 ? ahead : listener, .events = POLLIN}, {.fd = watched, .events = POLLIN}, {.fd = report, .events = POLLIN}};
+    int n = poll(ready, 3, wait);
     if (n == -1 && errno == EINTR) continue;
+    if (n > 0 && ready[2].revents) {
+      take_report();
+      continue;
+    }
     if (n <= 0 || !ready[0].revents) return outcome(env, NULL, forked, n > 0);
     if (ahead != -1) {
       /* One that ends by itself would do so again. */
@@ -418,6 +499,7 @@ static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
     if (fd == -1) continue;
     pid_t child = fork_away();
     if (child == 0) {
+      if (report != -1) close(report);
       settle(loop, conditions, found);
       return outcome(env, take_on(env, fd), 0, false);
     }
@@ -476,6 +558,7 @@ static napi_value set_name(napi_env env, napi_callback_info info) {
 void register_job(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"forkForJobs", fork_for_jobs},
+      {"reportWritten", report_written},
       {"exitNow", exit_now},
       {"setIdentity", set_identity},
       {"setName", set_name},

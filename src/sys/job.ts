@@ -38,6 +38,14 @@ export function forkForJobs(
   return result;
 }
 
+/**
+ * In a process that was forked ahead: tells its zygote what it has written to by now, once, so that the next ones have that copied beforehand. Nothing
+ * elsewhere.
+ */
+export function reportWritten(): void {
+  native.reportWritten();
+}
+
 /** Shows the words and settings as this process's command line and environment in /proc. */
 export function setIdentity(words: readonly string[], settings: readonly string[]): void {
   checked(native.setIdentity(words, settings), 'prctl', 'PR_SET_MM');

@@ -216,6 +216,7 @@ interface JobCalls {
     waitMs: number,
     shown: readonly string[] | null,
   ): { job?: Job; forked: number; isOver: boolean } | number;
+  reportWritten(): void;
   exitNow(status: number): never;
   setIdentity(words: readonly string[], settings: readonly string[]): number;
   setName(name: string): void;

@@ -90,7 +90,8 @@ function collect(pid: number): void {
   const result = native.waitFor(pid, false);
   if (result === null) return;
   watched.delete(pid);
-  entry.release();
+  // Afterwards: somebody waits to hear of it.
+  setImmediate(() => entry.release());
   let status = UNKNOWN_STATUS;
   if (typeof result === 'object') status = result.status;
   else if (result !== -ECHILD) checked(result, 'waitid', pid);

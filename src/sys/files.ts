@@ -11,6 +11,16 @@ const SEEK_HOLE = 4;
 /** A path as text, or as the bytes that it is. */
 export type Path = string | Buffer;
 
+/**
+ * Replaces a file so that a reader sees the old content or the new, never a part.
+ *
+ * @throws SysError of what failed; the old content is there then, and nothing else
+ */
+export function replaceFile(path: string, content: string | Uint8Array, mode: number): void {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : Buffer.from(content);
+  checked(native.replaceFile(whole(path, 'open'), `${path}.${process.pid}.tmp`, bytes, mode), 'replace', path);
+}
+
 /** mknod(2): a device, FIFO or socket, by the file type in the mode. */
 export function mknod(path: Path, mode: number, major: number, minor: number): void {
   checked(native.mknod(whole(path, 'mknod'), mode, major, minor), 'mknod', path.toString());

@@ -79,6 +79,7 @@ export {
   listAttributes,
   mknod,
   nextData,
+  replaceFile,
   setAttribute,
   setTimes,
   syncFileSystem,

@@ -161,6 +161,7 @@ interface MountCalls {
 
 /** files.c */
 interface FileCalls {
+  replaceFile(path: string | Buffer, temporary: string | Buffer, content: Buffer, mode: number): number;
   mknod(path: string | Buffer, mode: number, major: number, minor: number): number;
   setTimes(
     path: string | Buffer,

@@ -9,12 +9,12 @@ const opened: NodeJS.WriteStream[] = [];
 export function watchOutput(): void {
   for (const name of ['stdout', 'stderr'] as const) {
     // Node opens each when it is first asked for, which takes a moment: most commands have nothing to say on one of them.
-    const open = Object.getOwnPropertyDescriptor(process, name)!.get!;
+    const descriptor = Object.getOwnPropertyDescriptor(process, name)!;
     Object.defineProperty(process, name, {
       configurable: true,
       enumerable: true,
       get: () => {
-        const stream = open.call(process) as NodeJS.WriteStream;
+        const stream = descriptor.get!.call(process) as NodeJS.WriteStream;
         Object.defineProperty(process, name, { configurable: true, enumerable: true, value: stream });
         opened.push(stream);
         watch(stream);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { becomeSubreaper, reap } from '../../src/sys/index.js';
@@ -18,12 +18,20 @@ const words = (id: string): string[] => ['--root', dir, 'create', '--pid-file', 
 const initOf = (id: string): number => Number(readFileSync(pidFile(id), 'utf8'));
 const ended = (pid: number): Promise<unknown> => eventually('its end', () => processState(pid) === 'Z');
 
+/** Has the process a handler for the signal (proc(5), SigCgt)? */
+function heeds(pid: number, signal: number): boolean {
+  const [, caught = '0'] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+  return ((BigInt(`0x${caught}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
 before(() => becomeSubreaper());
 after(() => rmSync(dir, { recursive: true }));
 
 test('an init that looks whether its zygote is there finds it, and waits on', { timeout: 60_000 }, async () => {
   execFileSync(standIn, words('waits'), { stdio: 'ignore' });
   const pid = initOf('waits');
+  // Before that the signal would end it.
+  await eventually('it heeds the signal', () => heeds(pid, constants.signals.SIGALRM));
   // What it looks by: the clock sends it.
   process.kill(pid, 'SIGALRM');
   assert.equal(await readFile(join(dir, 'waits/exec.fifo'), 'latin1'), '0', 'it is started');

@@ -348,6 +348,8 @@ static int await_launcher(int listener, int zygote) {
     struct pollfd ready[] = {{.fd = listener, .events = POLLIN}, {.fd = zygote, .events = POLLIN}};
     if (poll(ready, 2, -1) == -1) continue;
     int fd = ready[0].revents ? accept4(listener, NULL, NULL, SOCK_CLOEXEC) : -1;
+    /* Where nothing can be opened the zygote tries by itself, and not as often as it can. */
+    if (ready[0].revents && fd == -1 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) _exit(1);
     if (fd != -1) {
       send(zygote, (char[]){TAKEN}, 1, MSG_NOSIGNAL);
       reporter = zygote;
@@ -419,6 +421,7 @@ static int fork_ahead(int listener, uv_loop_t *loop, const struct condition *con
   if (child == 0) {
     close(ends[0]);
     if (report != -1) close(report);
+    report = -1;
     settle(loop, conditions, count);
     for (size_t i = 0; i < written_count; i++) madvise((void *)(uintptr_t)written[i].from, written[i].length, MADV_POPULATE_WRITE);
     show(shown, shown + length, shown + length);
@@ -496,7 +499,10 @@ static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
       continue;
     }
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    if (fd == -1) continue;
+    if (fd == -1) {
+      if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) poll(NULL, 0, 10);
+      continue;
+    }
     pid_t child = fork_away();
     if (child == 0) {
       if (report != -1) close(report);

@@ -57,7 +57,6 @@ static napi_value pidfd_send_signal(napi_env env, napi_callback_info info) {
   return result_of(env, syscall(SYS_pidfd_send_signal, (int)integer(env, arg[0]), (int)integer(env, arg[1]), NULL, 0));
 }
 
-/* Gives the kernel what the allocator keeps for later. */
 /*
  * releaseFiles(): of files that are mapped to be read, nothing is in this process's memory any more, until it is read again. Where something of
  * a mapping has been written, as where the linker has put addresses, it stays: it could not be read again.
@@ -65,8 +64,8 @@ static napi_value pidfd_send_signal(napi_env env, napi_callback_info info) {
 static napi_value release_files(napi_env env, napi_callback_info info) {
   (void)env, (void)info;
   char line[PATH_MAX + 128], rights[5] = "";
-  unsigned long from = 0, to = 0, offset, written;
-  bool is_file = false;
+  unsigned long from = 0, to = 0, offset, kilobytes;
+  bool is_file = false, is_written = false;
   FILE *maps = fopen("/proc/self/smaps", "re");
   while (maps && fgets(line, sizeof line, maps)) {
     unsigned long start, end;
@@ -76,7 +75,11 @@ static napi_value release_files(napi_env env, napi_callback_info info) {
       to = end;
       memcpy(rights, how, sizeof rights);
       is_file = strchr(line, '/') != NULL;
-    } else if (sscanf(line, "Anonymous: %lu", &written) == 1 && written == 0 && is_file && rights[0] == 'r' && rights[1] == '-' && rights[3] == 'p') {
+      is_written = false;
+    } else if (sscanf(line, "Anonymous: %lu", &kilobytes) == 1 || sscanf(line, "Swap: %lu", &kilobytes) == 1) {
+      is_written |= kilobytes > 0;
+    } else if (strncmp(line, "VmFlags:", 8) == 0 && is_file && !is_written && rights[0] == 'r' && rights[1] == '-' && rights[3] == 'p') {
+      /* The last of what is said of a mapping. */
       madvise((void *)from, to - from, MADV_DONTNEED);
     }
   }
@@ -84,6 +87,7 @@ static napi_value release_files(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* Gives the kernel what the allocator keeps for later. */
 static napi_value trim_memory(napi_env env, napi_callback_info info) {
   (void)env, (void)info;
 #ifdef __GLIBC__

@@ -282,6 +282,17 @@ test('the connection that has found the daemon is the one that calls go by, and 
   await once(unused, 'close');
 });
 
+test('an answer that ends without a status is an error, though there was more to say', async () => {
+  answer = (stream) => {
+    stream.respond(OK);
+    stream.end(version);
+  };
+  const call = services().streaming.Stream();
+  await call.next().catch(() => undefined);
+  await assert.rejects(call.send({ type_url: 'x' }), { code: Code.Internal, message: /without a status/ });
+  await assert.rejects(services().version.Version({}), { code: Code.Internal, message: /without a status/ });
+});
+
 test('a stream that the daemon resets is no success', async () => {
   answer = (stream) => {
     stream.respond(OK);

@@ -382,6 +382,33 @@ test('what may come is heeded or passed over: pings, settings, frames of a later
   assert.ok(heard().includes(frame(frames.SETTINGS, 1, 0)));
 });
 
+test('settings that come later hold for what is under way: a window of less than nothing, and room for those that wait', async () => {
+  const heard: Buffer[] = [];
+  let socket: Socket | undefined;
+  await listening(
+    createSocketServer((one) => {
+      socket = one;
+      one.on('error', () => undefined);
+      one.on('data', (piece) => heard.push(piece));
+      one.write(frames.settingsFrame([[3, 1]]));
+    }),
+  );
+  const hears = (bytes: Buffer): Promise<unknown> =>
+    eventually('it is heard', () => Buffer.concat(heard).includes(bytes) || undefined);
+  const on = await session();
+  await hears(frame(frames.SETTINGS, 1, 0));
+  const [first, second] = [request(on), request(on)];
+  first.stream.write(Buffer.alloc(100, 'x'));
+  await hears(frame(DATA, 0, 1, Buffer.alloc(100, 'x')));
+  socket!.write(frames.settingsFrame([[4, 10]]));
+  await eventually('it is taken', () => first.stream.window === -90 || undefined);
+  first.stream.end();
+  await hears(frame(DATA, frames.END_STREAM, 1));
+  assert.equal(second.stream.id, 0, 'it waits');
+  socket!.write(frames.settingsFrame([[3, 2]]));
+  await eventually('it waits no longer', () => second.stream.id === 3 || undefined);
+});
+
 test('a connection that is about to go answers what it has, and takes nothing new', async () => {
   const server = await listening(createServer());
   let go: (() => void) | undefined;

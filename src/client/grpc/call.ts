@@ -39,7 +39,8 @@ export class Call implements Source {
       data: (piece) => this.#take(piece),
       end: () => {
         this.#isRead = true;
-        this.#endAsTold();
+        if (this.#status) this.#endAsTold();
+        else this.#breakOff(new StatusError(Code.Internal, 'the daemon has ended the call without a status'));
       },
       over: (why) => this.#end(this.#status ? this.#status.error : lost(why)),
     });

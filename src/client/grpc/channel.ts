@@ -37,7 +37,7 @@ export class Channel {
       end: (error) => {
         this.#calls.delete(call);
         // A program that has nothing else to do ends: an idle connection keeps none.
-        if (this.#calls.size === 0) session.unref();
+        if (this.#calls.size === 0) for (const one of [session, this.#session]) one?.unref();
         listener.end(error);
       },
     });

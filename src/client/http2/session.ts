@@ -70,7 +70,7 @@ export class Session implements Wire {
   request(headers: readonly Header[], listener: StreamListener): Stream {
     const block = writeHeaders(headers);
     const stream = new Stream(this, listener);
-    if (this.#streams.size >= this.#theirs.streams) this.#waiting.push({ stream, block });
+    if (this.#waiting.length > 0 || this.#streams.size >= this.#theirs.streams) this.#waiting.push({ stream, block });
     else this.#open(stream, block);
     return stream;
   }
@@ -110,11 +110,15 @@ export class Session implements Wire {
     if (!this.#streams.delete(stream.id)) return;
     this.#sending.delete(stream);
     if (code !== undefined) this.#put(frames.numbersFrame(frames.RST_STREAM, stream.id, code));
+    this.#openWaiting();
+    if (this.#isOver && this.#streams.size === 0) this.socket.end();
+  }
+
+  #openWaiting(): void {
     while (this.#waiting.length > 0 && this.#streams.size < this.#theirs.streams && !this.#isOver) {
       const next = this.#waiting.shift()!;
       this.#open(next.stream, next.block);
     }
-    if (this.#isOver && this.#streams.size === 0) this.socket.end();
   }
 
   // ---- sending
@@ -269,6 +273,7 @@ export class Session implements Wire {
       this.#theirs.window = value;
     }
     this.#put(frames.frameHeader(frames.SETTINGS, frames.ACK, 0, 0));
+    this.#openWaiting();
   }
 
   #takeGoAway(last: number, code: number, text: Buffer): void {

@@ -112,7 +112,8 @@ export class Stream {
   next(most: number): Outgoing | undefined {
     const piece = this.#outgoing[0];
     if (piece === undefined || (piece.bytes.length > 0 && most <= 0)) return undefined;
-    if (piece.bytes.length > most) {
+    // Less than nothing may be sent after a window was made smaller, but what is empty may.
+    if (piece.bytes.length > Math.max(0, most)) {
       const bytes = piece.bytes.subarray(0, most);
       piece.bytes = piece.bytes.subarray(most);
       return { bytes, isLast: false, sent: undefined };

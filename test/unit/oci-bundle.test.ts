@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Bundle, readPidFile, tryReadPidFile } from '../../src/oci/bundle.js';
+import { Bundle, readPidFile, tryReadPidFile, writeAtomic } from '../../src/oci/bundle.js';
 import { replaceFile } from '../../src/sys/index.js';
 import { tempDir } from './fixtures/support.js';
 
@@ -103,18 +103,24 @@ test('a file is kept when there is one', (t) => {
   assert.equal(readFileSync(join(dir, 'kept'), 'utf8'), 'why');
 });
 
-test('a file is replaced as a whole: who has the old one open keeps it, and nothing is left beside it', (t) => {
+for (const [how, replace] of Object.entries({ writeAtomic, replaceFile })) {
+  test(`a file is replaced as a whole by ${how}: who has the old one open keeps it, and nothing is left beside it`, (t) => {
+    const dir = tempDir(t);
+    const file = join(dir, 'f');
+    replace(file, 'the old content', 0o600);
+    const old = openSync(file, 'r');
+    replace(file, 'new', 0o640);
+    const buffer = Buffer.alloc(100);
+    assert.equal(buffer.toString('utf8', 0, readSync(old, buffer)), 'the old content');
+    closeSync(old);
+    assert.equal(readFileSync(file, 'utf8'), 'new');
+    assert.equal(modeOf(file), 0o640, 'the new mode, not that of the old file');
+    assert.deepEqual(readdirSync(dir), ['f']);
+  });
+}
+
+test('a file that cannot be replaced is as it was, and nothing is left beside it', (t) => {
   const dir = tempDir(t);
-  const file = join(dir, 'f');
-  replaceFile(file, 'the old content', 0o600);
-  const old = openSync(file, 'r');
-  replaceFile(file, 'new', 0o640);
-  const buffer = Buffer.alloc(100);
-  assert.equal(buffer.toString('utf8', 0, readSync(old, buffer)), 'the old content');
-  closeSync(old);
-  assert.equal(readFileSync(file, 'utf8'), 'new');
-  assert.equal(modeOf(file), 0o640, 'the new mode, not that of the old file');
-  assert.deepEqual(readdirSync(dir), ['f']);
   assert.throws(() => replaceFile(dir, 'x', 0o600), { code: 'EISDIR' });
   assert.throws(() => replaceFile(join(dir, 'none', 'f'), 'x', 0o600), { code: 'ENOENT' });
   assert.deepEqual(

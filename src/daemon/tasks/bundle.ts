@@ -13,8 +13,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { invalidArgument } from '../../api/errdefs.js';
 import { checkIdentifier } from '../../api/identifier.js';
-import { tryRead } from '../../oci/bundle.js';
-import { replaceFile } from '../../sys/index.js';
+import { tryRead, writeAtomic } from '../../oci/bundle.js';
 import { parseAnswer, parseBootstrap, type Bootstrap } from '../shims/answer.js';
 import { removeTree, unmountBelow } from './mounts.js';
 
@@ -86,7 +85,7 @@ export class TaskBundle {
   }
 
   writeShimBinary(path: string): void {
-    replaceFile(join(this.path, 'shim-binary-path'), path, 0o600);
+    writeAtomic(join(this.path, 'shim-binary-path'), path, 0o600);
   }
 
   /** Its shim is a sandbox's, and does not end with it. */
@@ -96,17 +95,17 @@ export class TaskBundle {
 
   /** Notes the sandbox that it is in. */
   writeSandbox(id: string): void {
-    replaceFile(join(this.path, 'sandbox'), id, 0o600);
+    writeAtomic(join(this.path, 'sandbox'), id, 0o600);
   }
 
   /** Where the runtime's state is, as runc's shims note it for their `delete` action when they create a container; a sandbox they are not told to create so. */
   writeRoot(root: string): void {
-    replaceFile(join(this.path, 'options.json'), JSON.stringify({ root }), 0o600);
-    replaceFile(join(this.path, 'runtime'), '', 0o600);
+    writeAtomic(join(this.path, 'options.json'), JSON.stringify({ root }), 0o600);
+    writeAtomic(join(this.path, 'runtime'), '', 0o600);
   }
 
   writeBootstrap(bootstrap: Bootstrap): void {
-    replaceFile(join(this.path, 'bootstrap.json'), JSON.stringify(bootstrap), 0o644);
+    writeAtomic(join(this.path, 'bootstrap.json'), JSON.stringify(bootstrap), 0o644);
   }
 
   /** Where the shim listens: by the daemon's own note, or by the shim's. Undefined when neither is there; throws when it cannot be read. */

@@ -4,11 +4,11 @@ import { join, resolve } from 'node:path';
 import { notImplemented, unknown } from '../../api/errdefs.js';
 import { containerd } from '../../api/gen/api.js';
 import { pack } from '../../api/typeurl.js';
-import { Bundle } from '../../oci/bundle.js';
+import { Bundle, writeAtomic } from '../../oci/bundle.js';
 import { parseExact } from '../../oci/json.js';
 import type { ExecLaunch, Launch, ProcessIo, RuntimePort } from '../../runc/index.js';
 import { unlessGone } from '../../sys/error.js';
-import { isChild, replaceFile } from '../../sys/index.js';
+import { isChild } from '../../sys/index.js';
 import { TtrpcError } from '../../ttrpc/index.js';
 import type { Custom, TaskHandlers } from '../task/custom.js';
 import type { Logger } from '../observe/log.js';
@@ -113,7 +113,7 @@ class AuthoredRuntime implements RuntimePort, CallOptions {
     const pid = await this.#ask('create', () => container.withIo(io, async () => this.shim.create(container, this)));
     this.#check('create', pid);
     writeInit(container.bundle, pid);
-    replaceFile(pidFile, String(pid), 0o644);
+    writeAtomic(pidFile, String(pid), 0o644);
     // What outlives the init is killed then; in a pid namespace of its own the kernel does it.
     container.record.sharesPidNamespace = pidNamespace(pid) === pidNamespace(process.pid);
     return pid;

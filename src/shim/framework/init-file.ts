@@ -1,7 +1,6 @@
 /** Which process the init was, for whoever cleans up after a shim that was killed: a pid alone may be another's by then. */
 import { join } from 'node:path';
-import { tryRead } from '../../oci/bundle.js';
-import { replaceFile } from '../../sys/index.js';
+import { tryRead, writeAtomic } from '../../oci/bundle.js';
 
 const NAME = 'init.json';
 
@@ -14,7 +13,7 @@ interface Init {
 /** Notes the init in the bundle. One that has ended already is not noted. */
 export function writeInit(bundle: string, pid: number): void {
   const started = startOf(pid);
-  if (started !== undefined) replaceFile(join(bundle, NAME), JSON.stringify({ pid, started } satisfies Init), 0o600);
+  if (started !== undefined) writeAtomic(join(bundle, NAME), JSON.stringify({ pid, started } satisfies Init), 0o600);
 }
 
 /** Kills the init that was noted, if it is still that process. Returns its pid, 0 when none was noted. */

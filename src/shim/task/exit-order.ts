@@ -15,7 +15,7 @@
  *
  * An exec's has 1, 6, 7, 8 and 9. What goes wrong in one of them is logged, and keeps no exit from being published.
  */
-import type { ExitStatus } from '../../sys/index.js';
+import { replaceFile, type ExitStatus } from '../../sys/index.js';
 import type { ProcessRecord } from '../record/record.js';
 import { move } from '../record/states.js';
 import { quietly, type LiveExec, type Parts } from './parts.js';
@@ -62,7 +62,7 @@ export class ExitOrder {
     if (init.state === 'deleted' || init.state === 'abandoned') return;
     const exit = { pid: init.pid, status, exitedAt: init.exitedAt };
     this.parts.shim.observations.changes.noteExit();
-    quietly(this.parts, 'writing the exit status to disk', () => bundle.writeExit(exit));
+    quietly(this.parts, 'writing the exit status to disk', () => bundle.writeExit(exit, replaceFile));
   }
 
   /** Nothing has to come before the init's exit any more. */

@@ -247,15 +247,6 @@ static napi_value job_object(napi_env env, struct job *job) {
   return object;
 }
 
-/* The first that a forked process does; what it can do before there is a job for it. */
-static void settle(uv_loop_t *loop, const struct condition *conditions, size_t count) {
-  for (size_t i = 0; i < count; i++) renew_condition(conditions[i].at);
-  int status = uv_loop_fork(loop);
-  setpgid(0, 0);
-  end_idle_class(getpid());
-  if (status != 0) _exit(1);
-}
-
 /* In the forked process: it is to have the job, or to end. */
 static napi_value take_on(napi_env env, int fd) {
   struct job job = {.descriptors = {-1, -1, -1, -1, -1}, .listener = -1};
@@ -342,6 +333,18 @@ static size_t written_count;
 /* Who has just been taken has the processors to itself for so long, and somebody else may come. */
 #define HEAD_START_MS 20
 
+/* The first that a forked process does; what it can do before there is a job for it. */
+static void settle(uv_loop_t *loop, const struct condition *conditions, size_t count) {
+  /* The zygote's, who hears of others by it. */
+  if (report != -1) close(report);
+  report = -1;
+  for (size_t i = 0; i < count; i++) renew_condition(conditions[i].at);
+  int status = uv_loop_fork(loop);
+  setpgid(0, 0);
+  end_idle_class(getpid());
+  if (status != 0) _exit(1);
+}
+
 /* In the one that was forked ahead: the connection to its launcher. */
 static int await_launcher(int listener, int zygote) {
   for (;;) {
@@ -420,8 +423,6 @@ static int fork_ahead(int listener, uv_loop_t *loop, const struct condition *con
   pid_t child = fork_away();
   if (child == 0) {
     close(ends[0]);
-    if (report != -1) close(report);
-    report = -1;
     settle(loop, conditions, count);
     for (size_t i = 0; i < written_count; i++) madvise((void *)(uintptr_t)written[i].from, written[i].length, MADV_POPULATE_WRITE);
     show(shown, shown + length, shown + length);
@@ -505,7 +506,6 @@ static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
     }
     pid_t child = fork_away();
     if (child == 0) {
-      if (report != -1) close(report);
       settle(loop, conditions, found);
       return outcome(env, take_on(env, fd), 0, false);
     }

@@ -38,21 +38,19 @@ export interface Wire {
   forget(stream: Stream, code?: number): void;
 }
 
-interface Piece {
+/** What is to be sent, or goes into one frame. */
+export interface Outgoing {
   bytes: Buffer;
   readonly isLast: boolean;
   readonly sent: (() => void) | undefined;
 }
-
-/** What goes into one frame. */
-export type Outgoing = Piece;
 
 export class Stream {
   /** 0 for as long as the other side does not know of it. */
   id = 0;
   /** So many bytes may be sent. */
   window = 0;
-  readonly #outgoing: Piece[] = [];
+  readonly #outgoing: Outgoing[] = [];
   #isWritten = false;
   #hasSent = false;
   #isPaused = false;
@@ -169,7 +167,7 @@ export class Stream {
     this.listener.over(why);
   }
 
-  #put(piece: Piece): void {
+  #put(piece: Outgoing): void {
     if (this.#isOver || this.#isWritten || this.#hasSent) {
       piece.sent?.();
       return;

@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { checked, SysError } from './error.js';
-import { native } from './native.js';
+import { native, type WaitResult } from './native.js';
 import { READABLE, Watch } from './watch.js';
 
 const { ECHILD, ESRCH } = constants.errno;
@@ -90,8 +90,16 @@ function collect(pid: number): void {
   const result = native.waitFor(pid, false);
   if (result === null) return;
   watched.delete(pid);
-  // Afterwards: somebody waits to hear of it.
-  setImmediate(() => entry.release());
+  try {
+    tell(entry, pid, result);
+  } finally {
+    // After those who wait to hear of it; before what they have promised goes on, so that whoever is answered finds it
+    // closed.
+    entry.release();
+  }
+}
+
+function tell(entry: Watched, pid: number, result: WaitResult | number): void {
   let status = UNKNOWN_STATUS;
   if (typeof result === 'object') status = result.status;
   else if (result !== -ECHILD) checked(result, 'waitid', pid);

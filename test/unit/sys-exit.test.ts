@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { native } from '../../src/sys/native.js';
 import { isWatched, onExit, reap, spawn } from '../../src/sys/index.js';
 import { eventually } from '../support/eventually.js';
+import { descriptorsOf } from '../support/machine.js';
 import { leavesNothingOpen, processState } from './fixtures/support.js';
 
 const nowhere = openSync('/dev/null', 'r+');
@@ -121,6 +122,15 @@ test('nothing stays open', () =>
     const pid = unwatched('exit 0');
     await Promise.all([exitOf(pid), exitOf(pid)]);
   }));
+
+test('who is answered finds nothing of it open any more', async () => {
+  const pidfds = (): number => descriptorsOf(process.pid).filter((file) => file.includes('pidfd')).length;
+  const before = pidfds();
+  const exit = exitOf(unwatched('exit 0'));
+  assert.equal(pidfds(), before + 1);
+  await exit;
+  assert.equal(pidfds(), before);
+});
 
 test('field 2: an exit is told though nobody listens for SIGCHLD: each process that is waited for has a pidfd', async () => {
   assert.equal(process.listenerCount('SIGCHLD'), 0);

@@ -165,9 +165,10 @@ test('what it depends on is what its libraries import, and no more', () => {
   assert.ok(Object.keys(lock.packages).length < 60, `${Object.keys(lock.packages).length} packages`);
   const bytes = (root: string): number =>
     filesBelow(root).reduce((sum, file) => sum + statSync(join(root, file)).size, 0);
-  assert.ok(statSync(tarball).size < 6e6, `${statSync(tarball).size} bytes packed`);
-  assert.ok(bytes(installed) < 22e6, `${bytes(installed)} bytes of our own`);
-  assert.ok(bytes(join(project, 'node_modules')) < 43e6, `${bytes(join(project, 'node_modules'))} bytes in all`);
+  // Of which 0.5 and 1.5 are a bundle for `ps` and its compiled code.
+  assert.ok(statSync(tarball).size < 6.5e6, `${statSync(tarball).size} bytes packed`);
+  assert.ok(bytes(installed) < 23e6, `${bytes(installed)} bytes of our own`);
+  assert.ok(bytes(join(project, 'node_modules')) < 44e6, `${bytes(join(project, 'node_modules'))} bytes in all`);
 });
 
 /** The sources of the libraries' rooms, to which an editor goes from a declaration. */

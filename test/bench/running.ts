@@ -3,11 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { ContainerdTaskV2Task as TaskV2, ContainerdTaskV3Task as TaskV3 } from '../../src/api/index.js';
-import { connect } from '../../src/ttrpc/index.js';
 import { bareRunc } from './bare.js';
 import { pause, type Lab } from './lab.js';
+import { load, type Load } from './load.js';
 import { NAMESPACE, type Running, type Shim, type Tasks } from './shim.js';
-import { quantile, type Row } from './statistics.js';
+import { type Row } from './statistics.js';
 import { flat, type Turns } from './turns.js';
 
 /** After it a shim has done all that it does once it is idle. */
@@ -16,7 +16,8 @@ export const REST_MS = 15_000;
 const SHORTLY_MS = 1_000;
 /** Containers of each shim that rest at the same time. */
 const ASLEEP = 4;
-const CONNECTIONS = 64;
+/** Questions at the same time. */
+const UNDER_WAY = 64;
 
 /** What an exec runs. */
 export function processOf(args: readonly string[]): { type_url: string; value: Uint8Array } {
@@ -176,54 +177,35 @@ export async function exit(turns: Turns): Promise<Row[]> {
   return [{ name: 'exit to TaskExit', unit: 'ms', samples, goal: { ratio: 0.7 } }];
 }
 
-/** State calls per second on one connection, with 64 under way. */
-async function stateRate({ task, bundle: { id } }: Running): Promise<number> {
-  const total = 40_000;
-  let left = total;
-  const from = performance.now();
-  await Promise.all(
-    Array.from({ length: CONNECTIONS }, async () => {
-      while (left-- > 0) await task.State({ id });
-    }),
-  );
-  return total / ((performance.now() - from) / 1000);
-}
-
-/** The latency of State that one call in a hundred exceeds, with one call under way on each of 64 connections. */
-async function stateLatency({ address, version, bundle: { id } }: Running): Promise<number> {
-  const clients = await Promise.all(Array.from({ length: CONNECTIONS }, () => connect(address)));
-  const took: number[] = [];
-  await Promise.all(
-    clients.map(async (one) => {
-      const task = version >= 3 ? one.service(TaskV3) : one.service(TaskV2);
-      for (let i = 0; i < 300; i++) {
-        const from = performance.now();
-        await task.State({ id });
-        took.push(performance.now() - from);
-      }
-    }),
-  );
-  for (const one of clients) one.close();
-  return quantile(took, 0.99);
+/** State, asked 20,000 times of one shim. */
+async function askState({ address, version, bundle: { id } }: Running, connections: number): Promise<Load> {
+  const { name: service, methods } = version >= 3 ? TaskV3 : TaskV2;
+  const payload = methods.State.request.encode({ id }).finish();
+  const to = address.replace(/^unix:\/\//, '');
+  return load(to, { service, method: 'State', payload }, { connections, depth: UNDER_WAY / connections, total: 20_000 });
 }
 
 export async function calls(turns: Turns): Promise<Row[]> {
   const rounds = Math.ceil(turns.rounds / 4);
-  // The first turn has our own client compiled before anybody is measured with it.
-  const of = (what: string, measure: (one: Running) => Promise<number>): Promise<Row['samples']> =>
-    turns.alone(what, rounds, (shim) => sleeping(turns.lab, shim, measure), { warmUp: 1 });
+  const of = (what: string, connections: number, number: (load: Load) => number): Promise<Row['samples']> =>
+    turns.alone(
+      what,
+      rounds,
+      (shim) => sleeping(turns.lab, shim, async (one) => number(await askState(one, connections))),
+      { warmUp: 1 },
+    );
   return [
     {
       name: 'State calls, 64 on one connection',
       unit: '/s',
       less: false,
-      samples: await of('State calls', stateRate),
+      samples: await of('State calls', 1, ({ perSecond }) => perSecond),
       goal: { ratio: 1.2 },
     },
     {
       name: 'State, 99th of 100, 64 connections',
       unit: 'ms',
-      samples: await of('State latency', stateLatency),
+      samples: await of('State latency', UNDER_WAY, ({ ofHundred }) => ofHundred),
       goal: { ratio: 0.8 },
     },
   ];

@@ -43,7 +43,7 @@ src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	@touch $@
 
 # What copies and spawns is the monitor's, and where there is none the addon's.
-ADDON := $(wildcard src/sys/*.c) src/monitor/copy.c src/monitor/entries.c src/monitor/spawn.c
+ADDON := $(wildcard src/sys/*.c) src/monitor/answers.c src/monitor/copy.c src/monitor/entries.c src/monitor/spawn.c
 LAUNCHER := $(wildcard src/monitor/*.c)
 
 dist/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h src/monitor/*.h)

@@ -10,8 +10,8 @@
 /* A frame's header: how long the rest is and its stream, both big endian; its type, and flags. */
 #define HEADER 10
 #define TYPE_REQUEST 1
-/* A request for how a container is has a few hundred bytes. */
-#define LONGEST 4096
+/* What is looked at in one turn, and what is sent in one call: a request for how a container is has some hundred bytes, and its answer some hundred. */
+#define TOGETHER 4096
 /* Fields of a request: varint timeout_nano = 4, and repeated message metadata = 5. */
 #define TAG_TIMEOUT 0x20
 #define TAG_METADATA 0x2a
@@ -96,41 +96,55 @@ static char *reply_to(const uint8_t *request, size_t length, size_t *reply_lengt
 
 static uint32_t big_endian(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
 
-/* One frame, of which so much is there; 0 when it is not to be answered here, else how long it is. */
-static size_t answer_frame(int fd, const uint8_t *frame, size_t length, uint32_t *last_stream) {
-  if (length < HEADER) return 0;
+/* The reply to the frame of which so much is there, and how long that is; NULL when it is not to be answered here. */
+static char *reply_to_frame(const uint8_t *frame, size_t length, uint32_t last_stream, size_t *frame_length, size_t *reply_length) {
+  if (length < HEADER) return NULL;
   size_t body = big_endian(frame);
   uint32_t stream = big_endian(frame + 4);
-  if (body > length - HEADER || frame[8] != TYPE_REQUEST || frame[9] != 0) return 0;
-  /* What a client must not do is a worker's to say. */
-  if (stream % 2 != 1 || stream <= *last_stream) return 0;
-  size_t reply_length;
-  char *reply = reply_to(frame + HEADER, body, &reply_length);
-  if (!reply) return 0;
-  memcpy(reply + 4, frame + 4, 4);
-  /* There is room for all of something so short, or for nothing of it. */
-  ssize_t n;
-  do n = send(fd, reply, reply_length, MSG_NOSIGNAL | MSG_DONTWAIT);
-  while (n == -1 && errno == EINTR);
-  if (n != (ssize_t)reply_length) return 0;
-  *last_stream = stream;
-  return HEADER + body;
+  if (body > length - HEADER || frame[8] != TYPE_REQUEST || frame[9] != 0) return NULL;
+  /* What a client must not do is not said here. */
+  if (stream % 2 != 1 || stream <= last_stream) return NULL;
+  *frame_length = HEADER + body;
+  char *reply = reply_to(frame + HEADER, body, reply_length);
+  if (reply) memcpy(reply + 4, frame + 4, 4);
+  return reply;
 }
 
-bool answers_give(uint32_t place, int fd) {
-  struct answering *asker = NULL;
+/* There is room for all of something so short, or for nothing of it. */
+static bool send_whole(int fd, const char *bytes, size_t length) {
+  ssize_t n;
+  do n = send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (n == -1 && errno == EINTR);
+  return n == (ssize_t)length;
+}
+
+uint32_t *answers_asker(uint32_t place) {
   for (uint32_t i = 0; i < all_connections; i++)
-    if (connection(i)->place == place) asker = connection(i);
-  if (!asker) return false;
-  uint8_t buffer[LONGEST];
-  ssize_t there = recv(fd, buffer, sizeof buffer, MSG_PEEK | MSG_DONTWAIT);
+    if (connection(i)->place == place) return &connection(i)->last_stream;
+  return NULL;
+}
+
+bool answers_give(int fd, uint32_t *last_stream) {
+  uint8_t asked[TOGETHER];
+  char replies[TOGETHER];
+  if (!all) return false;
+  ssize_t there = recv(fd, asked, sizeof asked, MSG_PEEK | MSG_DONTWAIT);
   if (there == -1 && (errno == EAGAIN || errno == EINTR)) return true;
-  size_t done = 0;
-  for (size_t frame; there > 0 && done < (size_t)there; done += frame, given++) {
-    frame = answer_frame(fd, buffer + done, (size_t)there - done, &asker->last_stream);
-    if (frame == 0) break;
+  size_t done = 0, filled = 0, frame_length, reply_length;
+  uint32_t last = *last_stream;
+  int32_t count = 0;
+  while (there > 0) {
+    char *reply = reply_to_frame(asked + done, (size_t)there - done, last, &frame_length, &reply_length);
+    if (!reply || reply_length > sizeof replies - filled) break;
+    memcpy(replies + filled, reply, reply_length);
+    last = big_endian(asked + done + 4);
+    filled += reply_length;
+    done += frame_length;
+    count++;
   }
+  if (count == 0 || !send_whole(fd, replies, filled)) return false;
+  *last_stream = last;
+  given += count;
   /* What has been looked at is there, all of it. */
-  if (done > 0 && recv(fd, buffer, done, MSG_DONTWAIT) != (ssize_t)done) return false;
-  return done > 0;
+  return recv(fd, asked, done, MSG_DONTWAIT) == (ssize_t)done;
 }

@@ -428,7 +428,8 @@ static void without_worker(void) {
         ready[i] = wanted_by(by_place[i]);
       } else if (!is_wanted) {
         /* Else what has ended meanwhile comes first. */
-        is_over = !answers_give((uint32_t)places[i], ready[i].fd);
+        uint32_t *asker = answers_asker((uint32_t)places[i]);
+        is_over = !asker || !answers_give(ready[i].fd, asker);
       }
       if (!is_over) continue;
       woken_by = places[i];

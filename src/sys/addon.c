@@ -18,6 +18,7 @@ NAPI_MODULE_INIT() {
       register_sockets,
       register_shared,
       register_watch,
+      register_answers,
       register_mount,
       register_loop,
       register_mapped,

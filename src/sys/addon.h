@@ -13,6 +13,7 @@ void register_clock(napi_env env, napi_value exports);
 void register_sockets(napi_env env, napi_value exports);
 void register_shared(napi_env env, napi_value exports);
 void register_watch(napi_env env, napi_value exports);
+void register_answers(napi_env env, napi_value exports);
 void register_mount(napi_env env, napi_value exports);
 void register_loop(napi_env env, napi_value exports);
 void register_mapped(napi_env env, napi_value exports);

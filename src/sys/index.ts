@@ -64,6 +64,7 @@ export {
   trySend,
 } from './sockets.js';
 export { Watch, READABLE, WRITABLE } from './watch.js';
+export { forgetAnswers, keepAnswers, type Answer } from './answers.js';
 export {
   attachLoop,
   attachMount,

@@ -4,6 +4,7 @@
  */
 import { constants, openSync } from 'node:fs';
 import { constants as system } from 'node:os';
+import { bytesOfAnswers, type Answer } from './answers.js';
 import { checked, SysError } from './error.js';
 import type { EntryStream } from './entries.js';
 import { native, type GivenRecord, type Successor } from './native.js';
@@ -105,8 +106,7 @@ function intoOf(one: Resting): number {
 export interface Answers {
   /** By whom it may be asked: the place of a connection in the list that is left, and the last stream that its client has begun. */
   readonly connections: readonly { readonly place: number; readonly lastStreamId: number }[];
-  /** How a request begins, without its time limit and its metadata; and the frame that answers it, for any stream. */
-  readonly texts: readonly { readonly request: Uint8Array; readonly reply: Uint8Array }[];
+  readonly texts: readonly Answer[];
 }
 
 /**
@@ -128,11 +128,8 @@ export function leaveWithMonitor(
 
 /** As ASK_ANSWERS has it (monitor/handover.h). */
 function bytesOf({ connections, texts }: Answers): Buffer {
-  const asBytes = (...numbers: number[]): Buffer => Buffer.from(Uint32Array.from(numbers).buffer);
-  return Buffer.concat([
-    ...connections.map(({ place, lastStreamId }) => asBytes(place, lastStreamId)),
-    ...texts.flatMap(({ request, reply }) => [asBytes(request.length, reply.length), request, reply]),
-  ]);
+  const askers = Uint32Array.from(connections.flatMap(({ place, lastStreamId }) => [place, lastStreamId]));
+  return Buffer.concat([Buffer.from(askers.buffer), bytesOfAnswers(texts)]);
 }
 
 /** The same for the case that this process ends without a word before it has done so again; it goes on, with its own. */

@@ -143,8 +143,15 @@ interface SharedCalls {
 interface WatchCalls {
   watchOpen(fd: number, callback: (status: number, events: number) => void): unknown;
   watchFor(handle: unknown, events: number): number;
+  watchAnswering(handle: unknown, ledger: Uint32Array, place: number, quiet: number): void;
   watchClose(handle: unknown): void;
   watchUnref(handle: unknown): void;
+}
+
+/** answers.c */
+interface AnswerCalls {
+  answersKeep(bytes: Buffer): number;
+  answersForget(): number;
 }
 
 /** mount.c, loop.c, mapped.c */
@@ -233,6 +240,7 @@ export interface Native
     SocketCalls,
     SharedCalls,
     WatchCalls,
+    AnswerCalls,
     MountCalls,
     FileCalls,
     TerminalCalls,

@@ -3,6 +3,7 @@
  * of it takes opaque pointers, so no libuv header is needed.
  */
 #define _GNU_SOURCE
+#include "../monitor/answers.h"
 #include "addon.h"
 #include "arguments.h"
 
@@ -19,13 +20,24 @@ extern void *uv_handle_get_data(const uv_handle_t *handle);
 extern void uv_handle_set_data(uv_handle_t *handle, void *data);
 extern void uv_unref(uv_handle_t *handle);
 #define UV_POLL 8
+#define UV_READABLE 1
 
 struct watch {
   uv_handle_t *handle;
   napi_env env;
   napi_ref callback;
   napi_async_context context;
+  int fd, wanted;
+  /* Of a connection, see watchAnswering(): what it is like in the ledger, then the last stream of its client. */
+  napi_ref ledger;
+  uint32_t *answering, quiet;
 };
+
+/* What is ready to be answered has been. */
+static bool answered(const struct watch *w, int status, int events) {
+  if (!w->answering || status != 0 || events != UV_READABLE || w->wanted != UV_READABLE) return false;
+  return w->answering[0] == w->quiet && answers_give(w->fd, &w->answering[1]);
+}
 
 static void watch_free(uv_handle_t *handle) {
   struct watch *w = uv_handle_get_data(handle);
@@ -35,6 +47,7 @@ static void watch_free(uv_handle_t *handle) {
 
 static void watch_ready(uv_handle_t *handle, int status, int events) {
   struct watch *w = uv_handle_get_data(handle);
+  if (answered(w, status, events)) return;
   napi_env env = w->env;
   napi_handle_scope scope;
   napi_value fn, global, args[2];
@@ -60,7 +73,8 @@ static napi_value watch_open(napi_env env, napi_callback_info info) {
   struct watch *w = calloc(1, sizeof *w);
   w->handle = calloc(1, uv_handle_size(UV_POLL));
   w->env = env;
-  int rc = uv_poll_init(loop, w->handle, (int)integer(env, arg[0]));
+  w->fd = (int)integer(env, arg[0]);
+  int rc = uv_poll_init(loop, w->handle, w->fd);
   if (rc < 0) {
     free(w->handle);
     free(w);
@@ -86,8 +100,26 @@ static napi_value watch_for(napi_env env, napi_callback_info info) {
   ARGS(2);
   struct watch *w = watch_of(env, arg[0]);
   if (!w) return throw_type(env, "not a watch");
-  int events = (int)integer(env, arg[1]);
-  return number(env, events ? uv_poll_start(w->handle, events, watch_ready) : uv_poll_stop(w->handle));
+  w->wanted = (int)integer(env, arg[1]);
+  return number(env, w->wanted ? uv_poll_start(w->handle, w->wanted, watch_ready) : uv_poll_stop(w->handle));
+}
+
+/*
+ * watchAnswering(handle, ledger, place, quiet): what comes on this connection is answered without the callback where an answer is ready (answersKeep)
+ * and the word at that place of a Uint32Array is this one; the next word is the last stream of its client.
+ */
+static napi_value watch_answering(napi_env env, napi_callback_info info) {
+  ARGS(4);
+  struct watch *w = watch_of(env, arg[0]);
+  void *words;
+  size_t length, place = (size_t)integer(env, arg[2]);
+  napi_typedarray_type type;
+  if (!w || napi_get_typedarray_info(env, arg[1], &type, &length, &words, NULL, NULL) != napi_ok || type != napi_uint32_array || place + 2 > length || w->ledger)
+    return throw_type(env, "not a watch, or not a ledger");
+  napi_create_reference(env, arg[1], 1, &w->ledger);
+  w->answering = (uint32_t *)words + place;
+  w->quiet = (uint32_t)integer(env, arg[3]);
+  return NULL;
 }
 
 /* watchClose(handle): must be called once, before the descriptor is closed. */
@@ -97,6 +129,9 @@ static napi_value watch_close(napi_env env, napi_callback_info info) {
   if (!w || !w->callback) return throw_type(env, "not an open watch");
   napi_delete_reference(env, w->callback);
   w->callback = NULL;
+  w->answering = NULL;
+  if (w->ledger) napi_delete_reference(env, w->ledger);
+  w->ledger = NULL;
   napi_async_destroy(env, w->context);
   uv_poll_stop(w->handle);
   uv_close(w->handle, watch_free);
@@ -119,6 +154,7 @@ void register_watch(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"watchOpen", watch_open},
       {"watchFor", watch_for},
+      {"watchAnswering", watch_answering},
       {"watchClose", watch_close},
       {"watchUnref", watch_unref},
   };

@@ -35,6 +35,16 @@ export class Watch {
     this.#poll.update();
   }
 
+  /**
+   * What comes on this connection is answered without the callback, where an answer is ready (keepAnswers) and nothing but READABLE is
+   * wanted. Once, and not for one that shares its descriptor.
+   *
+   * @param ledger has at `place` a word that must be `quiet`, and behind it the last stream that the client has begun, which is kept up to date
+   */
+  answers(ledger: Uint32Array, place: number, quiet: number): void {
+    native.watchAnswering(this.#poll.handle, ledger, place, quiet);
+  }
+
   /** For the poll alone: what is waited for. */
   get wanted(): number {
     return this.#wanted;

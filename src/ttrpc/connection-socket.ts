@@ -35,6 +35,8 @@ export interface CallAccount {
   asked(streamId: number, request: Uint8Array, ended?: number): void;
   /** Its last frame is among what was written to the socket. */
   answered(streamId: number): void;
+  /** The last stream that its client has begun, be it one that was answered without the server. */
+  lastStreamId(): number;
 }
 
 /** Node has no public way to a socket's descriptor. Undefined for one that is closed. */

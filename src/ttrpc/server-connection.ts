@@ -64,7 +64,8 @@ export class ServerConnection implements ConnectionInfo {
   readonly #output: Output;
   readonly #gate: ReadGate;
   readonly #decoder = new FrameDecoder();
-  #lastStreamId = 0;
+  /** Of those that came here. */
+  #lastSeen = 0;
   /** Requests up to this one may come once more, and are known. */
   #knownStreamId = 0;
   #begun = false;
@@ -101,7 +102,7 @@ export class ServerConnection implements ConnectionInfo {
 
   /** Goes on where another process has left off. */
   resume({ lastStreamId, begun, isSudden = false }: ResumedConnection): this {
-    this.#lastStreamId = lastStreamId;
+    this.#lastSeen = lastStreamId;
     this.#begun = begun;
     if (isSudden) this.#knownStreamId = lastStreamId;
     return this;
@@ -118,6 +119,10 @@ export class ServerConnection implements ConnectionInfo {
   #answerEarlier(streamId: number, answer: Uint8Array | TtrpcError): void {
     this.#write(answer instanceof TtrpcError ? errorFrame(streamId, answer) : replyFrame(streamId, answer));
     this.#account?.answered(streamId);
+  }
+
+  get #lastStreamId(): number {
+    return Math.max(this.#lastSeen, this.#account?.lastStreamId() ?? 0);
   }
 
   get socket(): ConnectionSocket {
@@ -183,7 +188,7 @@ export class ServerConnection implements ConnectionInfo {
         this.#complain(streamId, Code.InvalidArgument, 'StreamID cannot be re-used and must increment');
         return;
       }
-      this.#lastStreamId = streamId;
+      this.#lastSeen = streamId;
       this.#account?.asked(streamId, payload);
       this.#receiveRequest(streamId, frame.flags, payload);
     }

@@ -40,6 +40,9 @@ export async function load(
     input: encodeRequest({ ...request, timeoutMs: undefined, metadata: [] }),
     env: {},
   });
-  const [seconds = NaN, half = NaN, ofHundred = NaN, slowest = NaN] = Buffer.from(output).toString().split(' ').map(Number);
+  const [seconds = NaN, half = NaN, ofHundred = NaN, slowest = NaN] = Buffer.from(output)
+    .toString()
+    .split(' ')
+    .map(Number);
   return { perSecond: total / seconds, half, ofHundred, slowest };
 }

@@ -182,7 +182,11 @@ async function askState({ address, version, bundle: { id } }: Running, connectio
   const { name: service, methods } = version >= 3 ? TaskV3 : TaskV2;
   const payload = methods.State.request.encode({ id }).finish();
   const to = address.replace(/^unix:\/\//, '');
-  return load(to, { service, method: 'State', payload }, { connections, depth: UNDER_WAY / connections, total: 20_000 });
+  return load(
+    to,
+    { service, method: 'State', payload },
+    { connections, depth: UNDER_WAY / connections, total: 20_000 },
+  );
 }
 
 export async function calls(turns: Turns): Promise<Row[]> {

@@ -12,6 +12,8 @@ export interface Metrics {
   requestsPending: number;
   /** Of a sleeping shim, by its monitor; not among the requests. */
   requestsAnsweredAsleep: number;
+  /** Of the requests: for how a container is, by what was ready. */
+  requestsAnsweredReady: number;
   runtimeCommands: Record<string, { count: number; failed: number; totalMs: number }>;
   runtimeCommandsRunning: number;
   /** How much later than due a timer of the event loop fired just now. */
@@ -46,6 +48,7 @@ export async function measure(sources: Sources): Promise<Metrics> {
     requests: used(sources.requestTotals()),
     requestsPending: sources.requests().length,
     requestsAnsweredAsleep: sources.sleep().answered ?? 0,
+    requestsAnsweredReady: sources.counters.answeredReady,
     runtimeCommands: used(sources.commandTotals()),
     runtimeCommandsRunning: sources.commands().length,
     loopDelayMs,

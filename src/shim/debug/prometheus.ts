@@ -49,6 +49,11 @@ export function prometheus(metrics: Metrics, { record }: Sources): string {
     'Requests for how a container is, of a shim that sleeps; not among the others.',
     m.requestsAnsweredAsleep,
   );
+  counter(
+    'requests_answered_ready_total',
+    'Requests for how a container is whose answer was ready; they are among the others.',
+    m.requestsAnsweredReady,
+  );
   add(
     'runtime_commands_total',
     'counter',

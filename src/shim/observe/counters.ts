@@ -5,8 +5,10 @@ export interface Counters {
   execsFinished: number;
   /** Between processes and their clients, handed over by the kernel or not; a logger's standard output is its own. */
   bytesCopied: number;
+  /** Requests for how a container is whose answer was ready; they are among the others. */
+  answeredReady: number;
 }
 
 export function newCounters(): Counters {
-  return { execsStarted: 0, execsFinished: 0, bytesCopied: 0 };
+  return { execsStarted: 0, execsFinished: 0, bytesCopied: 0, answeredReady: 0 };
 }

@@ -19,7 +19,7 @@ export interface RequestTotal {
 /** Who is told of requests. */
 export interface RequestListener {
   /** Called with each request. */
-  onRequest(): void;
+  onRequest(method: string): void;
   /** Called with each request that is more than a question, as only a client of the daemon makes them. */
   onCommand(): void;
   /** Called before such a request is answered, whatever became of it. */
@@ -51,6 +51,12 @@ export class Requests {
     }
   }
 
+  /** So many were answered where nobody saw them. */
+  answered(method: string, count: number): void {
+    const total = this.#totals.get(method);
+    if (total) total.count += count;
+  }
+
   /** By method. */
   totals(): ReadonlyMap<string, Readonly<RequestTotal>> {
     return this.#totals;
@@ -74,7 +80,7 @@ export class Requests {
     const isQuiet = QUIET.has(method);
     return (request, context) => {
       total.count++;
-      listener.onRequest();
+      listener.onRequest(method);
       if (!isQuiet) {
         this.timeline.mark(`${method}: asked`, request.id);
         listener.onCommand();

@@ -139,6 +139,8 @@ export class ExitOrder {
     const noneLeft = record === this.parts.record.init && !this.parts.record.sharesPidNamespace;
     quietly(this.parts, 'closing the output at exit', () => process.stdio?.processExited(noneLeft));
     process.wake();
+    // Be there somebody to tell or not.
+    this.parts.shim.observations.changes.note();
     this.parts.events.exit(id, record);
   }
 

@@ -107,6 +107,16 @@ export class Ledger {
     return undefined;
   }
 
+  /** The last stream that its client has begun. */
+  lastStreamId(connection: number): number {
+    return this.#words[connectionAt(connection) + 1]!;
+  }
+
+  /** Where it says that a connection is between frames and has been used, in which word; the last stream is the next. */
+  quiet(connection: number): { words: Uint32Array; place: number; quiet: number } {
+    return { words: this.#words, place: connectionAt(connection), quiet: OPEN | BEGUN };
+  }
+
   /** It is closed, with all that was asked on it. */
   disconnect(connection: number, places: Iterable<number>): void {
     for (const place of places) this.answered(place);

@@ -31,6 +31,7 @@ import type { Invocation } from '../program/flags.js';
 import { Acceptor } from '../program/accept.js';
 import type { Listening } from '../program/listen.js';
 import { Forgotten } from './forgotten.js';
+import type { ContainerRecord } from '../record/record.js';
 import type { FifoLogger } from '../observe/log.js';
 import type { Observations } from '../observe/observations.js';
 import { staysAwake } from '../task/resting.js';
@@ -51,6 +52,7 @@ import {
 } from './handover.js';
 import { CannotRest, keepsFromLeaving, Leaving, type Found } from './leaving.js';
 import { Ledger } from './ledger.js';
+import { ReadyAnswers } from './ready-answers.js';
 import { Replacement } from './replacement.js';
 import { Rest } from './rest.js';
 import { Sleep, woken, type SleepRecord } from './sleep.js';
@@ -134,6 +136,7 @@ export class Service {
   readonly #cpuBefore: number;
   readonly #containers: Containers;
   readonly #ledger = Ledger.open();
+  readonly #ready: ReadyAnswers | undefined;
   readonly #checkpoints = new Checkpoints(() => this.#keep());
   /** Why the monitor has nothing that another could go on with; undefined while it has. */
   #irreplaceable: string | undefined;
@@ -234,12 +237,30 @@ export class Service {
     this.#begun = new Promise((resolve) => (this.#begin = resolve));
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
     const rest = (this.#rest = new Rest({ isForked }));
+    // What an author has made of the questions is not known here, and who sees calls first is to see all of them.
+    if (!custom?.handlers && interceptors.length === 0 && !isRehearsal)
+      this.#ready = new ReadyAnswers(
+        () => answersOf(Object.values(shim.record.containers), containers),
+        (count) => {
+          // Most of them are.
+          observations.requests.answered('State', count);
+          observations.counters.answeredReady += count;
+        },
+      );
+    const ready = this.#ready;
     const handlers = observations.requests.accountedFor(custom?.handlers?.(service) ?? service, {
-      onRequest: () => {
+      onRequest: (method) => {
         if (!this.#sleep.isSoon) rest.busy();
+        if (method === 'State' || method === 'Connect') ready?.asked();
       },
-      onCommand: () => shim.events.commanded(),
-      onDone: () => this.#checkpoints.soon(),
+      onCommand: () => {
+        ready?.begun();
+        shim.events.commanded();
+      },
+      onDone: () => {
+        ready?.done();
+        this.#checkpoints.soon();
+      },
     });
     server.add(ContainerdTaskV2Task, handlers).add(ContainerdTaskV3Task, handlers);
     const stopped = (): void =>
@@ -256,7 +277,9 @@ export class Service {
       (leaving, sleep) => {
         const resting = this.#leave(leaving, sleep);
         // What an author has made of the questions is not known here.
-        return leave(resting, leaving, custom?.handlers ? undefined : answersOf(resting, containers));
+        if (custom?.handlers) return leave(resting, leaving);
+        const answers = answersOf(recordsOf(resting), containers);
+        return leave(resting, leaving, { connections: resting.connections, texts: answers });
       },
       () => rest.busy(),
       earlier && woken(earlier.resting.sleep, idleMs, wokenByWords(earlier.wokenBy, earlier.resting)),
@@ -267,6 +290,8 @@ export class Service {
   /** A question about the shim itself. */
   #answer(connection: ConnectionSocket, first: Buffer): boolean {
     if (!asksForState(first)) return false;
+    // It is to count them, too.
+    this.#ready?.changed();
     const socket = connection instanceof TrackedSocket ? connection.asNodeSocket(first.length) : (connection as Socket);
     answerDebug(socket, first, this.sources);
     this.#questions++;
@@ -315,6 +340,7 @@ export class Service {
     if (adoptions.length + zombies.length > 0) leaving.underWay('processes have lost their parent');
     const restingEvents = leaving.isSudden ? events.restSuddenly() : events.rest();
     if (!restingEvents) throw new CannotRest('events are on their way');
+    this.#ready?.changed();
     if (this.#questions > 0) leaving.underWay('its state is being asked for');
     if (observations.waits.pending().length > 0) leaving.underWay('something is waited for');
     const { fd, ino, dev } = listening;
@@ -388,6 +414,9 @@ export class Service {
     const settled = this.#containers.resume(resting.containers, found, death?.lost);
     const socketOf = (fd: number, lastStreamId: number, begun: boolean): ConnectionSocket =>
       this.#socketOf(fd, lastStreamId, begun);
+    // What becomes of the earlier worker's requests is found out without being asked for here.
+    this.#ready?.begun();
+    void settled.then(() => this.#ready?.done());
     resumeConnections(this.#server, resting.connections, found, socketOf);
     for (const fd of found.shared) {
       if (fstatSync(fd).isSocket()) this.#accept(fd);
@@ -420,8 +449,14 @@ export class Service {
     );
     if (earlier) this.#goOn(earlier);
     else log.debug('serving', { address: this.#shim.record.address, pid: shimPid() });
-    observations.changes.onChange = () => this.#checkpoints.soon();
-    observations.changes.onExit = () => this.#checkpoints.later();
+    observations.changes.onChange = () => {
+      this.#ready?.changed();
+      this.#checkpoints.soon();
+    };
+    observations.changes.onExit = () => {
+      this.#ready?.changed();
+      this.#checkpoints.later();
+    };
     this.#checkpoints.soon();
     observations.timeline.mark('serving');
     this.#begin();
@@ -442,6 +477,10 @@ export class Service {
 function leave(record: RestingShim, leaving: Leaving, answers?: Answers): never {
   leaveWithMonitor(Buffer.from(JSON.stringify(record)), FORMAT, leaving.all, answers);
   return endSilently();
+}
+
+function recordsOf({ containers: { containers } }: RestingShim): ContainerRecord[] {
+  return containers.map(({ record }) => record);
 }
 
 function ownCpuSeconds(): number {

@@ -79,8 +79,11 @@ export class TrackedSocket extends EventEmitter implements ConnectionSocket {
         if (place !== undefined) this.#places.set(streamId, place);
       },
       answered: (streamId) => this.#answered(streamId),
+      lastStreamId: () => ledger.lastStreamId(number),
     };
     this.#watch = new Watch(fd, (events) => this.#ready(events));
+    const { words, place, quiet } = ledger.quiet(number);
+    this.#watch.answers(words, place, quiet);
     this.#watch.want(READABLE);
   }
 

@@ -1,0 +1,33 @@
+/* What is answered before JavaScript hears of it, on connections that watchAnswering() has named. */
+#include "../monitor/answers.h"
+#include "addon.h"
+#include "arguments.h"
+
+/* answersKeep(bytes): 0 or -errno. As of now these requests are answered so (ASK_ANSWERS, of no connections). */
+static napi_value keep_answers(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  void *bytes;
+  size_t length;
+  napi_get_buffer_info(env, arg[0], &bytes, &length);
+  char *copy = malloc(length + 1);
+  if (!copy) return number(env, -ENOMEM);
+  memcpy(copy, bytes, length);
+  if (answers_keep(copy, length, 0)) return number(env, 0);
+  free(copy);
+  return number(env, -EINVAL);
+}
+
+/* answersForget(): how many were given. */
+static napi_value forget_answers(napi_env env, napi_callback_info info) {
+  (void)info;
+  answers_forget();
+  return number(env, answers_given());
+}
+
+void register_answers(napi_env env, napi_value exports) {
+  static const struct function table[] = {
+      {"answersKeep", keep_answers},
+      {"answersForget", forget_answers},
+  };
+  register_functions(env, exports, table, sizeof table / sizeof *table);
+}

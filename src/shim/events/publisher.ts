@@ -101,6 +101,8 @@ export class EventPublisher {
     earlier?: RestingEvents['figures'],
     private readonly changes = new Changes(),
     private readonly noteTold: (event: number) => void = () => undefined,
+    /** A request is to be answered, and what it has brought about is told afterwards. */
+    private readonly isAnswering: () => boolean = () => true,
   ) {
     if (!earlier) return;
     this.#sent = earlier.sent;
@@ -146,9 +148,21 @@ export class EventPublisher {
     if (this.#queue.length >= CAPACITY && !this.#makeRoom(topic)) return undefined;
     const event: QueuedEvent = { number: ++this.#number, topic, typeUrl, value, time: realtimeMillis(), isOver };
     this.#queue.push(event);
+    // Before it is noted, which takes as long as it does to be sent: should this process end in between, it is told twice.
+    if (topic === EXIT && this.#isReady && !this.isAnswering()) this.#sendNow();
     this.changes.note();
     this.#startSending();
     return event;
+  }
+
+  /** There is a daemon, and nothing else to tell it. */
+  get #isReady(): boolean {
+    return this.#client !== undefined && !this.#sending && this.absence.remainingMs <= 0;
+  }
+
+  #sendNow(): void {
+    this.#sending = true;
+    void this.#send();
   }
 
   #startSending(): void {
@@ -281,7 +295,7 @@ export class EventPublisher {
     try {
       if (!this.#client) this.#does('connecting');
       this.#client ??= await this.#connect();
-      await this.#hold();
+      if (this.absence.remainingMs > 0) await this.#hold();
       // It went away again while its clients were waited for.
       if (!this.#client) return false;
       if (event.taken && (event.isOver?.() || event.taken.by === this.absence.daemon)) {

@@ -27,9 +27,17 @@ export class Observations {
   readonly changes = new Changes();
 
   rest(): RestingObservations {
+    return { moments: this.timeline.rest(), ...this.#counted() };
+  }
+
+  /** What {@link rest} gives, as JSON; for less than to make it anew. */
+  restText(): string {
+    return `{"moments":${this.timeline.restText()},${JSON.stringify(this.#counted()).slice(1)}`;
+  }
+
+  #counted(): Omit<RestingObservations, 'moments'> {
     return {
-      moments: this.timeline.rest(),
-      requests: Object.fromEntries(this.requests.totals()),
+      requests: Object.fromEntries([...this.requests.totals()].filter(([, { count }]) => count > 0)),
       commands: Object.fromEntries(this.commands.byName()),
       counters: this.counters,
     };

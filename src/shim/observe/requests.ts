@@ -43,6 +43,12 @@ export class Requests {
     return [...this.#pending];
   }
 
+  /** There is one that is not answered, and is no Wait, which may take as long as it likes. */
+  get isAnswering(): boolean {
+    for (const { method } of this.#pending) if (method !== 'Wait') return true;
+    return this.#current !== undefined;
+  }
+
   /** Goes on from what another process has counted. */
   resume(totals: Readonly<Record<string, RequestTotal>>): void {
     for (const [method, { count, failed }] of Object.entries(totals)) {

@@ -15,6 +15,9 @@ export interface Moment {
 export class Timeline {
   readonly #first: Moment[] = [];
   readonly #last: Moment[] = [];
+  /** As JSON, as they are written again and again, and stay as they are: each with a comma before it. */
+  #firstText = '';
+  readonly #lastTexts: string[] = [];
 
   /** Notes that something happens now. */
   mark(what: string, container?: string): void {
@@ -23,19 +26,35 @@ export class Timeline {
 
   /** Notes what happened elsewhere, such as in the launcher. */
   note(moment: Moment): void {
-    if (this.#first.length < FIRST) this.#first.push(moment);
-    else if (this.#last.push(moment) > LAST) this.#last.shift();
+    const text = `,${JSON.stringify(moment)}`;
+    if (this.#first.length < FIRST) {
+      this.#first.push(moment);
+      this.#firstText += text;
+      return;
+    }
+    this.#last.push(moment);
+    this.#lastTexts.push(text);
+    if (this.#last.length <= LAST) return;
+    this.#last.shift();
+    this.#lastTexts.shift();
   }
 
   /** Goes on from what another process has noted, which comes first. */
   resume(moments: readonly Moment[]): void {
     const since = [...this.#first.splice(0), ...this.#last.splice(0)];
+    this.#firstText = '';
+    this.#lastTexts.length = 0;
     for (const moment of [...moments, ...since]) this.note(moment);
   }
 
   /** For another process to go on with. What was noted late is in no order. */
   rest(): Moment[] {
     return [...this.#first, ...this.#last];
+  }
+
+  /** What {@link rest} gives, as JSON. */
+  restText(): string {
+    return `[${(this.#firstText + this.#lastTexts.join('')).slice(1)}]`;
   }
 
   /** The first moments and the last, in their order. */

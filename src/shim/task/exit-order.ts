@@ -139,9 +139,9 @@ export class ExitOrder {
     const noneLeft = record === this.parts.record.init && !this.parts.record.sharesPidNamespace;
     quietly(this.parts, 'closing the output at exit', () => process.stdio?.processExited(noneLeft));
     process.wake();
+    this.parts.events.exit(id, record);
     // Be there somebody to tell or not.
     this.parts.shim.observations.changes.note();
-    this.parts.events.exit(id, record);
   }
 
   #warn(what: string): (error: unknown) => void {

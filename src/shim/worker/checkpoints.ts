@@ -8,23 +8,18 @@ export class Checkpoints {
   /** @param keep hands over all that there is */
   constructor(private readonly keep: () => void) {}
 
-  /**
-   * In this turn of the loop, like soon(), but after all that follows at once. For what another process finds out by itself, should this one end
-   * before.
-   */
+  /** After all that follows at once. For what another process finds out by itself, should this one end before. */
   later(): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#isWanted) return;
     this.#isWanted = true;
-    queueMicrotask(() => {
-      if (this.#isWanted) this.soon();
-    });
+    setImmediate(() => this.ifDue());
   }
 
-  /** In this turn of the loop: what changes meanwhile goes with it. */
+  /** In this turn of the loop: what changes meanwhile goes with it. An event that is being written goes out first. */
   soon(): void {
     if (this.#isPlanned || this.#isOver) return;
     this.#isPlanned = true;
-    process.nextTick(() => this.ifDue());
+    process.nextTick(() => process.nextTick(() => this.ifDue()));
   }
 
   now(): void {

@@ -187,6 +187,7 @@ export class Service {
         (event) => {
           this.#ledger.told = event;
         },
+        () => observations.requests.isAnswering,
       ),
       orphans: new OrphanReaper(),
       log,
@@ -333,6 +334,16 @@ export class Service {
   }
 
   #leave(leaving: Leaving, sleep: SleepRecord): RestingShim {
+    return { ...this.#leaveUnobserved(leaving, sleep), observations: this.options.observations.rest() };
+  }
+
+  /** The same as JSON, for less than to write what was observed each time. */
+  #leaveAsText(leaving: Leaving, sleep: SleepRecord): string {
+    const rest = JSON.stringify(this.#leaveUnobserved(leaving, sleep));
+    return `{"observations":${this.options.observations.restText()},${rest.slice(1)}`;
+  }
+
+  #leaveUnobserved(leaving: Leaving, sleep: SleepRecord): Omit<RestingShim, 'observations'> {
     const { listening, log, observations } = this.options;
     if (this.#staysAwake !== undefined) throw new CannotRest(this.#staysAwake);
     const { events, record, orphans } = this.#shim;
@@ -354,7 +365,6 @@ export class Service {
       deaths: this.#deaths,
       containers: this.#containers.rest(leaving),
       events: restingEvents,
-      observations: observations.rest(),
       log: log.describe(),
       cpuSeconds: this.#cpuBefore + ownCpuSeconds(),
       sleep,
@@ -390,7 +400,7 @@ export class Service {
     if (!this.#isReplaceable && !isRehearsal) return;
     const leaving = new Leaving(true);
     try {
-      const record = Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record)));
+      const record = Buffer.from(this.#leaveAsText(leaving, this.#sleep.record));
       // To put it together is most of the work.
       if (isRehearsal) return;
       keepWithMonitor(record, FORMAT, leaving.all);

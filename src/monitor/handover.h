@@ -22,7 +22,8 @@
 #define JOB_DESCRIPTORS 5
 
 enum question {
-  /* number: how many arguments, how many settings, SPAWN_* flags; body: file, directory (or nothing), arguments, settings, each with its NUL. Answer: pid or -errno. */
+  /* number: how many arguments, how many settings, SPAWN_* flags; body: file, directory (or nothing), arguments, settings, each with its NUL. Answer: pid or
+   * -errno, whether its end is told. */
   ASK_SPAWN = 1,
   /* number: pid or 0 for any, whether to keep it. Answer: pid (0: still running) or -errno, status as a shell has it. */
   ASK_WAIT,
@@ -47,6 +48,10 @@ enum question {
   /* For while there is no worker: what the next ASK_REST leaves is asked about by these connections, and these are the answers. number: how many connections;
    * body: a struct answering for each of them, then a struct answer_texts for each answer, with both texts behind it. Nothing: there are none. */
   ASK_ANSWERS,
+  /* number: pid. Answer: as ASK_WAIT, and what has ended is kept; while it runs (0) its end is told from now on, once (NOTICED_END). */
+  ASK_WATCH,
+  /* It has heard of the end of this one, without an answer. number: pid. */
+  ASK_COLLECT,
   /* Which program is to take the monitor's place. Answer: the newest record that its workers read, or -errno; for how many seconds this
    * one may try to leave, negative when it is only to say whether it could. */
   ASK_SUCCESSOR = 32,
@@ -59,10 +64,15 @@ enum question {
 
 #define SPAWN_DIES_WITH_PARENT 1
 #define SPAWN_OWN_GROUP 2
+/* As with ASK_WATCH. */
+#define SPAWN_WATCHED 4
 
 /* In the pipe. */
 #define NOTICED_CHILD 'C'
 #define NOTICED_REPLACEMENT 'R'
+/* With two int32_t behind it: the pid of who has ended, its status as a shell has it. */
+#define NOTICED_END 'E'
+#define NOTICED_END_LENGTH 9
 
 struct head {
   uint32_t length, kind, count;

@@ -13,6 +13,7 @@
 #include "replace.h"
 #include "spawn.h"
 #include "wait.h"
+#include "watched.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -120,6 +121,7 @@ static struct answer spawn_for(const struct head *head, char *body, const int *d
     };
     answer.number[0] = spawn_program(&program, descriptors, (int)count);
     forget_told(answer.number[0]);
+    if (head->number[2] & SPAWN_WATCHED && answer.number[0] > 0) answer.number[1] = watched_add(answer.number[0]);
   }
   free(envp);
   free(argv);
@@ -142,6 +144,12 @@ static struct answer wait_for(pid_t pid, bool keep) {
     answer = (struct answer){{pid, told[i].status}};
     told[i].is_heard = !keep;
   }
+  return answer;
+}
+
+static struct answer watch(pid_t pid) {
+  struct answer answer = wait_for(pid, true);
+  if (answer.number[0] == 0 && !watched_add(pid)) answer.number[0] = -ENOMEM;
   return answer;
 }
 
@@ -223,6 +231,14 @@ static bool serve_question(void) {
     case ASK_WAIT:
       answer = wait_for(head.number[0], head.number[1] != 0);
       break;
+    case ASK_WATCH:
+      answer = watch(head.number[0]);
+      break;
+    case ASK_COLLECT:
+      wait_for(head.number[0], false);
+      /* There may be room now for what did not fit. */
+      watched_tell(here.bell);
+      break;
     case ASK_REST:
     case ASK_KEEP:
       answer = rest_from(&head, &body, descriptors, count);
@@ -271,7 +287,7 @@ static bool serve_question(void) {
   }
   free(body);
   for (size_t i = 0; !is_kept && i < count; i++) close(descriptors[i]);
-  return head.kind == ASK_KEEP || send_all(here.control, &answer, sizeof answer, shared + shared_count - given, given);
+  return head.kind == ASK_KEEP || head.kind == ASK_COLLECT || send_all(here.control, &answer, sizeof answer, shared + shared_count - given, given);
 }
 
 /* ---- signals ------------------------------------------------------------------------------------------------------ */
@@ -284,7 +300,10 @@ static void look_at_own_worker(void) {
 static void take_signals(void (*with)(char what)) {
   struct signalfd_siginfo info;
   while (read(signals, &info, sizeof info) == sizeof info) {
-    if (info.ssi_signo == SIGCHLD) look_at_own_worker();
+    if (info.ssi_signo == SIGCHLD) {
+      look_at_own_worker();
+      if (here.bell != -1) watched_tell(here.bell);
+    }
     if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) is_to_end = true;
     if (info.ssi_signo == REPLACE_SIGNAL) {
       replacement_signalled((pid_t)info.ssi_pid, info.ssi_uid, here.control != -1, rest ? rest->format : 0);
@@ -300,6 +319,7 @@ static void drop_ends(void) {
   if (here.control != -1) close(here.control);
   if (here.bell != -1) close(here.bell);
   here = (struct monitor_ends){-1, -1};
+  watched_forget();
 }
 
 /* Until it is gone. */

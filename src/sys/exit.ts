@@ -22,6 +22,8 @@ interface Watched {
 }
 
 const watched = new Map<number, Watched>();
+/** Their end is told by the monitor, and nobody waits for it yet. */
+const armed = new Set<number>();
 
 /** True while {@link onExit} waits for this pid. */
 export function isWatched(pid: number): boolean {
@@ -42,6 +44,14 @@ export function onExit(pid: number, callback: (status: ExitStatus) => void): voi
   }
   const entry: Watched = { callbacks: [callback], release: () => undefined };
   watched.set(pid, entry);
+  if (armed.delete(pid)) return;
+  const state = native.monitorWatch(pid);
+  if (state === null) return;
+  if (typeof state === 'object') {
+    setImmediate(() => noteEnded(pid, state.status));
+    return;
+  }
+  // There is no monitor, or one of before it told; or it is none of its children.
   const pidfd = native.pidfdOpen(pid);
   if (pidfd === -ESRCH) {
     setImmediate(collect, pid);
@@ -55,6 +65,24 @@ export function onExit(pid: number, callback: (status: ExitStatus) => void): voi
       if (!(error instanceof SysError)) throw error;
       watchBySignal(pid, entry);
     }
+  }
+}
+
+/** The monitor tells the end of this one, which somebody is about to wait for. */
+export function arm(pid: number): void {
+  armed.add(pid);
+}
+
+/** The monitor says that a process has ended, which is there until it is heard. */
+export function noteEnded(pid: number, status: ExitStatus): void {
+  armed.delete(pid);
+  const entry = watched.get(pid);
+  if (!entry) return;
+  watched.delete(pid);
+  try {
+    tell(entry, pid, { pid, status });
+  } finally {
+    checked(native.monitorCollect(pid), 'sendmsg');
   }
 }
 

@@ -16,6 +16,9 @@ static struct answer ask(const struct head *head, const void *body, const int *d
   return answer;
 }
 
+/* The last program that was started is told of when it has ended. */
+static bool is_spawned_watched;
+
 pid_t spawn_by_monitor(const struct program *program, const int *descriptors, size_t count) {
   struct head head = {.kind = ASK_SPAWN, .count = (uint32_t)count};
   char *const place[] = {(char *)(uintptr_t)program->file, (char *)(uintptr_t)(program->cwd ? program->cwd : ""), NULL};
@@ -27,16 +30,40 @@ pid_t spawn_by_monitor(const struct program *program, const int *descriptors, si
   head.length = (uint32_t)length;
   head.number[0] = (int32_t)words;
   head.number[1] = (int32_t)settings;
-  head.number[2] = (program->die_with_parent ? SPAWN_DIES_WITH_PARENT : 0) | (program->own_group ? SPAWN_OWN_GROUP : 0);
-  pid_t pid = ask(&head, body, descriptors).number[0];
+  head.number[2] = (program->die_with_parent ? SPAWN_DIES_WITH_PARENT : 0) | (program->own_group ? SPAWN_OWN_GROUP : 0) | SPAWN_WATCHED;
+  struct answer answer = ask(&head, body, descriptors);
+  is_spawned_watched = answer.number[0] > 0 && answer.number[1] == 1;
   free(body);
-  return pid;
+  return answer.number[0];
 }
 
 pid_t wait_by_monitor(pid_t pid, bool keep, int *status) {
   struct answer answer = ask(&(struct head){.kind = ASK_WAIT, .number = {pid, keep}}, "", NULL);
   *status = answer.number[1];
   return answer.number[0];
+}
+
+/* monitorSpawned(): the last program that was started is told of, as with monitorWatch. */
+static napi_value spawned(napi_env env, napi_callback_info info) {
+  (void)info;
+  napi_value result;
+  napi_get_boolean(env, is_spawned_watched, &result);
+  return result;
+}
+
+/* monitorWatch(pid): null while it runs, and its end is told from now on; how it has ended, as with waitFor, and it is kept; or -errno, -ENOSYS where nobody tells. */
+static napi_value watch(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  if (!has_monitor()) return number(env, -ENOSYS);
+  struct answer answer = ask(&(struct head){.kind = ASK_WATCH, .number = {(pid_t)integer(env, arg[0])}}, "", NULL);
+  return ended(env, answer.number[0], answer.number[1]);
+}
+
+/* monitorCollect(pid): 0 or -errno. It has been heard of. */
+static napi_value collect(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  const int none = -1;
+  return number(env, send_question(control, &(struct head){.kind = ASK_COLLECT, .number = {(pid_t)integer(env, arg[0])}}, "", &none) ? 0 : -EPIPE);
 }
 
 /* monitorAttach(control): from now on this process has no children of its own. The descriptor stays open. */
@@ -216,6 +243,9 @@ void register_monitor(napi_env env, napi_value exports) {
       {"monitorRecord", take_record},
       {"monitorTaken", taken},
       {"monitorAnswers", leave_answers},
+      {"monitorWatch", watch},
+      {"monitorCollect", collect},
+      {"monitorSpawned", spawned},
       {"monitorForget", forget},
       {"monitorAccept", accept_by_monitor},
       {"monitorOpen", open_by_monitor},

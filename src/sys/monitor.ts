@@ -3,9 +3,10 @@
  * (monitor/monitor.c). Without one a process has its children itself.
  */
 import { constants, openSync } from 'node:fs';
-import { constants as system } from 'node:os';
+import { constants as system, endianness } from 'node:os';
 import { bytesOfAnswers, type Answer } from './answers.js';
 import { checked, SysError } from './error.js';
+import { noteEnded } from './exit.js';
 import type { EntryStream } from './entries.js';
 import { native, type GivenRecord, type Successor } from './native.js';
 import { peerCredentials } from './sockets.js';
@@ -28,6 +29,9 @@ const NOTICED: Readonly<Record<string, NodeJS.Signals>> = {
   U: 'SIGUSR1',
   R: 'SIGUSR2',
 };
+/** Of a process that has ended: its pid and its status follow, 32 bits each (monitor/handover.h). */
+const NOTICED_END = 'E'.charCodeAt(0);
+const NOTICED_END_LENGTH = 9;
 /** How a shim ends whose monitor was killed. */
 const ORPHANED = 137;
 
@@ -50,17 +54,41 @@ export function attachMonitor({ control, bell }: MonitorEnds): void {
 export function hearMonitor(): void {
   const bell = bellOf;
   if (bell === undefined) return;
-  const bytes = Buffer.alloc(16);
+  const bytes = Buffer.alloc(512);
+  let held = 0;
   const watch = new Watch(bell, () => {
-    const n = tryRead(bell, bytes);
+    const n = tryRead(bell, bytes.subarray(held));
     if (n === 0) process.exit(ORPHANED);
-    for (const letter of bytes.toString('latin1', 0, n ?? 0)) {
-      const signal = NOTICED[letter]!;
-      process.emit(signal, signal);
-    }
+    const length = held + (n ?? 0);
+    const heard = hear(bytes.subarray(0, length));
+    bytes.copyWithin(0, heard, length);
+    held = length - heard;
   });
   watch.want(READABLE);
   watch.unref();
+}
+
+/** How much of it was whole. */
+function hear(bytes: Buffer): number {
+  let at = 0;
+  while (at < bytes.length) {
+    if (bytes[at] === NOTICED_END) {
+      if (bytes.length - at < NOTICED_END_LENGTH) break;
+      const [pid, status] = [int32At(bytes, at + 1), int32At(bytes, at + 5)];
+      at += NOTICED_END_LENGTH;
+      noteEnded(pid, status);
+    } else {
+      const signal = NOTICED[String.fromCharCode(bytes[at]!)]!;
+      at++;
+      process.emit(signal, signal);
+    }
+  }
+  return at;
+}
+
+/** As this machine has it. */
+function int32At(bytes: Buffer, at: number): number {
+  return endianness() === 'LE' ? bytes.readInt32LE(at) : bytes.readInt32BE(at);
 }
 
 /** What the daemon takes for the shim: its monitor, or this process where it has none. */

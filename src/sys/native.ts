@@ -93,6 +93,9 @@ interface MonitorCalls {
   monitorRecord(): GivenRecord | number;
   monitorTaken(): number;
   monitorAnswers(connections: number, bytes: Uint8Array): number;
+  monitorWatch(pid: number): WaitResult | null | number;
+  monitorCollect(pid: number): number;
+  monitorSpawned(): boolean;
   monitorSuccessor(): Successor | number;
   monitorStays(why: string): number;
 }

@@ -2,10 +2,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { native } from './native.js';
-import { isWatched } from './exit.js';
+import { arm, isWatched } from './exit.js';
 import { shimPid } from './monitor.js';
 
-const { ECHILD } = constants.errno;
+const { ECHILD, ENOSYS } = constants.errno;
 
 /**
  * Ended children that nobody waits for by {@link onExit}. Some may still be libuv's (started by node:child_process and
@@ -26,7 +26,10 @@ export function reap(pid: number): boolean {
 
 /** True while a pid is a child of ours that nobody has collected yet, running or not, or one reparented to us. */
 export function isChild(pid: number): boolean {
-  return native.waitFor(pid, true) !== -ECHILD;
+  const state = native.monitorWatch(pid);
+  // Whoever asks waits for it next.
+  if (state === null) arm(pid);
+  return (state === -ENOSYS ? native.waitFor(pid, true) : state) !== -ECHILD;
 }
 
 /** True for a child of ours that has not ended. */

@@ -34,15 +34,19 @@ static napi_value wait_for(napi_env env, napi_callback_info info) {
   bool keep = false;
   napi_get_value_bool(env, arg[1], &keep);
   int status = 0;
-  pid_t ended = has_monitor() ? wait_by_monitor(pid, keep, &status) : wait_for_child(pid, keep, &status);
-  if (ended < 0) return number(env, ended);
+  pid_t who = has_monitor() ? wait_by_monitor(pid, keep, &status) : wait_for_child(pid, keep, &status);
+  return ended(env, who, status);
+}
+
+napi_value ended(napi_env env, pid_t pid, int status) {
+  if (pid < 0) return number(env, pid);
   napi_value result;
-  if (ended == 0) {
+  if (pid == 0) {
     napi_get_null(env, &result);
     return result;
   }
   napi_create_object(env, &result);
-  set_number(env, result, "pid", ended);
+  set_number(env, result, "pid", pid);
   set_number(env, result, "status", status);
   return result;
 }

@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { checked, SysError } from './error.js';
-import { onExit, type ExitStatus } from './exit.js';
+import { arm, onExit, type ExitStatus } from './exit.js';
 import { native } from './native.js';
 
 /** What a process gets, and how it is bound to this one. */
@@ -48,6 +48,7 @@ export function spawn(file: string, argv: readonly string[], options: SpawnOptio
     'spawn',
     file,
   );
+  if (native.monitorSpawned()) arm(pid);
   return { pid, exited: new Promise((resolve) => onExit(pid, resolve)) };
 }
 

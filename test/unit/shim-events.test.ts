@@ -9,6 +9,7 @@ import { ContainerdServicesEventsTtrpcV1Events as Events } from '../../src/api/g
 import { millis } from '../../src/api/timestamp.js';
 import { Absence } from '../../src/shim/events/absence.js';
 import { EventPublisher } from '../../src/shim/events/publisher.js';
+import { Changes } from '../../src/shim/observe/changes.js';
 import type { Logger } from '../../src/shim/observe/log.js';
 import { TaskEvents } from '../../src/shim/events/task-events.js';
 import { realtimeMillis } from '../../src/sys/index.js';
@@ -121,6 +122,38 @@ test('an event arrives as it was published, with the namespace and the time', as
   assert.notEqual(deadline, undefined);
   await stop();
 });
+
+for (const [what, topic, isAnswering, doing] of [
+  ['an exit is on its way before it is noted', '/tasks/exit', false, 'awaiting the reply'],
+  ['an exit waits for the reply to a request that is being answered', '/tasks/exit', true, 'idle'],
+  ['what is told of anything else waits for the reply', '/tasks/start', false, 'idle'],
+] as const)
+  test(what, async (t) => {
+    const path = join(tempDir(t), 's');
+    const { received, stop } = await daemon(path);
+    const changes = new Changes();
+    const publisher = new EventPublisher(
+      path,
+      'ns',
+      newLog(),
+      new Absence(undefined, 0),
+      undefined,
+      changes,
+      undefined,
+      () => isAnswering,
+    );
+    t.after(() => publisher.close(0));
+    publisher.publish('/tasks/create', 't', Buffer.alloc(0));
+    await eventually('it is connected', () => publisher.describe().sender.doing === 'idle' && received.length === 1);
+    const seen: string[] = [];
+    changes.onChange = () => seen.push(publisher.describe().sender.doing);
+    publisher.publish(topic, 't', Buffer.alloc(0));
+    assert.deepEqual(seen, [doing]);
+    publisher.publish('/tasks/exit', 't', Buffer.from('next'));
+    await eventually('both arrive, in their order', () => received.length === 3);
+    assert.deepEqual(topics(received), ['create', topic.replace('/tasks/', ''), 'exit']);
+    await stop();
+  });
 
 test('the order is that of publishing', async (t) => {
   const { path, publish } = setup(t);

@@ -47,7 +47,7 @@ test('one service knows nothing of what another is asked, waits for, runs and co
     ],
     [[], 0, undefined, [], [], 0],
   );
-  assert.deepEqual(own.counters, { execsStarted: 0, execsFinished: 0, bytesCopied: 0 });
+  assert.deepEqual(own.counters, { execsStarted: 0, execsFinished: 0, bytesCopied: 0, answeredReady: 0 });
 
   reply.resolve({});
   opened.resolve();

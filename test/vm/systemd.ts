@@ -19,8 +19,21 @@ const files = readdirSync(`${TOP}/test/systemd`)
   .flatMap((name) => /^(.+)\.test\.ts$/.exec(name)?.[1] ?? [])
   .filter(isWanted);
 
-/** Runs it there with Hawser installed as `make install` does it, and prints what it prints. Its status. */
+/** What run says of a machine that has ended by itself. */
+const NO_STATUS = 125;
+
+/**
+ * Runs it there with Hawser installed as `make install` does it, and prints what it prints. Its status. A kernel that is emulated does not always
+ * get as far as that: it is given a second chance.
+ */
 async function inGuest(script: string, options: readonly string[] = []): Promise<number> {
+  const { status, hasBegun } = await boot(script, options);
+  if (status !== NO_STATUS || hasBegun) return status;
+  console.error('vm: it did not come up, and is started once more');
+  return (await boot(script, options)).status;
+}
+
+async function boot(script: string, options: readonly string[]): Promise<{ status: number; hasBegun: boolean }> {
   const install = `cp -a ${quote(`${TOP}/${BUNDLES}/root`)}/. / && systemctl daemon-reload`;
   const child = startGuest([
     '--debian',
@@ -36,9 +49,11 @@ async function inGuest(script: string, options: readonly string[] = []): Promise
     '-c',
     `${install}\n${script}`,
   ]);
+  let hasBegun = false;
+  child.stdout.once('data', () => (hasBegun = true));
   child.stdout.pipe(process.stdout);
   const [status] = (await once(child, 'close')) as [number | null];
-  return status ?? 1;
+  return { status: status ?? 1, hasBegun };
 }
 
 /** Five containers that end by SIGTERM, and the machine is switched off: run says how long that takes. */

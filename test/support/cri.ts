@@ -7,7 +7,9 @@ import { eventually, patiently } from './eventually.js';
 /** The fields that the tests use, as k8s.io/cri-api numbers them. */
 const PROTO = `syntax = "proto3";
 package runtime.v1;
-message NamespaceOption { int32 network = 1; int32 pid = 2; int32 ipc = 3; string target_id = 4; }
+message IDMapping { uint32 host_id = 1; uint32 container_id = 2; uint32 length = 3; }
+message UserNamespace { int32 mode = 1; repeated IDMapping uids = 2; repeated IDMapping gids = 3; }
+message NamespaceOption { int32 network = 1; int32 pid = 2; int32 ipc = 3; string target_id = 4; UserNamespace userns_options = 5; }
 message PodSandboxMetadata { string name = 1; string uid = 2; string namespace = 3; uint32 attempt = 4; }
 message LinuxSandboxSecurityContext { NamespaceOption namespace_options = 1; }
 message LinuxPodSandboxConfig { string cgroup_parent = 1; LinuxSandboxSecurityContext security_context = 2; }
@@ -46,10 +48,25 @@ export const NAMESPACE = { POD: 0, CONTAINER: 1, NODE: 2 } as const;
 export const CONTAINER_EXITED = 2;
 const CALL_MS = 60_000;
 
+/** Ids of a pod with a user namespace, from 0 on, are those of the host from here on. */
+interface UserNamespace {
+  mode: number;
+  uids: readonly IdMapping[];
+  gids: readonly IdMapping[];
+}
+interface IdMapping {
+  host_id: number;
+  container_id: number;
+  length: number;
+}
+
 export interface PodConfig {
   metadata: { name: string; uid: string; namespace: string };
   log_directory: string;
-  linux: { cgroup_parent: string; security_context: { namespace_options: { network: number; pid: number } } };
+  linux: {
+    cgroup_parent: string;
+    security_context: { namespace_options: { network: number; pid: number; userns_options?: UserNamespace } };
+  };
 }
 export interface ContainerStatus {
   state: number;
@@ -74,6 +91,17 @@ export function podConfig(name: string, logs: string, pid: number, cgroupParent 
     log_directory: logs,
     linux: { cgroup_parent: cgroupParent, security_context: { namespace_options: { network: NAMESPACE.NODE, pid } } },
   };
+}
+
+/** The same with a user namespace of its own, as kubelet asks for `hostUsers: false`; and so with a network of its own. */
+export function withUsers(config: PodConfig, host: number): PodConfig {
+  const all = [{ host_id: host, container_id: 0, length: 65536 }];
+  const namespace_options = {
+    ...config.linux.security_context.namespace_options,
+    network: NAMESPACE.POD,
+    userns_options: { mode: NAMESPACE.POD, uids: all, gids: all },
+  };
+  return { ...config, linux: { ...config.linux, security_context: { namespace_options } } };
 }
 
 export class Cri {

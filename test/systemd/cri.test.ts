@@ -3,9 +3,17 @@
  * by what `hawser shim enable --runtime-class` writes.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { CONTAINER_EXITED, Cri, NAMESPACE, podConfig, type ContainerStatus, type PodConfig } from '../support/cri.js';
+import {
+  CONTAINER_EXITED,
+  Cri,
+  NAMESPACE,
+  podConfig,
+  withUsers,
+  type ContainerStatus,
+  type PodConfig,
+} from '../support/cri.js';
 import { eventually } from '../support/eventually.js';
 import {
   BOX,
@@ -46,6 +54,15 @@ const NODE = `version = 2
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       SystemdCgroup = true
 `;
+/** For a pod with a network of its own. */
+const NETWORK = '/etc/cni/net.d/10-pods.conflist';
+const BRIDGE = {
+  cniVersion: '0.4.0',
+  name: 'pods',
+  plugins: [{ type: 'bridge', bridge: 'pods0', ipam: { type: 'host-local', ranges: [[{ subnet: '10.99.0.0/24' }]] } }],
+};
+/** The first of the host's ids that a pod with a user namespace has. */
+const FIRST_ID = 131072;
 let cri: Cri;
 
 before(async () => {
@@ -53,6 +70,8 @@ before(async () => {
   ok('sh', '-c', `tar -C ${BOX} -c . | docker import -c 'CMD ["/bin/sleep", "100000"]' - pause`);
   ok('sh', '-c', `docker save ${IMAGE} pause | ctr -n k8s.io images import -`);
   writeFileSync(CONFIG, NODE);
+  mkdirSync('/etc/cni/net.d', { recursive: true });
+  writeFileSync(NETWORK, JSON.stringify(BRIDGE));
   console.log(`# ${ok('hawser', 'shim', 'enable', '--runtime-class', 'hawser').replaceAll('\n', '\n# ')}`);
   systemctl('restart', 'containerd');
   cri = new Cri(SOCKET);
@@ -62,6 +81,7 @@ after(() => {
   cri.close();
   ok('hawser', 'shim', 'disable');
   writeFileSync(CONFIG, original);
+  rmSync(NETWORK);
   systemctl('restart', 'containerd');
 });
 
@@ -126,6 +146,28 @@ for (const kind of SHIMS)
       await cri.remove(b);
       await cri.stop(a);
       assert.equal((await cri.status(a)).exit_code, 137);
+      await cri.stopPod(pod);
+      await cri.removePod(pod);
+      await nothingLeft(pids);
+    });
+
+    test('a pod with a user namespace: its root is nobody on the host; exec, output, an exit, and nothing left', async () => {
+      const config = withUsers(podOf(`${kind}-users`), FIRST_ID);
+      const pod = await cri.runPod(config, HANDLER[kind]);
+      const a = await cri.run(pod, config, IMAGE, 'a', sleeper);
+      const mapOf = (id: string): string =>
+        readFileSync(`/proc/${init(id)}/uid_map`, 'latin1')
+          .trim()
+          .replaceAll(/ +/g, ' ');
+      assert.deepEqual([mapOf(pod), mapOf(a)], Array(2).fill(`0 ${FIRST_ID} 65536`));
+      assert.match(readFileSync(`/proc/${init(a)}/status`, 'latin1'), new RegExp(`^Uid:\\s+${FIRST_ID}\\b`, 'm'));
+      assert.equal((await cri.exec(a, ['/bin/id', '-u'])).stdout, '0\n');
+      const written = await cri.exec(a, ['/bin/sh', '-c', 'touch /tmp/mine && ls -ln /tmp/mine']);
+      assert.match(written.stdout, /^-rw-r--r-- +1 +0 +0 /);
+      await eventually('its log', () => /stdout F up$/m.test(readFileSync(`${LOGS}/${kind}-users/a.log`, 'utf8')));
+      const b = await cri.run(pod, config, IMAGE, 'b', ['/bin/sh', '-c', 'exit 7']);
+      assert.equal((await exitOf(b)).exit_code, 7);
+      const pids = [pod, a].map(init);
       await cri.stopPod(pod);
       await cri.removePod(pod);
       await nothingLeft(pids);

@@ -143,6 +143,31 @@ for (const kind of SHIMS)
       );
     });
 
+    test('a health check: an exec now and then, whose result is told', async () => {
+      const id = docker(
+        'run',
+        '-d',
+        '--health-cmd',
+        'test -e /tmp/well',
+        '--health-interval',
+        '1s',
+        '--health-retries',
+        '1',
+        IMAGE,
+        'sh',
+        '-c',
+        'touch /tmp/well; exec sleep 1000',
+      );
+      const becomes = (health: string): Promise<unknown> =>
+        eventually(health, () => docker('inspect', '-f', '{{.State.Health.Status}}', id) === health, 60_000);
+      await becomes('healthy');
+      docker('exec', id, 'rm', '/tmp/well');
+      await becomes('unhealthy');
+      docker('exec', id, 'touch', '/tmp/well');
+      await becomes('healthy');
+      docker('rm', '-f', id);
+    });
+
     test('restart policies and logs', async () => {
       const id = docker('run', '-d', '--restart', 'on-failure:2', IMAGE, 'sh', '-c', 'echo once; exit 4');
       await eventually(

@@ -1,6 +1,6 @@
 /** What daemons leave behind as services of systemd: nothing that systemd, or a person who reads the journal, has to wonder at. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually.js';
@@ -24,6 +24,8 @@ import {
 
 /** systemd's words for processes that outlive a unit, or were there before it. */
 const LEFT = /remains running after unit stopped|[Ff]ound left-over process/;
+/** Enough for containerd, its shims and a zygote, in bytes. */
+const LIMIT = 192 << 20;
 const used: Record<string, number> = {};
 
 for (const kind of SHIMS)
@@ -88,6 +90,28 @@ for (const kind of SHIMS)
           complaints.filter((line) => !/cleaning up|cleanup/.test(line)),
           [],
         );
+    });
+
+    test('a memory limit on containerd.service is for the shims in it, and not for containers', () => {
+      systemctl('set-property', '--runtime', 'containerd.service', `MemoryMax=${LIMIT}`);
+      try {
+        assert.equal(property('containerd', 'MemoryMax'), String(LIMIT));
+        for (let one = 0; one < 3; one++) docker('run', '-d', '--name', `limited${one}`, IMAGE, 'sleep', '1000');
+        for (const line of shimProcesses()) {
+          const cgroup = readFileSync(`/proc/${line.split(' ')[0]}/cgroup`, 'latin1').trim();
+          assert.equal(cgroup, '0::/system.slice/containerd.service', line);
+        }
+        // More than the service may have.
+        docker('run', '--rm', IMAGE, 'dd', 'if=/dev/zero', 'of=/dev/null', `bs=${2 * LIMIT}`, 'count=1');
+        assert.equal(docker('exec', 'limited0', 'echo', 'still there'), 'still there');
+        assert.doesNotMatch(
+          readFileSync('/sys/fs/cgroup/system.slice/containerd.service/memory.events', 'latin1'),
+          /^oom_kill [1-9]/m,
+        );
+        docker('rm', '-f', 'limited0', 'limited1', 'limited2');
+      } finally {
+        systemctl('set-property', '--runtime', 'containerd.service', 'MemoryMax=infinity');
+      }
     });
 
     test('docker with live-restore restarts, and its containers go on', async () => {

@@ -79,10 +79,12 @@ export function noteEnded(pid: number, status: ExitStatus): void {
   const entry = watched.get(pid);
   if (!entry) return;
   watched.delete(pid);
+  // Now, so that it is gone by the time anybody is answered.
+  checked(native.monitorCollect(pid), 'sendmsg');
   try {
     tell(entry, pid, { pid, status });
   } finally {
-    checked(native.monitorCollect(pid), 'sendmsg');
+    entry.release();
   }
 }
 
@@ -118,6 +120,7 @@ function collect(pid: number): void {
   const result = native.waitFor(pid, false);
   if (result === null) return;
   watched.delete(pid);
+  armed.delete(pid);
   try {
     tell(entry, pid, result);
   } finally {

@@ -54,36 +54,43 @@ export function attachMonitor({ control, bell }: MonitorEnds): void {
 export function hearMonitor(): void {
   const bell = bellOf;
   if (bell === undefined) return;
-  const bytes = Buffer.alloc(512);
+  // One end at a time: what follows from it comes before the next.
+  const bytes = Buffer.alloc(2 * NOTICED_END_LENGTH);
   let held = 0;
   const watch = new Watch(bell, () => {
-    const n = tryRead(bell, bytes.subarray(held));
+    const n = tryRead(bell, bytes.subarray(held, held + NOTICED_END_LENGTH));
     if (n === 0) process.exit(ORPHANED);
-    const length = held + (n ?? 0);
-    const heard = hear(bytes.subarray(0, length));
-    bytes.copyWithin(0, heard, length);
-    held = length - heard;
+    const { ends, signals, length } = heardIn(bytes.subarray(0, held + (n ?? 0)));
+    held += (n ?? 0) - length;
+    bytes.copyWithin(0, length, length + held);
+    // What they throw costs nothing else that was read.
+    for (const { pid, status } of ends) noteEnded(pid, status);
+    for (const signal of signals) process.emit(signal, signal);
   });
   watch.want(READABLE);
   watch.unref();
 }
 
-/** How much of it was whole. */
-function hear(bytes: Buffer): number {
+interface Heard {
+  readonly ends: { readonly pid: number; readonly status: number }[];
+  readonly signals: NodeJS.Signals[];
+  /** How much of it was whole. */
+  readonly length: number;
+}
+
+function heardIn(bytes: Buffer): Heard {
+  const ends: Heard['ends'] = [];
+  const signals: Heard['signals'] = [];
   let at = 0;
   while (at < bytes.length) {
-    if (bytes[at] === NOTICED_END) {
-      if (bytes.length - at < NOTICED_END_LENGTH) break;
-      const [pid, status] = [int32At(bytes, at + 1), int32At(bytes, at + 5)];
+    if (bytes[at] !== NOTICED_END) signals.push(NOTICED[String.fromCharCode(bytes[at++]!)]!);
+    else if (bytes.length - at < NOTICED_END_LENGTH) break;
+    else {
+      ends.push({ pid: int32At(bytes, at + 1), status: int32At(bytes, at + 5) });
       at += NOTICED_END_LENGTH;
-      noteEnded(pid, status);
-    } else {
-      const signal = NOTICED[String.fromCharCode(bytes[at]!)]!;
-      at++;
-      process.emit(signal, signal);
     }
   }
-  return at;
+  return { ends, signals, length: at };
 }
 
 /** As this machine has it. */

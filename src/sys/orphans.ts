@@ -28,7 +28,7 @@ export function reap(pid: number): boolean {
 export function isChild(pid: number): boolean {
   const state = native.monitorWatch(pid);
   // Whoever asks waits for it next.
-  if (state === null) arm(pid);
+  if (state === null && !isWatched(pid)) arm(pid);
   return (state === -ENOSYS ? native.waitFor(pid, true) : state) !== -ECHILD;
 }
 

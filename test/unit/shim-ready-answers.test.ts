@@ -37,6 +37,12 @@ test('answers are made once for who asks over and over, and not for who asks now
   assert.deepEqual([made, kept], [1, 1]);
 });
 
+test('while they are there a question that none of them answers has them made anew by nobody', async () => {
+  await ask();
+  await ask(3 * WORTH);
+  assert.deepEqual([made, kept], [1, 1]);
+});
+
 test('a change takes them away, tells how many were given, and begins the count anew', async () => {
   await ask();
   ready.changed();

@@ -33,6 +33,8 @@ export class ReadyAnswers {
 
   /** A question has come that an answer could be ready for. */
   asked(): void {
+    // One that none of them answers: to make them anew is no help.
+    if (this.#areReady) return;
     if (++this.#questions < WORTH_QUESTIONS || this.#underWay > 0 || this.#isPlanned) return;
     this.#isPlanned = true;
     // Not before this one is answered.

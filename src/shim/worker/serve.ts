@@ -231,8 +231,11 @@ export class Service {
         // What is left from now on is nothing to go on with.
         this.#checkpoints.stop();
         // Whoever has asked for it is answered when a new `start` finds this shim no more.
-        listening.unlink();
-        resolve(why);
+        try {
+          listening.unlink();
+        } finally {
+          resolve(why);
+        }
       };
     });
     this.#begun = new Promise((resolve) => (this.#begin = resolve));

@@ -26,10 +26,9 @@ async function questions(shim: Shim): Promise<number> {
 
 /** Asks until answers are ready. */
 async function askOften(task: Task, execId = ''): Promise<containerd.task.v2.IStateResponse> {
-  let last = await task.state(execId);
-  for (let n = 0; n < 20; n++) assert.deepEqual(await task.state(execId), last);
-  last = await task.state(execId);
-  return last;
+  const first = await task.state(execId);
+  for (let n = 0; n < 20; n++) assert.deepEqual(await task.state(execId), first);
+  return task.state(execId);
 }
 
 shimTest(

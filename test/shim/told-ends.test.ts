@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { stateOf } from '../support/debug.js';
 import { eventually } from '../support/eventually.js';
 import { processInfo, zombiesOf } from '../support/machine.js';
-import { hawserOnly, shimTest, STATUS, type Lab, type Task } from '../support/shim.js';
+import { shimTest, STATUS, type Lab, type Task } from '../support/shim.js';
+import { only, running as runningIn } from '../support/sleeping.js';
 import { sh } from '../support/spec.js';
 
 const quiet = { stdout: '', stderr: '' };
@@ -11,13 +12,7 @@ const MANY = 120;
 /** With a zygote for who comes. */
 const env = { HAWSER_ZYGOTE: '600' };
 
-async function running(lab: Lab): Promise<Task> {
-  lab.bundle('c');
-  const shim = await lab.shim('c', { env });
-  const task = await shim.create('c', quiet);
-  await task.start();
-  return task;
-}
+const running = (lab: Lab): Promise<Task> => runningIn(lab, 'c', ['/bin/sleep', '1000'], quiet, { env });
 
 async function endOf(lab: Lab, task: Task): Promise<void> {
   await task.remove();
@@ -51,7 +46,7 @@ shimTest(
     for (const n of pids.keys()) await task.delete(`e${n}`);
     await endOf(lab, task);
   },
-  { skip: hawserOnly },
+  only,
 );
 
 shimTest(
@@ -78,5 +73,5 @@ shimTest(
     await task.shim.shutdown();
     await lab.assertNothingLeft();
   },
-  { skip: hawserOnly },
+  only,
 );

@@ -14,6 +14,7 @@ import {
   keepWithMonitor,
   leaveWithMonitor,
   shimPid,
+  type Answer,
   type Answers,
   type GivenRecord,
 } from '../../sys/index.js';
@@ -31,7 +32,6 @@ import type { Invocation } from '../program/flags.js';
 import { Acceptor } from '../program/accept.js';
 import type { Listening } from '../program/listen.js';
 import { Forgotten } from './forgotten.js';
-import type { ContainerRecord } from '../record/record.js';
 import type { FifoLogger } from '../observe/log.js';
 import type { Observations } from '../observe/observations.js';
 import { staysAwake } from '../task/resting.js';
@@ -241,16 +241,16 @@ export class Service {
     this.#begun = new Promise((resolve) => (this.#begin = resolve));
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
     const rest = (this.#rest = new Rest({ isForked }));
-    // What an author has made of the questions is not known here, and who sees calls first is to see all of them.
-    if (!custom?.handlers && interceptors.length === 0 && !isRehearsal)
-      this.#ready = new ReadyAnswers(
-        () => answersOf(Object.values(shim.record.containers), containers),
-        (count) => {
-          // Most of them are.
-          observations.requests.answered('State', count);
-          observations.counters.answeredReady += count;
-        },
-      );
+    const answers = (): Answer[] => answersOf(Object.values(shim.record.containers), containers);
+    // What an author has made of the questions is not known here.
+    const mayAnswer = !custom?.handlers;
+    // Who sees calls first is to see all of them.
+    if (mayAnswer && interceptors.length === 0 && !isRehearsal)
+      this.#ready = new ReadyAnswers(answers, (count) => {
+        // Most of them are.
+        observations.requests.answered('State', count);
+        observations.counters.answeredReady += count;
+      });
     const ready = this.#ready;
     const handlers = observations.requests.accountedFor(custom?.handlers?.(service) ?? service, {
       onRequest: (method) => {
@@ -280,10 +280,8 @@ export class Service {
       () => this.#activity(),
       (leaving, sleep) => {
         const resting = this.#leave(leaving, sleep);
-        // What an author has made of the questions is not known here.
-        if (custom?.handlers) return leave(resting, leaving);
-        const answers = answersOf(recordsOf(resting), containers);
-        return leave(resting, leaving, { connections: resting.connections, texts: answers });
+        const { connections } = resting;
+        return leave(resting, leaving, mayAnswer ? { connections, texts: answers() } : undefined);
       },
       () => rest.busy(),
       earlier && woken(earlier.resting.sleep, idleMs, wokenByWords(earlier.wokenBy, earlier.resting)),
@@ -490,10 +488,6 @@ export class Service {
 function leave(record: RestingShim, leaving: Leaving, answers?: Answers): never {
   leaveWithMonitor(Buffer.from(JSON.stringify(record)), FORMAT, leaving.all, answers);
   return endSilently();
-}
-
-function recordsOf({ containers: { containers } }: RestingShim): ContainerRecord[] {
-  return containers.map(({ record }) => record);
 }
 
 function ownCpuSeconds(): number {

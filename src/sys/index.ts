@@ -52,6 +52,7 @@ export {
 export { realtime, realtimeMillis } from './clock.js';
 export { mapShared, shareMemory } from './shared.js';
 export {
+  connectUnix,
   consume,
   listenOn,
   listenUnix,

@@ -43,13 +43,14 @@ interface SpawnCalls {
   spawn(
     file: string,
     argv: readonly string[],
-    env: readonly string[],
+    env: readonly string[] | string | null,
     cwd: string | null,
     fds: readonly number[],
     dieWithParent: boolean,
     ownGroup: boolean,
   ): number;
   exec(file: string, argv: readonly string[], env: readonly string[]): number;
+  findProgram(name: string, path: string): number;
   setChildrenNofile(soft: number): void;
 }
 
@@ -128,6 +129,7 @@ interface ClockCalls {
 interface SocketCalls {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number } | number;
   listenUnix(path: string): number;
+  connectUnix(path: string): number;
   listenOn(fd: number): number;
   sendDatagram(path: string, text: string): number;
   accept(fd: number): number;

@@ -21,24 +21,51 @@ static napi_value peer_credentials(napi_env env, napi_callback_info info) {
   return result;
 }
 
+struct named {
+  struct sockaddr_un address;
+  socklen_t size;
+};
+
+/* A path, or an abstract name, which begins with NUL. 0, or -errno. */
+static int named_by(napi_env env, napi_value text, struct named *to) {
+  *to = (struct named){.address = {.sun_family = AF_UNIX}};
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, text, NULL, 0, &length) != napi_ok || length == 0) return -EINVAL;
+  if (length >= sizeof to->address.sun_path) return -ENAMETOOLONG;
+  napi_get_value_string_utf8(env, text, to->address.sun_path, sizeof to->address.sun_path, &length);
+  /* An abstract name is as long as the address says; a path ends with its NUL. */
+  to->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (to->address.sun_path[0] ? 1 : 0));
+  return 0;
+}
+
+/* The socket, closed where that has failed: then -errno. */
+static napi_value socket_or_why(napi_env env, int fd, int failed) {
+  if (!failed) return number(env, fd);
+  const int why = errno;
+  close(fd);
+  return number(env, -why);
+}
+
 /* listenUnix(path): a listening, non-blocking stream socket, or -errno. A path that begins with NUL is an abstract name. */
 static napi_value listen_unix(napi_env env, napi_callback_info info) {
   ARGS(1);
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  size_t length = 0;
-  if (napi_get_value_string_utf8(env, arg[0], NULL, 0, &length) != napi_ok || length == 0) return number(env, -EINVAL);
-  if (length >= sizeof address.sun_path) return number(env, -ENAMETOOLONG);
-  napi_get_value_string_utf8(env, arg[0], address.sun_path, sizeof address.sun_path, &length);
-  /* An abstract name is as long as the address says; a path ends with its NUL. */
-  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (address.sun_path[0] ? 1 : 0));
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  struct named place;
+  const int why = named_by(env, arg[0], &place);
+  if (why) return number(env, why);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd == -1) return number(env, -errno);
-  if (bind(fd, (struct sockaddr *)&address, size) == -1 || listen(fd, SOMAXCONN) == -1) {
-    int why = errno;
-    close(fd);
-    return number(env, -why);
-  }
-  return number(env, fd);
+  return socket_or_why(env, fd, bind(fd, (struct sockaddr *)&place.address, place.size) == -1 || listen(fd, SOMAXCONN) == -1);
+}
+
+/* connectUnix(path): a connected, non-blocking stream socket, or -errno; EAGAIN where more wait already than the other has asked for. */
+static napi_value connect_unix(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  struct named place;
+  const int why = named_by(env, arg[0], &place);
+  if (why) return number(env, why);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd == -1) return number(env, -errno);
+  return socket_or_why(env, fd, connect(fd, (struct sockaddr *)&place.address, place.size) == -1);
 }
 
 /* listenOn(fd): 0 or -errno. Who has bound it may have been another; whoever connects from now on sees this process at the other end. */
@@ -50,17 +77,15 @@ static napi_value listen_on(napi_env env, napi_callback_info info) {
 /* sendDatagram(path, text): one message to a unix datagram socket; a path that begins with NUL is an abstract name. */
 static napi_value send_datagram(napi_env env, napi_callback_info info) {
   ARGS(2);
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  size_t length = 0, size = 0;
+  struct named place;
+  size_t size = 0;
   char text[1024];
-  if (napi_get_value_string_utf8(env, arg[0], NULL, 0, &length) != napi_ok || length == 0) return number(env, -EINVAL);
-  if (length >= sizeof address.sun_path) return number(env, -ENAMETOOLONG);
-  napi_get_value_string_utf8(env, arg[0], address.sun_path, sizeof address.sun_path, &length);
+  const int wrong = named_by(env, arg[0], &place);
+  if (wrong) return number(env, wrong);
   if (napi_get_value_string_utf8(env, arg[1], text, sizeof text, &size) != napi_ok) return number(env, -EINVAL);
-  socklen_t named = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (address.sun_path[0] ? 1 : 0));
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd == -1) return number(env, -errno);
-  int why = sendto(fd, text, size, MSG_NOSIGNAL, (struct sockaddr *)&address, named) == -1 ? errno : 0;
+  int why = sendto(fd, text, size, MSG_NOSIGNAL, (struct sockaddr *)&place.address, place.size) == -1 ? errno : 0;
   close(fd);
   return number(env, -why);
 }
@@ -143,6 +168,7 @@ void register_sockets(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"peerCredentials", peer_credentials},
       {"listenUnix", listen_unix},
+      {"connectUnix", connect_unix},
       {"listenOn", listen_on},
       {"sendDatagram", send_datagram},
       {"accept", accept_one},

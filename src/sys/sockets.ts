@@ -22,6 +22,14 @@ export function listenUnix(path: string): number {
   return checked(native.listenUnix(path), 'listen', path);
 }
 
+/**
+ * A connection to a listening unix stream socket, non-blocking. It is there at once, or not at all: EAGAIN when more wait there than may. Paths as for
+ * {@link listenUnix}.
+ */
+export function connectUnix(path: string): number {
+  return checked(native.connectUnix(path), 'connect', path);
+}
+
 /** Listens at a bound socket, also where another process does so: who connects finds this one's credentials from now on (unix(7), SO_PEERCRED). */
 export function listenOn(fd: number): void {
   checked(native.listenOn(fd), 'listen', fd);

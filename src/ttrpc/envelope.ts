@@ -25,15 +25,31 @@ export function requestFrame(
   deadline: number | undefined,
   metadata: Metadata | undefined,
 ): FrameBytes {
-  // The generated code would copy the payload, so only the fields around it are left to it. Fields of a
-  // message may be encoded apart and put one after the other.
   const tail =
     deadline === undefined && metadata === undefined
       ? EMPTY
-      : ttrpc.Request.encode({
-          ...(deadline === undefined ? {} : { timeoutNano: nanosUntil(deadline) }),
-          ...(metadata === undefined ? {} : { metadata: Array.from(metadata, ([key, value]) => ({ key, value })) }),
-        }).finish();
+      : requestTail(deadline === undefined ? undefined : nanosUntil(deadline), metadata);
+  return requestFrameOf(streamId, flags, head, payload, tail);
+}
+
+/** What follows the payload in a request's envelope: how long the call may take, and its metadata. */
+export function requestTail(timeoutNano: number | undefined, metadata: Metadata | undefined): Uint8Array {
+  return ttrpc.Request.encode({
+    ...(timeoutNano === undefined ? {} : { timeoutNano }),
+    ...(metadata === undefined ? {} : { metadata: Array.from(metadata, ([key, value]) => ({ key, value })) }),
+  }).finish();
+}
+
+/** A request's frame, from what comes before its payload and after it: the same for all calls of a method that may take as long. */
+export function requestFrameOf(
+  streamId: number,
+  flags: number,
+  head: Uint8Array,
+  payload: Uint8Array,
+  tail: Uint8Array,
+): FrameBytes {
+  // The generated code would copy the payload, so only the fields around it are left to it. Fields of a
+  // message may be encoded apart and put one after the other.
   const parts =
     payload.length === 0 ? [head, tail] : [head, lengthPrefix(REQUEST_PAYLOAD, payload.length), payload, tail];
   return checkedFrame(streamId, FrameType.request, flags, parts);

@@ -3,6 +3,7 @@ import { closeSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import {
+  connectUnix,
   listenUnix,
   makePipe,
   peerCredentials,
@@ -42,6 +43,22 @@ test('listens at a path, and accepts when somebody connects', async (t) => {
   assert.equal(tryAccept(listener), undefined);
   closeSync(socket);
   assert.equal(await end(), 0);
+});
+
+test('connects to who listens, without waiting for anybody', (t) => {
+  const { path, listener } = listening(t);
+  const before = Object.keys(openDescriptors()).length;
+  const ours = connectUnix(path);
+  const theirs = tryAccept(listener)!;
+  assert.equal(peerCredentials(theirs).pid, process.pid);
+  assert.equal(tryReceiveDescriptor(ours), undefined, 'it does not block');
+  tryWrite(theirs, Buffer.from('x'));
+  assert.equal(readSome(ours), 'x');
+  closeSync(ours);
+  closeSync(theirs);
+  assert.throws(() => connectUnix(`${path}-missing`), { code: 'ENOENT', syscall: 'connect' });
+  assert.throws(() => connectUnix(`/${'x'.repeat(107)}`), { code: 'ENAMETOOLONG' });
+  assert.equal(Object.keys(openDescriptors()).length, before);
 });
 
 test('a path that is taken, missing or too long is an error, and leaves no descriptor', (t) => {

@@ -5,11 +5,11 @@
  * before it may have taken to its grave.
  */
 import { performance } from 'node:perf_hooks';
-import { ContainerdServicesEventsTtrpcV1Events as Events } from '../../api/gen/services.js';
 import { timestamp } from '../../api/timestamp.js';
 import { realtimeMillis } from '../../sys/index.js';
-import { Client, connect, TtrpcError, Code } from '../../ttrpc/index.js';
+import { TtrpcError, Code } from '../../ttrpc/index.js';
 import { Absence, type RestingAbsence } from './absence.js';
+import { EventConnection } from './event-connection.js';
 import { Changes } from '../observe/changes.js';
 import type { Logger } from '../observe/log.js';
 
@@ -52,7 +52,7 @@ export interface EventsSnapshot {
   head: { topic: string; time: number } | undefined;
   /** What the sender does at this moment, and since when. */
   sender: {
-    doing: 'idle' | 'connecting' | 'waiting for subscribers' | 'awaiting the reply' | 'pausing';
+    doing: 'idle' | 'waiting for subscribers' | 'awaiting the reply' | 'pausing';
     since: number;
   };
   sent: number;
@@ -78,7 +78,7 @@ export class EventPublisher {
   #number = 0;
   /** Those that the daemon has taken lately, and that may have to be told again. */
   #unheard: QueuedEvent[] = [];
-  #client: Client | undefined;
+  #daemon: EventConnection | undefined;
   #sending = false;
   #closing = false;
   #closed = false;
@@ -121,7 +121,7 @@ export class EventPublisher {
     const [head] = this.#queue;
     return {
       address: this.address,
-      connected: this.#client !== undefined,
+      connected: this.#daemon !== undefined,
       queued: this.#queue.length,
       head: head && { topic: head.topic, time: head.time },
       sender: this.#sender,
@@ -157,7 +157,7 @@ export class EventPublisher {
 
   /** There is a daemon, and nothing else to tell it. */
   get #isReady(): boolean {
-    return this.#client !== undefined && !this.#sending && this.absence.remainingMs <= 0;
+    return this.#daemon !== undefined && !this.#sending && this.absence.remainingMs <= 0;
   }
 
   #sendNow(): void {
@@ -225,21 +225,14 @@ export class EventPublisher {
 
   /** Connects to the daemon, if that is still to be done: for when there is an event soon, and time now. */
   prepare(): void {
-    if (this.#client || this.#sending || this.#closed || !this.address) return;
-    this.#sending = true;
-    void this.#connectEarly();
-  }
-
-  async #connectEarly(): Promise<void> {
-    this.#does('connecting');
+    if (this.#daemon || this.#sending || this.#closed || !this.address) return;
     try {
-      this.#client = await this.#connect();
+      this.#daemon = this.#connect();
     } catch (error) {
       // The first event meets the same, and says so.
       this.log.debug('the daemon cannot be reached before there is an event', { error });
       this.absence.lost();
     }
-    await this.#send();
   }
 
   /**
@@ -272,7 +265,7 @@ export class EventPublisher {
     this.#queue.length = 0;
     this.#unheard.length = 0;
     this.#wakePause?.();
-    this.#client?.close();
+    this.#daemon?.close();
   }
 
   async #send(): Promise<void> {
@@ -293,27 +286,23 @@ export class EventPublisher {
   /** True when the event is done with: delivered, or refused in a way that no repetition mends. */
   async #forward(event: QueuedEvent): Promise<boolean> {
     try {
-      if (!this.#client) this.#does('connecting');
-      this.#client ??= await this.#connect();
+      this.#daemon ??= this.#connect();
       if (this.absence.remainingMs > 0) await this.#hold();
       // It went away again while its clients were waited for.
-      if (!this.#client) return false;
+      if (!this.#daemon) return false;
       if (event.taken && (event.isOver?.() || event.taken.by === this.absence.daemon)) {
         this.#remove(event);
         return true;
       }
       this.#does('awaiting the reply');
-      await this.#client.service(Events).Forward(
-        {
-          envelope: {
-            timestamp: timestamp(event.time),
-            namespace: this.namespace,
-            topic: event.topic,
-            event: { type_url: event.typeUrl, value: event.value },
-          },
+      await this.#daemon.forward({
+        envelope: {
+          timestamp: timestamp(event.time),
+          namespace: this.namespace,
+          topic: event.topic,
+          event: { type_url: event.typeUrl, value: event.value },
         },
-        { timeoutMs: ATTEMPT_MS, metadata: { 'containerd-namespace-ttrpc': this.namespace } },
-      );
+      });
       this.#sent++;
       if (event.taken) this.#repeated++;
       this.#remove(event);
@@ -330,7 +319,7 @@ export class EventPublisher {
       }
       this.#retried++;
       this.log.debug('an event could not be sent yet', { topic: event.topic, error });
-      this.#client?.close();
+      this.#daemon?.close();
       this.#lost();
       return false;
     }
@@ -338,7 +327,7 @@ export class EventPublisher {
 
   /** Waits until the clients of a daemon that has come back may have come back. */
   async #hold(): Promise<void> {
-    for (let ms = this.absence.remainingMs; ms > 0 && this.#client && !this.#closing; ms = this.absence.remainingMs) {
+    for (let ms = this.absence.remainingMs; ms > 0 && this.#daemon && !this.#closing; ms = this.absence.remainingMs) {
       if (this.#sender.doing !== 'waiting for subscribers') this.#does('waiting for subscribers');
       await this.#pause(ms);
     }
@@ -364,7 +353,7 @@ export class EventPublisher {
 
   /** What may have reached nobody is told again, before anything else. Until then it counts as waiting. */
   #lost(): void {
-    this.#client = undefined;
+    this.#daemon = undefined;
     this.absence.lost();
     const unheard = this.#unheardLately();
     this.#unheard = [];
@@ -377,16 +366,14 @@ export class EventPublisher {
     this.#sender = { doing, since: Date.now() };
   }
 
-  async #connect(): Promise<Client> {
+  #connect(): EventConnection {
     const path = this.address.replace(/^unix:\/\//, '');
-    const client = await connect(path, { timeoutMs: ATTEMPT_MS });
+    const daemon = EventConnection.open(path, this.namespace, ATTEMPT_MS);
     this.absence.back(path);
-    // Nobody would close it any more.
-    if (this.#closed) client.close();
-    void client.closed.then(() => {
-      if (this.#client === client) this.#lost();
+    void daemon.closed.then(() => {
+      if (this.#daemon === daemon) this.#lost();
     });
-    return client;
+    return daemon;
   }
 
   #pause(ms: number): Promise<void> {

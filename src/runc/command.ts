@@ -117,7 +117,7 @@ function killGroup(pid: number): void {
 function start(file: string, argv: string[], stdio: readonly number[]): ReturnType<typeof spawn> {
   try {
     // systemd's readiness socket is the daemon's business, not that of a runtime that would forward it.
-    return spawn(file, argv, { stdio, env: { ...process.env, NOTIFY_SOCKET: undefined }, ownGroup: true });
+    return spawn(file, argv, { stdio, without: 'NOTIFY_SOCKET', ownGroup: true });
   } catch (error) {
     throw execFailure(file, error);
   }

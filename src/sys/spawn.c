@@ -4,6 +4,10 @@
 #include "arguments.h"
 #include "../monitor/spawn.h"
 #include "monitor.h"
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* A NULL-terminated copy of an array of strings, to be freed with free_strings. */
 static char **strings(napi_env env, napi_value array) {
@@ -29,8 +33,21 @@ static napi_value set_children_nofile(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+extern char **environ;
+
+/* This process's environment but for one variable: a list to be freed, of texts that stay this process's. */
+static char **own_environment(const char *without) {
+  size_t count = 0, length = without ? strlen(without) : 0;
+  while (environ[count]) count++;
+  char **list = calloc(count + 1, sizeof *list), **to = list;
+  for (char **one = environ; list && *one; one++)
+    if (!without || strncmp(*one, without, length) != 0 || (*one)[length] != '=') *to++ = *one;
+  return list;
+}
+
 /* spawn(file, argv, env, cwd|null, fds, dieWithParent, ownGroup): the pid, or -errno, also when exec itself fails.
- * fds[i] becomes the child's descriptor i; everything else is closed. Where there is a monitor it is its child. */
+ * fds[i] becomes the child's descriptor i; everything else is closed. Where there is a monitor it is its child.
+ * env: NAME=VALUE each; or the name of a variable that it does not get of this process's own, or null. */
 static napi_value spawn(napi_env env, napi_callback_info info) {
   ARGS(7);
   uint32_t count = 0;
@@ -42,16 +59,22 @@ static napi_value spawn(napi_env env, napi_callback_info info) {
     napi_get_element(env, arg[4], i, &item);
     descriptors[i] = (int)integer(env, item);
   }
-  char *file = string(env, arg[0]), *cwd = string(env, arg[3]);
-  char **argv = strings(env, arg[1]), **envp = strings(env, arg[2]);
+  bool is_own = true;
+  char *file = string(env, arg[0]), *cwd = string(env, arg[3]), *without = NULL;
+  napi_is_array(env, arg[2], &is_own);
+  is_own = !is_own;
+  if (is_own) without = string(env, arg[2]);
+  char **argv = strings(env, arg[1]), **envp = is_own ? own_environment(without) : strings(env, arg[2]);
   struct program program = {.file = file, .argv = argv, .envp = envp, .cwd = cwd};
   napi_get_value_bool(env, arg[5], &program.die_with_parent);
   napi_get_value_bool(env, arg[6], &program.own_group);
   pid_t pid = has_monitor() ? spawn_by_monitor(&program, descriptors, count) : spawn_program(&program, descriptors, (int)count);
   free(file);
   free(cwd);
+  free(without);
   free_strings(argv);
-  free_strings(envp);
+  if (is_own) free(envp);
+  else free_strings(envp);
   return number(env, pid);
 }
 
@@ -67,10 +90,29 @@ static napi_value exec_program(napi_env env, napi_callback_info info) {
   return number(env, -why);
 }
 
+/* findProgram(name, path): the first of the directories in PATH's text, by its place, that has a file of that name to execute; or -ENOENT. */
+static napi_value find_program(napi_env env, napi_callback_info info) {
+  ARGS(2);
+  char *name = string(env, arg[0]), *path = string(env, arg[1]), file[PATH_MAX];
+  int64_t found = -ENOENT;
+  const char *at = path;
+  for (int place = 0; name && at && found < 0; place++) {
+    const size_t length = strcspn(at, ":");
+    const int written = length == 0 ? snprintf(file, sizeof file, "%s", name) : snprintf(file, sizeof file, "%.*s/%s", (int)length, at, name);
+    struct stat stat_of;
+    if (written > 0 && (size_t)written < sizeof file && stat(file, &stat_of) == 0 && S_ISREG(stat_of.st_mode) && access(file, X_OK) == 0) found = place;
+    at = at[length] ? at + length + 1 : NULL;
+  }
+  free(name);
+  free(path);
+  return number(env, found);
+}
+
 void register_spawn(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"spawn", spawn},
       {"exec", exec_program},
+      {"findProgram", find_program},
       {"setChildrenNofile", set_children_nofile},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);

@@ -1,4 +1,3 @@
-import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { checked, SysError } from './error.js';
 import { arm, onExit, type ExitStatus } from './exit.js';
@@ -11,6 +10,8 @@ export interface SpawnOptions {
   cwd?: string;
   /** Default: this process's environment. */
   env?: Readonly<Record<string, string | undefined>>;
+  /** A variable of this process's environment that it does not get; not together with `env`. */
+  without?: string;
   /** SIGKILL when this process ends (prctl(2), PR_SET_PDEATHSIG). Default true. */
   dieWithParent?: boolean;
   /** Leads a process group of its own. Default false. */
@@ -32,14 +33,11 @@ export interface Child {
  * @throws SysError of the call that failed: ENOENT, EACCES, …
  */
 export function spawn(file: string, argv: readonly string[], options: SpawnOptions): Child {
-  const env = Object.entries(options.env ?? process.env).flatMap(([key, value]) =>
-    value === undefined ? [] : [`${key}=${value}`],
-  );
   const pid = checked(
     native.spawn(
       file,
       argv,
-      env,
+      options.env ? textsOf(options.env) : (options.without ?? null),
       options.cwd ?? null,
       options.stdio,
       options.dieWithParent ?? true,
@@ -50,6 +48,10 @@ export function spawn(file: string, argv: readonly string[], options: SpawnOptio
   );
   if (native.monitorSpawned()) arm(pid);
   return { pid, exited: new Promise((resolve) => onExit(pid, resolve)) };
+}
+
+function textsOf(env: NonNullable<SpawnOptions['env']>): string[] {
+  return Object.entries(env).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));
 }
 
 /**
@@ -84,22 +86,6 @@ export function execFailure(file: string, error: unknown): Error {
 /** The file that a shell would run for a program's name, or undefined. A name with a slash is that file itself. */
 export function searchPath(name: string, path = process.env.PATH ?? ''): string | undefined {
   if (name.includes('/')) return name;
-  for (const dir of path.split(delimiter)) {
-    const file = join(dir || '.', name);
-    if (isExecutable(file)) return file;
-  }
-  return undefined;
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    // Most directories don't have it, and an exception for each of them would be dear.
-    if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return false;
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch (error) {
-    // Whatever the reason, a shell goes on to the next directory too.
-    if (error instanceof Error && 'code' in error) return false;
-    throw error;
-  }
+  const place = native.findProgram(name, path);
+  return place < 0 ? undefined : join(path.split(delimiter)[place] || '.', name);
 }

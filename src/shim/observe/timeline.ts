@@ -17,7 +17,9 @@ export class Timeline {
   readonly #last: Moment[] = [];
   /** As JSON, as they are written again and again, and stay as they are: each with a comma before it. */
   #firstText = '';
-  readonly #lastTexts: string[] = [];
+  #lastText = '';
+  /** Of each of the last. */
+  readonly #lastLengths: number[] = [];
 
   /** Notes that something happens now. */
   mark(what: string, container?: string): void {
@@ -33,17 +35,19 @@ export class Timeline {
       return;
     }
     this.#last.push(moment);
-    this.#lastTexts.push(text);
+    this.#lastText += text;
+    this.#lastLengths.push(text.length);
     if (this.#last.length <= LAST) return;
     this.#last.shift();
-    this.#lastTexts.shift();
+    this.#lastText = this.#lastText.slice(this.#lastLengths.shift());
   }
 
   /** Goes on from what another process has noted, which comes first. */
   resume(moments: readonly Moment[]): void {
     const since = [...this.#first.splice(0), ...this.#last.splice(0)];
     this.#firstText = '';
-    this.#lastTexts.length = 0;
+    this.#lastText = '';
+    this.#lastLengths.length = 0;
     for (const moment of [...moments, ...since]) this.note(moment);
   }
 
@@ -54,7 +58,7 @@ export class Timeline {
 
   /** What {@link rest} gives, as JSON. */
   restText(): string {
-    return `[${(this.#firstText + this.#lastTexts.join('')).slice(1)}]`;
+    return `[${(this.#firstText + this.#lastText).slice(1)}]`;
   }
 
   /** The first moments and the last, in their order. */

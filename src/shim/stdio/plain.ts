@@ -7,7 +7,7 @@
  * wait for a writer that never comes.
  */
 import { closeSync, fchownSync, fstatSync } from 'node:fs';
-import { isHungUp, makePipe, setNonblock } from '../../sys/index.js';
+import { copyOf, isHungUp, makePipe, setNonblock } from '../../sys/index.js';
 import { beingRead } from './being-read.js';
 import { Copies } from './copies.js';
 import { Descriptors } from './descriptors.js';
@@ -30,6 +30,8 @@ export class PlainStdio implements Stdio {
   readonly #copies: Copies;
   #targets: Targets = new Map();
   #given: number[] = [];
+  /** While streams are opened, one of them that goes nowhere. */
+  #null: number | undefined;
   #input: Feed | undefined;
   /** Read for the sake of who writes to it: streams that go nowhere, of a container without a /dev/null. */
   readonly #lost = new Map<StreamName, Pump>();
@@ -234,6 +236,7 @@ export class PlainStdio implements Stdio {
     if (stdin) await this.#openInput(stdin);
     this.#targets = await openTargets(this.request, false, this.warn, this.observer);
     this.#given = [this.#fds.get('stdin') ?? this.#nowhere('stdin'), ...STREAMS.map((name) => this.#outputEnd(name))];
+    this.#null = undefined;
     // Never a /dev/null.
     if (uid || gid) for (const fd of this.#given) if (fstatSync(fd).isFIFO()) fchownSync(fd, uid, gid);
   }
@@ -262,8 +265,9 @@ export class PlainStdio implements Stdio {
   }
 
   #nowhere(name: 'stdin' | StreamName): number {
-    const nowhere = openNowhere(this.request.init);
-    if (nowhere !== undefined) return this.#fds.add(name, nowhere);
+    // One is as good as the other: nobody finds anything there, or leaves anything.
+    const nowhere = this.#null === undefined ? openNowhere(this.request.init) : copyOf(this.#null);
+    if (nowhere !== undefined) return (this.#null = this.#fds.add(name, nowhere));
     const pipe = makePipe();
     if (name === 'stdin') {
       closeSync(pipe.write);

@@ -7,6 +7,9 @@ export const AGAIN = Number(process.env.HAWSER_TEST_AGAIN ?? 0);
 /** So many files run at once. */
 export const LANES = Number(process.env.HAWSER_TEST_LANES ?? 1);
 
+/** What one file may take, in milliseconds: the longest takes some minutes, and one that hangs must not take along all that follows. */
+export const FILE_MS = Number(process.env.HAWSER_TEST_FILE_MINUTES ?? 20) * 60_000;
+
 /** Seconds since 1970. */
 const until = Number(process.env.HAWSER_TEST_UNTIL ?? Infinity);
 

@@ -11,7 +11,7 @@ import { PassThrough } from 'node:stream';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { inspect } from 'node:util';
-import { AGAIN, atTheEnd, hasTimeFor, LANES } from './ci.js';
+import { AGAIN, atTheEnd, FILE_MS, hasTimeFor, LANES } from './ci.js';
 
 /** A run's own sums, which come at its end. */
 const SUMS = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
@@ -66,7 +66,7 @@ class Outcome {
   async run(file: string, isLive: boolean): Promise<void> {
     const since = performance.now();
     const collected = new Collected(this.#shown, isLive);
-    for await (const event of run({ files: [resolve(file)], concurrency: 1 })) {
+    for await (const event of run({ files: [resolve(file)], concurrency: 1, timeout: FILE_MS })) {
       const known = event as { type: string; data: TestData };
       const { type, data } = known;
       if (type === 'test:fail') this.failed.set(file, `${this.failed.get(file) ?? ''}${reasonOf(data)}\n`);
@@ -117,4 +117,5 @@ if (failed.size > 0 && failed.size <= AGAIN) {
   for (const [file, reasons] of first) if (!failed.has(file)) atTheEnd(`UNSTEADY: ${file}\n${reasons}`);
 }
 for (const [file, reasons] of failed) atTheEnd(`FAILED: ${file}\n${reasons}`);
-process.exitCode = failed.size > 0 ? 1 : 0;
+// At once: what a file that was ended has left may hold its output for ever.
+process.exit(failed.size > 0 ? 1 : 0);

@@ -114,6 +114,20 @@ test(
   },
 );
 
+test('one that hangs is ended, whoever still holds its output, and is a failure', { timeout: 60_000 }, async () => {
+  // Until this file's directory goes.
+  const stays = JSON.stringify(['-c', `while [ -d ${dir} ]; do sleep 1; done`]);
+  const hangs = file(
+    'hangs',
+    `(await import('node:child_process')).spawn('sh', ${stays}, { stdio: 'inherit' }); await new Promise(() => setInterval(() => {}, 1000));`,
+  );
+  const next = file('next', '');
+  const { status, output, notes } = await suite([hangs, next], { HAWSER_TEST_FILE_MINUTES: '0.05' });
+  assert.equal(status, 1, output);
+  assert.match(output, /✔ next/);
+  assert.match(notes, /^FAILED: .*hangs\.test\.mjs\n.*timed out/);
+});
+
 test('what there is no time for is said, and else nothing', { timeout: 60_000 }, async () => {
   const program = join(dir, 'ask.mjs');
   writeFileSync(program, `import { hasTimeFor } from ${JSON.stringify(CI)};\nconsole.log(hasTimeFor('much', 10));\n`);

@@ -67,7 +67,7 @@ export class ProgramNotExecutableError extends ClientError {
   readonly exitCode = 126;
 }
 
-/** The call's signal was aborted. `cause` is the signal's reason. */
+/** The call was given up by who has made it: its signal was aborted, whose reason is the `cause`, or its stream was cancelled. */
 export class AbortError extends Error {
   override readonly name = 'AbortError';
   readonly code = 'ABORT_ERR';

@@ -220,6 +220,21 @@ test('a daemon that has said its status is listened to no more, whatever else wa
   await assert.rejects(call.send({ type_url: 'x' }), NotFoundError);
 });
 
+test('a stream that is cancelled was given up by who cancels it, not by the daemon', async () => {
+  answer = (stream) => void stream.resume();
+  const call = services().streaming.Stream();
+  const next = call.next();
+  call.cancel();
+  await assert.rejects(next, AbortError);
+  await assert.rejects(call.send({ type_url: 'x' }), AbortError);
+  answer = (stream) => stream.respond({ ...OK, 'grpc-status': '1', 'grpc-message': 'ending' }, { endStream: true });
+  await assert.rejects(services().version.Version({}), (error) => {
+    assert.ok(error instanceof UnavailableError);
+    assert.match(error.message, /the daemon gave the call up \(ending\)/);
+    return true;
+  });
+});
+
 test('deadlines, aborts and closing end a call, and the daemon is told', async () => {
   const cancelled: number[] = [];
   answer = (stream) => {

@@ -14,6 +14,13 @@ export interface Listener {
   end(error: Error | undefined): void;
 }
 
+/** By whoever has made the call: a daemon that gives one up says so by a status of its own. */
+export class GivenUp extends StatusError {
+  constructor() {
+    super(Code.Canceled, 'the call was given up');
+  }
+}
+
 export class Call implements Source {
   readonly #unframer = new Unframer();
   readonly #late: NodeJS.Timeout | undefined;
@@ -68,9 +75,9 @@ export class Call implements Source {
     this.#stream.end(bytes);
   }
 
-  /** Gives the call up. */
+  /** Gives the call up: it ends with {@link GivenUp}. */
   cancel(): void {
-    this.#breakOff(new StatusError(Code.Canceled, 'the call was given up'));
+    this.#breakOff(new GivenUp());
   }
 
   pause(): void {

@@ -3,9 +3,9 @@ import type { Socket } from 'node:net';
 import type { AnyMethod, ServiceDefinition } from '../../ttrpc/service.js';
 import { Code } from '../../ttrpc/status.js';
 import { abortedBy, throwIfAborted } from '../abort.js';
-import { ClientError, errorOf, UnavailableError } from '../errors.js';
+import { AbortError, ClientError, errorOf, UnavailableError } from '../errors.js';
 import type { Header } from '../http2/hpack.js';
-import type { Call, Listener } from './call.js';
+import { GivenUp, type Call, type Listener } from './call.js';
 import { Channel } from './channel.js';
 import { frame } from './frames.js';
 import { lazily } from './lazily.js';
@@ -58,6 +58,7 @@ export class Connection {
     if (thrown instanceof ClientError) return thrown;
     if (this.#closed)
       return new UnavailableError(Code.Unavailable, 'the client was closed: unavailable', { cause: thrown });
+    if (thrown instanceof GivenUp) return new AbortError(thrown);
     if (!(thrown instanceof StatusError))
       return new ClientError(Code.Internal, thrown instanceof Error ? thrown.message : String(thrown), {
         cause: thrown,

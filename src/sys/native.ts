@@ -50,7 +50,7 @@ interface SpawnCalls {
     ownGroup: boolean,
   ): number;
   exec(file: string, argv: readonly string[], env: readonly string[]): number;
-  findProgram(name: string, path: string): number;
+  firstProgram(files: readonly string[]): number;
   setChildrenNofile(soft: number): void;
 }
 

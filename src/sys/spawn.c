@@ -4,8 +4,6 @@
 #include "arguments.h"
 #include "../monitor/spawn.h"
 #include "monitor.h"
-#include <limits.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,8 +38,11 @@ static char **own_environment(const char *without) {
   size_t count = 0, length = without ? strlen(without) : 0;
   while (environ[count]) count++;
   char **list = calloc(count + 1, sizeof *list), **to = list;
-  for (char **one = environ; list && *one; one++)
-    if (!without || strncmp(*one, without, length) != 0 || (*one)[length] != '=') *to++ = *one;
+  for (char **one = environ; list && *one; one++) {
+    /* What is no variable is nobody's. */
+    const char *value = strchr(*one, '=');
+    if (value && !(without && (size_t)(value - *one) == length && memcmp(*one, without, length) == 0)) *to++ = *one;
+  }
   return list;
 }
 
@@ -65,10 +66,11 @@ static napi_value spawn(napi_env env, napi_callback_info info) {
   is_own = !is_own;
   if (is_own) without = string(env, arg[2]);
   char **argv = strings(env, arg[1]), **envp = is_own ? own_environment(without) : strings(env, arg[2]);
+  const bool is_whole = file && argv && envp;
   struct program program = {.file = file, .argv = argv, .envp = envp, .cwd = cwd};
   napi_get_value_bool(env, arg[5], &program.die_with_parent);
   napi_get_value_bool(env, arg[6], &program.own_group);
-  pid_t pid = has_monitor() ? spawn_by_monitor(&program, descriptors, count) : spawn_program(&program, descriptors, (int)count);
+  pid_t pid = !is_whole ? -ENOMEM : has_monitor() ? spawn_by_monitor(&program, descriptors, count) : spawn_program(&program, descriptors, (int)count);
   free(file);
   free(cwd);
   free(without);
@@ -90,29 +92,28 @@ static napi_value exec_program(napi_env env, napi_callback_info info) {
   return number(env, -why);
 }
 
-/* findProgram(name, path): the first of the directories in PATH's text, by its place, that has a file of that name to execute; or -ENOENT. */
-static napi_value find_program(napi_env env, napi_callback_info info) {
-  ARGS(2);
-  char *name = string(env, arg[0]), *path = string(env, arg[1]), file[PATH_MAX];
-  int64_t found = -ENOENT;
-  const char *at = path;
-  for (int place = 0; name && at && found < 0; place++) {
-    const size_t length = strcspn(at, ":");
-    const int written = length == 0 ? snprintf(file, sizeof file, "%s", name) : snprintf(file, sizeof file, "%.*s/%s", (int)length, at, name);
+/* firstProgram(files): which is the first that is a file and may be executed, or -ENOENT. */
+static napi_value first_program(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  uint32_t count = 0;
+  napi_get_array_length(env, arg[0], &count);
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value item;
     struct stat stat_of;
-    if (written > 0 && (size_t)written < sizeof file && stat(file, &stat_of) == 0 && S_ISREG(stat_of.st_mode) && access(file, X_OK) == 0) found = place;
-    at = at[length] ? at + length + 1 : NULL;
+    napi_get_element(env, arg[0], i, &item);
+    char *file = string(env, item);
+    const bool is_one = file && stat(file, &stat_of) == 0 && S_ISREG(stat_of.st_mode) && access(file, X_OK) == 0;
+    free(file);
+    if (is_one) return number(env, i);
   }
-  free(name);
-  free(path);
-  return number(env, found);
+  return number(env, -ENOENT);
 }
 
 void register_spawn(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"spawn", spawn},
       {"exec", exec_program},
-      {"findProgram", find_program},
+      {"firstProgram", first_program},
       {"setChildrenNofile", set_children_nofile},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);

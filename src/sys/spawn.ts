@@ -86,6 +86,7 @@ export function execFailure(file: string, error: unknown): Error {
 /** The file that a shell would run for a program's name, or undefined. A name with a slash is that file itself. */
 export function searchPath(name: string, path = process.env.PATH ?? ''): string | undefined {
   if (name.includes('/')) return name;
-  const place = native.findProgram(name, path);
-  return place < 0 ? undefined : join(path.split(delimiter)[place] || '.', name);
+  if (name.includes('\0')) return undefined;
+  const files = path.split(delimiter).map((dir) => join(dir || '.', name));
+  return files[native.firstProgram(files)];
 }

@@ -481,6 +481,11 @@ shimTest(
     const task = await lab.task('c');
     await task.start();
     const files = (): string[] => readdirSync(lab.bundlePath('c')).sort();
+    const sockets = (): number => task.shim.descriptors().filter((name) => name === 'socket').length;
+    const first = sockets();
+    // libuv opens /dev/null for good with the first stream of a process, which this is.
+    await stateOf(task.shim);
+    await eventually('its connection is closed', () => sockets() === first);
     const before = { files: files(), descriptors: task.shim.descriptors() };
     for (let n = 0; n < 20; n++) await stateOf(task.shim);
     await eventually('the connections are closed', () => task.shim.descriptors().length === before.descriptors.length);

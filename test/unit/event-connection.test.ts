@@ -116,6 +116,25 @@ test('a reply in pieces, after one of nobody’s and a frame of another kind', a
   });
 });
 
+test('a reply that comes before its request is sent ends the connection', async (t) => {
+  const path = join(tempDir(t), 'daemon');
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('readable', () => {
+      socket.read();
+      socket.write(bytesOf(errorFrame(1, new TtrpcError(Code.InvalidArgument, 'too much'))));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const connection = EventConnection.open(path, 'moby', LIMIT_MS);
+  t.after(() => server.close());
+  const value = Buffer.alloc(3 << 20);
+  await assert.rejects(connection.forward({ envelope: { topic: '/x', event: { type_url: 'x', value } } }), {
+    code: Code.InvalidArgument,
+  });
+  await connection.closed;
+});
+
 test('a daemon that refuses one event takes the next on the same connection', async (t) => {
   const { tell } = await connected(t, ({ frame: { streamId }, topic, socket }) =>
     socket.write(

@@ -249,6 +249,8 @@ test('searchPath finds what a shell would', (t) => {
   assert.equal(searchPath('tool', path), wanted);
   assert.equal(searchPath('tool', join(dir, 'two')), undefined);
   assert.equal(searchPath('./anything/at all', path), './anything/at all');
+  assert.equal(searchPath('tool\0x', path), undefined);
+  assert.equal(searchPath('tool', `${join(dir, 'missing')}/../three`), wanted, 'as it is told, not as links have it');
   assert.equal(searchPath('sh'), searchPath('sh', process.env.PATH));
 });
 

@@ -7,7 +7,8 @@ import { ContainerdServicesEventsTtrpcV1Events as Events } from '../../api/gen/s
 import { connectUnix, READABLE, tryRead, trySend, Watch, WRITABLE } from '../../sys/index.js';
 import { decodeResponse, requestFrameOf, requestHead, requestTail } from '../../ttrpc/envelope.js';
 import { Code, Metadata, TtrpcError } from '../../ttrpc/index.js';
-import { FrameDecoder, FrameType, type Frame } from '../../ttrpc/wire.js';
+import { oversized } from '../../ttrpc/status.js';
+import { FrameDecoder, FrameType, MAX_MESSAGE_LENGTH, type Frame } from '../../ttrpc/wire.js';
 
 const { request } = Events.methods.Forward;
 const HEAD = requestHead(Events.name, 'Forward');
@@ -45,12 +46,12 @@ export class EventConnection {
   ) {
     this.#tail = requestTail(timeoutMs * 1e6, new Metadata({ 'containerd-namespace-ttrpc': namespace }));
     this.closed = new Promise((resolve) => (this.#close = resolve));
+    this.#watch = new Watch(fd, (events) => this.#ready(events));
+    this.#watch.want(READABLE);
     // Of the last call: it is begun anew with each. While there is one, its connection keeps the process running.
     this.#timer = setTimeout(() => {
       if (this.#call) this.#end(new TtrpcError(Code.DeadlineExceeded, 'context deadline exceeded'));
     }, timeoutMs).unref();
-    this.#watch = new Watch(fd, (events) => this.#ready(events));
-    this.#watch.want(READABLE);
   }
 
   /**
@@ -60,9 +61,12 @@ export class EventConnection {
    * @throws TtrpcError with code Unavailable when there is none
    */
   static open(path: string, namespace: string, timeoutMs: number): EventConnection {
+    let fd: number | undefined;
     try {
-      return new EventConnection(connectUnix(path), namespace, timeoutMs);
+      fd = connectUnix(path);
+      return new EventConnection(fd, namespace, timeoutMs);
     } catch (error) {
+      if (fd !== undefined) closeSync(fd);
       throw new TtrpcError(Code.Unavailable, (error as Error).message, { cause: error });
     }
   }
@@ -100,6 +104,8 @@ export class EventConnection {
     this.#attempt(() => {
       if (events & WRITABLE) this.#send();
       if (events & READABLE) this.#read();
+      // One that has an error is watched no more, unless that is asked for again.
+      this.#want();
     });
   }
 
@@ -117,6 +123,10 @@ export class EventConnection {
       if (sent === undefined) break;
       this.#unsent = sent < this.#unsent.length ? this.#unsent.subarray(sent) : undefined;
     }
+    this.#want();
+  }
+
+  #want(): void {
     this.#watch.want(this.#unsent ? READABLE | WRITABLE : READABLE);
   }
 
@@ -132,25 +142,30 @@ export class EventConnection {
     for (let frame = this.#decoder.next(); frame; frame = this.#decoder.next()) this.#received(frame);
   }
 
-  #received({ streamId, type, payload }: Frame): void {
+  #received({ streamId, type, payload, length }: Frame): void {
     const call = this.#call;
     // What is of no call of ours is no business of ours, as for any client.
     if (call?.streamId !== streamId || type !== FrameType.response) return;
-    const reply = payload === undefined ? closedError('a reply is too long') : decoded(payload);
+    const reply = payload === undefined ? oversized(length, MAX_MESSAGE_LENGTH) : decoded(payload);
     this.#call = undefined;
     if (reply instanceof TtrpcError) call.reject(reply);
     else call.resolve();
+    // Its other end would take the next one for the rest of this.
+    if (this.#unsent) this.#end(closedError('a reply came before its request was sent'));
   }
 
   #end(error: TtrpcError): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    this.#watch.close();
-    closeSync(this.fd);
-    this.#call?.reject(error);
-    this.#call = undefined;
-    this.#close();
+    try {
+      this.#watch.close();
+      closeSync(this.fd);
+    } finally {
+      this.#call?.reject(error);
+      this.#call = undefined;
+      this.#close();
+    }
   }
 }
 

@@ -14,7 +14,7 @@ import { errorOf, InvalidArgumentError } from './errors.js';
 import type { Services } from './grpc/services.js';
 import type { ClientImages } from './image/images.js';
 import { isGone, thisProcess } from './image/owner.js';
-import type { ImageConfig } from './image/types.js';
+import type { Image, ImageConfig } from './image/types.js';
 import { DEFAULT_SNAPSHOTTER } from './image/unpack.js';
 import { joinedSpec, PID_OF } from './joined.js';
 import { nerdctlLabels, NO_NETWORK_OF_NERDCTL } from './nerdctl.js';
@@ -56,11 +56,11 @@ export async function createContainer(context: CreateContext, options: CreateOpt
   const undo = new Undo();
   try {
     const lease = options.image === undefined ? undefined : await makeLease(context, undo, signal);
-    const rootfs = await makeRoot(context, options, undo, lease, signal);
+    // Once: its name may become another image's meanwhile.
+    const image = options.image === undefined ? undefined : await context.images.get(options.image, { signal });
+    const rootfs = await makeRoot(context, options, image, undo, lease, signal);
     const config =
-      options.image === undefined
-        ? undefined
-        : await context.images.config(options.image, { platform: options.platform, signal });
+      image === undefined ? undefined : await context.images.config(image, { platform: options.platform, signal });
     const volumes = await volumesFor(context, options, rootfs, config, signal);
     if (volumes !== undefined) undo.add(() => volumes.abandon());
     const runtimeOptions = optionsOf(options);
@@ -71,7 +71,7 @@ export async function createContainer(context: CreateContext, options: CreateOpt
     if (network !== undefined) spec.annotations = { ...NO_NETWORK_OF_NERDCTL, ...spec.annotations };
     const container: containerd.services.containers.v1.Container.$Properties = {
       id,
-      image: options.image === undefined ? '' : (await context.images.get(options.image, { signal })).name,
+      image: image?.name ?? '',
       labels: {
         ...nerdctlLabels(id, spec.hostname, network?.names),
         ...stopSignalLabel(options.stopSignal, config?.StopSignal),
@@ -148,11 +148,12 @@ async function removeAbandoned({ leases }: Services, signal: AbortSignal | undef
 async function makeRoot(
   { services, images }: CreateContext,
   options: CreateOptions,
+  image: Image | undefined,
   undo: Undo,
   lease: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<RootFs> {
-  const { id, image, rootfs, rootfsMounts, snapshotKey, snapshotter = DEFAULT_SNAPSHOTTER } = options;
+  const { id, rootfs, rootfsMounts, snapshotKey, snapshotter = DEFAULT_SNAPSHOTTER } = options;
   if (rootfs !== undefined) return { directory: resolve(rootfs) };
   if (rootfsMounts !== undefined) return { mounts: rootfsMounts };
   if (image === undefined) return snapshotKey === undefined ? {} : { snapshotKey, snapshotter };

@@ -211,7 +211,7 @@ test('a root file system that only the shim can mount is not looked at for root'
   await assert.rejects(lab.create(['true'], { rootfs: undefined, rootfsMounts, user: 'nobody' }), /loop/);
 });
 
-test('an image: imported, unpacked, run, deleted', async () => {
+test('an image: imported, unpacked, run, deleted', async (t) => {
   const steps: string[] = [];
   const [image] = await client.images.import(await lab.archive(), {
     onProgress: ({ step }) => void (steps.at(-1) === step || steps.push(step)),
@@ -232,7 +232,10 @@ test('an image: imported, unpacked, run, deleted', async () => {
   const again = await container.start();
   assert.equal((await again.result()).stdout, 'from the image\n');
   await container.delete({ kill: true });
+  const lookups = t.mock.method(client.services.images, 'Get');
   const own = await lab.start(['id', '-un'], { image: IMAGE, user: 'nobody' });
+  assert.equal(lookups.mock.callCount(), 1, 'all that a container has of an image is of one');
+  lookups.mock.restore();
   assert.equal((await own.process.result()).stdout, 'nobody\n');
   await own.container.delete({ kill: true });
   await assert.rejects(

@@ -362,8 +362,9 @@ exec "$runc" "$@"
 
   /** Everything on the machine that is this lab's doing. */
   snapshot(): Snapshot {
-    // A zygote is there for the next container.
-    const all = processesOf(this.dir, this.cgroup).filter(({ command }) => !/ zygote (next )?\//.test(command));
+    // A zygote is there for the next container, and may be rehearsing one.
+    const isZygotes = / zygote (next )?\/|\/hawser-stand-in /;
+    const all = processesOf(this.dir, this.cgroup).filter(({ command }) => !isZygotes.test(command));
     const isShim = ({ command }: ProcessInfo): boolean => command.includes(' -publish-binary ');
     return {
       // With its shim a worker goes.

@@ -16,6 +16,9 @@ import { AGAIN, atTheEnd, FILE_MS, hasTimeFor, LANES } from './ci.js';
 /** A run's own sums, which come at its end. */
 const SUMS = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
 
+/** What Node may take to end a file whose time is over. */
+const GRACE_MS = 2000;
+
 interface TestData {
   message?: string;
   name?: string;
@@ -66,14 +69,30 @@ class Outcome {
   async run(file: string, isLive: boolean): Promise<void> {
     const since = performance.now();
     const collected = new Collected(this.#shown, isLive);
-    for await (const event of run({ files: [resolve(file)], concurrency: 1, timeout: FILE_MS })) {
-      const known = event as { type: string; data: TestData };
-      const { type, data } = known;
-      if (type === 'test:fail') this.failed.set(file, `${this.failed.get(file) ?? ''}${reasonOf(data)}\n`);
-      const [, what, sum] = (type === 'test:diagnostic' && SUMS.exec(data.message ?? '')) || [];
-      if (what === undefined) collected.add(known);
-      else this.#sums.set(what, (this.#sums.get(what) ?? 0) + Number(sum));
+    const over = new AbortController();
+    const events = run({ files: [resolve(file)], concurrency: 1, signal: over.signal });
+    let isLate = false;
+    const late = setTimeout(() => {
+      isLate = true;
+      // Its process is ended by that; but not waited for, as whoever it has started may hold its output.
+      over.abort();
+      setTimeout(() => events.destroy(), GRACE_MS);
+    }, FILE_MS);
+    try {
+      for await (const event of events) {
+        const known = event as { type: string; data: TestData };
+        const { type, data } = known;
+        if (type === 'test:fail') this.failed.set(file, `${this.failed.get(file) ?? ''}${reasonOf(data)}\n`);
+        const [, what, sum] = (type === 'test:diagnostic' && SUMS.exec(data.message ?? '')) || [];
+        if (what === undefined) collected.add(known);
+        else this.#sums.set(what, (this.#sums.get(what) ?? 0) + Number(sum));
+      }
+    } catch (error) {
+      if (!isLate) throw error;
+    } finally {
+      clearTimeout(late);
     }
+    if (isLate) this.failed.set(file, `it timed out after ${FILE_MS / 60_000} minutes\n${this.failed.get(file) ?? ''}`);
     collected.end();
     this.#seconds.set(file, (performance.now() - since) / 1000);
   }

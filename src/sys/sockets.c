@@ -38,34 +38,35 @@ static int named_by(napi_env env, napi_value text, struct named *to) {
   return 0;
 }
 
-/* The socket, closed where that has failed: then -errno. */
-static napi_value socket_or_why(napi_env env, int fd, int failed) {
-  if (!failed) return number(env, fd);
+/* A non-blocking stream socket with which something was done by its address, or -errno. */
+static napi_value stream_socket(napi_env env, napi_value text, int (*act)(int fd, const struct named *named)) {
+  struct named named;
+  const int wrong = named_by(env, text, &named);
+  if (wrong) return number(env, wrong);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd == -1) return number(env, -errno);
+  if (act(fd, &named) == 0) return number(env, fd);
   const int why = errno;
   close(fd);
   return number(env, -why);
 }
 
+static int listen_at(int fd, const struct named *named) {
+  return bind(fd, (const struct sockaddr *)&named->address, named->size) == 0 ? listen(fd, SOMAXCONN) : -1;
+}
+
+static int connect_to(int fd, const struct named *named) { return connect(fd, (const struct sockaddr *)&named->address, named->size); }
+
 /* listenUnix(path): a listening, non-blocking stream socket, or -errno. A path that begins with NUL is an abstract name. */
 static napi_value listen_unix(napi_env env, napi_callback_info info) {
   ARGS(1);
-  struct named place;
-  const int why = named_by(env, arg[0], &place);
-  if (why) return number(env, why);
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd == -1) return number(env, -errno);
-  return socket_or_why(env, fd, bind(fd, (struct sockaddr *)&place.address, place.size) == -1 || listen(fd, SOMAXCONN) == -1);
+  return stream_socket(env, arg[0], listen_at);
 }
 
 /* connectUnix(path): a connected, non-blocking stream socket, or -errno; EAGAIN where more wait already than the other has asked for. */
 static napi_value connect_unix(napi_env env, napi_callback_info info) {
   ARGS(1);
-  struct named place;
-  const int why = named_by(env, arg[0], &place);
-  if (why) return number(env, why);
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd == -1) return number(env, -errno);
-  return socket_or_why(env, fd, connect(fd, (struct sockaddr *)&place.address, place.size) == -1);
+  return stream_socket(env, arg[0], connect_to);
 }
 
 /* listenOn(fd): 0 or -errno. Who has bound it may have been another; whoever connects from now on sees this process at the other end. */

@@ -4,9 +4,7 @@ import { STALL_LIMITS, type StallLimits } from './inbox.js';
 import { Output } from './output.js';
 import { ReadGate } from './read-gate.js';
 import { Code, TtrpcError } from './status.js';
-import { FrameDecoder, type FrameBytes } from './wire.js';
-
-const LAST_STREAM_ID = 0xffff_ffff;
+import { FrameDecoder, LAST_STREAM_ID, type FrameBytes } from './wire.js';
 
 /** Something of a call that waits for the socket to take more. */
 interface Queued {
@@ -168,6 +166,6 @@ interface ConnectionEnd {
 }
 
 /** A new error for each call: callers may add to what they catch. The text up to the second colon is the Go client's. */
-function closedError({ why, cause }: ConnectionEnd): TtrpcError {
+export function closedError({ why, cause }: ConnectionEnd = {}): TtrpcError {
   return new TtrpcError(Code.Unavailable, why === undefined ? 'ttrpc: closed' : `ttrpc: closed: ${why}`, { cause });
 }

@@ -205,7 +205,7 @@ export class Client {
 }
 
 /** A message that cannot be encoded is the caller's mistake. */
-function encode(method: AnyMethod, request: unknown): Uint8Array {
+export function encode(method: AnyMethod, request: unknown): Uint8Array {
   try {
     return method.request.encode(request).finish();
   } catch (error) {

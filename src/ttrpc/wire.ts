@@ -6,6 +6,9 @@ export const HEADER_LENGTH = 10;
 /** The longest payload a frame may carry, inclusive. */
 export const MAX_MESSAGE_LENGTH = 4_194_304;
 
+/** The largest number that a stream can have. */
+export const LAST_STREAM_ID = 0xffff_ffff;
+
 /** Payloads of up to this length are copied behind their header; a longer one is handed on as it is. */
 const COPY_BELOW = 16 * 1024;
 

@@ -5,19 +5,21 @@
 import { closeSync } from 'node:fs';
 import { ContainerdServicesEventsTtrpcV1Events as Events } from '../../api/gen/services.js';
 import { connectUnix, READABLE, tryRead, trySend, Watch, WRITABLE } from '../../sys/index.js';
+import { encode } from '../../ttrpc/client.js';
+import { closedError } from '../../ttrpc/client-connection.js';
 import { decodeResponse, requestFrameOf, requestHead, requestTail } from '../../ttrpc/envelope.js';
 import { Code, Metadata, TtrpcError } from '../../ttrpc/index.js';
 import { oversized } from '../../ttrpc/status.js';
-import { FrameDecoder, FrameType, MAX_MESSAGE_LENGTH, type Frame } from '../../ttrpc/wire.js';
+import { undecodable } from '../../ttrpc/unary-call.js';
+import { FrameDecoder, FrameType, LAST_STREAM_ID, MAX_MESSAGE_LENGTH, type Frame } from '../../ttrpc/wire.js';
 
-const { request } = Events.methods.Forward;
+const { Forward } = Events.methods;
 const HEAD = requestHead(Events.name, 'Forward');
-const LAST_STREAM_ID = 0xffff_ffff;
 /** A reply is empty, or an error's text. */
 const CHUNK = 4096;
 
 /** What the daemon is told; see its protobuf. */
-export type Forwarded = Parameters<typeof request.encode>[0];
+export type Forwarded = Parameters<typeof Forward.request.encode>[0];
 
 interface Call {
   readonly streamId: number;
@@ -90,8 +92,8 @@ export class EventConnection {
   }
 
   #frame(streamId: number, event: Forwarded): Uint8Array {
-    if (streamId > LAST_STREAM_ID) throw closedError('no stream ids are left');
-    const parts = requestFrameOf(streamId, 0, HEAD, encoded(event), this.#tail);
+    if (streamId > LAST_STREAM_ID) throw closedError({ why: 'no stream ids are left' });
+    const parts = requestFrameOf(streamId, 0, HEAD, encode(Forward, event), this.#tail);
     return parts instanceof Uint8Array ? parts : Buffer.concat(parts);
   }
 
@@ -113,7 +115,7 @@ export class EventConnection {
     try {
       step();
     } catch (error) {
-      this.#end(closedError((error as Error).message, error));
+      this.#end(closedError({ why: (error as Error).message, cause: error as Error }));
     }
   }
 
@@ -135,7 +137,7 @@ export class EventConnection {
     const n = tryRead(this.fd, chunk);
     if (n === undefined || this.#isClosed) return;
     if (n === 0) {
-      this.#end(this.#decoder.midFrame ? closedError('the peer hung up inside a frame') : closedError());
+      this.#end(this.#decoder.midFrame ? closedError({ why: 'the peer hung up inside a frame' }) : closedError());
       return;
     }
     this.#decoder.push(chunk.subarray(0, n));
@@ -151,7 +153,7 @@ export class EventConnection {
     if (reply instanceof TtrpcError) call.reject(reply);
     else call.resolve();
     // Its other end would take the next one for the rest of this.
-    if (this.#unsent) this.#end(closedError('a reply came before its request was sent'));
+    if (this.#unsent) this.#end(closedError({ why: 'a reply came before its request was sent' }));
   }
 
   #end(error: TtrpcError): void {
@@ -169,24 +171,11 @@ export class EventConnection {
   }
 }
 
-function encoded(event: Forwarded): Uint8Array {
-  try {
-    return request.encode(event).finish();
-  } catch (error) {
-    const text = (error as Error).message;
-    throw new TtrpcError(Code.InvalidArgument, `ttrpc: error marshalling request: ${text}`, { cause: error });
-  }
-}
-
 function decoded(payload: Buffer): Uint8Array | TtrpcError {
   try {
     // Most are: an Empty, in an envelope with nothing else.
     return payload.length === 0 ? payload : decodeResponse(payload);
   } catch (error) {
-    return new TtrpcError(Code.Internal, 'ttrpc: error unmarshalling response', { cause: error });
+    return undecodable(error);
   }
-}
-
-function closedError(why?: string, cause?: unknown): TtrpcError {
-  return new TtrpcError(Code.Unavailable, why === undefined ? 'ttrpc: closed' : `ttrpc: closed: ${why}`, { cause });
 }

@@ -97,6 +97,10 @@ void leave_zygote(const char *library, const char *socket_path, char **argv, voi
 bool is_authored(void);
 int watch_over_authored(void);
 
+/* rehearsed.c: the same for what a zygote rehearses. */
+bool is_rehearsed(void);
+int watch_over_rehearsal(void);
+
 /* dismiss.c: those of this process's service; gives the exit status. */
 int end_zygotes(void);
 

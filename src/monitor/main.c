@@ -393,6 +393,7 @@ int main(int argc, char **argv) {
   if (taken_over) return take_over(argv, argc, taken_over);
   if (checked) return could_take_over(checked);
   if (is_authored()) return watch_over_authored();
+  if (is_rehearsed()) return watch_over_rehearsal();
   if (!find_library(library)) return 1;
   for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) unsetenv(ours[i]);
   scrub_environment();

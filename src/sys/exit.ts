@@ -73,6 +73,11 @@ export function arm(pid: number): void {
   armed.add(pid);
 }
 
+/** Nobody tells any more. */
+export function disarm(): void {
+  armed.clear();
+}
+
 /** The monitor says that a process has ended, which is there until it is heard. */
 export function noteEnded(pid: number, status: ExitStatus): void {
   armed.delete(pid);

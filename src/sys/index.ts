@@ -9,10 +9,21 @@ export { addonPath } from './native.js';
 export { goBuildInfo } from './build-info.js';
 export { becomeSubreaper, openPidfd, releaseFiles, signalPidfd, trimMemory } from './process.js';
 export { logEntries, type EntryStream } from './entries.js';
-export { exec, spawn, searchPath, execFailure, limitChildrenNofile, type Child, type SpawnOptions } from './spawn.js';
+export {
+  exec,
+  spawn,
+  spawnUnwatched,
+  searchPath,
+  execFailure,
+  limitChildrenNofile,
+  type Child,
+  type SpawnOptions,
+} from './spawn.js';
 export { onExit, isWatched, type ExitStatus } from './exit.js';
+export { monitorProgram } from './monitor-program.js';
 export {
   attachMonitor,
+  detachMonitor,
   endSilently,
   hearMonitor,
   haveTaken,

@@ -66,10 +66,11 @@ static napi_value collect(napi_env env, napi_callback_info info) {
   return number(env, send_question(control, &(struct head){.kind = ASK_COLLECT, .number = {(pid_t)integer(env, arg[0])}}, "", &none) ? 0 : -EPIPE);
 }
 
-/* monitorAttach(control): from now on this process has no children of its own. The descriptor stays open. */
+/* monitorAttach(control): from now on this process has no children of its own; with -1 it has. The descriptor stays open. */
 static napi_value attach(napi_env env, napi_callback_info info) {
   ARGS(1);
   control = (int)integer(env, arg[0]);
+  is_spawned_watched = false;
   return number(env, 0);
 }
 

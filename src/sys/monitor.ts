@@ -6,7 +6,7 @@ import { constants, openSync } from 'node:fs';
 import { constants as system, endianness } from 'node:os';
 import { bytesOfAnswers, type Answer } from './answers.js';
 import { checked, SysError } from './error.js';
-import { noteEnded } from './exit.js';
+import { disarm, noteEnded } from './exit.js';
 import type { EntryStream } from './entries.js';
 import { native, type GivenRecord, type Successor } from './native.js';
 import { peerCredentials } from './sockets.js';
@@ -46,20 +46,33 @@ export function attachMonitor({ control, bell }: MonitorEnds): void {
   native.monitorAttach(control);
 }
 
+/** From now on children are this process's own again. */
+export function detachMonitor(): void {
+  monitorPid = bellOf = undefined;
+  disarm();
+  native.monitorAttach(-1);
+}
+
 /**
  * From now on what the monitor notices comes as the events that Node has for signals: those that it gets, SIGCHLD, and SIGUSR2
- * when another program is to take its place ({@link successor}). When it is
- * gone this process ends at once. Does nothing without a monitor.
+ * when another program is to take its place ({@link successor}). Does nothing without a monitor.
+ *
+ * @param gone is called when it is no more; default: this process ends at once
+ * @returns what ends it
  */
-export function hearMonitor(): void {
+export function hearMonitor(gone: () => void = () => process.exit(ORPHANED)): () => void {
   const bell = bellOf;
-  if (bell === undefined) return;
+  if (bell === undefined) return () => undefined;
   // One end at a time: what follows from it comes before the next.
   const bytes = Buffer.alloc(2 * NOTICED_END_LENGTH);
   let held = 0;
   const watch = new Watch(bell, () => {
     const n = tryRead(bell, bytes.subarray(held, held + NOTICED_END_LENGTH));
-    if (n === 0) process.exit(ORPHANED);
+    if (n === 0) {
+      watch.close();
+      gone();
+      return;
+    }
     const { ends, signals, length } = heardIn(bytes.subarray(0, held + (n ?? 0)));
     held += (n ?? 0) - length;
     bytes.copyWithin(0, length, length + held);
@@ -69,6 +82,7 @@ export function hearMonitor(): void {
   });
   watch.want(READABLE);
   watch.unref();
+  return () => watch.close();
 }
 
 interface Heard {

@@ -33,7 +33,14 @@ export interface Child {
  * @throws SysError of the call that failed: ENOENT, EACCES, …
  */
 export function spawn(file: string, argv: readonly string[], options: SpawnOptions): Child {
-  const pid = checked(
+  const pid = spawnUnwatched(file, argv, options);
+  if (native.monitorSpawned()) arm(pid);
+  return { pid, exited: new Promise((resolve) => onExit(pid, resolve)) };
+}
+
+/** The same for who is to call {@link onExit} for the pid that this gives, later on. */
+export function spawnUnwatched(file: string, argv: readonly string[], options: SpawnOptions): number {
+  return checked(
     native.spawn(
       file,
       argv,
@@ -46,8 +53,6 @@ export function spawn(file: string, argv: readonly string[], options: SpawnOptio
     'spawn',
     file,
   );
-  if (native.monitorSpawned()) arm(pid);
-  return { pid, exited: new Promise((resolve) => onExit(pid, resolve)) };
 }
 
 function textsOf(env: NonNullable<SpawnOptions['env']>): string[] {

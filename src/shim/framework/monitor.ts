@@ -1,22 +1,11 @@
 /** The monitor of an author's shim (monitor/authored.c), which is there while there is no process of Node's. */
-import { accessSync, constants } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { addonPath, attachMonitor, setName } from '../../sys/index.js';
+import { attachMonitor, setName } from '../../sys/index.js';
 import type { Invocation } from '../program/flags.js';
 import { showWorker, WORKER_NAME } from '../worker/identity.js';
 import { idleMsOf } from '../worker/sleep.js';
 
 /** What tells a worker its monitor's descriptors; the environment of what it runs has none of ours. */
 const OURS = ['HAWSER_MONITOR', 'HAWSER_WAKE', 'HAWSER_SLEEP'] as const;
-
-/**
- * The program that can be one: it is our own shim's, and lies beside the addon as installed, or as packed. Undefined where there is none, as in a
- * bundle that was taken elsewhere: the shim then does without, and stays awake.
- */
-export function monitorProgram(): string | undefined {
-  const place = dirname(addonPath());
-  return ['bin', '../npm'].map((room) => join(place, room, 'containerd-shim-runc-v2')).find(isExecutable);
-}
 
 /** How the monitor is told what its workers are to run. */
 export function wordsFor(command: readonly string[]): Record<string, string> {
@@ -41,14 +30,4 @@ export function beWorker(invocation: Invocation): Monitored | undefined {
   setName(WORKER_NAME);
   showWorker(invocation);
   return { isWoken: wake !== undefined, idleMs: idleMsOf(sleep) };
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) return false;
-    throw error;
-  }
 }

@@ -2,7 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { basename } from 'node:path';
 import { containerd } from '../../api/gen/api.js';
-import { setName } from '../../sys/index.js';
+import { monitorProgram, setName } from '../../sys/index.js';
 import { readInput } from '../program/bootstrap.js';
 import type { Custom } from '../task/custom.js';
 import { deleteAction } from '../program/delete.js';
@@ -19,7 +19,7 @@ import { authored } from './authored.js';
 import { bundleOf, cleanUp, deleteAuthored } from './delete.js';
 import { takeEarlier } from '../worker/earlier.js';
 import { inheritedListener, launch, sayReady } from './launch.js';
-import { beWorker, monitorProgram } from './monitor.js';
+import { beWorker } from './monitor.js';
 import type { Json, RuncShim, Shim } from './types.js';
 
 /** As the kernel cuts any shim's name: what `pgrep containerd-shim` finds. */

@@ -6,7 +6,16 @@ import type { Invocation } from '../program/flags.js';
 export const WORKER_NAME = 'hawser-worker';
 
 /** Shows this process as whose worker it is, and not as another shim. */
-export function showWorker({ namespace, id }: Invocation): void {
-  const settings = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
-  setIdentity([WORKER_NAME, `${namespace}/${id}`, String(shimPid())], settings);
+export function showWorker(invocation: Invocation): void {
+  setIdentity(wordsOf(invocation), ownSettings());
+}
+
+/** Its command line. */
+export function wordsOf({ namespace, id }: Invocation): string[] {
+  return [WORKER_NAME, `${namespace}/${id}`, String(shimPid())];
+}
+
+/** This process's environment, as it is handed on: NAME=VALUE each. */
+export function ownSettings(): string[] {
+  return Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
 }

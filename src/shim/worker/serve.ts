@@ -403,13 +403,13 @@ export class Service {
     try {
       const record = Buffer.from(this.#leaveAsText(leaving, this.#sleep.record));
       // To put it together is most of the work.
-      if (isRehearsal) return;
+      if (!this.#isReplaceable) return;
       keepWithMonitor(record, FORMAT, leaving.all);
       this.#irreplaceable = undefined;
     } catch (error) {
       if (!keepsFromLeaving(error)) throw error;
       // What it has of before would be wrong.
-      forgetWithMonitor();
+      if (this.#isReplaceable) forgetWithMonitor();
       this.#irreplaceable = error.message;
     }
   }

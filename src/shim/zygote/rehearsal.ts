@@ -14,7 +14,7 @@ import {
 } from '../../api/gen/services.js';
 import { pack } from '../../api/typeurl.js';
 import { Bundle } from '../../oci/bundle.js';
-import { becomeSubreaper, makeFifo, type GivenRecord } from '../../sys/index.js';
+import { becomeSubreaper, makeFifo, searchPath, type GivenRecord } from '../../sys/index.js';
 import { connect, Server, type ServiceClient } from '../../ttrpc/index.js';
 import { parseFlags } from '../program/flags.js';
 import { Acceptor } from '../program/accept.js';
@@ -25,7 +25,9 @@ import { earlierOf } from '../worker/earlier.js';
 import { keepsFromLeaving } from '../worker/leaving.js';
 import { Service } from '../worker/serve.js';
 import { idleMsOf } from '../worker/sleep.js';
-import { takePlace } from '../program/start.js';
+import { startAt, takePlace } from '../program/start.js';
+import { wordsOf } from '../worker/identity.js';
+import { monitored } from './monitored.js';
 import { optimizingEagerly } from './optimize.js';
 
 /** What a container and an exec usually are to a shim. */
@@ -37,12 +39,16 @@ const SPEC = {
   linux: { namespaces: [{ type: 'pid' }], cgroupsPath: `/${ID}` },
 };
 const PROCESS = 'types.containerd.io/opencontainers/runtime-spec/1/Process';
+/** What tells the stand-in's init to take its time (stand-in.c). */
+const LATE = 'late';
 /** From then on it gets no faster that is worth the time. */
 export const LIVES = 3;
 /** By then what every request goes through has been compiled; some come together. */
 const CALLS = 500;
 const TOGETHER = 4;
 const PATIENCE_MS = 10_000;
+/** No process has this pid. */
+const NOBODY = 0;
 /** How often, and how soon again, it is tried to leave. */
 const TRIES = 100;
 const TRY_MS = 5;
@@ -77,7 +83,7 @@ export async function rehearse(
       (fd) => void daemon.accept(new Socket({ fd, readable: true, writable: true })),
       fail,
     );
-    await live(standIn, join(own, ID), address.path, isWanted, amid);
+    await monitored(own, () => live(standIn, join(own, ID), address.path, isWanted, amid));
   } finally {
     acceptor?.close();
     daemon.close();
@@ -127,9 +133,20 @@ async function live(
     socketDir: join(bundle, '..'),
   }).finish();
   const observations = new Observations();
-  const { listening } = await takePlace(invocation, new Bundle(bundle), input, process.pid, observations.timeline);
-  if (!listening) throw new Error(`${bundle} is not our own`);
+  const { listening: bound } = await takePlace(
+    invocation,
+    new Bundle(bundle),
+    input,
+    process.pid,
+    observations.timeline,
+  );
+  if (!bound) throw new Error(`${bundle} is not our own`);
   const log = new FifoLogger(false);
+  // As where the launcher has found the place; for no daemon, as the score of a zygote is to stay what it is.
+  const listening = startAt(bound.fd, bound.path, NOBODY, { log, timeline: observations.timeline });
+  // What a worker shows itself as, and where it looks for the runtime.
+  wordsOf(invocation);
+  searchPath('runc');
   const same = { invocation, log, interceptors: [], ttrpcAddress, isRehearsal: true, idleMs: idleMsOf(undefined) };
   let service = new Service({ ...same, listening, observations });
   let over = service.run();
@@ -190,6 +207,8 @@ async function oneContainer(
   };
   const [stdin, stdout, stderr] = ['stdin', 'stdout', 'stderr'].map(fifo) as [string, string, string];
   const options = pack('containerd.runc.v1.Options', containerd.runc.v1.Options, { binaryName: standIn, root: bundle });
+  // It ends while it is being started, or when all is quiet.
+  if (!amid) writeFileSync(join(bundle, ID, LATE), '');
   await task.Connect({ id: ID });
   await task.Create({ id: ID, bundle, stdin, stdout, stderr, options });
   const exit = task.Wait({ id: ID });
@@ -216,7 +235,6 @@ async function oneContainer(
     await task.State({ id: ID });
     amid();
   }
-  // The stand-in's init ends at once.
   await task.Start({ id: ID });
   await exit;
   await task.Delete({ id: ID });

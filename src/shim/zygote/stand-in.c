@@ -14,6 +14,9 @@
 
 /* How often an init looks whether its zygote has ended in the midst of a rehearsal, which takes as long as a busy machine lets it. */
 #define LOOK_S 1
+/* With a file of this name in the root an init ends when `start` has been answered, and nobody asks for anything. */
+#define LATE "late"
+#define LATE_US 3000
 /* Should its zygote have given up the rehearsal. */
 #define LOOKS 120
 
@@ -57,18 +60,20 @@ static void look(int signal) {
   alarm(LOOK_S);
 }
 
-static int be_init(const char *fifo) {
+static int be_init(const char *fifo, int is_late) {
   struct sigaction looking = {.sa_handler = look, .sa_flags = SA_RESTART};
   sigaction(SIGALRM, &looking, NULL);
   alarm(LOOK_S);
   int fd = open(fifo, O_WRONLY | O_CLOEXEC);
-  return fd == -1 || write(fd, "0", 1) != 1;
+  if (fd == -1 || write(fd, "0", 1) != 1) return 1;
+  if (is_late) usleep(LATE_US);
+  return 0;
 }
 
 int main(int argc, char **argv) {
   static const char *const commands[] = {"create", "exec"};
   const char *command = "", *pid_file = NULL, *root = NULL, *id = argv[argc - 1];
-  char state[4096], fifo[4200];
+  char state[4096], fifo[4200], late[4200];
   for (int i = 1; i + 1 < argc; i++) {
     for (size_t j = 0; j < sizeof commands / sizeof *commands && !*command; j++)
       if (strcmp(argv[i], commands[j]) == 0) command = argv[i];
@@ -78,11 +83,12 @@ int main(int argc, char **argv) {
   int create = strcmp(command, "create") == 0;
   if (!*command || !pid_file || !root || snprintf(state, sizeof state, "%s/%s", root, id) >= (int)sizeof state) return 1;
   snprintf(fifo, sizeof fifo, "%s/exec.fifo", state);
+  snprintf(late, sizeof late, "%s/" LATE, root);
   if (create && (mkdir(state, 0700) == -1 || mkfifo(fifo, 0600) == -1)) return 1;
   creator = getpid();
   zygote = getppid();
   pid_t child = fork();
   if (child == -1) return 1;
-  if (child == 0) return create ? be_init(fifo) : 0;
+  if (child == 0) return create ? be_init(fifo, access(late, F_OK) == 0) : 0;
   return write_pid(pid_file, child) || (create && write_state(state, child));
 }

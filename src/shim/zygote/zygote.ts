@@ -17,6 +17,7 @@ import {
   type Job,
 } from '../../sys/index.js';
 import type { Timeline } from '../observe/timeline.js';
+import { ownSettings } from '../worker/identity.js';
 import { compact } from '../worker/rest.js';
 
 /** Where the installed files lie; set when the shim is bundled. */
@@ -74,6 +75,8 @@ export async function standIn(timeline: Timeline): Promise<StandIn | undefined> 
       path,
     ];
     setIdentity(words(), []);
+    // What each of those that are forked begins with, which is then nothing new.
+    become(ownSettings(), process.cwd());
     await Promise.all([import('../program/start.js'), import('../worker/serve.js')]);
     job =
       (await rehearseUntilWanted(listener, timeline)) ??
@@ -87,8 +90,7 @@ export async function standIn(timeline: Timeline): Promise<StandIn | undefined> 
   closeSync(lock);
   if (daemon !== undefined) closeSync(daemon);
   const [name = '', ...args] = job.words;
-  replaceEnvironment(job.settings);
-  process.chdir(`/proc/self/fd/${job.directory}`);
+  become(job.settings, `/proc/self/fd/${job.directory}`);
   closeSync(job.directory);
   return {
     name,
@@ -194,10 +196,12 @@ async function nextTurns(): Promise<void> {
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-function replaceEnvironment(settings: readonly string[]): void {
+/** Takes on another process's environment and directory. */
+function become(settings: readonly string[], directory: string): void {
   for (const name of Object.keys(process.env)) delete process.env[name];
   for (const setting of settings) {
     const at = setting.indexOf('=');
     if (at > 0) process.env[setting.slice(0, at)] = setting.slice(at + 1);
   }
+  process.chdir(directory);
 }

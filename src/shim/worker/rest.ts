@@ -5,8 +5,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { trimMemory } from '../../sys/index.js';
+import { collector } from './collector.js';
 import { samples } from './samples.js';
 
 /** How long nothing must have been asked before what was used is given back, and how long before it is looked at again. */
@@ -86,14 +86,6 @@ const collect = (gc: NodeJS.GCFunction): void => void gc();
 const collectAll = KEEPS_PAGES
   ? (gc: NodeJS.GCFunction): void => void gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   : collect;
-
-/** V8's own, which only a context has that is made under the flag; not for all of a life, as it keeps that context. */
-function collector(): NodeJS.GCFunction {
-  setFlagsFromString('--expose-gc');
-  const gc = runInNewContext('gc') as NodeJS.GCFunction;
-  setFlagsFromString('--no-expose-gc');
-  return gc;
-}
 
 /**
  * Collects garbage, moves together what is left, and gives back what is free.

@@ -17,6 +17,7 @@ import {
   type Job,
 } from '../../sys/index.js';
 import type { Timeline } from '../observe/timeline.js';
+import { makeRoom } from './room.js';
 import { ownSettings } from '../worker/identity.js';
 import { compact } from '../worker/rest.js';
 
@@ -166,7 +167,7 @@ async function rehearseUntilWanted(listener: number, timeline: Timeline): Promis
         await nextTurns();
         // Afterwards nothing would be left for which something was optimized.
         const amid = (): void => {
-          compact();
+          tidy();
           isCompact = true;
         };
         const standIn = `${HAWSER_LIBRARY}/hawser-stand-in`;
@@ -183,12 +184,18 @@ async function rehearseUntilWanted(listener: number, timeline: Timeline): Promis
     timeline.mark(`rehearsal failed: ${(error as Error).message}`);
   }
   // What has been moved together its processes share, until they write there: also where the last life was broken off.
-  if (!isCompact) compact();
+  if (!isCompact) tidy();
   await nextTurns();
   trimMemory();
   // Who is forked has to read its program by itself in any case.
   releaseFiles();
   return undefined;
+}
+
+/** What lives on is moved together. The lives before would have written to all of the room, which would be in memory then. */
+function tidy(): void {
+  makeRoom();
+  compact();
 }
 
 /** By then what has been closed is closed; and this is no callback of something that is polled, as the loop is made anew in what is forked. */

@@ -1,6 +1,6 @@
 /** A rehearsal has a monitor, as a worker has, and none afterwards. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -71,5 +71,16 @@ test('work that fails leaves no monitor, and one that is killed meanwhile is the
       await assert.rejects(orphaned, SysError);
       assert.equal(shimPid(), process.pid);
       assert.equal(await sh('exit 9').exited, 9);
+    }),
+  ));
+
+test('where there is no monitor to be had the work is done without', () =>
+  leavesNothingOpen(() =>
+    inDirectory(async (dir) => {
+      // No socket has so long a path (unix(7)).
+      const long = join(dir, 'd'.repeat(100));
+      mkdirSync(long);
+      assert.equal(await monitored(long, () => Promise.resolve(shimPid())), process.pid);
+      assert.deepEqual(readdirSync(long), []);
     }),
   ));

@@ -13,8 +13,10 @@ import {
   READABLE,
   setNonblock,
   spawnUnwatched,
+  SysError,
   tryAccept,
   Watch,
+  type MonitorEnds,
 } from '../../sys/index.js';
 
 /** What shows as the words of its command line. */
@@ -29,8 +31,7 @@ const PATIENCE_MS = 2_000;
  * @param dir where the monitor's socket is made for a moment
  */
 export async function monitored<T>(dir: string, work: () => Promise<T>): Promise<T> {
-  const program = monitorProgram();
-  const monitor = program === undefined ? undefined : await begin(program, join(dir, 'monitor'));
+  const monitor = await tryBegin(join(dir, 'monitor'));
   if (!monitor) return work();
   const { pid, control, bell } = monitor;
   attachMonitor({ control, bell });
@@ -48,10 +49,22 @@ export async function monitored<T>(dir: string, work: () => Promise<T>): Promise
   }
 }
 
-async function begin(
-  program: string,
-  path: string,
-): Promise<{ pid: number; control: number; bell: number } | undefined> {
+interface Monitor extends MonitorEnds {
+  readonly pid: number;
+}
+
+async function tryBegin(path: string): Promise<Monitor | undefined> {
+  const program = monitorProgram();
+  try {
+    return program === undefined ? undefined : await begin(program, path);
+  } catch (error) {
+    // The program can't be executed, say, or the path is too long for a socket.
+    if (error instanceof SysError) return undefined;
+    throw error;
+  }
+}
+
+async function begin(program: string, path: string): Promise<Monitor | undefined> {
   const listener = listenUnix(path);
   const bell = makePipe();
   let control: number | undefined;

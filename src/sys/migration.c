@@ -2,6 +2,9 @@
  * Moving a process to another cgroup takes a lock for which the first to come in a while waits some ten milliseconds: it
  * is made so that fork and exit pay nothing for it, and lasts until every processor has heard of the change (an RCU grace
  * period; cgroup_threadgroup_rwsem in the kernel). Whoever comes shortly after need not wait. A part of the addon.
+ *
+ * That is so of cgroup v1. On v2 alone crun, and runc from 1.4 on, have the kernel make the process in its cgroup (clone3(2), CLONE_INTO_CGROUP), without
+ * that lock, but with the one under which it is waited for here: they would wait for us, as long as they never would otherwise.
  */
 #define _GNU_SOURCE
 #include "addon.h"
@@ -15,6 +18,8 @@
 #define ROOT_BYTES 128
 
 static atomic_flag under_way = ATOMIC_FLAG_INIT;
+/* There is cgroup v2 alone. */
+static atomic_bool is_unified;
 static char root[ROOT_BYTES];
 
 /* Moves this process to where it is already. 0, or -1 when that is no cgroup. */
@@ -28,14 +33,14 @@ static int stay(const char *hierarchy, const char *cgroup) {
   return n == 1 ? 0 : -1;
 }
 
-/* A line of /proc/self/cgroup: number:controllers:path. The lock is one for all hierarchies. */
+/* A line of /proc/self/cgroup: number:controllers:path. The lock is one for all hierarchies; v2's has no controllers there. */
 static int stay_by(char *line) {
   char *controllers = strchr(line, ':'), *cgroup = controllers ? strchr(controllers + 1, ':') : NULL;
   char hierarchy[64];
   /* Of a cgroup outside of what is mounted here only the way up is told. */
   if (!cgroup || strncmp(cgroup, ":/..", 4) == 0) return -1;
   *cgroup++ = '\0';
-  if (*++controllers == '\0') return stay("/unified", cgroup) == 0 || stay("", cgroup) == 0 ? 0 : -1;
+  if (*++controllers == '\0') return -1;
   if (strncmp(controllers, "name=", 5) == 0) controllers += 5;
   snprintf(hierarchy, sizeof hierarchy, "/%s", controllers);
   return stay(hierarchy, cgroup);
@@ -48,6 +53,7 @@ static void *migrate(void *unused) {
   ssize_t length = fd == -1 ? -1 : read(fd, text, sizeof text - 1);
   if (fd != -1) close(fd);
   text[length > 0 ? length : 0] = '\0';
+  if (strncmp(text, "0::", 3) == 0) atomic_store(&is_unified, true);
   /* What has no end was too long, and would name another. */
   for (; (end = strchr(line, '\n')); line = end + 1) {
     *end = '\0';
@@ -63,7 +69,7 @@ static void *migrate(void *unused) {
  */
 static napi_value expect_migration(napi_env env, napi_callback_info info) {
   ARGS(1);
-  if (atomic_flag_test_and_set(&under_way)) return NULL;
+  if (atomic_load(&is_unified) || atomic_flag_test_and_set(&under_way)) return NULL;
   size_t length;
   napi_get_value_string_utf8(env, arg[0], root, sizeof root, &length);
   if (start_thread(NULL, migrate, NULL) != 0) atomic_flag_clear(&under_way);

@@ -6,7 +6,7 @@ import { native } from './native.js';
  * takes some ten milliseconds, while whoever does it gets ready: see migration.c. Returns at once. Never throws: without it
  * all goes on, only later.
  *
- * @param root where cgroups are mounted; where they are mounted elsewhere, it does nothing
+ * @param root where cgroups are mounted; where they are mounted elsewhere, or are v2 alone, it does nothing
  */
 export function expectMigration(root = '/sys/fs/cgroup'): void {
   native.expectMigration(root);

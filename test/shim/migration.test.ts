@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.js';
-import { threadsNamed } from '../support/machine.js';
+import { hasCgroup2, threadsNamed } from '../support/machine.js';
 import { hawserOnly, shimTest, type Lab } from '../support/shim.js';
 
 /** Puts a process into a cgroup of its own, in the hierarchy that is named first where it says in which it is; gives its file. */
@@ -27,13 +27,18 @@ function isolate(lab: Lab, pid: number): string {
 }
 
 shimTest(
-  'create and exec say that a process will be moved, and the shim stays where it is',
+  'create and exec say that a process will be moved, but on cgroup v2, and the shim stays where it is',
   async (lab) => {
     lab.bundle('c');
     const shim = await lab.shim('c');
     let said = 0;
     const watcher = watch(isolate(lab, shim.worker), () => said++);
     const heard = async (what: string): Promise<void> => {
+      // What a runtime makes in a cgroup would wait for it (src/sys/migration.c).
+      if (hasCgroup2()) {
+        assert.equal(said, 0);
+        return;
+      }
       await eventually(what, () => said > 0 && threadsNamed('hawser-migrate', shim.worker) === 0);
       said = 0;
     };

@@ -363,7 +363,7 @@ exec "$runc" "$@"
   /** Everything on the machine that is this lab's doing. */
   snapshot(): Snapshot {
     // A zygote is there for the next container, and may be rehearsing one.
-    const isZygotes = / zygote (next )?\/|\/hawser-stand-in /;
+    const isZygotes = /^hawser-zygote rehearsal| zygote (next )?\/|\/hawser-stand-in /;
     const all = processesOf(this.dir, this.cgroup).filter(({ command }) => !isZygotes.test(command));
     const isShim = ({ command }: ProcessInfo): boolean => command.includes(' -publish-binary ');
     return {

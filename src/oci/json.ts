@@ -43,6 +43,8 @@ export function stringifyExact(value: unknown, indent = 0): string {
 
 /** What JSON.stringify gives, and for a third of the time, where nothing in it can be one of those; undefined else. */
 function plainly(value: unknown, indent: number): string | undefined {
+  // Some programs have it that a bigint is written as a text.
+  if ('toJSON' in BigInt.prototype) return undefined;
   let text: string | undefined;
   try {
     text = JSON.stringify(value, undefined, indent);

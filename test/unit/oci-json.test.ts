@@ -56,3 +56,16 @@ test('JSON otherwise, in both directions', () => {
   for (const bad of ['', '{', '12345678901234567890x', '012345678901234567890', '[1234567890123456789 1]'])
     assert.throws(() => parseExact(bad), SyntaxError);
 });
+
+test('a bigint is a number also where a program has it otherwise', () => {
+  const prototype = BigInt.prototype as { toJSON?: () => string };
+  prototype.toJSON = function (this: bigint) {
+    return this.toString();
+  };
+  try {
+    assert.equal(JSON.stringify([1048576n]), '["1048576"]');
+    assert.equal(stringifyExact([1048576n, 18446744073709551615n]), '[1048576,18446744073709551615]');
+  } finally {
+    delete prototype.toJSON;
+  }
+});

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "launcher.h"
 #include "peer.h"
+#include "../sys/policy.h"
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -25,6 +26,8 @@ int watch_over_rehearsal(void) {
   struct ucred worker;
   /* Who counts shims by their name must not count what has no container. */
   prctl(PR_SET_NAME, "hawser-zygote");
+  /* Its zygote may be, until somebody waits for that, who must not wait for this one then. */
+  end_idle_class(getpid());
   int control = connect_to_peer(getenv(PLACE), 0, NULL, &worker);
   if (control == -1) return fail("connect to", getenv(PLACE));
   unsetenv(PLACE);

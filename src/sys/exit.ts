@@ -73,9 +73,11 @@ export function arm(pid: number): void {
   armed.add(pid);
 }
 
-/** Nobody tells any more. */
-export function disarm(): void {
+/** Nobody tells any more, of anybody. */
+export function forgetAll(): void {
   armed.clear();
+  for (const entry of watched.values()) entry.release();
+  watched.clear();
 }
 
 /** The monitor says that a process has ended, which is there until it is heard. */

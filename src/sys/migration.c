@@ -3,7 +3,7 @@
  * is made so that fork and exit pay nothing for it, and lasts until every processor has heard of the change (an RCU grace
  * period; cgroup_threadgroup_rwsem in the kernel). Whoever comes shortly after need not wait. A part of the addon.
  *
- * That is so of cgroup v1. On v2 alone crun, and runc from 1.4 on, have the kernel make the process in its cgroup (clone3(2), CLONE_INTO_CGROUP), without
+ * That is so of cgroup v1. On v2 alone crun, and for an exec runc from 1.4 on, have the kernel make the process in its cgroup (clone3(2), CLONE_INTO_CGROUP), without
  * that lock, but with the one under which it is waited for here: they would wait for us, as long as they never would otherwise.
  */
 #define _GNU_SOURCE

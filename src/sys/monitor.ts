@@ -6,7 +6,7 @@ import { constants, openSync } from 'node:fs';
 import { constants as system, endianness } from 'node:os';
 import { bytesOfAnswers, type Answer } from './answers.js';
 import { checked, SysError } from './error.js';
-import { disarm, noteEnded } from './exit.js';
+import { forgetAll, noteEnded } from './exit.js';
 import type { EntryStream } from './entries.js';
 import { native, type GivenRecord, type Successor } from './native.js';
 import { peerCredentials } from './sockets.js';
@@ -49,7 +49,7 @@ export function attachMonitor({ control, bell }: MonitorEnds): void {
 /** From now on children are this process's own again. */
 export function detachMonitor(): void {
   monitorPid = bellOf = undefined;
-  disarm();
+  forgetAll();
   native.monitorAttach(-1);
 }
 

@@ -23,9 +23,9 @@ import { dirname, join, relative } from 'node:path';
 import { runtimePath } from '../support/runtime.js';
 import { eventually } from '../support/eventually.js';
 import { Containerd, top } from '../support/daemons.js';
-import { isAlive, zygotesIn } from '../support/machine.js';
+import { allProcesses, isAlive, zygotesIn } from '../support/machine.js';
 import { isForked } from '../support/debug.js';
-import { hawserOnly, SHIM, shimTest, type Lab } from '../support/shim.js';
+import { hawserOnly, SHIM, shimTest, type Lab, type Shim } from '../support/shim.js';
 
 const options: { skip: string | false } = { skip: hawserOnly };
 const NAME = 'containerd-shim-runc-v2';
@@ -115,6 +115,69 @@ shimTest(
     const shim = await lab.shim('c', { binary, env: { HAWSER_ZYGOTE: '600' } });
     await eventually('a zygote to rehearse', () => existsSync(told));
     await eventually('it to end', () => zygotesIn(lab.runDir).length === 0);
+    await shim.shutdown();
+  },
+  options,
+);
+
+/** A shim of a library in which a zygote rehearses with this script, which has the name of the command in $command and a file's in $pid_file. */
+async function rehearsingWith(lab: Lab, script: string): Promise<{ told: () => string[]; shim: Shim; binary: string }> {
+  const library = join(lab.dir, 'lib/hawser');
+  copyLibrary(library);
+  symlinkSync(process.execPath, join(library, 'node'));
+  const binary = copy(WITHOUT_PLACE, join(library, 'bin', NAME));
+  const told = join(lab.dir, 'told');
+  writeFileSync(told, '');
+  rmSync(join(library, 'hawser-stand-in'));
+  writeFileSync(
+    join(library, 'hawser-stand-in'),
+    `#!/bin/sh
+    for word; do
+      [ "$last" != --pid-file ] || pid_file=$word
+      case $word in create|exec|start|delete) command=\${command:-$word};; esac
+      last=$word
+    done
+    echo "$command" >>'${told}'
+    ${script}`,
+    { mode: 0o755 },
+  );
+  lab.bundle('c');
+  const shim = await lab.shim('c', { binary, env: { HAWSER_ZYGOTE: '600' } });
+  return { told: () => readFileSync(told, 'utf8').split('\n').filter(Boolean), shim, binary };
+}
+
+shimTest(
+  'a rehearsal goes on when nothing happens in it for longer than a shim is awake',
+  async (lab) => {
+    const { told, shim } = await rehearsingWith(
+      lab,
+      `seconds=7; [ $command = exec ] || seconds=10
+      case $command in create|exec) sleep $seconds </dev/null >/dev/null 2>&1 & printf %s $! >"$pid_file";; esac`,
+    );
+    // All that is under way until then is a Wait.
+    await eventually('the exec has ended', () => told().includes('start'));
+    assert.equal(zygotesIn(lab.runDir).length, 1);
+    await shim.shutdown();
+  },
+  options,
+);
+
+shimTest(
+  'a zygote ends when the monitor of its rehearsal is killed, and the next start has another',
+  async (lab) => {
+    const { told, shim, binary } = await rehearsingWith(lab, 'exec sleep 1000');
+    await eventually('it rehearses', () => told().includes('create'));
+    const [zygote] = zygotesIn(lab.runDir);
+    const monitor = allProcesses().find(
+      ({ command, ppid }) => command.startsWith('hawser-zygote rehearsal') && ppid === zygote,
+    );
+    assert.ok(monitor, 'there is a monitor');
+    process.kill(monitor.pid, 'SIGKILL');
+    await eventually('it has ended', () => !isAlive(zygote!));
+    lab.bundle('d');
+    const next = await lab.shim('d', { binary, env: { HAWSER_ZYGOTE: '600' } });
+    await eventually('there is another', () => zygotesIn(lab.runDir).some((pid) => pid !== zygote));
+    await next.shutdown();
     await shim.shutdown();
   },
   options,

@@ -52,7 +52,7 @@ test('what is started meanwhile is the monitor’s child, its end is told, and a
     }),
   ));
 
-test('work that fails leaves no monitor, and one that is killed meanwhile is the failure of the work alone', () =>
+test('work that fails leaves no monitor, and one that is killed meanwhile is told of', () =>
   leavesNothingOpen(() =>
     inDirectory(async (dir) => {
       let monitor = 0;
@@ -62,13 +62,19 @@ test('work that fails leaves no monitor, and one that is killed meanwhile is the
       });
       await assert.rejects(failing, /^Error: it failed$/);
       await eventually('the monitor is gone', () => !existsSync(`/proc/${monitor}`));
-      const orphaned = monitored(dir, async () => {
-        monitor = shimPid();
-        process.kill(monitor, 'SIGKILL');
-        await eventually('the monitor has ended', () => processState(monitor) === 'Z');
-        sh('exit 0');
-      });
+      let gone = 0;
+      const orphaned = monitored(
+        dir,
+        async () => {
+          monitor = shimPid();
+          process.kill(monitor, 'SIGKILL');
+          await eventually('the monitor has ended', () => processState(monitor) === 'Z');
+          sh('exit 0');
+        },
+        () => gone++,
+      );
       await assert.rejects(orphaned, SysError);
+      assert.ok(gone > 0);
       assert.equal(shimPid(), process.pid);
       assert.equal(await sh('exit 9').exited, 9);
     }),

@@ -280,6 +280,8 @@ export class Service {
       () => this.#activity(),
       (leaving, sleep) => {
         const resting = this.#leave(leaving, sleep);
+        // On a busy machine it is as if there were nothing to do.
+        if (isRehearsal) throw new CannotRest('it only rehearses');
         const { connections } = resting;
         return leave(resting, leaving, mayAnswer ? { connections, texts: answers() } : undefined);
       },
@@ -316,7 +318,7 @@ export class Service {
     return tracked ?? new Socket({ fd, readable: true, writable: true });
   }
 
-  /** There is somebody to leave things with, as a rehearsal has not, and another may go on with them. */
+  /** There is somebody to leave things with, and another may go on with them. */
   get #isReplaceable(): boolean {
     return shimPid() !== process.pid && this.#staysAwake === undefined;
   }

@@ -6,6 +6,7 @@ import {
   attachMonitor,
   detachMonitor,
   hearMonitor,
+  isHungUp,
   listenUnix,
   makePipe,
   monitorProgram,
@@ -21,25 +22,32 @@ import {
 
 /** What shows as the words of its command line. */
 const WORDS = ['hawser-zygote', 'rehearsal'];
-/** How long it may take to be there; it is a small program. */
-const PATIENCE_MS = 2_000;
+/** How long it may take to be there, a small program; less than a launcher waits for its zygote. */
+const PATIENCE_MS = 500;
 
 /**
  * Does some work as the worker of a monitor, which is gone afterwards. Where there is none to be had the work is done without, as it is where the
  * program is not beside the library.
  *
  * @param dir where the monitor's socket is made for a moment
+ * @param gone is called when the monitor has been killed: of what it was asked some will never be answered, and what was begun cannot be brought to its end.
+ *   Default: this process ends
  */
-export async function monitored<T>(dir: string, work: () => Promise<T>): Promise<T> {
+export async function monitored<T>(
+  dir: string,
+  work: () => Promise<T>,
+  gone: () => void = () => process.exit(1),
+): Promise<T> {
   const monitor = await tryBegin(join(dir, 'monitor'));
   if (!monitor) return work();
   const { pid, control, bell } = monitor;
   attachMonitor({ control, bell });
-  // Should it be killed, whatever is asked of it fails.
-  const stop = hearMonitor(() => undefined);
+  const stop = hearMonitor(gone);
   try {
     return await work();
   } finally {
+    // Before it could be heard of.
+    if (isHungUp(bell)) gone();
     stop();
     detachMonitor();
     closeSync(control);

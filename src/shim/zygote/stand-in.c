@@ -49,14 +49,14 @@ static int write_state(const char *state, pid_t pid) {
   return write_file(file, text);
 }
 
-static pid_t creator, zygote;
+static pid_t creator, monitor;
 
-/* When what has created it is gone, the zygote is its parent, which adopts orphans. */
+/* When what has created it is gone, its parent is who adopts orphans: the rehearsal's monitor, or the zygote where there is none. */
 static void look(int signal) {
   static int looks;
   pid_t parent = getppid();
   (void)signal;
-  if ((parent != creator && parent != zygote) || ++looks == LOOKS) _exit(1);
+  if ((parent != creator && parent != monitor) || ++looks == LOOKS) _exit(1);
   alarm(LOOK_S);
 }
 
@@ -86,7 +86,7 @@ int main(int argc, char **argv) {
   snprintf(late, sizeof late, "%s/" LATE, root);
   if (create && (mkdir(state, 0700) == -1 || mkfifo(fifo, 0600) == -1)) return 1;
   creator = getpid();
-  zygote = getppid();
+  monitor = getppid();
   pid_t child = fork();
   if (child == -1) return 1;
   if (child == 0) return create ? be_init(fifo, access(late, F_OK) == 0) : 0;

@@ -96,30 +96,6 @@ shimTest(
   options,
 );
 
-shimTest(
-  'a zygote whose library goes while it still rehearses does not stay',
-  async (lab) => {
-    const library = join(lab.dir, 'lib/hawser');
-    copyLibrary(library);
-    symlinkSync(process.execPath, join(library, 'node'));
-    const binary = copy(WITHOUT_PLACE, join(library, 'bin', NAME));
-    // What it rehearses with takes the library away: by then it has loaded what it needs.
-    const told = join(lab.dir, 'told');
-    rmSync(join(library, 'hawser-stand-in'));
-    writeFileSync(
-      join(library, 'hawser-stand-in'),
-      `#!/bin/sh\nrm -f '${library}/shim.bundle.js'\necho >'${told}'\nexit 1\n`,
-      { mode: 0o755 },
-    );
-    lab.bundle('c');
-    const shim = await lab.shim('c', { binary, env: { HAWSER_ZYGOTE: '600' } });
-    await eventually('a zygote to rehearse', () => existsSync(told));
-    await eventually('it to end', () => zygotesIn(lab.runDir).length === 0);
-    await shim.shutdown();
-  },
-  options,
-);
-
 /** A shim of a library in which a zygote rehearses with this script, which has the name of the command in $command and a file's in $pid_file. */
 async function rehearsingWith(lab: Lab, script: string): Promise<{ told: () => string[]; shim: Shim; binary: string }> {
   const library = join(lab.dir, 'lib/hawser');
@@ -145,6 +121,18 @@ async function rehearsingWith(lab: Lab, script: string): Promise<{ told: () => s
   const shim = await lab.shim('c', { binary, env: { HAWSER_ZYGOTE: '600' } });
   return { told: () => readFileSync(told, 'utf8').split('\n').filter(Boolean), shim, binary };
 }
+
+shimTest(
+  'a zygote whose library goes while it still rehearses does not stay',
+  async (lab) => {
+    // What it rehearses with takes the library away: by then it has loaded what it needs.
+    const { told, shim } = await rehearsingWith(lab, `rm -f "$(dirname "$0")/shim.bundle.js"\nexit 1\n`);
+    await eventually('a zygote to rehearse', () => told().length > 0);
+    await eventually('it to end', () => zygotesIn(lab.runDir).length === 0);
+    await shim.shutdown();
+  },
+  options,
+);
 
 shimTest(
   'a rehearsal goes on when nothing happens in it for longer than a shim is awake',

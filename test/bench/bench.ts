@@ -21,6 +21,7 @@ import * as lives from './lives.js';
 import * as memory from './memory.js';
 import * as output from './output.js';
 import { json, missed, svg, table } from './report.js';
+import { polled } from './polled.js';
 import * as running from './running.js';
 import { Shim } from './shim.js';
 import { OURS, type Row } from './statistics.js';
@@ -51,6 +52,7 @@ const PARTS: Record<string, Part> = {
   exec: running.execRow,
   sleeping: running.execAfterRest,
   wake: running.wake,
+  polled,
   ctr: async (turns, { cgroup }) => {
     const stock = turns.shims.find(({ binary }) => binary === join(stockDir, PROGRAM));
     return stock ? underContainerd(turns, `${cgroup}/ctr`, stock.name) : [];

@@ -28,6 +28,12 @@ export async function timed<T>(times: Times, name: string, work: () => T | Promi
   return result;
 }
 
+/**
+ * As most people do things: one at a time. Whoever moves a process to another cgroup finds the kernel ready for it for some milliseconds after
+ * anybody else has, and waits for ten where nobody has: who comes right after another is measured with what that one has paid.
+ */
+export const APART_MS = 400;
+
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** What one run has in common. With nobody who answers events the Go shim would linger and spin. */

@@ -3,15 +3,13 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { until } from '../support/daemons.js';
 import { bareRunc } from './bare.js';
-import { pause, timed, type Lab, type Times } from './lab.js';
+import { APART_MS, pause, timed, type Lab, type Times } from './lab.js';
 import type { Shim } from './shim.js';
 import type { Row } from './statistics.js';
 import { flat, pick, type Turns } from './turns.js';
 
 /** Lives of one shim in one turn. */
 const IN_A_ROW = 5;
-/** A container at a time, as most people start them. */
-const APART_MS = 400;
 const AT_ONCE = 16;
 /** For what a shim has left to do once a life is over: a zygote boots and rehearses, say. */
 const AFTERWARDS_MS = 5_000;
@@ -63,7 +61,10 @@ export async function apart(turns: Turns): Promise<Row[]> {
   const count = Math.ceil(turns.rounds / IN_A_ROW);
   const measure = async (shim: Shim, round: number): Promise<Times[]> => {
     if (shim === turns.ours && round >= 0)
-      for (let i = 0; i < IN_A_ROW; i++) floor.push(await bareLife(turns.lab, shim));
+      for (let i = 0; i < IN_A_ROW; i++) {
+        await pause(APART_MS);
+        floor.push(await bareLife(turns.lab, shim));
+      }
     return inARow(turns.lab, shim, IN_A_ROW, APART_MS);
   };
   const found = await turns.alone('lives 0.4 s apart', count, measure, { warmUp: 1 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { ContainerdTaskV2Task as TaskV2, ContainerdTaskV3Task as TaskV3 } from '../../src/api/index.js';
 import { bareRunc } from './bare.js';
-import { pause, type Lab } from './lab.js';
+import { APART_MS, pause, type Lab } from './lab.js';
 import { load, type Load } from './load.js';
 import { NAMESPACE, type Running, type Shim, type Tasks } from './shim.js';
 import { type Row } from './statistics.js';
@@ -16,6 +16,8 @@ export const REST_MS = 15_000;
 const SHORTLY_MS = 1_000;
 /** Containers of each shim that rest at the same time. */
 const ASLEEP = 4;
+/** Execs right after each other, of one shim in one turn. */
+const IN_A_ROW = 5;
 /** Questions at the same time. */
 const UNDER_WAY = 64;
 
@@ -64,7 +66,7 @@ export async function sleeping<T>(lab: Lab, shim: Shim, work: (one: Sleeper) => 
 }
 
 /** Containers of every shim that sleep at the same time, while turns are taken with them: what these shims start is in their cgroups. */
-async function withSleepers(
+export async function withSleepers(
   turns: Turns,
   what: string,
   count: number,
@@ -106,20 +108,37 @@ async function bareExec(lab: Lab, { bundle: { id, path } }: Running): Promise<nu
   return performance.now() - from;
 }
 
-/** Of a shim that is at work. */
+/** Of shims that are at work: one at a time, beside bare runc, and one right after the other. */
 export async function execRow(turns: Turns): Promise<Row[]> {
-  let samples = {};
+  let apart = {};
+  let inARow = {};
   const floor: number[] = [];
   await withSleepers(turns, 'exec', 1, async (of) => {
-    await pause(SHORTLY_MS);
+    const one = (shim: Shim): Sleeper => of(shim)[0]!;
     const measure = async (shim: Shim, round: number): Promise<number> => {
-      const [one] = of(shim);
-      if (shim === turns.ours && round >= 0) floor.push(await bareExec(turns.lab, one!));
-      return exec(one!);
+      await pause(APART_MS);
+      if (shim === turns.ours && round >= 0) {
+        floor.push(await bareExec(turns.lab, one(shim)));
+        await pause(APART_MS);
+      }
+      return exec(one(shim));
     };
-    samples = await turns.take('exec', 2 * turns.rounds, measure, { warmUp: 2 });
+    apart = await turns.take('exec', turns.rounds, measure, { warmUp: 2 });
+    const row = async (shim: Shim): Promise<number[]> => {
+      await pause(APART_MS);
+      // The first of them has a pause before it.
+      await exec(one(shim));
+      const took: number[] = [];
+      for (let i = 0; i < IN_A_ROW; i++) took.push(await exec(one(shim)));
+      return took;
+    };
+    inARow = flat(await turns.take('execs in a row', Math.ceil((2 * turns.rounds) / IN_A_ROW), row, { warmUp: 1 }));
   });
-  return [{ name: 'exec: Exec, Start, Wait, Delete', unit: 'ms', samples, floor, goal: { ratio: 0.9 } }];
+  const goal = { ratio: 0.9 };
+  return [
+    { name: 'exec: Exec, Start, Wait, Delete', unit: 'ms', samples: apart, floor, goal },
+    { name: 'exec, one after the other', unit: 'ms', samples: inARow, goal },
+  ];
 }
 
 /** The first of some work after a rest, of shims that nobody has asked for anything meanwhile. */
@@ -141,7 +160,10 @@ async function afterRest(turns: Turns, what: string, work: (one: Sleeper) => Pro
 }
 
 export async function execAfterRest(turns: Turns): Promise<Row[]> {
-  const samples = await afterRest(turns, 'exec, sleeping', exec);
+  const samples = await afterRest(turns, 'exec, sleeping', async (one) => {
+    await pause(APART_MS);
+    return exec(one);
+  });
   return [{ name: `exec, after ${REST_MS / 1000} s of rest`, unit: 'ms', samples, goal: { ratio: 1 } }];
 }
 

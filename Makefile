@@ -31,7 +31,7 @@ node_modules/.ready: package.json package-lock.json
 
 # ---- build ---------------------------------------------------------------------------------------------------------
 
-SHIM_FILES := shim.cjs shim.bundle.js shim.metrics.cjs shim.debug.cjs shim.failpoint.cjs shim.upgrade.cjs shim.version shim.cache
+SHIM_FILES := shim.cjs shim.bundle.js shim.debug.cjs shim.failpoint.cjs shim.upgrade.cjs shim.version shim.cache
 CLI_FILES := hawser.cjs hawser.bundle.js hawser.ps.bundle.js hawser.undici.cjs hawser.yaml.cjs hawser.version hawser.cache hawser.ps.cache
 NODE_FILES := find-node.sh node-version.cjs
 PROGRAMS := containerd-shim-runc-v2 hawserd hawser
@@ -43,7 +43,7 @@ src/api/gen/services.ts: node_modules/.ready src/build/gen.ts $(PROTO)
 	@touch $@
 
 # What copies and spawns is the monitor's, and where there is none the addon's.
-ADDON := $(wildcard src/sys/*.c) src/monitor/answers.c src/monitor/copy.c src/monitor/entries.c src/monitor/spawn.c
+ADDON := $(wildcard src/sys/*.c) src/monitor/answers.c src/monitor/copy.c src/monitor/entries.c src/monitor/recipe.c src/monitor/spawn.c
 LAUNCHER := $(wildcard src/monitor/*.c)
 
 dist/hawser_sys.node: node_modules/.ready $(ADDON) $(wildcard src/sys/*.h src/monitor/*.h)

@@ -35,7 +35,6 @@ const shared = {
 
 /** What few containers need, or only for a moment: loaded when it is. Each by its entry. */
 const parts = [
-  { name: 'metrics', entry: 'src/shim/cgroup/metrics.ts' },
   { name: 'failpoint', entry: 'src/shim/program/failpoint.ts' },
   { name: 'debug', entry: 'src/shim/debug/index.ts' },
   { name: 'upgrade', entry: 'src/shim/program/upgrade.ts' },

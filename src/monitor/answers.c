@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "answers.h"
 #include "handover.h"
+#include "recipe.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,46 +11,66 @@
 /* A frame's header: how long the rest is and its stream, both big endian; its type, and flags. */
 #define HEADER 10
 #define TYPE_REQUEST 1
+#define TYPE_RESPONSE 2
 /* What is looked at in one turn, and what is sent in one call: a request for how a container is has some hundred bytes, and its answer some hundred. */
 #define TOGETHER 4096
+/* The kernel takes so much of a stream as a whole or not at all. */
+#define WHOLE (32u << 10)
 /* Fields of a request: varint timeout_nano = 4, and repeated message metadata = 5. */
 #define TAG_TIMEOUT 0x20
 #define TAG_METADATA 0x2a
 
-static char *all;
-static size_t all_length;
+/* Bytes, with the first text at some place. */
+struct texts {
+  char *bytes;
+  size_t length, first;
+};
+
+static struct texts all, recipes;
 static uint32_t all_connections;
 static int32_t given;
 
-static struct answering *connection(uint32_t i) { return (struct answering *)(void *)all + i; }
-
-static size_t first_text(uint32_t connections) { return connections * sizeof(struct answering); }
+static struct answering *connection(uint32_t i) { return (struct answering *)(void *)all.bytes + i; }
 
 /* The texts that begin there, or false where there are none. */
-static bool text_at(const char *body, size_t length, size_t at, struct answer_texts *texts) {
-  if (length - at < sizeof *texts) return false;
-  memcpy(texts, body + at, sizeof *texts);
-  size_t left = length - at - sizeof *texts;
-  return texts->reply >= HEADER && texts->request <= left && texts->reply <= left - texts->request;
+static bool text_at(const struct texts *of, size_t at, struct answer_texts *texts) {
+  if (of->length - at < sizeof *texts) return false;
+  memcpy(texts, of->bytes + at, sizeof *texts);
+  size_t left = of->length - at - sizeof *texts;
+  return texts->request <= left && texts->reply <= left - texts->request;
+}
+
+/* All of it is texts whose replies are as long as that, or the next one's. */
+static bool make_sense(const struct texts *of, uint32_t shortest) {
+  struct answer_texts texts = {0};
+  size_t at = of->first;
+  while (text_at(of, at, &texts) && texts.reply >= shortest) at += sizeof texts + texts.request + texts.reply;
+  return at == of->length && (of->length == of->first || texts.reply > 0);
 }
 
 bool answers_keep(char *body, size_t length, int32_t connections) {
   answers_forget();
-  if (connections < 0 || connections > HANDOVER_DESCRIPTORS || length < first_text((uint32_t)connections)) return false;
-  struct answer_texts texts;
-  size_t at = first_text((uint32_t)connections);
-  while (text_at(body, length, at, &texts)) at += sizeof texts + texts.request + texts.reply;
-  if (at != length) return false;
-  all = body;
-  all_length = length;
+  if (connections < 0 || connections > HANDOVER_DESCRIPTORS) return false;
+  struct texts texts = {body, length, (size_t)connections * sizeof(struct answering)};
+  if (length < texts.first || !make_sense(&texts, HEADER)) return false;
+  all = texts;
   all_connections = (uint32_t)connections;
   return true;
 }
 
+bool answers_keep_recipes(char *body, size_t length) {
+  struct texts texts = {body, length, 0};
+  if (!all.bytes || !make_sense(&texts, 0)) return false;
+  free(recipes.bytes);
+  recipes = texts;
+  return true;
+}
+
 void answers_forget(void) {
-  free(all);
-  all = NULL;
-  all_length = all_connections = 0;
+  free(all.bytes);
+  free(recipes.bytes);
+  all = recipes = (struct texts){0};
+  all_connections = 0;
 }
 
 int32_t answers_given(void) {
@@ -81,33 +102,35 @@ static bool is_circumstance(const uint8_t *at, const uint8_t *end) {
   return true;
 }
 
-/* The reply's frame, for any stream. */
-static char *reply_to(const uint8_t *request, size_t length, size_t *reply_length) {
+/* The text that belongs to a request, or to the first of those behind it that has one. */
+static const char *text_for(const struct texts *of, const uint8_t *request, size_t length, size_t *text_length) {
   struct answer_texts texts;
-  for (size_t at = first_text(all_connections); text_at(all, all_length, at, &texts); at += texts.request + texts.reply) {
+  bool is_found = false;
+  for (size_t at = of->first; text_at(of, at, &texts); at += texts.request + texts.reply) {
     at += sizeof texts;
-    if (texts.request > length || memcmp(request, all + at, texts.request) != 0) continue;
-    if (!is_circumstance(request + texts.request, request + length)) continue;
-    *reply_length = texts.reply;
-    return all + at + texts.request;
+    is_found = is_found || (texts.request <= length && memcmp(request, of->bytes + at, texts.request) == 0 &&
+                            is_circumstance(request + texts.request, request + length));
+    if (!is_found || texts.reply == 0) continue;
+    *text_length = texts.reply;
+    return of->bytes + at + texts.request;
   }
   return NULL;
 }
 
 static uint32_t big_endian(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
 
-/* The reply to the frame of which so much is there, and how long that is; NULL when it is not to be answered here. */
-static char *reply_to_frame(const uint8_t *frame, size_t length, uint32_t last_stream, size_t *frame_length, size_t *reply_length) {
-  if (length < HEADER) return NULL;
+static void put_big_endian(uint32_t value, char *to) {
+  for (int i = 0; i < 4; i++) to[i] = (char)(value >> (24 - 8 * i));
+}
+
+/* How long the frame is of which so much is there; 0 when it is none that is answered here. */
+static size_t request_frame(const uint8_t *frame, size_t length, uint32_t last_stream) {
+  if (length < HEADER) return 0;
   size_t body = big_endian(frame);
   uint32_t stream = big_endian(frame + 4);
-  if (body > length - HEADER || frame[8] != TYPE_REQUEST || frame[9] != 0) return NULL;
+  if (body > length - HEADER || frame[8] != TYPE_REQUEST || frame[9] != 0) return 0;
   /* What a client must not do is not said here. */
-  if (stream % 2 != 1 || stream <= last_stream) return NULL;
-  *frame_length = HEADER + body;
-  char *reply = reply_to(frame + HEADER, body, reply_length);
-  if (reply) memcpy(reply + 4, frame + 4, 4);
-  return reply;
+  return stream % 2 == 1 && stream > last_stream ? HEADER + body : 0;
 }
 
 /* There is room for all of something so short, or for nothing of it. */
@@ -124,27 +147,50 @@ uint32_t *answers_asker(uint32_t place) {
   return NULL;
 }
 
+/* Takes what has been answered, which is there, all of it. */
+static bool take(int fd, uint8_t *asked, size_t length, uint32_t *last_stream, uint32_t stream, int32_t count) {
+  *last_stream = stream;
+  given += count;
+  return recv(fd, asked, length, MSG_DONTWAIT) == (ssize_t)length;
+}
+
+/* Answers one request with what its recipe makes now. */
+static bool give_cooked(int fd, uint8_t *asked, size_t frame_length, uint32_t *last_stream) {
+  size_t length;
+  const char *recipe = text_for(&recipes, asked + HEADER, frame_length - HEADER, &length);
+  struct cooked reply = {0};
+  bool is_given = false;
+  if (recipe && cooked_more(&reply, HEADER) && recipe_cook(recipe, length, &reply) && reply.length <= WHOLE) {
+    put_big_endian((uint32_t)(reply.length - HEADER), reply.bytes);
+    memcpy(reply.bytes + 4, asked + 4, 4);
+    reply.bytes[8] = TYPE_RESPONSE;
+    reply.bytes[9] = 0;
+    is_given = send_whole(fd, reply.bytes, reply.length);
+  }
+  cooked_free(&reply);
+  return is_given && take(fd, asked, frame_length, last_stream, big_endian(asked + 4), 1);
+}
+
 bool answers_give(int fd, uint32_t *last_stream) {
   uint8_t asked[TOGETHER];
   char replies[TOGETHER];
-  if (!all) return false;
+  if (!all.bytes) return false;
   ssize_t there = recv(fd, asked, sizeof asked, MSG_PEEK | MSG_DONTWAIT);
   if (there == -1 && (errno == EAGAIN || errno == EINTR)) return true;
   size_t done = 0, filled = 0, frame_length, reply_length;
   uint32_t last = *last_stream;
   int32_t count = 0;
-  while (there > 0) {
-    char *reply = reply_to_frame(asked + done, (size_t)there - done, last, &frame_length, &reply_length);
+  while (there > 0 && (frame_length = request_frame(asked + done, (size_t)there - done, last)) > 0) {
+    const char *reply = text_for(&all, asked + done + HEADER, frame_length - HEADER, &reply_length);
     if (!reply || reply_length > sizeof replies - filled) break;
     memcpy(replies + filled, reply, reply_length);
+    memcpy(replies + filled + 4, asked + done + 4, 4);
     last = big_endian(asked + done + 4);
     filled += reply_length;
     done += frame_length;
     count++;
   }
-  if (count == 0 || !send_whole(fd, replies, filled)) return false;
-  *last_stream = last;
-  given += count;
-  /* What has been looked at is there, all of it. */
-  return recv(fd, asked, done, MSG_DONTWAIT) == (ssize_t)done;
+  if (count > 0) return send_whole(fd, replies, filled) && take(fd, asked, done, last_stream, last, count);
+  frame_length = there > 0 ? request_frame(asked, (size_t)there, last) : 0;
+  return frame_length > 0 && give_cooked(fd, asked, frame_length, last_stream);
 }

@@ -12,6 +12,9 @@
 /* Takes the body of ASK_ANSWERS over, which is malloc'ed; what was there before is forgotten, whatever comes. False, and nothing taken, when it makes no sense. */
 bool answers_keep(char *body, size_t length, int32_t connections);
 
+/* The same of ASK_RECIPES, for the same connections, in addition. */
+bool answers_keep_recipes(char *body, size_t length);
+
 void answers_forget(void);
 
 /* The last stream that the client of the connection at this place of the record has begun; NULL where nothing is to be answered. */

@@ -52,6 +52,9 @@ enum question {
   ASK_WATCH,
   /* It has heard of the end of this one, without an answer. number: pid. */
   ASK_COLLECT,
+  /* After ASK_ANSWERS, for the same connections: what is made anew each time. Body: a struct answer_texts for each, the request and its recipe (recipe.h), which
+   * makes what is in the reply's frame; none where it is the next one's. */
+  ASK_RECIPES,
   /* Which program is to take the monitor's place. Answer: the newest record that its workers read, or -errno; for how many seconds this
    * one may try to leave, negative when it is only to say whether it could. */
   ASK_SUCCESSOR = 32,

@@ -271,6 +271,10 @@ static bool serve_question(void) {
       answer.number[0] = answers_keep(body, head.length, head.number[0]) ? 0 : -EINVAL;
       if (answer.number[0] == 0) body = NULL;
       break;
+    case ASK_RECIPES:
+      answer.number[0] = answers_keep_recipes(body, head.length) ? 0 : -EINVAL;
+      if (answer.number[0] == 0) body = NULL;
+      break;
     case ASK_FORGET:
       forget_shared();
       forget_rest();

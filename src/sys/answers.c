@@ -1,5 +1,6 @@
 /* What is answered before JavaScript hears of it, on connections that watchAnswering() has named. */
 #include "../monitor/answers.h"
+#include "../monitor/recipe.h"
 #include "addon.h"
 #include "arguments.h"
 
@@ -24,10 +25,25 @@ static napi_value forget_answers(napi_env env, napi_callback_info info) {
   return number(env, answers_given());
 }
 
+/* recipeCook(steps): a Buffer with what they make now, or -errno. */
+static napi_value cook(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  void *steps;
+  size_t length;
+  napi_get_buffer_info(env, arg[0], &steps, &length);
+  struct cooked cooked = {0};
+  napi_value result;
+  if (recipe_cook(steps, length, &cooked)) napi_create_buffer_copy(env, cooked.length, cooked.bytes, NULL, &result);
+  else result = number(env, -errno);
+  cooked_free(&cooked);
+  return result;
+}
+
 void register_answers(napi_env env, napi_value exports) {
   static const struct function table[] = {
       {"answersKeep", keep_answers},
       {"answersForget", forget_answers},
+      {"recipeCook", cook},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);
 }

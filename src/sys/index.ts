@@ -76,7 +76,8 @@ export {
   trySend,
 } from './sockets.js';
 export { Watch, READABLE, WRITABLE } from './watch.js';
-export { forgetAnswers, keepAnswers, type Answer } from './answers.js';
+export { forgetAnswers, keepAnswers, type Answer, type CookedAnswer } from './answers.js';
+export { cook, Recipe, type LineRecipe } from './recipe.js';
 export {
   attachLoop,
   attachMount,

@@ -176,6 +176,15 @@ static napi_value leave_answers(napi_env env, napi_callback_info info) {
   return number(env, ask(&(struct head){.kind = ASK_ANSWERS, .length = (uint32_t)size, .number = {(int32_t)integer(env, arg[0])}}, bytes, NULL).number[0]);
 }
 
+/* monitorRecipes(bytes): 0 or -errno (ASK_RECIPES). */
+static napi_value leave_recipes(napi_env env, napi_callback_info info) {
+  ARGS(1);
+  void *bytes = NULL;
+  size_t size = 0;
+  napi_get_buffer_info(env, arg[0], &bytes, &size);
+  return number(env, ask(&(struct head){.kind = ASK_RECIPES, .length = (uint32_t)size}, bytes, NULL).number[0]);
+}
+
 /* Descriptors which the monitor has, too, until it has the next record: how many, or -errno. */
 static int shared(const struct head *head, const void *body, const int *given, int *descriptors, size_t count) {
   struct answer answer;
@@ -244,6 +253,7 @@ void register_monitor(napi_env env, napi_value exports) {
       {"monitorRecord", take_record},
       {"monitorTaken", taken},
       {"monitorAnswers", leave_answers},
+      {"monitorRecipes", leave_recipes},
       {"monitorWatch", watch},
       {"monitorCollect", collect},
       {"monitorSpawned", spawned},

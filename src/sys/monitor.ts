@@ -4,7 +4,7 @@
  */
 import { constants, openSync } from 'node:fs';
 import { constants as system, endianness } from 'node:os';
-import { bytesOfAnswers, type Answer } from './answers.js';
+import { bytesOfAnswers, bytesOfCooked, type Answer, type CookedAnswer } from './answers.js';
 import { checked, SysError } from './error.js';
 import { forgetAll, noteEnded } from './exit.js';
 import type { EntryStream } from './entries.js';
@@ -156,6 +156,7 @@ export interface Answers {
   /** By whom it may be asked: the place of a connection in the list that is left, and the last stream that its client has begun. */
   readonly connections: readonly { readonly place: number; readonly lastStreamId: number }[];
   readonly texts: readonly Answer[];
+  readonly cooked: readonly CookedAnswer[];
 }
 
 /**
@@ -169,10 +170,15 @@ export function leaveWithMonitor(
   all: readonly Resting[],
   answers: Answers | undefined,
 ): void {
-  const bytes = answers && answers.connections.length > 0 ? bytesOf(answers) : Buffer.alloc(0);
-  const status = native.monitorAnswers(answers?.connections.length ?? 0, bytes);
-  if (status !== -system.errno.ENOSYS) checked(status, 'sendmsg');
+  const given = answers && answers.connections.length > 0 ? answers : undefined;
+  known(native.monitorAnswers(given?.connections.length ?? 0, given ? bytesOf(given) : Buffer.alloc(0)));
+  if (given && given.cooked.length > 0) known(native.monitorRecipes(bytesOfCooked(given.cooked)));
   hand(record, format, all, true);
+}
+
+/** What a monitor does not know of it does without. */
+function known(status: number): void {
+  if (status !== -system.errno.ENOSYS) checked(status, 'sendmsg');
 }
 
 /** As ASK_ANSWERS has it (monitor/handover.h). */

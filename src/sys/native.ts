@@ -94,6 +94,7 @@ interface MonitorCalls {
   monitorRecord(): GivenRecord | number;
   monitorTaken(): number;
   monitorAnswers(connections: number, bytes: Uint8Array): number;
+  monitorRecipes(bytes: Buffer): number;
   monitorWatch(pid: number): WaitResult | null | number;
   monitorCollect(pid: number): number;
   monitorSpawned(): boolean;
@@ -157,6 +158,7 @@ interface WatchCalls {
 interface AnswerCalls {
   answersKeep(bytes: Buffer): number;
   answersForget(): number;
+  recipeCook(steps: Buffer): Buffer | number;
 }
 
 /** mount.c, loop.c, mapped.c */

@@ -4,14 +4,18 @@
  */
 import assert from 'node:assert/strict';
 import { containerd } from '../../src/api/index.js';
+import { io } from '../../src/api/gen/metrics.js';
 import { Code } from '../../src/ttrpc/index.js';
 import { metricsOf, stateOf } from '../support/debug.js';
+import { eventually } from '../support/eventually.js';
+import { hasCgroup2 } from '../support/machine.js';
 import { fails, shimTest, STATUS, type Lab, type Shim, type Task } from '../support/shim.js';
 import { asleep, end, only, running, wake } from '../support/sleeping.js';
 import { sh } from '../support/spec.js';
 import { RawPeer, rawFrame, rawRequest } from '../support/ttrpc-raw.js';
 
 const { StateRequest, StateResponse } = containerd.task.v2;
+const { Metrics } = hasCgroup2() ? io.containerd.cgroups.v2 : io.containerd.cgroups.v1;
 const SERVICE = 'containerd.task.v2.Task';
 const sleeps = ['/bin/sleep', '1000'];
 
@@ -199,6 +203,63 @@ shimTest(
     await asleep(shim);
     assert.equal((await task.state()).pid, task.pid);
     await second.remove();
+    await end(lab, task);
+  },
+  only,
+);
+
+/** How many processes there are in the container, by what Stats says. */
+async function processesIn({ shim, id }: Task): Promise<number> {
+  const { stats } = await shim.task.Stats({ id });
+  return Number(Metrics.decode(stats!.value!).pids?.current);
+}
+
+shimTest(
+  'asked what its containers use, it says so of each, as it is then, and sleeps on',
+  async (lab) => {
+    const task = await running(lab, 'c', sh('while read -r line; do eval "$line"; done'), { stdin: true });
+    const { shim } = task;
+    const input = await task.stdio.input();
+    const second = await shim.add('d', sleeps);
+    await second.start();
+    await asleep(shim);
+    assert.deepEqual([await processesIn(task), await processesIn(second)], [1, 1]);
+    await input.write('sleep 1000 &\n');
+    await eventually('one more is counted', async () => (await processesIn(task)) === 2);
+    assert.equal(await processesIn(second), 1);
+    // As a daemon asks that knows version 3, with a time limit.
+    const { stats } = await shim.v3.Stats({ id: 'd' }, { timeoutMs: 3_600_000 });
+    assert.equal(stats!.type_url, `io.containerd.cgroups.v${hasCgroup2() ? 2 : 1}.Metrics`);
+    assert.equal(shim.awake, undefined, 'nobody had to be woken for that');
+    await fails(shim.task.Stats({ id: 'other' }), Code.NotFound, /not found/);
+    await asleep(shim);
+    await second.remove();
+    await asleep(shim);
+    await fails(shim.task.Stats({ id: 'd' }), Code.NotFound, /not found/);
+    await asleep(shim);
+    assert.equal(await processesIn(task), 2);
+    await end(lab, task);
+  },
+  only,
+);
+
+shimTest(
+  'who asks all the time keeps nobody awake',
+  async (lab) => {
+    const task = await running(lab, 'c', sleeps);
+    const { shim } = task;
+    const asks = async (): Promise<boolean> => {
+      await Promise.all([task.state(), shim.task.Connect({ id: 'c' }), shim.task.Stats({ id: 'c' })]);
+      return shim.awake === undefined;
+    };
+    await eventually('it sleeps though it is asked', asks);
+    assert.ok(await asks());
+    // Another method, which it has to be awake for, does.
+    await wake(task);
+    for (let i = 0; i < 20; i++) {
+      await wake(task);
+      assert.notEqual(shim.awake, undefined);
+    }
     await end(lab, task);
   },
   only,

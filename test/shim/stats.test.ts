@@ -8,7 +8,8 @@ import type { google } from '../../src/api/index.js';
 import { io } from '../../src/api/gen/metrics.js';
 import { eventually, within } from '../support/eventually.js';
 import { cgroupDir, hasCgroup2 } from '../support/machine.js';
-import { shimTest, type Lab, type Task } from '../support/shim.js';
+import { hawserOnly, shimTest, type Lab, type Task } from '../support/shim.js';
+import { asleep, running } from '../support/sleeping.js';
 import { sh, type TestSpec } from '../support/spec.js';
 import { stockStats } from '../support/stock-shim.js';
 
@@ -86,6 +87,14 @@ async function both(task: Task, stock: () => Promise<Any>): Promise<{ ours: Tree
   });
 }
 
+/** As {@link both}, of a shim that has gone to sleep, and sleeps on. */
+async function bothAsleep(task: Task, stock: () => Promise<Any>): ReturnType<typeof both> {
+  await asleep(task.shim);
+  const found = await both(task, stock);
+  assert.equal(task.shim.awake, undefined, 'nobody had to be woken for that');
+  return found;
+}
+
 /** What containerd 1.6 and 1.7 know of ours, against theirs. */
 function assertSame(ours: Tree, go: Tree): void {
   const newer = v2
@@ -118,7 +127,8 @@ function loopDevice(lab: Lab): { path: string; major: number; minor: number } {
 /** A container that has used some of everything, and uses a processor still. */
 async function busyTask(lab: Lab, edit: (spec: TestSpec) => void = () => undefined): Promise<Task> {
   const { major, minor } = loopDevice(lab);
-  const task = await lab.task(
+  const task = await running(
+    lab,
     'c',
     sh(
       `dd if=/dev/zero of=/tmp/x bs=1M count=4 2>/dev/null; mknod /tmp/disk b ${major} ${minor}; cat /tmp/disk >/dev/null; sleep 1000 & echo up; while :; do :; done`,
@@ -134,7 +144,6 @@ async function busyTask(lab: Lab, edit: (spec: TestSpec) => void = () => undefin
       },
     },
   );
-  await task.start();
   await within('the container to be busy', task.out.saw('up'), 60_000);
   await eventually('it is throttled', () => /nr_throttled [1-9]/.test(cgroupFile(lab, 'cpu', 'c', 'cpu.stat')));
   return task;
@@ -193,6 +202,10 @@ shimTest(
       some.filter((path) => !filled.has(path)),
       [],
     );
+    if (!hawserOnly) {
+      const { ours, go } = await bothAsleep(task, stock);
+      assertSame(ours, go);
+    }
     await task.shim.task.Resume({ id: 'c' });
     await task.remove();
   },
@@ -291,8 +304,7 @@ function fixture(dir: (controller: string) => string): Map<string, string> {
 shimTest(
   'counters beyond 2^53 are those of the Go shim, to the last bit',
   async (lab) => {
-    const task = await lab.task('c');
-    await task.start();
+    const task = await running(lab, 'c', ['/bin/sleep', '1000']);
     const stock = await stockStats(lab, task.pid);
     const files = fixture((controller) => controllerDir(lab, controller, 'c'));
     for (const [index, [path, text]] of [...files].entries()) {
@@ -312,6 +324,10 @@ shimTest(
       [...told].filter((number) => !wanted.has(number) && !noLimit.includes(number)),
       [],
     );
+    if (hawserOnly) return;
+    const sleeping = await bothAsleep(task, stock);
+    assertSame(sleeping.ours, sleeping.go);
+    assert.deepEqual(sleeping.ours, ours);
   },
   { timeout: 120_000 },
 );

@@ -4,7 +4,6 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { encodeMetrics } from '../../src/shim/cgroup/metrics.js';
-import { encodeMetricsV1 } from '../../src/shim/cgroup/metrics-v1.js';
 import { tempDir } from './fixtures/support.js';
 import { fields, integer, message, messages, text, type Fields } from './fixtures/wire.js';
 
@@ -26,6 +25,8 @@ function controllersOf(t: TestContext, files: Files): Record<string, string> {
   );
 }
 
+const encodeMetricsV1 = (controllers: Record<string, string>): Uint8Array =>
+  encodeMetrics({ version: 1, controllers }).value!;
 const metrics = (t: TestContext, files: Files): Fields => fields(encodeMetricsV1(controllersOf(t, files)));
 
 test('pids', (t) => {

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { io } from '../../src/api/gen/metrics.js';
 import { encodeMetrics } from '../../src/shim/cgroup/metrics.js';
-import { encodeMetricsV2 } from '../../src/shim/cgroup/metrics-v2.js';
 import { tempDir } from './fixtures/support.js';
 import { double, fields, integer, message, messages, text, type Fields } from './fixtures/wire.js';
 
@@ -19,6 +18,7 @@ function directory(t: TestContext, files: Record<string, string>): string {
   return dir;
 }
 
+const encodeMetricsV2 = (dir: string): Uint8Array => encodeMetrics({ version: 2, dir }).value!;
 const stat = (names: string[]): string => names.map((name, index) => `${name} ${big(index)}\n`).join('');
 
 function numbers(of: Fields, ...wanted: number[]): bigint[] {

@@ -1,37 +1,16 @@
 /** Reading the small files of cgroupfs. Numbers are 64 bits wide and kept whole. */
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** An unsigned 64-bit number as protobufjs takes it, without a library for it. */
-export interface U64 {
-  low: number;
-  high: number;
-  unsigned: true;
-}
-
 export const MAX_U64 = 2n ** 64n - 1n;
-
-export function u64(value: bigint): U64 {
-  const bits = BigInt.asUintN(64, value);
-  return { low: Number(bits & 0xffffffffn) | 0, high: Number(bits >> 32n) | 0, unsigned: true };
-}
-
-/** A file's text, or undefined when it is not there: controllers come and go, and a cgroup may be gone already. */
-export function tryText(...path: string[]): string | undefined {
-  try {
-    return readFileSync(join(...path), 'utf8');
-  } catch (error) {
-    if (isGone(error)) return undefined;
-    throw error;
-  }
-}
 
 /** More than the kernel gives of such a file by one read. */
 const ONE_READ = 64 << 10;
 
 /**
- * As {@link tryText}, by one read alone: the kernel gives a small file whole with the first, and another one, which would only find
- * its end, fails where the cgroup has been removed in between. Then what was read already would be lost.
+ * A file's text, or undefined when it is not there: controllers come and go, and a cgroup may be gone already. By one read alone: the kernel gives a
+ * small file whole with the first, and another one, which would only find its end, fails where the cgroup has been removed in between. Then what was
+ * read already would be lost.
  */
 export function tryTextOnce(...path: string[]): string | undefined {
   let fd: number | undefined;
@@ -62,16 +41,7 @@ export function parseU64(text: string | undefined): bigint | undefined {
   return value < 0n ? 0n : value;
 }
 
-/** The number in a file, 0 when there is none. */
-export function number(...path: string[]): U64 {
-  return u64(parseU64(tryText(...path)) ?? 0n);
-}
-
 /** Lines of `key value`. */
-export function keyed(...path: string[]): Map<string, bigint> {
-  return keyedText(tryText(...path));
-}
-
 export function keyedText(text: string | undefined): Map<string, bigint> {
   const result = new Map<string, bigint>();
   for (const line of text?.split('\n') ?? []) {

@@ -1,11 +1,32 @@
-/** The metrics of a container as Stats gives them. Loaded when first asked for. */
+/** The metrics of a container as Stats gives them: what is read from which files, and in which field it goes. */
 import type { google } from '../../api/gen/api.js';
-import { encodeMetricsV1 } from './metrics-v1.js';
-import { encodeMetricsV2 } from './metrics-v2.js';
+import { cook, Recipe } from '../../sys/index.js';
 import type { CgroupPaths } from '../record/cgroup-paths.js';
+import { putMetricsV1 } from './metrics-v1.js';
+import { putMetricsV2 } from './metrics-v2.js';
 
 export function encodeMetrics(cgroup: CgroupPaths): google.protobuf.Any.$Properties {
-  return cgroup.version === 1
-    ? { type_url: 'io.containerd.cgroups.v1.Metrics', value: encodeMetricsV1(cgroup.controllers) }
-    : { type_url: 'io.containerd.cgroups.v2.Metrics', value: encodeMetricsV2(cgroup.dir) };
+  return { type_url: typeOf(cgroup), value: cook(metricsOf(cgroup).bytes()) };
+}
+
+/** What makes the envelope of a response to Stats: `bytes payload = 2`, in it `Any stats = 1`. */
+export function statsRecipe(cgroup: CgroupPaths): Recipe {
+  return new Recipe().message(2, (response) =>
+    response.message(1, (any) => any.text(1, typeOf(cgroup)).message(2, (value) => putMetrics(value, cgroup))),
+  );
+}
+
+function metricsOf(cgroup: CgroupPaths): Recipe {
+  const recipe = new Recipe();
+  putMetrics(recipe, cgroup);
+  return recipe;
+}
+
+function putMetrics(recipe: Recipe, cgroup: CgroupPaths): void {
+  if (cgroup.version === 1) putMetricsV1(recipe, cgroup.controllers);
+  else putMetricsV2(recipe, cgroup.dir);
+}
+
+function typeOf({ version }: CgroupPaths): string {
+  return `io.containerd.cgroups.v${version}.Metrics`;
 }

@@ -4,6 +4,7 @@ import { containerd, type google } from '../../api/gen/api.js';
 import { timestamp } from '../../api/timestamp.js';
 import { isType, pack } from '../../api/typeurl.js';
 import { Bundle } from '../../oci/bundle.js';
+import { encodeMetrics } from '../cgroup/metrics.js';
 import { sharesPidNamespace, type Spec } from '../../oci/spec.js';
 import type { Containers } from './containers.js';
 import type { ShimContext } from './context.js';
@@ -130,11 +131,9 @@ export function taskService(shim: ShimContext, containers: Containers, shutdown:
       return empty;
     },
 
-    async Stats({ id }) {
+    Stats({ id }) {
       const { cgroup } = containers.get(id).record;
       if (!cgroup) throw notFound('cgroup does not exist');
-      // Their code is large and most containers are never asked, so it is loaded on demand.
-      const { encodeMetrics } = await import('../cgroup/metrics.js');
       return { stats: encodeMetrics(cgroup) };
     },
 

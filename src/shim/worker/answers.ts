@@ -1,16 +1,19 @@
 /**
- * What a shim is asked most: how its containers are. As long as it sleeps that stays as it is, so its monitor answers
- * (monitor/answers.c), and nobody wakes for it. See also ready-answers.ts.
+ * What a shim is asked most: how its containers are, and what they use. As long as it sleeps the former stays as it is, and the latter is made of what
+ * the kernel says at the moment, so its monitor answers (monitor/answers.c), and nobody wakes for it. See also ready-answers.ts.
  */
 import { containerd } from '../../api/gen/api.js';
 import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../../api/gen/services.js';
-import type { Answer } from '../../sys/index.js';
+import type { Answer, CookedAnswer } from '../../sys/index.js';
+import { statsRecipe } from '../cgroup/metrics.js';
 import { beginningOfRequest, replyFrame } from '../../ttrpc/envelope.js';
 import type { Containers } from '../task/containers.js';
 import { connectionTo, stateOf } from '../task/questions.js';
 import type { ContainerRecord } from '../record/record.js';
 
-const { StateRequest, StateResponse, ConnectRequest, ConnectResponse } = containerd.task.v2;
+const { StateRequest, StateResponse, ConnectRequest, ConnectResponse, StatsRequest } = containerd.task.v2;
+/** What this file answers, if it answers anything. */
+export const QUESTIONS: ReadonlySet<string> = new Set(['State', 'Connect', 'Stats']);
 /** With more the monitor would no longer be small, in bytes. */
 const MOST_BYTES = 32 * 1024;
 const SERVICES = [ContainerdTaskV2Task, ContainerdTaskV3Task];
@@ -37,6 +40,22 @@ export function answersOf(all: readonly ContainerRecord[], containers: Container
       ConnectRequest.encode({ id }).finish(),
       ConnectResponse.encode(connectionTo(containers, id)).finish(),
     );
+  }
+  return answers;
+}
+
+/** Stats of each container that has a cgroup, as whoever is asked makes them then. */
+export function cookedOf(all: readonly ContainerRecord[]): CookedAnswer[] {
+  const answers: CookedAnswer[] = [];
+  let room = MOST_BYTES;
+  for (const { id, cgroup } of all) {
+    if (!cgroup) continue;
+    const asked = StatsRequest.encode({ id }).finish();
+    const requests = SERVICES.map(({ name }) => beginningOfRequest(name, 'Stats', asked));
+    const recipe = statsRecipe(cgroup).bytes();
+    for (const { length } of [...requests, recipe]) room -= length;
+    if (room < 0) break;
+    answers.push({ requests, recipe });
   }
   return answers;
 }

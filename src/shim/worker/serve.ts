@@ -38,7 +38,7 @@ import { staysAwake } from '../task/resting.js';
 import { Sandbox, sandboxService } from '../task/sandbox-service.js';
 import { taskService } from '../task/service.js';
 import { Absence } from '../events/absence.js';
-import { answersOf } from './answers.js';
+import { answersOf, cookedOf, QUESTIONS } from './answers.js';
 import { Checkpoints } from './checkpoints.js';
 import { Death, leaveLedger } from './death.js';
 import { FORMAT } from './format.js';
@@ -137,6 +137,8 @@ export class Service {
   readonly #containers: Containers;
   readonly #ledger = Ledger.open();
   readonly #ready: ReadyAnswers | undefined;
+  /** Questions may be answered without JavaScript. What an author has made of them is not known here. */
+  readonly #mayAnswer: boolean;
   readonly #checkpoints = new Checkpoints(() => this.#keep());
   /** Why the monitor has nothing that another could go on with; undefined while it has. */
   #irreplaceable: string | undefined;
@@ -242,8 +244,7 @@ export class Service {
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
     const rest = (this.#rest = new Rest({ isForked }));
     const answers = (): Answer[] => answersOf(Object.values(shim.record.containers), containers);
-    // What an author has made of the questions is not known here.
-    const mayAnswer = !custom?.handlers;
+    const mayAnswer = (this.#mayAnswer = !custom?.handlers);
     // Who sees calls first is to see all of them.
     if (mayAnswer && interceptors.length === 0 && !isRehearsal)
       this.#ready = new ReadyAnswers(answers, (count) => {
@@ -283,7 +284,8 @@ export class Service {
         // On a busy machine it is as if there were nothing to do.
         if (isRehearsal) throw new CannotRest('it only rehearses');
         const { connections } = resting;
-        return leave(resting, leaving, mayAnswer ? { connections, texts: answers() } : undefined);
+        const cooked = cookedOf(Object.values(shim.record.containers));
+        return leave(resting, leaving, mayAnswer ? { connections, texts: answers(), cooked } : undefined);
       },
       () => rest.busy(),
       earlier && woken(earlier.resting.sleep, idleMs, wokenByWords(earlier.wokenBy, earlier.resting)),
@@ -323,10 +325,11 @@ export class Service {
     return shimPid() !== process.pid && this.#staysAwake === undefined;
   }
 
-  /** Another text when something has happened. */
+  /** Another text when something has happened that it has to be awake for. */
   #activity(): string {
     let requests = 0;
-    for (const { count } of this.options.observations.requests.totals().values()) requests += count;
+    for (const [method, { count }] of this.options.observations.requests.totals())
+      if (!this.#mayAnswer || !QUESTIONS.has(method)) requests += count;
     return `${requests} ${this.#server.connections} ${this.#shim.events.describe().sent}`;
   }
 

@@ -17,6 +17,7 @@ import {
   type Job,
 } from '../../sys/index.js';
 import type { Timeline } from '../observe/timeline.js';
+import { liveWhole } from './lives.js';
 import { makeRoom } from './room.js';
 import { ownSettings } from '../worker/identity.js';
 import { compact } from '../worker/rest.js';
@@ -28,6 +29,8 @@ declare const HAWSER_LIBRARY: string;
 const IDLE_S = 600;
 /** How often it looks whether it is still of use: its program or its Node may have been replaced, or its socket removed by somebody whom it kept waiting. */
 const LOOK_MS = 10_000;
+/** After who has come in the midst of a rehearsal others may follow: it goes on when nobody has for so long. */
+const QUIET_MS = 500;
 /** How long it outlives its daemon: one that restarts is back by then. */
 const AFTER_DAEMON_MS = 5_000;
 
@@ -152,34 +155,21 @@ function lookOf(path: string): string {
 
 /** A rehearsal saves time, and nothing depends on it. Who comes meanwhile is served as soon as nothing of it is open. */
 async function rehearseUntilWanted(listener: number, timeline: Timeline): Promise<Job | undefined> {
-  let wanted = false;
   let isCompact = false;
+  // Afterwards nothing would be left for which something was optimized.
+  const amid = (): void => {
+    tidy();
+    isCompact = true;
+  };
   try {
     const { LIVES, rehearse } = await import('./rehearsal.js');
-    for (let life = 0; life < LIVES; life++) {
-      const watch = new Watch(listener, () => {
-        wanted = true;
-        watch.want(0);
-      });
-      watch.want(READABLE);
-      try {
-        // So that it is known at once.
-        await nextTurns();
-        // Afterwards nothing would be left for which something was optimized.
-        const amid = (): void => {
-          tidy();
-          isCompact = true;
-        };
-        const standIn = `${HAWSER_LIBRARY}/hawser-stand-in`;
-        if (!wanted) await rehearse(standIn, process.cwd(), () => wanted, life === LIVES - 1 ? amid : undefined);
-      } finally {
-        watch.close();
-      }
-      await nextTurns();
-      const { job } = wanted ? forkForJobs(listener, undefined, 0) : {};
-      if (job) return job;
-      wanted = false;
-    }
+    const standIn = `${HAWSER_LIBRARY}/hawser-stand-in`;
+    const live = (life: number): Promise<boolean> =>
+      unlessWanted(listener, (isWanted) =>
+        rehearse(standIn, process.cwd(), isWanted, life === LIVES - 1 ? amid : undefined),
+      );
+    const job = await liveWhole(LIVES, live, () => forkForJobs(listener, undefined, QUIET_MS).job);
+    if (job) return job;
   } catch (error) {
     timeline.mark(`rehearsal failed: ${(error as Error).message}`);
   }
@@ -190,6 +180,25 @@ async function rehearseUntilWanted(listener: number, timeline: Timeline): Promis
   // Who is forked has to read its program by itself in any case.
   releaseFiles();
   return undefined;
+}
+
+/** Does some work, unless somebody has come, or comes meanwhile: false then. Leaves nothing that is polled. */
+async function unlessWanted(listener: number, work: (isWanted: () => boolean) => Promise<void>): Promise<boolean> {
+  let isWanted = false;
+  const watch = new Watch(listener, () => {
+    isWanted = true;
+    watch.want(0);
+  });
+  watch.want(READABLE);
+  try {
+    // So that it is known at once.
+    await nextTurns();
+    if (!isWanted) await work(() => isWanted);
+  } finally {
+    watch.close();
+  }
+  await nextTurns();
+  return !isWanted;
 }
 
 /** What lives on is moved together. The lives before would have written to all of the room, which would be in memory then. */

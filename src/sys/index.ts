@@ -28,6 +28,7 @@ export {
   hearMonitor,
   haveTaken,
   forgetWithMonitor,
+  bytesOfGiven,
   keepWithMonitor,
   leaveWithMonitor,
   openLasting,

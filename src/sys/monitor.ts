@@ -170,10 +170,17 @@ export function leaveWithMonitor(
   all: readonly Resting[],
   answers: Answers | undefined,
 ): void {
-  const given = answers && answers.connections.length > 0 ? answers : undefined;
-  known(native.monitorAnswers(given?.connections.length ?? 0, given ? bytesOf(given) : Buffer.alloc(0)));
-  if (given && given.cooked.length > 0) known(native.monitorRecipes(bytesOfCooked(given.cooked)));
+  const { connections, texts, cooked } = bytesOfGiven(answers);
+  known(native.monitorAnswers(connections, texts));
+  if (cooked.length > 0) known(native.monitorRecipes(cooked));
   hand(record, format, all, true);
+}
+
+/** What the monitor is given to answer with; nothing where there is nobody who could ask. */
+export function bytesOfGiven(answers: Answers | undefined): { connections: number; texts: Buffer; cooked: Buffer } {
+  if (!answers || answers.connections.length === 0)
+    return { connections: 0, texts: Buffer.alloc(0), cooked: Buffer.alloc(0) };
+  return { connections: answers.connections.length, texts: bytesOf(answers), cooked: bytesOfCooked(answers.cooked) };
 }
 
 /** What a monitor does not know of it does without. */

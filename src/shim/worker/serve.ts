@@ -5,6 +5,7 @@ import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../../api/gen/servic
 import { runningCommands } from '../../runc/index.js';
 import {
   becomeSubreaper,
+  bytesOfGiven,
   copyOf,
   endSilently,
   forgetWithMonitor,
@@ -23,6 +24,7 @@ import type { ConnectionSocket } from '../../ttrpc/connection-socket.js';
 import { Containers } from '../task/containers.js';
 import type { ShimContext } from '../task/context.js';
 import type { Custom } from '../task/custom.js';
+import type { ContainerRecord } from '../record/record.js';
 import { answerDebug, asksForState, DumpToLog } from '../debug/door.js';
 import type { Sources } from '../debug/sources.js';
 import { EventPublisher } from '../events/publisher.js';
@@ -243,7 +245,7 @@ export class Service {
     this.#begun = new Promise((resolve) => (this.#begin = resolve));
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
     const rest = (this.#rest = new Rest({ isForked }));
-    const answers = (): Answer[] => answersOf(Object.values(shim.record.containers), containers);
+    const answers = (): Answer[] => answersOf(this.#records, containers);
     const mayAnswer = (this.#mayAnswer = !custom?.handlers);
     // Who sees calls first is to see all of them.
     if (mayAnswer && interceptors.length === 0 && !isRehearsal)
@@ -283,9 +285,7 @@ export class Service {
         const resting = this.#leave(leaving, sleep);
         // On a busy machine it is as if there were nothing to do.
         if (isRehearsal) throw new CannotRest('it only rehearses');
-        const { connections } = resting;
-        const cooked = cookedOf(Object.values(shim.record.containers));
-        return leave(resting, leaving, mayAnswer ? { connections, texts: answers(), cooked } : undefined);
+        return leave(resting, leaving, this.#answersFor(resting));
       },
       () => rest.busy(),
       earlier && woken(earlier.resting.sleep, idleMs, wokenByWords(earlier.wokenBy, earlier.resting)),
@@ -323,6 +323,16 @@ export class Service {
   /** There is somebody to leave things with, and another may go on with them. */
   get #isReplaceable(): boolean {
     return shimPid() !== process.pid && this.#staysAwake === undefined;
+  }
+
+  get #records(): ContainerRecord[] {
+    return Object.values(this.#shim.record.containers);
+  }
+
+  /** What is answered while there is no worker. */
+  #answersFor({ connections }: RestingShim): Answers | undefined {
+    if (!this.#mayAnswer) return undefined;
+    return { connections, texts: answersOf(this.#records, this.#containers), cooked: cookedOf(this.#records) };
   }
 
   /** Another text when something has happened that it has to be awake for. */
@@ -386,8 +396,11 @@ export class Service {
   async handOver(): Promise<GivenRecord> {
     const leaving = new Leaving();
     let given: GivenRecord;
+    this.#sleep.look();
     try {
-      const record = Buffer.from(JSON.stringify(this.#leave(leaving, this.#sleep.record)));
+      const resting = this.#leave(leaving, this.#sleep.record);
+      const record = Buffer.from(JSON.stringify(resting));
+      bytesOfGiven(this.#answersFor(resting));
       const fds = leaving.all.map(({ fd }) => copyOf(fd));
       const held = fds.map(() => Buffer.alloc(0));
       given = { record, fds, held, copied: fds.map(() => 0), wokenBy: fds.length - 1, shared: [] };

@@ -9,10 +9,10 @@ const TICK_MS = 1_000;
 /** How long nothing must have happened, unless HAWSER_SLEEP says otherwise (in seconds). */
 const IDLE_MS = 5_000;
 /**
- * One that was woken so soon may be woken regularly, as by a kubelet that wants to know what its containers use: it waits twice as
- * long the next time, so that it stays awake for who comes every ten seconds.
+ * One that was woken so soon may be woken so again and again: it waits twice as long the next time. To wake for a probe that is run every ten seconds takes
+ * some milliseconds of the processor; to stay awake for it would take some megabytes, for each container.
  */
-const SHORT_MS = 60_000;
+const SHORT_MS = 3_000;
 const LONGEST_IDLE_MS = 300_000;
 const SOON_MS = 10_000;
 
@@ -58,7 +58,7 @@ export class Sleep {
   ) {
     this.#cannot = never;
     this.#record = earlier ?? { times: 0, idleMs: idleMs ?? 0 };
-    if (idleMs !== undefined) this.#timer = setInterval(() => this.#look(), Math.min(TICK_MS, idleMs)).unref();
+    if (idleMs !== undefined) this.#timer = setInterval(() => this.look(), Math.min(TICK_MS, idleMs)).unref();
   }
 
   stop(): void {
@@ -83,7 +83,8 @@ export class Sleep {
     return { ...this.#record, cannot: this.#cannot };
   }
 
-  #look(): void {
+  /** Falls asleep when nothing has happened for long enough. */
+  look(): void {
     const now = this.activity();
     if (now !== this.#last) this.#begin(now);
     else if (performance.now() - this.#since >= this.#record.idleMs) {

@@ -14,8 +14,11 @@ import {
 } from '../../api/gen/services.js';
 import { pack } from '../../api/typeurl.js';
 import { Bundle } from '../../oci/bundle.js';
-import { becomeSubreaper, makeFifo, searchPath, type GivenRecord } from '../../sys/index.js';
+import { cgroupMounts } from '../../oci/cgroup-mounts.js';
+import { becomeSubreaper, cook, makeFifo, searchPath, type GivenRecord } from '../../sys/index.js';
 import { connect, Server, type ServiceClient } from '../../ttrpc/index.js';
+import { statsRecipe } from '../cgroup/metrics.js';
+import type { CgroupPaths } from '../record/cgroup-paths.js';
 import { parseFlags } from '../program/flags.js';
 import { Acceptor } from '../program/accept.js';
 import { listenAt } from '../program/listen.js';
@@ -152,6 +155,8 @@ async function live(
   let over = service.run();
   const sleepAndWake = async (): Promise<void> => {
     const given = await handedOver(service);
+    // A container that is none has no cgroup. What is in the directory does not matter.
+    cook(statsRecipe(cgroupsAsIn(bundle)).bytes());
     await over;
     const earlier = earlierOf(given, () => log)!;
     service = new Service({ ...same, listening: earlier.listening, observations: new Observations(), earlier });
@@ -171,6 +176,13 @@ async function live(
     await over;
     for (const fd of held) closeSync(fd);
   }
+}
+
+/** As a container's would be here, all in one directory. */
+function cgroupsAsIn(dir: string): CgroupPaths {
+  if (!cgroupMounts().some(({ options }) => options.has('memory'))) return { version: 2, dir };
+  const controllers = ['hugetlb', 'pids', 'cpuacct', 'cpu', 'memory', 'blkio', 'rdma'];
+  return { version: 1, controllers: Object.fromEntries(controllers.map((controller) => [controller, dir])) };
 }
 
 /** Events are on their way for a moment. */

@@ -9,10 +9,10 @@ async function lived(isBroken: (time: number) => boolean, ending?: number): Prom
   let served = 0;
   const found = await liveWhole(
     3,
-    async (life) => {
+    (life) => {
       const isWhole = !isBroken(lives.length);
       lives.push(`${life}${isWhole ? '' : '!'}`);
-      return isWhole;
+      return Promise.resolve(isWhole);
     },
     () => (++served === ending ? 'a job' : undefined),
   );

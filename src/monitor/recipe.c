@@ -128,6 +128,10 @@ static void end_message(struct cook *k) {
 /* Controllers come and go, and a cgroup may be gone already, also while its file is open (ENODEV); the controller may have the file, but not what it tells. */
 static bool is_missing(int error) { return error == ENOENT || error == ENODEV || error == ENOTDIR || error == EOPNOTSUPP || error == EINVAL; }
 
+static char failed_file[PATH_MAX];
+
+const char *recipe_failed_file(void) { return failed_file; }
+
 static int read_all(int fd, struct cooked *to) {
   for (;;) {
     char *more = cooked_more(to, ROOM / 2);
@@ -147,7 +151,9 @@ static void read_path(struct cook *k, const char *path, struct cooked *to) {
   if (fd != -1) close(fd);
   if (error == 0) return;
   to->length = 0;
-  if (!is_missing(error)) k->error = error;
+  if (is_missing(error)) return;
+  k->error = error;
+  strcpy(failed_file, path);
 }
 
 static void read_file(struct cook *k, struct span name) {

@@ -57,6 +57,9 @@ struct cooked {
 /* Adds what the steps make to what is there. False with errno when a file cannot be read, EINVAL when the steps make no sense. */
 bool recipe_cook(const char *steps, size_t length, struct cooked *to);
 
+/* Which file could not be read the last time that one could not. */
+const char *recipe_failed_file(void);
+
 /* Room for so many bytes, which count as made; NULL with errno. */
 char *cooked_more(struct cooked *cooked, size_t length);
 

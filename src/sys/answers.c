@@ -25,6 +25,14 @@ static napi_value forget_answers(napi_env env, napi_callback_info info) {
   return number(env, answers_given());
 }
 
+/* recipeFailed(): the file that recipeCook could not read. */
+static napi_value failed_file(napi_env env, napi_callback_info info) {
+  (void)info;
+  napi_value path;
+  napi_create_string_utf8(env, recipe_failed_file(), NAPI_AUTO_LENGTH, &path);
+  return path;
+}
+
 /* recipeCook(steps): a Buffer with what they make now, or -errno. */
 static napi_value cook(napi_env env, napi_callback_info info) {
   ARGS(1);
@@ -44,6 +52,7 @@ void register_answers(napi_env env, napi_value exports) {
       {"answersKeep", keep_answers},
       {"answersForget", forget_answers},
       {"recipeCook", cook},
+      {"recipeFailed", failed_file},
   };
   register_functions(env, exports, table, sizeof table / sizeof *table);
 }

@@ -31,6 +31,7 @@ export {
   bytesOfGiven,
   keepWithMonitor,
   leaveWithMonitor,
+  monitorCooks,
   openLasting,
   shimPid,
   staysWithMonitor,

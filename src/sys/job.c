@@ -6,6 +6,7 @@
 #include "../monitor/handover.h"
 #include "addon.h"
 #include "arguments.h"
+#include "../monitor/clock.h"
 #include "policy.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -448,8 +449,8 @@ static bool is_taken(void) {
 /*
  * forkForJobs(listener, watched, waitMs, shown): {job, forked, isOver}, or -errno when it cannot fork. For each launcher that comes,
  * forks a process, in which this returns with a job; with `shown`, words, there is one ahead, which shows itself as these. In the zygote it
- * returns when nobody has come for that long, or when `watched`, a descriptor or -1, is readable; the one ahead stays for the next call. It
- * blocks: a zygote has nothing else to do.
+ * returns after that long, also where somebody has come, so that it can look whether it is still of use, or when `watched`, a descriptor or -1, is
+ * readable; the one ahead stays for the next call. It blocks: a zygote has nothing else to do.
  */
 static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
   /* Memory of no file: of another the kernel would not show it. */
@@ -477,6 +478,7 @@ static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
   if (!why && prctl(PR_SET_CHILD_SUBREAPER, 0) == -1) why = errno;
   /* Who comes for a launcher that has gone must not wait for the next. */
   if (!why && fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK) == -1) why = errno;
+  const int64_t until = milliseconds() + wait;
   while (!why) {
     /* Somebody who is there already is served at once. */
     if (forks_ahead && ahead == -1 && !is_ready(listener, 0)) {
@@ -485,7 +487,8 @@ static napi_value fork_for_jobs(napi_env env, napi_callback_info info) {
       forks_ahead = ahead != -1;
     }
     struct pollfd ready[] = {{.fd = ahead != -1 ? ahead : listener, .events = POLLIN}, {.fd = watched, .events = POLLIN}, {.fd = report, .events = POLLIN}};
-    int n = poll(ready, 3, wait);
+    const int64_t left = until - milliseconds();
+    int n = poll(ready, 3, left > 0 ? (int)left : 0);
     if (n == -1 && errno == EINTR) continue;
     if (n > 0 && ready[2].revents) {
       take_report();

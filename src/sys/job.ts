@@ -19,7 +19,7 @@ export interface Forked {
  * blocks. Such a process has this thread, and no other of the zygote's.
  *
  * @param watched a descriptor that ends the waiting when it is readable
- * @param waitMs so long after the last launcher it returns in the zygote, too
+ * @param waitMs after so long it returns in the zygote, too, also where somebody has come
  * @param shown for one that is forked ahead of its launcher, and ends with the zygote: what it shows as its command line meanwhile
  */
 export function forkForJobs(

@@ -42,6 +42,7 @@ let bellOf: number | undefined;
 /** From now on children are the monitor's. */
 export function attachMonitor({ control, bell }: MonitorEnds): void {
   monitorPid = peerCredentials(control).pid;
+  cooks = undefined;
   bellOf = bell;
   native.monitorAttach(control);
 }
@@ -181,6 +182,13 @@ export function bytesOfGiven(answers: Answers | undefined): { connections: numbe
   if (!answers || answers.connections.length === 0)
     return { connections: 0, texts: Buffer.alloc(0), cooked: Buffer.alloc(0) };
   return { connections: answers.connections.length, texts: bytesOf(answers), cooked: bytesOfCooked(answers.cooked) };
+}
+
+let cooks: boolean | undefined;
+
+/** Whether the monitor makes answers by recipes: an older one does not. To be asked while it has none. */
+export function monitorCooks(): boolean {
+  return (cooks ??= native.monitorRecipes(Buffer.alloc(0)) !== -system.errno.ENOSYS);
 }
 
 /** What a monitor does not know of it does without. */

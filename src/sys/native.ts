@@ -159,6 +159,7 @@ interface AnswerCalls {
   answersKeep(bytes: Buffer): number;
   answersForget(): number;
   recipeCook(steps: Buffer): Buffer | number;
+  recipeFailed(): string;
 }
 
 /** mount.c, loop.c, mapped.c */

@@ -183,6 +183,6 @@ function short(value: number): [number, number] {
  */
 export function cook(recipe: Uint8Array): Buffer {
   const result = native.recipeCook(recipe as Buffer);
-  if (typeof result === 'number') throw new SysError(result, 'read');
+  if (typeof result === 'number') throw new SysError(result, 'read', native.recipeFailed());
   return result;
 }

@@ -12,6 +12,7 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -19,11 +20,12 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { connect } from 'node:net';
 import { dirname, join, relative } from 'node:path';
 import { runtimePath } from '../support/runtime.js';
 import { eventually } from '../support/eventually.js';
 import { Containerd, top } from '../support/daemons.js';
-import { allProcesses, isAlive, zygotesIn } from '../support/machine.js';
+import { allProcesses, isAlive, isIdleZygote, zygotesIn } from '../support/machine.js';
 import { isForked } from '../support/debug.js';
 import { hawserOnly, SHIM, shimTest, type Lab, type Shim } from '../support/shim.js';
 
@@ -132,6 +134,34 @@ shimTest(
     await shim.shutdown();
   },
   options,
+);
+
+shimTest(
+  'a zygote to which somebody comes all the time finds out that its library was replaced',
+  async (lab) => {
+    const library = join(lab.dir, 'lib/hawser');
+    copyLibrary(library);
+    symlinkSync(process.execPath, join(library, 'node'));
+    lab.bundle('c');
+    const shim = await lab.shim('c', {
+      binary: copy(WITHOUT_PLACE, join(library, 'bin', NAME)),
+      env: { HAWSER_ZYGOTE: '600' },
+    });
+    const zygote = await eventually('a zygote waits', () => zygotesIn(lab.runDir).find(isIdleZygote));
+    const socket = readdirSync(lab.runDir).find((name) => /^zygote-\w+$/.test(name))!;
+    const comes = setInterval(() => {
+      const peer = connect(join(lab.runDir, socket), () => peer.destroy());
+      // It may have gone.
+      peer.on('error', () => undefined);
+    }, 300);
+    lab.defer(() => clearInterval(comes));
+    const bundle = join(library, 'shim.bundle.js');
+    copyFileSync(bundle, `${bundle}.new`);
+    renameSync(`${bundle}.new`, bundle);
+    await eventually('it leaves', () => !isAlive(zygote), 60_000);
+    await shim.shutdown();
+  },
+  { ...options, timeout: 120_000 },
 );
 
 shimTest(

@@ -6,8 +6,8 @@ import { idleMsOf, woken } from '../../src/shim/worker/sleep.js';
 const IDLE_MS = 5_000;
 
 /** What one that has slept for so long waits, having waited for so long the last time. */
-function waits(sleptMs: number, idleMs = IDLE_MS): number {
-  return woken({ times: 3, idleMs, since: Date.now() - sleptMs }, IDLE_MS, 'a request').idleMs;
+function waits(sleptMs: number, idleMs = IDLE_MS, isForked = true): number {
+  return woken({ times: 3, idleMs, since: Date.now() - sleptMs }, IDLE_MS, 'a request', isForked).idleMs;
 }
 
 test('one that is woken at once waits twice as long, up to five minutes', () => {
@@ -21,8 +21,13 @@ test('one that somebody runs something in every ten seconds sleeps in between, w
   assert.equal(waits(4_000, 40_000), IDLE_MS);
 });
 
+test('one that is started anew each time, as there is no zygote, stays awake for that', () => {
+  assert.equal(waits(4_000, IDLE_MS, false), 10_000);
+  assert.equal(waits(70_000, 40_000, false), IDLE_MS);
+});
+
 test('what has woken it is noted, and how often it has slept', () => {
-  const { times, wokenBy } = woken({ times: 3, idleMs: IDLE_MS, since: 0 }, IDLE_MS, 'a request');
+  const { times, wokenBy } = woken({ times: 3, idleMs: IDLE_MS, since: 0 }, IDLE_MS, 'a request', true);
   assert.deepEqual([times, wokenBy], [3, 'a request']);
 });
 

@@ -172,7 +172,10 @@ test('what is long is whole: a file of many lines, and what is made of it', (t) 
 test('what cannot be read, though it is there, is an error; so are steps that make no sense', (t) => {
   const dir = tempDir(t);
   mkdirSync(join(dir, 'd'));
-  assert.throws(() => cook(new Recipe().in(dir).number(1, 'd').bytes()), { code: 'EISDIR' });
+  assert.throws(() => cook(new Recipe().in(dir).number(1, 'd').bytes()), {
+    code: 'EISDIR',
+    message: `read ${join(dir, 'd')}: EISDIR`,
+  });
   const whole = [
     ...new Recipe()
       .in(dir)

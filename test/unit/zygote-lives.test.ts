@@ -4,7 +4,11 @@ import { test } from 'node:test';
 import { liveWhole } from '../../src/shim/zygote/lives.js';
 
 /** Lives three, of which those at these places in the row of all are broken off. */
-async function lived(isBroken: (time: number) => boolean, ending?: number): Promise<{ lives: string; found: unknown }> {
+async function lived(
+  isBroken: (time: number) => boolean,
+  ending?: number,
+  isOfUse: (time: number) => boolean = () => true,
+): Promise<{ lives: string; found: unknown }> {
   const lives: string[] = [];
   let served = 0;
   const found = await liveWhole(
@@ -15,6 +19,7 @@ async function lived(isBroken: (time: number) => boolean, ending?: number): Prom
       return Promise.resolve(isWhole);
     },
     () => (++served === ending ? 'a job' : undefined),
+    () => isOfUse(lives.length),
   );
   return { lives: lives.join(' '), found };
 }
@@ -30,6 +35,17 @@ test('one that was broken off is lived again, the last as well', async () => {
 
 test('in what is forked for who has come it is over', async () => {
   assert.deepEqual(await lived((time) => time > 0, 2), { lives: '0 1! 1!', found: 'a job' });
+});
+
+test('one that is of no use any more does no more', async () => {
+  assert.deepEqual(
+    await lived(
+      (time) => time > 0,
+      undefined,
+      (time) => time < 3,
+    ),
+    { lives: '0 1! 1!', found: undefined },
+  );
 });
 
 test('where somebody comes all the time it is over some time', async () => {

@@ -6,6 +6,7 @@ import { containerd } from '../../api/gen/api.js';
 import { ContainerdTaskV2Task, ContainerdTaskV3Task } from '../../api/gen/services.js';
 import type { Answer, CookedAnswer } from '../../sys/index.js';
 import { statsRecipe } from '../cgroup/metrics.js';
+import type { CgroupPaths } from '../record/cgroup-paths.js';
 import { beginningOfRequest, replyFrame } from '../../ttrpc/envelope.js';
 import type { Containers } from '../task/containers.js';
 import { connectionTo, stateOf } from '../task/questions.js';
@@ -16,6 +17,8 @@ const { StateRequest, StateResponse, ConnectRequest, ConnectResponse, StatsReque
 export const QUESTIONS: ReadonlySet<string> = new Set(['State', 'Connect', 'Stats']);
 /** With more the monitor would no longer be small, in bytes. */
 const MOST_BYTES = 32 * 1024;
+/** For a hundred containers: each has two kilobytes. */
+const MOST_COOKED_BYTES = 256 * 1024;
 const SERVICES = [ContainerdTaskV2Task, ContainerdTaskV3Task];
 
 /** The answers to who asks as Go's client does: a time limit and metadata may follow, nothing else. */
@@ -47,15 +50,26 @@ export function answersOf(all: readonly ContainerRecord[], containers: Container
 /** Stats of each container that has a cgroup, as whoever is asked makes them then. */
 export function cookedOf(all: readonly ContainerRecord[]): CookedAnswer[] {
   const answers: CookedAnswer[] = [];
-  let room = MOST_BYTES;
+  let room = MOST_COOKED_BYTES;
   for (const { id, cgroup } of all) {
     if (!cgroup) continue;
     const asked = StatsRequest.encode({ id }).finish();
     const requests = SERVICES.map(({ name }) => beginningOfRequest(name, 'Stats', asked));
-    const recipe = statsRecipe(cgroup).bytes();
+    const recipe = tryRecipe(cgroup);
+    if (!recipe) continue;
     for (const { length } of [...requests, recipe]) room -= length;
     if (room < 0) break;
     answers.push({ requests, recipe });
   }
   return answers;
+}
+
+/** Undefined where its cgroups can't be looked at: who asks for it is told why, by a worker. */
+function tryRecipe(cgroup: CgroupPaths): Uint8Array | undefined {
+  try {
+    return statsRecipe(cgroup).bytes();
+  } catch (error) {
+    if (error instanceof Error) return undefined;
+    throw error;
+  }
 }

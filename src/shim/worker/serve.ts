@@ -14,6 +14,7 @@ import {
   isWatched,
   keepWithMonitor,
   leaveWithMonitor,
+  monitorCooks,
   shimPid,
   type Answer,
   type Answers,
@@ -288,7 +289,7 @@ export class Service {
         return leave(resting, leaving, this.#answersFor(resting));
       },
       () => rest.busy(),
-      earlier && woken(earlier.resting.sleep, idleMs, wokenByWords(earlier.wokenBy, earlier.resting)),
+      earlier && woken(earlier.resting.sleep, idleMs, wokenByWords(earlier.wokenBy, earlier.resting), isForked),
       this.#staysAwake,
     );
   }
@@ -335,11 +336,17 @@ export class Service {
     return { connections, texts: answersOf(this.#records, this.#containers), cooked: cookedOf(this.#records) };
   }
 
+  /** Those that fail are not. */
+  #isAnsweredAsleep(method: string, count: number): boolean {
+    if (!this.#mayAnswer || !QUESTIONS.has(method)) return false;
+    return method !== 'Stats' || count === 0 || (this.#isReplaceable && monitorCooks());
+  }
+
   /** Another text when something has happened that it has to be awake for. */
   #activity(): string {
     let requests = 0;
-    for (const [method, { count }] of this.options.observations.requests.totals())
-      if (!this.#mayAnswer || !QUESTIONS.has(method)) requests += count;
+    for (const [method, { count, failed }] of this.options.observations.requests.totals())
+      requests += this.#isAnsweredAsleep(method, count) ? failed : count;
     return `${requests} ${this.#server.connections} ${this.#shim.events.describe().sent}`;
   }
 

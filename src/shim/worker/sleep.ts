@@ -10,9 +10,11 @@ const TICK_MS = 1_000;
 const IDLE_MS = 5_000;
 /**
  * One that was woken so soon may be woken so again and again: it waits twice as long the next time. To wake for a probe that is run every ten seconds takes
- * some milliseconds of the processor; to stay awake for it would take some megabytes, for each container.
+ * some milliseconds of the processor where there is a zygote, and without one as many as Node takes to start; to stay awake for it takes some megabytes,
+ * for each container.
  */
 const SHORT_MS = 3_000;
+const SHORT_WITHOUT_ZYGOTE_MS = 60_000;
 const LONGEST_IDLE_MS = 300_000;
 const SOON_MS = 10_000;
 
@@ -112,13 +114,18 @@ export class Sleep {
   }
 }
 
-/** The record of one that has been woken. */
-export function woken(record: SleepRecord, idleMs: number | undefined, by: string): SleepRecord {
+/**
+ * The record of one that has been woken.
+ *
+ * @param isForked by a zygote, and not started anew
+ */
+export function woken(record: SleepRecord, idleMs: number | undefined, by: string, isForked: boolean): SleepRecord {
   const slept = Date.now() - (record.since ?? 0);
+  const short = isForked ? SHORT_MS : SHORT_WITHOUT_ZYGOTE_MS;
   const base = idleMs ?? IDLE_MS;
   return {
     ...record,
-    idleMs: slept < SHORT_MS ? Math.min(record.idleMs * 2, LONGEST_IDLE_MS) : base,
+    idleMs: slept < short ? Math.min(record.idleMs * 2, LONGEST_IDLE_MS) : base,
     wokenBy: by,
   };
 }

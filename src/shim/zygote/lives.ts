@@ -10,14 +10,16 @@ const MOST_BROKEN_OFF = 10;
  * Lives so many lives, and again each that was broken off.
  *
  * @param live the one with this number, from 0 on; resolves to false when somebody had come, and it was broken off
- * @param serve whoever has come, and who comes next, until it is quiet; gives what ends the rehearsal
+ * @param serve whoever has come, and who comes soon; gives what ends the rehearsal
+ * @param isOfUse otherwise no more is done
  */
 export async function liveWhole<T>(
   lives: number,
   live: (life: number) => Promise<boolean>,
   serve: () => T | undefined,
+  isOfUse: () => boolean = () => true,
 ): Promise<T | undefined> {
-  for (let life = 0, broken = 0; life < lives;) {
+  for (let life = 0, broken = 0; life < lives && isOfUse();) {
     const isWhole = await live(life);
     if (isWhole) {
       life++;

@@ -29,8 +29,8 @@ declare const HAWSER_LIBRARY: string;
 const IDLE_S = 600;
 /** How often it looks whether it is still of use: its program or its Node may have been replaced, or its socket removed by somebody whom it kept waiting. */
 const LOOK_MS = 10_000;
-/** After who has come in the midst of a rehearsal others may follow: it goes on when nobody has for so long. */
-const QUIET_MS = 500;
+/** After who has come in the midst of a rehearsal others may follow: it goes on so much later. */
+const SOON_MS = 500;
 /** How long it outlives its daemon: one that restarts is back by then. */
 const AFTER_DAEMON_MS = 5_000;
 
@@ -83,7 +83,7 @@ export async function standIn(timeline: Timeline): Promise<StandIn | undefined> 
     become(ownSettings(), process.cwd());
     await Promise.all([import('../program/start.js'), import('../worker/serve.js')]);
     job =
-      (await rehearseUntilWanted(listener, timeline)) ??
+      (await rehearseUntilWanted(listener, () => use(path) === begun.program, timeline)) ??
       waitForJobs({ path, begun, shown: words('next') }, listener, daemon, idleMs);
   } finally {
     if (!job) for (const file of [path, `${path}.lock`]) removeFile(file);
@@ -154,7 +154,11 @@ function lookOf(path: string): string {
 }
 
 /** A rehearsal saves time, and nothing depends on it. Who comes meanwhile is served as soon as nothing of it is open. */
-async function rehearseUntilWanted(listener: number, timeline: Timeline): Promise<Job | undefined> {
+async function rehearseUntilWanted(
+  listener: number,
+  isOfUse: () => boolean,
+  timeline: Timeline,
+): Promise<Job | undefined> {
   let isCompact = false;
   // Afterwards nothing would be left for which something was optimized.
   const amid = (): void => {
@@ -168,7 +172,8 @@ async function rehearseUntilWanted(listener: number, timeline: Timeline): Promis
       unlessWanted(listener, (isWanted) =>
         rehearse(standIn, process.cwd(), isWanted, life === LIVES - 1 ? amid : undefined),
       );
-    const job = await liveWhole(LIVES, live, () => forkForJobs(listener, undefined, QUIET_MS).job);
+    const serve = (): Job | undefined => forkForJobs(listener, undefined, SOON_MS).job;
+    const job = await liveWhole(LIVES, live, serve, isOfUse);
     if (job) return job;
   } catch (error) {
     timeline.mark(`rehearsal failed: ${(error as Error).message}`);

@@ -473,6 +473,7 @@ static void follow(struct cook *k) {
 
 bool recipe_cook(const char *steps, size_t length, struct cooked *to) {
   struct cook k = {.steps = {steps, steps + length}, .to = to};
+  *failed_file = '\0';
   while (!k.error && k.steps.at < k.steps.end) follow(&k);
   if (!k.error && k.depth > 0) k.error = EINVAL;
   cooked_free(&k.file);

@@ -1,6 +1,6 @@
 /*
  * How a message is made of what small files of the kernel's say at the moment: steps, as bytes, that whoever knows what it is about has put together
- * (shim/cgroup/recipe.ts). What follows them knows protobuf's wire format, lines and numbers, and neither cgroups nor containers. Needs nothing but
+ * (sys/recipe.ts, shim/cgroup/metrics.ts). What follows them knows protobuf's wire format, lines and numbers, and neither cgroups nor containers. Needs nothing but
  * the kernel.
  *
  * A step is a byte, then what belongs to it: numbers little endian, fields and lengths of two bytes, texts with their length before them. A field that
@@ -38,7 +38,7 @@ enum step {
 
 enum condition {
   IF_TEXT = 1, /* there is something in the file */
-  IF_DEVICES,  /* there is a line with a device's number */
+  IF_DEVICES,  /* there is one of LINES_OF_DEVICES_WITH_NUMBER */
 };
 
 enum lines {
@@ -57,7 +57,7 @@ struct cooked {
 /* Adds what the steps make to what is there. False with errno when a file cannot be read, EINVAL when the steps make no sense. */
 bool recipe_cook(const char *steps, size_t length, struct cooked *to);
 
-/* Which file could not be read the last time that one could not. */
+/* Which file it was that the last recipe_cook() could not read; nothing where it was something else. */
 const char *recipe_failed_file(void);
 
 /* Room for so many bytes, which count as made; NULL with errno. */

@@ -3,10 +3,10 @@
  * gives it a job, and takes on the identity that a process started for this job would have. A part of the addon.
  */
 #define _GNU_SOURCE
+#include "../monitor/clock.h"
 #include "../monitor/handover.h"
 #include "addon.h"
 #include "arguments.h"
-#include "../monitor/clock.h"
 #include "policy.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -36,10 +36,28 @@ const Condition = { text: 1, devices: 2 } as const;
 /** As enum lines; those that are called something have that as their first word. */
 const Lines = { named: 1, called: 2, ofDevices: 3, ofDevicesWithNumber: 4 } as const;
 
-/** What may be had from one line of a file. */
-export class LineRecipe {
+class Steps {
   protected readonly steps: number[] = [];
 
+  protected step(step: number, field?: number, more: readonly number[] = [], text?: string): this {
+    this.steps.push(step);
+    if (field !== undefined) this.steps.push(...short(field));
+    this.steps.push(...more);
+    if (text !== undefined) {
+      const bytes = Buffer.from(text);
+      this.steps.push(...short(bytes.length), ...bytes);
+    }
+    return this;
+  }
+
+  /** @throws RangeError for one that is longer than what it is a part of can say */
+  bytes(): Buffer {
+    return Buffer.from(this.steps);
+  }
+}
+
+/** What may be had from one line of a file. */
+export class LineRecipe extends Steps {
   /** Its first word. */
   name(field: number): this {
     return this.step(Step.name, field);
@@ -70,25 +88,9 @@ export class LineRecipe {
   decimal(field: number, key: string): this {
     return this.step(Step.decimal, field, [], key);
   }
-
-  protected step(step: number, field?: number, more: readonly number[] = [], text?: string): this {
-    this.steps.push(step);
-    if (field !== undefined) this.steps.push(...short(field));
-    this.steps.push(...more);
-    if (text !== undefined) {
-      const bytes = Buffer.from(text);
-      this.steps.push(...short(bytes.length), ...bytes);
-    }
-    return this;
-  }
-
-  /** @throws RangeError for one that is longer than what it is a part of can say */
-  bytes(): Buffer {
-    return Buffer.from(this.steps);
-  }
 }
 
-export class Recipe extends LineRecipe {
+export class Recipe extends Steps {
   /** A message in a field, there also when there is nothing in it. */
   message(field: number, content: (inner: this) => void): this {
     this.step(Step.message, field);
@@ -183,6 +185,6 @@ function short(value: number): [number, number] {
  */
 export function cook(recipe: Uint8Array): Buffer {
   const result = native.recipeCook(recipe as Buffer);
-  if (typeof result === 'number') throw new SysError(result, 'read', native.recipeFailed());
+  if (typeof result === 'number') throw new SysError(result, 'read', native.recipeFailed() || undefined);
   return result;
 }

@@ -6,7 +6,7 @@ import { putMetricsV1 } from './metrics-v1.js';
 import { putMetricsV2 } from './metrics-v2.js';
 
 export function encodeMetrics(cgroup: CgroupPaths): google.protobuf.Any.$Properties {
-  return { type_url: typeOf(cgroup), value: cook(metricsOf(cgroup).bytes()) };
+  return { type_url: typeOf(cgroup), value: cook(putMetrics(new Recipe(), cgroup).bytes()) };
 }
 
 /** What makes the envelope of a response to Stats: `bytes payload = 2`, in it `Any stats = 1`. */
@@ -16,15 +16,10 @@ export function statsRecipe(cgroup: CgroupPaths): Recipe {
   );
 }
 
-function metricsOf(cgroup: CgroupPaths): Recipe {
-  const recipe = new Recipe();
-  putMetrics(recipe, cgroup);
-  return recipe;
-}
-
-function putMetrics(recipe: Recipe, cgroup: CgroupPaths): void {
+function putMetrics(recipe: Recipe, cgroup: CgroupPaths): Recipe {
   if (cgroup.version === 1) putMetricsV1(recipe, cgroup.controllers);
   else putMetricsV2(recipe, cgroup.dir);
+  return recipe;
 }
 
 function typeOf({ version }: CgroupPaths): string {

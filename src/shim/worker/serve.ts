@@ -246,15 +246,17 @@ export class Service {
     this.#begun = new Promise((resolve) => (this.#begin = resolve));
     const service = taskService(shim, containers, () => this.end('the daemon asked for it'));
     const rest = (this.#rest = new Rest({ isForked }));
-    const answers = (): Answer[] => answersOf(this.#records, containers);
-    const mayAnswer = (this.#mayAnswer = !custom?.handlers);
+    this.#mayAnswer = !custom?.handlers;
     // Who sees calls first is to see all of them.
-    if (mayAnswer && interceptors.length === 0 && !isRehearsal)
-      this.#ready = new ReadyAnswers(answers, (count) => {
-        // Most of them are.
-        observations.requests.answered('State', count);
-        observations.counters.answeredReady += count;
-      });
+    if (this.#mayAnswer && interceptors.length === 0 && !isRehearsal)
+      this.#ready = new ReadyAnswers(
+        () => this.#answers(),
+        (count) => {
+          // Most of them are.
+          observations.requests.answered('State', count);
+          observations.counters.answeredReady += count;
+        },
+      );
     const ready = this.#ready;
     const handlers = observations.requests.accountedFor(custom?.handlers?.(service) ?? service, {
       onRequest: (method) => {
@@ -330,10 +332,14 @@ export class Service {
     return Object.values(this.#shim.record.containers);
   }
 
+  #answers(): Answer[] {
+    return answersOf(this.#records, this.#containers);
+  }
+
   /** What is answered while there is no worker. */
   #answersFor({ connections }: RestingShim): Answers | undefined {
     if (!this.#mayAnswer) return undefined;
-    return { connections, texts: answersOf(this.#records, this.#containers), cooked: cookedOf(this.#records) };
+    return { connections, texts: this.#answers(), cooked: cookedOf(this.#records) };
   }
 
   /** Those that fail are not. */
@@ -403,6 +409,7 @@ export class Service {
   async handOver(): Promise<GivenRecord> {
     const leaving = new Leaving();
     let given: GivenRecord;
+    // What each that falls asleep does first; and below, what it leaves besides.
     this.#sleep.look();
     try {
       const resting = this.#leave(leaving, this.#sleep.record);
